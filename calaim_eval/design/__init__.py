@@ -1,0 +1,1 @@
+"""Index dates, cohorts, comparison groups and identification checks: panel in, `Design` out."""

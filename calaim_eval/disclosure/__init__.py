@@ -1,0 +1,1 @@
+"""The only door out: suppression, attacker audit, release ledger, `Released`."""

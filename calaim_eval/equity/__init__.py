@@ -1,0 +1,1 @@
+"""Rates by group, access funnel, and gaps between groups."""

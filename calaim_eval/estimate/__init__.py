@@ -1,0 +1,1 @@
+"""Effects from cell moments, one method a file."""

@@ -1,0 +1,1 @@
+"""Cell moments: reduce a panel once, estimate many times."""

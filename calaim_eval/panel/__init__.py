@@ -1,0 +1,1 @@
+"""Member months, stays, visits and measures from checked tables."""

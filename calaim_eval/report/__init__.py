@@ -1,0 +1,1 @@
+"""Released tables to figures, tables, sentences and pages."""

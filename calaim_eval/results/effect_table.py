@@ -1,0 +1,240 @@
+"""Estimates with their joint covariance: what every estimator returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from calaim_eval.errors import EstimationError
+from calaim_eval.results.estimand import Estimand, Method
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+SUPPORT_COLUMNS = ("n_members", "n_events", "member_months")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EffectTable:
+    """Estimates of one estimand, one row per term.
+
+    Attributes
+    ----------
+    keys : pd.DataFrame
+        What each row is about (cohort, event_time, stratum, outcome ...); shape (k, n_keys).
+    estimate : np.ndarray
+        In ``estimand.unit``; shape (k,). Undefined is NaN.
+    covariance : np.ndarray
+        Joint, cluster-robust; shape (k, k), squared ``estimand.unit``.
+    cluster_influence : pd.DataFrame | None
+        Shape (n_clusters, k), index = cluster id; kept when clusters are few (counties). Its
+        cross-product is the covariance.
+    support : pd.DataFrame
+        ``n_members``, ``n_events``, ``member_months`` behind each row, the smaller of the two
+        sides compared; shape (k, 3). Disclosure control reads it.
+    estimand : Estimand
+    method : Method
+    notes : tuple[str, ...]
+        What a reader must know: sample lost, dropped cells, calendar warnings.
+    """
+
+    keys: pd.DataFrame
+    estimate: np.ndarray
+    covariance: np.ndarray
+    support: pd.DataFrame
+    estimand: Estimand
+    method: Method
+    cluster_influence: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        k = len(self.keys)
+        if self.estimate.shape != (k,) or self.covariance.shape != (k, k):
+            raise EstimationError(
+                f"EffectTable: {k} keys, estimate of shape {self.estimate.shape}, covariance of "
+                f"shape {self.covariance.shape}; expected ({k},) and ({k}, {k})."
+            )
+        missing = [c for c in SUPPORT_COLUMNS if c not in self.support.columns]
+        if len(self.support) != k or missing:
+            raise EstimationError(
+                f"EffectTable: `support` needs {k} rows and columns {list(SUPPORT_COLUMNS)}; "
+                f"it has {len(self.support)} rows and lacks {missing}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def std_error(self) -> np.ndarray:
+        """Standard errors; shape (k,). A variance of exactly 0 gives NaN, never a t of 0."""
+        variance = np.diag(self.covariance).astype(float)
+        return np.sqrt(np.where(variance > 0, variance, np.nan))
+
+    def select(self, mask: np.ndarray | pd.Series) -> EffectTable:
+        """Rows where `mask` is true, with their joint covariance."""
+        rows = np.flatnonzero(np.asarray(mask, dtype=bool))
+        influence = self.cluster_influence
+        return replace(
+            self,
+            keys=self.keys.iloc[rows].reset_index(drop=True),
+            estimate=self.estimate[rows],
+            covariance=self.covariance[np.ix_(rows, rows)],
+            support=self.support.iloc[rows].reset_index(drop=True),
+            cluster_influence=None if influence is None else influence.iloc[:, rows],
+        )
+
+    def combine(
+        self,
+        weights: np.ndarray | pd.DataFrame,
+        *,
+        keys: pd.DataFrame,
+        support: pd.DataFrame | None = None,
+        estimand: Estimand | None = None,
+        method: Method | None = None,
+    ) -> EffectTable:
+        """Linear combinations of the rows, with their joint covariance.
+
+        Parameters
+        ----------
+        weights : array of shape (m, k)
+            One row per new term; column ``j`` multiplies row ``j`` of this table.
+        keys : pd.DataFrame
+            What each new row is about; m rows.
+        support : pd.DataFrame, optional
+            Support of each new row. Default: the smallest support among the rows with a
+            non-zero weight, the cautious value for disclosure.
+        estimand, method : optional
+            Replace this table's where the combination means something else.
+
+        Returns
+        -------
+        EffectTable
+            m rows; covariance ``W V W'``.
+        """
+        matrix = np.asarray(weights, dtype=float)
+        if matrix.shape != (len(keys), len(self)):
+            raise EstimationError(
+                f"combine: weights have shape {matrix.shape}, expected ({len(keys)}, {len(self)}): "
+                "one row per new key, one column per row of the table."
+            )
+        used = matrix != 0
+        # An undefined row or pair spoils only the combinations that use it.
+        estimate = matrix @ np.nan_to_num(self.estimate)
+        estimate[used @ np.isnan(self.estimate)] = np.nan
+        covariance = matrix @ np.nan_to_num(self.covariance) @ matrix.T
+        covariance[used @ np.isnan(self.covariance) @ used.T] = np.nan
+        influence = self.cluster_influence
+        if support is None:
+            support = pd.DataFrame(
+                {c: _smallest(self.support[c].to_numpy(), used) for c in SUPPORT_COLUMNS}
+            )
+        return EffectTable(
+            keys=keys.reset_index(drop=True),
+            estimate=estimate,
+            covariance=covariance,
+            support=support.reset_index(drop=True),
+            estimand=estimand or self.estimand,
+            method=method or self.method,
+            cluster_influence=None
+            if influence is None
+            else pd.DataFrame(influence.to_numpy() @ matrix.T, index=influence.index),
+            notes=self.notes,
+        )
+
+    def to_frame(self, conf_level: float = 0.95) -> pd.DataFrame:
+        """Tidy table: keys, estimate, std_error, conf_low, conf_high, p_value, support.
+
+        Intervals are normal; on the ratio scale they are computed on the log scale
+        (delta method), so they stay positive.
+        """
+        z = float(stats.norm.ppf(0.5 + conf_level / 2))
+        se = self.std_error
+        if self.estimand.scale == "ratio":
+            positive = np.where(self.estimate > 0, self.estimate, np.nan)
+            se_log = se / positive
+            low, high = positive * np.exp(-z * se_log), positive * np.exp(z * se_log)
+            statistic = np.log(positive) / se_log
+        else:
+            low, high = self.estimate - z * se, self.estimate + z * se
+            statistic = self.estimate / se
+        return pd.concat(
+            [
+                self.keys.reset_index(drop=True),
+                pd.DataFrame(
+                    {
+                        "estimate": self.estimate,
+                        "std_error": se,
+                        "conf_low": low,
+                        "conf_high": high,
+                        "p_value": 2 * stats.norm.sf(np.abs(statistic)),
+                    }
+                ),
+                self.support.reset_index(drop=True),
+            ],
+            axis=1,
+        )
+
+    def plot(self) -> ggplot:
+        """Estimates with 95 % intervals; style the returned plotnine object with ``+``."""
+        from calaim_eval.results.plot import plot_effects
+
+        return plot_effects(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<EffectTable {self.estimand.name}: {len(self)} rows by "
+            f"{', '.join(map(str, self.keys.columns))}; {self.estimand.unit}; "
+            f"{self.method.estimator}>"
+        )
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.estimand.name}: {self.estimand.contrast} ({self.estimand.unit})"
+        table = self.to_frame().to_html(index=False, float_format=lambda v: f"{v:.4g}")
+        return f"<p>{escape(caption)}. {escape(self.method.estimator)}.</p>{table}"
+
+
+def stack(tables: list[EffectTable], *, key: str, labels: list[object]) -> EffectTable:
+    """Put tables of independent or separately reported terms under one another.
+
+    Covariances *between* tables are set to NaN: a contrast across them would need a joint fit,
+    and `combine` across them gives NaN rather than a wrong standard error.
+    """
+    if not tables or len(tables) != len(labels):
+        raise EstimationError(f"stack: {len(tables)} tables and {len(labels)} labels.")
+    k = sum(len(t) for t in tables)
+    covariance = np.full((k, k), np.nan)
+    start = 0
+    for table in tables:
+        stop = start + len(table)
+        covariance[start:stop, start:stop] = table.covariance
+        start = stop
+    first = tables[0]
+    units = list(dict.fromkeys(t.estimand.unit for t in tables))
+    front = [key] if len(units) == 1 else [key, "unit"]
+    keys = pd.concat(
+        [
+            t.keys.assign(**{key: label, "unit": t.estimand.unit})
+            for t, label in zip(tables, labels, strict=True)
+        ],
+        ignore_index=True,
+    )
+    return EffectTable(
+        keys=keys[[*front, *[c for c in first.keys.columns if c not in front]]],
+        estimate=np.concatenate([t.estimate for t in tables]),
+        covariance=covariance,
+        support=pd.concat([t.support for t in tables], ignore_index=True),
+        estimand=replace(first.estimand, unit=units[0] if len(units) == 1 else "see `unit`"),
+        method=first.method,
+        notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
+    )
+
+
+def _smallest(values: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Smallest value among the used columns of each row; 0 where a row uses none."""
+    floats = np.where(used, values.astype(float), np.inf).min(axis=1)
+    return np.where(np.isfinite(floats), floats, 0.0)

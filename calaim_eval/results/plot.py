@@ -1,0 +1,36 @@
+"""The default picture of an effect table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+
+    from calaim_eval.results.effect_table import EffectTable
+
+
+def plot_effects(table: EffectTable) -> ggplot:
+    """Points with 95 % intervals: over event time where there is one, else one line per row."""
+    import plotnine as p9
+
+    frame = table.to_frame()
+    null = 1.0 if table.estimand.scale == "ratio" else 0.0
+    if "event_time" in frame:
+        groups = [c for c in table.keys.columns if c not in ("event_time",)]
+        plot = (
+            p9.ggplot(frame, p9.aes("event_time", "estimate", ymin="conf_low", ymax="conf_high"))
+            + p9.geom_hline(yintercept=null, colour="#6b6b6b")
+            + p9.geom_vline(xintercept=-0.5, linetype="dashed", colour="#6b6b6b")
+            + p9.geom_pointrange()
+            + p9.labs(x="Months since first exposure", y=table.estimand.unit)
+        )
+        return plot + p9.facet_wrap(groups, scales="free_y") if groups else plot
+    frame["row"] = table.keys.astype(str).agg(", ".join, axis=1)
+    return (
+        p9.ggplot(frame, p9.aes("row", "estimate", ymin="conf_low", ymax="conf_high"))
+        + p9.geom_hline(yintercept=null, colour="#6b6b6b")
+        + p9.geom_pointrange()
+        + p9.coord_flip()
+        + p9.labs(x="", y=table.estimand.unit)
+    )

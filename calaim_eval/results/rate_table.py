@@ -1,0 +1,144 @@
+"""Counts over denominators: what every rate, share and coverage measure returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import EstimationError
+from calaim_eval.results.estimand import Method
+
+ALL = "all"
+"""The key value of a margin row: the row that adds up the others."""
+
+RateKind = Literal["rate", "proportion", "count"]
+RateAbout = Literal["members", "organizations"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RateTable:
+    """Counts over denominators, one row per stratum.
+
+    Attributes
+    ----------
+    keys : pd.DataFrame
+        What each row is about; shape (k, n_keys). The value ``"all"`` marks a margin row.
+    numerator : np.ndarray
+        Events or members; shape (k,).
+    denominator : np.ndarray
+        Member-months (``kind="rate"``), members or organizations (``"proportion"``); NaN for
+        ``"count"``; shape (k,).
+    rate : np.ndarray
+        ``per * numerator / denominator``; NaN for counts and where the denominator is 0.
+    conf_low, conf_high : np.ndarray
+        95 % interval in the unit of `rate`; NaN where none is defined.
+    n_members : np.ndarray
+        Distinct members behind the numerator; shape (k,). Disclosure control reads it.
+    numerator_name, denominator_name : str
+        Quantity names in field terms, e.g. ``"members_served"``. Two tables that use the same
+        quantity name and the same keys state the same number: disclosure control treats them as
+        one cell, so the name must say exactly what is counted.
+    unit : str
+        e.g. "ED visits per 1,000 member-months".
+    kind : {"rate", "proportion", "count"}
+        For a proportion, denominator minus numerator is also a count of members.
+    about : {"members", "organizations"}
+        Counts of organizations are not personal data and are not suppressed.
+    margins : tuple[str, ...]
+        Key columns whose ``"all"`` row is the sum of the other rows with equal other keys. A key
+        whose groups overlap (populations of focus) is not listed.
+    measure : str
+        Name of the measure, e.g. "Referral closure".
+    method : Method
+    per : float
+        1, 100 or 1,000.
+    notes : tuple[str, ...]
+    """
+
+    measure: str
+    keys: pd.DataFrame
+    numerator: np.ndarray
+    denominator: np.ndarray
+    conf_low: np.ndarray
+    conf_high: np.ndarray
+    n_members: np.ndarray
+    numerator_name: str
+    denominator_name: str
+    unit: str
+    kind: RateKind
+    method: Method
+    about: RateAbout = "members"
+    margins: tuple[str, ...] = ()
+    per: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        k = len(self.keys)
+        for name in ("numerator", "denominator", "conf_low", "conf_high", "n_members"):
+            if getattr(self, name).shape != (k,):
+                raise EstimationError(
+                    f"RateTable `{self.measure}`: `{name}` has shape "
+                    f"{getattr(self, name).shape}, expected ({k},)."
+                )
+        if self.keys.duplicated().any():
+            raise EstimationError(
+                f"RateTable `{self.measure}`: {int(self.keys.duplicated().sum())} of {k} rows "
+                f"repeat the keys {list(self.keys.columns)}."
+            )
+        unknown = [c for c in self.margins if c not in self.keys.columns]
+        if unknown:
+            raise EstimationError(f"RateTable `{self.measure}`: margins {unknown} are not keys.")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def rate(self) -> np.ndarray:
+        """``per * numerator / denominator``; NaN where undefined; shape (k,)."""
+        denominator = np.where(self.denominator > 0, self.denominator, np.nan)
+        return self.per * self.numerator / denominator
+
+    def select(self, mask: np.ndarray | pd.Series) -> RateTable:
+        """Rows where `mask` is true."""
+        rows = np.flatnonzero(np.asarray(mask, dtype=bool))
+        return replace(
+            self,
+            keys=self.keys.iloc[rows].reset_index(drop=True),
+            **{
+                name: getattr(self, name)[rows]
+                for name in ("numerator", "denominator", "conf_low", "conf_high", "n_members")
+            },
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tidy table: keys, numerator, denominator, rate, conf_low, conf_high, n_members."""
+        return pd.concat(
+            [
+                self.keys.reset_index(drop=True),
+                pd.DataFrame(
+                    {
+                        "numerator": self.numerator,
+                        "denominator": self.denominator,
+                        "rate": self.rate,
+                        "conf_low": self.conf_low,
+                        "conf_high": self.conf_high,
+                        "n_members": self.n_members,
+                    }
+                ),
+            ],
+            axis=1,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<RateTable {self.measure}: {len(self)} rows by "
+            f"{', '.join(map(str, self.keys.columns))}; {self.unit}>"
+        )
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().to_html(index=False, float_format=lambda v: f"{v:.4g}")
+        return f"<p>{escape(self.measure)} ({escape(self.unit)})</p>{table}"

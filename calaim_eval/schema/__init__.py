@@ -1,0 +1,1 @@
+"""Every column, table and code list, once; checks and the data dictionary."""

@@ -1,0 +1,1 @@
+"""A simulated Medi-Cal with its true effects written beside the data."""

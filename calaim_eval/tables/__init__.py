@@ -1,0 +1,1 @@
+"""Raw files to declared tables, with a ledger of every row."""
