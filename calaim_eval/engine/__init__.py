@@ -1,1 +1,1 @@
-"""Opening DuckDB as an Ibis backend, member buckets and progress; nothing else knows which engine runs."""
+"""Opening DuckDB as an Ibis backend, member buckets and progress; the one room that knows it."""

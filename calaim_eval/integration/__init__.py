@@ -1,1 +1,1 @@
-"""How well community-based organizations are part of care: who delivers, where, and do referrals close."""
+"""How community-based organizations are part of care: who delivers, where, do referrals close."""
