@@ -3,6 +3,7 @@
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS, EffectTable, stack
 from calaim_eval.results.estimand import Estimand, Method, Scale
 from calaim_eval.results.rate_table import ALL, RateTable
+from calaim_eval.results.store import Result, load_results, save_results
 
 __all__ = [
     "ALL",
@@ -11,6 +12,9 @@ __all__ = [
     "Estimand",
     "Method",
     "RateTable",
+    "Result",
     "Scale",
+    "load_results",
+    "save_results",
     "stack",
 ]

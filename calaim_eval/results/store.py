@@ -1,0 +1,123 @@
+"""Keep results between commands, inside the restricted folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import OutputError
+from calaim_eval.results.effect_table import EffectTable
+from calaim_eval.results.estimand import Estimand, Method
+from calaim_eval.results.rate_table import RateTable
+
+Result = EffectTable | RateTable
+
+_RATE_ARRAYS = ("numerator", "denominator", "conf_low", "conf_high", "n_members")
+
+
+def save_results(results: Mapping[str, Result], folder: str | Path) -> Path:
+    """Write every result to `folder`, replacing what was there only when all are written.
+
+    Parameters
+    ----------
+    results : Mapping[str, EffectTable | RateTable]
+    folder : path
+        Inside the restricted area: unsuppressed numbers.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        for name, result in results.items():
+            _write_one(result, staging / name)
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.replace(folder)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write results to {folder} ({error.strerror}). Check the path, free space and "
+            "permissions; earlier results are untouched."
+        ) from error
+    return folder
+
+
+def load_results(folder: str | Path) -> dict[str, Result]:
+    """Read every result that `save_results` wrote to `folder`; empty if there is none."""
+    folder = Path(folder)
+    return {path.name: _read_one(path) for path in sorted(folder.glob("*")) if path.is_dir()}
+
+
+def _write_one(result: Result, folder: Path) -> None:
+    folder.mkdir()
+    result.keys.to_parquet(folder / "keys.parquet")
+    common = {"method": {**asdict(result.method), "options": dict(result.method.options)}}
+    if isinstance(result, EffectTable):
+        result.support.to_parquet(folder / "support.parquet")
+        np.savez_compressed(
+            folder / "arrays.npz", estimate=result.estimate, covariance=result.covariance
+        )
+        if result.cluster_influence is not None:
+            result.cluster_influence.rename(columns=str).to_parquet(folder / "influence.parquet")
+        about = {"kind": "effect", "estimand": asdict(result.estimand), "notes": result.notes}
+    else:
+        np.savez_compressed(
+            folder / "arrays.npz", **{name: getattr(result, name) for name in _RATE_ARRAYS}
+        )
+        about = {
+            "kind": "rate",
+            "fields": {
+                name: getattr(result, name)
+                for name in (
+                    "measure",
+                    "numerator_name",
+                    "denominator_name",
+                    "unit",
+                    "kind",
+                    "about",
+                    "margins",
+                    "per",
+                    "notes",
+                )
+            },
+        }
+    text = json.dumps({**about, **common}, indent=1, default=str)
+    (folder / "about.json").write_text(text, encoding="utf-8")
+
+
+def _read_one(folder: Path) -> Result:
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    keys = pd.read_parquet(folder / "keys.parquet")
+    method = Method(**about["method"])
+    with np.load(folder / "arrays.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    if about["kind"] == "rate":
+        fields = about["fields"]
+        fields["margins"], fields["notes"] = tuple(fields["margins"]), tuple(fields["notes"])
+        return RateTable(keys=keys, method=method, **arrays, **fields)
+    influence_path = folder / "influence.parquet"
+    return EffectTable(
+        keys=keys,
+        estimate=arrays["estimate"],
+        covariance=arrays["covariance"],
+        support=pd.read_parquet(folder / "support.parquet"),
+        estimand=Estimand(**about["estimand"]),
+        method=method,
+        cluster_influence=pd.read_parquet(influence_path) if influence_path.exists() else None,
+        notes=tuple(about["notes"]),
+    )

@@ -1,0 +1,144 @@
+"""What a study file says: one class per section, every key declared."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from calaim_eval.schema.tables import MEASURES
+
+
+def _month(value: str) -> str:
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
+        raise ValueError(f"'{value}' is not a month; write it as 2024-07")
+    return value
+
+
+def _outcome(value: str) -> str:
+    if value not in MEASURES:
+        raise ValueError(f"'{value}' is not a measure; the measures are {', '.join(MEASURES)}")
+    return value
+
+
+def _study_id(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", value):
+        raise ValueError("use lower-case letters, digits and underscores, starting with a letter")
+    return value
+
+
+Month = Annotated[str, AfterValidator(_month)]
+Outcome = Annotated[str, AfterValidator(_outcome)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Window(_Section):
+    """Months the study looks at."""
+
+    first_month: Month
+    last_month: Month
+    extract_date: date
+    run_out_months: int = Field(ge=0, le=12)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Window:
+        if self.first_month >= self.last_month:
+            raise ValueError("`last_month` must be after `first_month`")
+        if f"{self.extract_date:%Y-%m}" < self.last_month:
+            raise ValueError(
+                "`extract_date` is before the end of `last_month`: the data cannot hold it"
+            )
+        return self
+
+
+class Input(_Section):
+    """Where the raw files are and how their columns are called."""
+
+    folder: str
+    format: Literal["calaim", "synthea"]
+    rename: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
+class Coverage(_Section):
+    """What a covered month is."""
+
+    payer_types: tuple[Literal["medicaid", "medicare", "commercial", "self_pay", "other"], ...] = (
+        Field(min_length=1)
+    )
+    month_rule: Literal["any_day", "first_day", "all_days"]
+    max_gap_months: int = Field(ge=0, le=3)
+    exclude_duals: bool
+
+
+class Exposure(_Section):
+    """Who is exposed to what, since when, compared with whom."""
+
+    service: str
+    eligibility: Literal["listed", "high_ed_use"]
+    comparison: Literal["never_exposed", "not_yet_exposed"]
+    lookback_months: int = Field(ge=1, le=24)
+    follow_up_months: int = Field(ge=1, le=36)
+    anticipation_months: int = Field(ge=0, le=6)
+    base_period: Literal["varying", "universal"] = "varying"
+
+
+class CountyPhase(_Section):
+    """The county-phase comparison, January to June 2022 only."""
+
+    lookback_months: int = Field(ge=2, le=24)
+
+
+class Equity(_Section):
+    """Groups compared, and the one the others are compared with."""
+
+    reference: str
+
+
+class Integration(_Section):
+    """How referrals are followed."""
+
+    maturation_days: int = Field(ge=1, le=365)
+
+
+class Disclosure(_Section):
+    """Rules for what may leave."""
+
+    policy: str
+
+
+class Report(_Section):
+    """What is rendered."""
+
+    formats: tuple[Literal["html", "pdf", "docx"], ...] = Field(min_length=1)
+    engine: Literal["auto", "quarto", "embedded"] = "auto"
+
+
+class StudyFile(_Section):
+    """The whole file."""
+
+    format_version: Literal[1]
+    study_id: Annotated[str, AfterValidator(_study_id)]
+    title: str
+    question: str
+    outcomes: tuple[Outcome, ...] = Field(min_length=1)
+    window: Window
+    input: Input
+    coverage: Coverage
+    exposure: Exposure | None = None
+    county_phase: CountyPhase | None = None
+    equity: Equity
+    integration: Integration
+    disclosure: Disclosure
+    report: Report
+
+    @property
+    def months(self) -> pd.PeriodIndex:
+        """Months analysed: the window less the run-out."""
+        last = pd.Period(self.window.last_month, "M") - self.window.run_out_months
+        return pd.period_range(self.window.first_month, last, freq="M")

@@ -1,0 +1,156 @@
+"""Read a study file; say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ValidationError
+
+from calaim_eval.errors import StudyFileError
+from calaim_eval.study.model import StudyFile
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A valid study file and the folders it lives among.
+
+    Attributes
+    ----------
+    path : Path
+        The study file.
+    file : StudyFile
+        What it says.
+    sha256 : str
+        Hash of the file's bytes, carried into every output.
+    """
+
+    path: Path
+    file: StudyFile
+    sha256: str
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the study file; all relative paths start here."""
+        return self.path.parent
+
+    @property
+    def input_folder(self) -> Path:
+        """Raw files."""
+        return (self.folder / self.file.input.folder).resolve()
+
+    @property
+    def restricted(self) -> Path:
+        """Everything that holds member-level or unsuppressed numbers."""
+        return self.folder / "restricted"
+
+    def release_folder(self, quarter: str) -> Path:
+        """Suppressed tables of a quarter: the only input of the report."""
+        return self.folder / "release" / quarter
+
+    def report_folder(self, quarter: str) -> Path:
+        """Rendered pages of a quarter."""
+        return self.folder / "report" / quarter
+
+    def check_quarter(self, quarter: str) -> pd.Period:
+        """The quarter as a period.
+
+        Raises
+        ------
+        StudyFileError
+            If it is not written like ``2024Q4`` or lies outside the study window.
+        """
+        try:
+            period = pd.Period(quarter, "Q")
+        except ValueError:
+            period = None
+        if period is None or str(period) != quarter:
+            raise StudyFileError(f"`--quarter {quarter}`: write a quarter as 2024Q4.")
+        months = self.file.months
+        if period.start_time < months[0].start_time or period.end_time > months[-1].end_time:
+            raise StudyFileError(
+                f"`--quarter {quarter}`: no data. The study window less its run-out is "
+                f"{months[0]} to {months[-1]}; choose a quarter that lies wholly inside it, or "
+                f"change `window` in {self.path.name}."
+            )
+        return period
+
+
+def read_study(path: str | Path) -> Study:
+    """Read and validate a study file.
+
+    Parameters
+    ----------
+    path : path
+        A TOML file, or a folder that holds ``study.toml``.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    StudyFileError
+        If the file is absent, is not TOML, or any key is missing, unknown or has a value that
+        is not allowed: all problems together.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "study.toml"
+    if not path.is_file():
+        raise StudyFileError(
+            f"{path}: no such study file. `calaim-eval init DIR` writes a commented one."
+        )
+    raw = path.read_bytes()
+    try:
+        content = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: not a TOML file: {error}.") from error
+    try:
+        file = StudyFile.model_validate(content)
+    except ValidationError as error:
+        raise StudyFileError(_problems(path, error)) from None
+    return Study(path=path.resolve(), file=file, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def _problems(path: Path, error: ValidationError) -> str:
+    """Every problem on a line of its own, with the key's place and what to write instead."""
+    lines = [_one_problem(problem) for problem in error.errors()]
+    count = f"{len(lines)} problem{'s' if len(lines) > 1 else ''}"
+    return "\n".join([f"{path}: {count}", *(f"  {line}" for line in lines)])
+
+
+def _one_problem(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"the keys here are {', '.join(known)}"
+        return f"{where}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{where}: missing; there is no default for what a reviewer would ask about"
+    if problem["type"] == "literal_error":
+        allowed = problem["ctx"]["expected"].replace(" or ", ", ")
+        return f"{where}: '{problem['input']}' is not one of {allowed}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where or 'study file'}: {message}"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Keys allowed at a place of the study file."""
+    model: type[BaseModel] = StudyFile
+    for part in location:
+        annotation = (
+            model.model_fields[str(part)].annotation if part in model.model_fields else None
+        )
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not models:
+            return []
+        model = models[0]
+    return list(model.model_fields)

@@ -1,0 +1,162 @@
+"""The commented study file that `calaim-eval init` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from calaim_eval.errors import OutputError
+
+InputFormat = Literal["calaim", "synthea"]
+
+_HEAD = Template("""\
+# A study: what is asked, of whom, with which rules. Every output carries the hash of this file.
+# `calaim-eval check study.toml` says whether it and the raw files agree; nothing is estimated.
+format_version = 1
+study_id = "$study_id"        # lower case; goes into the report
+title = "$title"
+question = "$question"
+
+# What is measured, per 1,000 member-months (paid_usd: US dollars per member-month).
+# Any of: ed_visits, inpatient_stays, inpatient_days, readmissions_30d, outpatient_visits,
+# ambulance_trips, paid_usd, jail_days (needs the custody file).
+outcomes = $outcomes
+
+[window]
+first_month = "$first_month"
+last_month = "$last_month"
+extract_date = $extract_date       # day the raw files were drawn; tells restatements apart
+run_out_months = $run_out_months             # last months left out: claims still arrive
+
+[input]
+folder = "$folder"                # relative to this file
+format = "$input_format"               # "calaim" (data_dictionary/) or "synthea"
+# Columns called otherwise in your files: yours = "ours"
+# [input.rename.eligibility]
+# eff_dt = "enrollment_start_date"
+
+[coverage]
+payer_types = $payer_types
+month_rule = "any_day"          # "any_day", "first_day" or "all_days" of the month covered
+max_gap_months = 0              # gaps of up to this many months count as covered
+exclude_duals = $exclude_duals            # a dual member's use is partly in Medicare claims
+""")
+
+_EXPOSURE = """
+# Members on the plans' eligibility lists who received ECM, compared with members who became
+# eligible in the same month by the same rule and had not (yet) received it.
+# Leave this section out and the report describes, but estimates no effect.
+[exposure]
+service = "ecm"                 # or a Community Support, as in community_support.csv
+eligibility = "listed"          # "listed" (plan lists) or "high_ed_use" (5 ED visits in 6 months)
+comparison = "not_yet_exposed"  # or "never_exposed"
+lookback_months = 6             # covered months required before eligibility
+follow_up_months = 12           # months followed after first exposure
+anticipation_months = 0
+base_period = "varying"         # "varying" or "universal", as in Callaway and Sant'Anna
+
+# County phases: identified for January to June 2022 only; from July every county is exposed.
+[county_phase]
+lookback_months = 12
+"""
+
+_TAIL = """
+[equity]
+reference = "white"             # the group that gaps are taken from; name it, there is no default
+
+[integration]
+maturation_days = 90            # a referral younger than this is not yet counted as open or closed
+
+[disclosure]
+policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be recovered from
+
+[report]
+formats = ["html", "pdf", "docx"]
+"""
+
+_CALAIM = {
+    "study_id": "calaim_study",
+    "title": "Enhanced Care Management and Community Supports",
+    "question": "Does Enhanced Care Management change what happens to members, and for whom?",
+    "outcomes": (
+        '[\n  "ed_visits", "inpatient_stays", "inpatient_days", "readmissions_30d",\n'
+        '  "outpatient_visits", "ambulance_trips", "jail_days",\n]'
+    ),
+    "first_month": "2021-01",
+    "last_month": "2024-12",
+    "extract_date": "2025-06-30",
+    "run_out_months": "0",
+    "payer_types": '["medicaid"]',
+    "exclude_duals": "true",
+}
+
+_SYNTHEA = {
+    **_CALAIM,
+    "study_id": "synthea_study",
+    "title": "Use of care in a Synthea population",
+    "question": "How much care do members of each group use?",
+    "outcomes": '["ed_visits", "inpatient_stays", "inpatient_days", "outpatient_visits"]',
+    "first_month": "2015-01",
+    "last_month": "2024-12",
+    "extract_date": "2026-06-30",
+    "payer_types": '["medicaid", "medicare", "commercial", "other"]',
+    "exclude_duals": "false",
+}
+
+
+def study_template(input_format: InputFormat = "calaim", *, folder: str = "raw") -> str:
+    """Text of a commented study file for raw files of a format.
+
+    Synthea files hold no ECM or Community Supports records, so that template leaves `[exposure]`
+    out: its report describes and estimates nothing.
+    """
+    values = _SYNTHEA if input_format == "synthea" else _CALAIM
+    head = _HEAD.substitute(values, input_format=input_format, folder=folder)
+    return head + ("" if input_format == "synthea" else _EXPOSURE) + _TAIL
+
+
+def init_study(
+    folder: str | Path, *, input_format: InputFormat = "calaim", raw: str = "raw"
+) -> Path:
+    """Write a commented study file and the folders beside it.
+
+    Parameters
+    ----------
+    folder : path
+        Created if absent. A study file that is already there is never overwritten.
+    input_format : {"calaim", "synthea"}
+    raw : str
+        Where the raw files are, relative to `folder` or absolute.
+
+    Returns
+    -------
+    Path
+        The study file.
+
+    Raises
+    ------
+    OutputError
+        If a study file is already there or the folder cannot be written.
+    """
+    folder = Path(folder)
+    path = folder / "study.toml"
+    if path.exists():
+        raise OutputError(
+            f"{path} is already there and is not overwritten. Edit it, or choose another folder."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not Path(raw).is_absolute():
+            (folder / raw).mkdir(parents=True, exist_ok=True)
+        path.write_text(study_template(input_format, folder=Path(raw).as_posix()), encoding="utf-8")
+        (folder / ".gitignore").write_text(
+            "# Member-level data and unsuppressed numbers stay out of version control.\n"
+            "raw/\nrestricted/\n",
+            encoding="utf-8",
+        )
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write to {folder} ({error.strerror}). Check the path and permissions."
+        ) from error
+    return path
