@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from calaim_eval.errors import EstimationError
+from calaim_eval.results import EffectTable, Estimand, Method, stack
+
+
+def _table(estimate, covariance, *, scale="difference", unit="visits", support=None):
+    k = len(estimate)
+    return EffectTable(
+        keys=pd.DataFrame({"stratum": list("abcdef")[:k]}),
+        estimate=np.array(estimate, dtype=float),
+        covariance=np.array(covariance, dtype=float),
+        support=pd.DataFrame(
+            support
+            or {"n_members": [100.0] * k, "n_events": [50.0] * k, "member_months": [900.0] * k}
+        ),
+        estimand=Estimand("ATT", "exposed minus comparison", unit, scale),
+        method=Method("by hand"),
+    )
+
+
+def test_combine_propagates_the_joint_covariance():
+    covariance = np.array([[4.0, 1.0, 0.5], [1.0, 9.0, 2.0], [0.5, 2.0, 1.0]])
+    table = _table([1.0, 2.0, 5.0], covariance)
+    weights = np.array([[1.0, -1.0, 0.0], [0.2, 0.3, 0.5]])
+    new = table.combine(weights, keys=pd.DataFrame({"row": ["gap", "mean"]}))
+    assert new.estimate == pytest.approx([-1.0, 0.2 + 0.6 + 2.5])
+    assert new.covariance == pytest.approx(weights @ covariance @ weights.T)
+    # Var(a - b) = Var a + Var b - 2 Cov
+    assert new.std_error[0] == pytest.approx(np.sqrt(4 + 9 - 2))
+
+
+def test_the_average_keeps_the_covariances_a_naive_average_drops():
+    # equicorrelated estimates: se of the mean is sqrt((1 + (k - 1) rho) / k), not 1 / sqrt(k)
+    rho, k = 0.5, 4
+    covariance = np.full((k, k), rho) + (1 - rho) * np.eye(k)
+    mean = _table([1.0] * k, covariance).combine(
+        np.full((1, k), 1 / k), keys=pd.DataFrame({"row": ["mean"]})
+    )
+    assert mean.std_error[0] == pytest.approx(np.sqrt((1 + (k - 1) * rho) / k))
+
+
+def test_an_undefined_row_spoils_only_what_uses_it():
+    covariance = np.eye(3)
+    covariance[2, :] = covariance[:, 2] = np.nan
+    table = _table([1.0, 2.0, np.nan], covariance)
+    new = table.combine([[1, 1, 0], [1, 0, 1]], keys=pd.DataFrame({"row": ["ok", "undefined"]}))
+    assert new.estimate[0] == 3.0
+    assert new.std_error[0] == pytest.approx(np.sqrt(2))
+    assert np.isnan(new.estimate[1])
+    assert np.isnan(new.std_error[1])
+
+
+def test_default_support_is_the_smallest_used():
+    support = {"n_members": [100, 7, 50], "n_events": [9, 3, 2], "member_months": [10, 20, 30]}
+    table = _table([1, 2, 3], np.eye(3), support=support)
+    new = table.combine([[1, 0, 1]], keys=pd.DataFrame({"row": ["x"]}))
+    assert new.support.iloc[0].tolist() == [50, 2, 10]
+
+
+def test_zero_variance_is_undefined_not_certain():
+    frame = _table([2.0], [[0.0]]).to_frame()
+    assert frame[["std_error", "conf_low", "p_value"]].isna().all(axis=None)
+
+
+def test_intervals_difference_and_ratio():
+    frame = _table([1.0], [[0.25]]).to_frame()
+    z = stats.norm.ppf(0.975)
+    assert frame.conf_low[0] == pytest.approx(1 - z * 0.5)
+    assert frame.p_value[0] == pytest.approx(2 * stats.norm.sf(2.0))
+    ratio = _table([2.0], [[0.16]], scale="ratio").to_frame()
+    assert ratio.conf_low[0] == pytest.approx(2 * np.exp(-z * 0.2))
+    assert ratio.p_value[0] == pytest.approx(2 * stats.norm.sf(np.log(2) / 0.2))
+
+
+def test_select_keeps_the_block():
+    covariance = np.array([[4.0, 1.0, 0.5], [1.0, 9.0, 2.0], [0.5, 2.0, 1.0]])
+    part = _table([1, 2, 3], covariance).select(np.array([True, False, True]))
+    assert part.covariance == pytest.approx(np.array([[4.0, 0.5], [0.5, 1.0]]))
+    assert part.keys.stratum.tolist() == ["a", "c"]
+
+
+def test_stacked_tables_have_no_joint_covariance():
+    one = _table([1.0], [[1.0]], unit="visits")
+    two = _table([5.0], [[4.0]], unit="days")
+    both = stack([one, two], key="outcome", labels=["ed_visits", "inpatient_days"])
+    assert both.keys.columns.tolist() == ["outcome", "unit", "stratum"]
+    assert both.keys.unit.tolist() == ["visits", "days"]
+    across = both.combine([[1, -1]], keys=pd.DataFrame({"row": ["across"]}))
+    assert np.isnan(across.std_error[0])
+    within = both.combine([[0, 2]], keys=pd.DataFrame({"row": ["within"]}))
+    assert within.std_error[0] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"covariance": np.eye(3)}, "covariance of shape"),
+        ({"support": pd.DataFrame({"n_members": [1.0, 1.0]})}, "lacks"),
+    ],
+)
+def test_a_table_that_does_not_fit_together_is_refused(change, message):
+    good = _table([1.0, 2.0], np.eye(2))
+    fields = {name: getattr(good, name) for name in good.__dataclass_fields__}
+    with pytest.raises(EstimationError, match=message):
+        EffectTable(**{**fields, **change})
+
+
+def test_weights_of_the_wrong_shape_are_refused():
+    with pytest.raises(EstimationError, match="expected"):
+        _table([1.0], [[1.0]]).combine([[1, 2]], keys=pd.DataFrame({"row": ["x"]}))
