@@ -1,1 +1,5 @@
-"""Index dates, cohorts, comparison groups and identification checks: panel in, `Design` out."""
+"""Who is compared with whom, and why the comparison is identified."""
+
+from calaim_eval.design.design import Design
+
+__all__ = ["Design"]
