@@ -202,7 +202,8 @@ def stack(tables: list[EffectTable], *, key: str, labels: list[object]) -> Effec
     """Put tables of independent or separately reported terms under one another.
 
     Covariances *between* tables are set to NaN: a contrast across them would need a joint fit,
-    and `combine` across them gives NaN rather than a wrong standard error.
+    and `combine` across them gives NaN rather than a wrong standard error. Each row carries its
+    unit in the key `unit`.
     """
     if not tables or len(tables) != len(labels):
         raise EstimationError(f"stack: {len(tables)} tables and {len(labels)} labels.")
@@ -215,16 +216,17 @@ def stack(tables: list[EffectTable], *, key: str, labels: list[object]) -> Effec
         start = stop
     first = tables[0]
     units = list(dict.fromkeys(t.estimand.unit for t in tables))
-    front = [key] if len(units) == 1 else [key, "unit"]
     keys = pd.concat(
         [
-            t.keys.assign(**{key: label, "unit": t.estimand.unit})
+            t.keys.assign(**{key: label}, **({} if "unit" in t.keys else {"unit": t.estimand.unit}))
             for t, label in zip(tables, labels, strict=True)
         ],
         ignore_index=True,
     )
+    front = [c for c in (key, "outcome", "unit") if c in keys.columns]
+    front = list(dict.fromkeys(front))
     return EffectTable(
-        keys=keys[[*front, *[c for c in first.keys.columns if c not in front]]],
+        keys=keys[[*front, *[c for c in keys.columns if c not in front]]],
         estimate=np.concatenate([t.estimate for t in tables]),
         covariance=covariance,
         support=pd.concat([t.support for t in tables], ignore_index=True),
