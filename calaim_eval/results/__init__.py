@@ -2,7 +2,7 @@
 
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS, EffectTable, stack
 from calaim_eval.results.estimand import Estimand, Method, Scale
-from calaim_eval.results.rate_table import ALL, RateTable
+from calaim_eval.results.rate_table import ALL, RateTable, stack_rates
 from calaim_eval.results.store import Result, load_results, save_results
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "load_results",
     "save_results",
     "stack",
+    "stack_rates",
 ]

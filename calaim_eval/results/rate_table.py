@@ -54,8 +54,11 @@ class RateTable:
     measure : str
         Name of the measure, e.g. "Referral closure".
     method : Method
-    per : float
-        1, 100 or 1,000.
+    per : float or np.ndarray
+        1, 100 or 1,000; shape (k,) where measures of several units are stacked.
+    denominator_keys : tuple[str, ...] | None
+        Key columns the denominator depends on: rows that agree on them share one denominator
+        (the members identified, whatever the stage). None: all keys.
     notes : tuple[str, ...]
     """
 
@@ -73,7 +76,8 @@ class RateTable:
     method: Method
     about: RateAbout = "members"
     margins: tuple[str, ...] = ()
-    per: float = 1.0
+    per: float | np.ndarray = 1.0
+    denominator_keys: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,9 +93,13 @@ class RateTable:
                 f"RateTable `{self.measure}`: {int(self.keys.duplicated().sum())} of {k} rows "
                 f"repeat the keys {list(self.keys.columns)}."
             )
-        unknown = [c for c in self.margins if c not in self.keys.columns]
-        if unknown:
-            raise EstimationError(f"RateTable `{self.measure}`: margins {unknown} are not keys.")
+        for name in ("margins", "denominator_keys"):
+            unknown = [c for c in getattr(self, name) or () if c not in self.keys.columns]
+            if unknown:
+                raise EstimationError(
+                    f"RateTable `{self.measure}`: `{name}` {unknown} are not keys; the keys are "
+                    f"{list(self.keys.columns)}."
+                )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -108,6 +116,7 @@ class RateTable:
         return replace(
             self,
             keys=self.keys.iloc[rows].reset_index(drop=True),
+            per=self.per[rows] if isinstance(self.per, np.ndarray) else self.per,
             **{
                 name: getattr(self, name)[rows]
                 for name in ("numerator", "denominator", "conf_low", "conf_high", "n_members")
@@ -142,3 +151,43 @@ class RateTable:
     def _repr_html_(self) -> str:
         table = self.to_frame().to_html(index=False, float_format=lambda v: f"{v:.4g}")
         return f"<p>{escape(self.measure)} ({escape(self.unit)})</p>{table}"
+
+
+def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> RateTable:
+    """Put rates of several measures over the same denominators under one another.
+
+    Rows are told apart by `key` and carry their `unit`. The denominator is shared: it does not
+    depend on `key`.
+
+    Raises
+    ------
+    EstimationError
+        If the tables differ in kind, subject or denominator.
+    """
+    if not tables or len(tables) != len(labels):
+        raise EstimationError(f"stack_rates: {len(tables)} tables and {len(labels)} labels.")
+    first = tables[0]
+    for name in ("kind", "about", "denominator_name", "margins", "denominator_keys"):
+        if len({getattr(t, name) for t in tables}) > 1:
+            raise EstimationError(f"stack_rates: the tables differ in `{name}`.")
+    keys = pd.concat(
+        [
+            t.keys.assign(**{key: label, "unit": t.unit})
+            for t, label in zip(tables, labels, strict=True)
+        ],
+        ignore_index=True,
+    )
+    return replace(
+        first,
+        measure=first.measure if len(tables) == 1 else f"Rates by {key}",
+        keys=keys[[key, "unit", *first.keys.columns]],
+        numerator_name=f"events_by_{key}",
+        unit=first.unit if len({t.unit for t in tables}) == 1 else "see `unit`",
+        per=np.concatenate([np.broadcast_to(t.per, len(t)) for t in tables]).astype(float),
+        denominator_keys=first.denominator_keys or tuple(first.keys.columns),
+        notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
+        **{
+            name: np.concatenate([getattr(t, name) for t in tables])
+            for name in ("numerator", "denominator", "conf_low", "conf_high", "n_members")
+        },
+    )

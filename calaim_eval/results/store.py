@@ -77,7 +77,9 @@ def _write_one(result: Result, folder: Path) -> None:
         about = {"kind": "effect", "estimand": asdict(result.estimand), "notes": result.notes}
     else:
         np.savez_compressed(
-            folder / "arrays.npz", **{name: getattr(result, name) for name in _RATE_ARRAYS}
+            folder / "arrays.npz",
+            per=result.per,
+            **{name: getattr(result, name) for name in _RATE_ARRAYS},
         )
         about = {
             "kind": "rate",
@@ -91,7 +93,7 @@ def _write_one(result: Result, folder: Path) -> None:
                     "kind",
                     "about",
                     "margins",
-                    "per",
+                    "denominator_keys",
                     "notes",
                 )
             },
@@ -108,7 +110,9 @@ def _read_one(folder: Path) -> Result:
         arrays = {name: stored[name] for name in stored.files}
     if about["kind"] == "rate":
         fields = about["fields"]
-        fields["margins"], fields["notes"] = tuple(fields["margins"]), tuple(fields["notes"])
+        for name in ("margins", "notes", "denominator_keys"):
+            fields[name] = None if fields[name] is None else tuple(fields[name])
+        arrays["per"] = arrays["per"] if arrays["per"].ndim else float(arrays["per"])
         return RateTable(keys=keys, method=method, **arrays, **fields)
     influence_path = folder / "influence.parquet"
     return EffectTable(

@@ -12,6 +12,7 @@ from calaim_eval.results import (
     RateTable,
     load_results,
     save_results,
+    stack_rates,
 )
 
 
@@ -91,3 +92,22 @@ def test_a_place_that_cannot_be_written_is_said_plainly(tmp_path):
 
 def test_results_of_nowhere_are_empty(tmp_path):
     assert load_results(tmp_path / "absent") == {}
+
+
+def test_stacked_rates_keep_their_own_scale_and_share_the_denominator(tmp_path):
+    ed = _rates()
+    paid = _rates(measure="Paid", unit="US dollars per member-month", per=1.0)
+    both = stack_rates([ed, paid], key="outcome", labels=["ed_visits", "paid_usd"])
+    assert both.rate[0] == 50.0
+    assert both.rate[3] == pytest.approx(0.05)
+    assert both.denominator_keys == ("race_ethnicity",)
+    assert both.select(both.keys["outcome"] == "paid_usd").rate[0] == pytest.approx(0.05)
+    save_results({"both": both}, tmp_path / "results")
+    back = load_results(tmp_path / "results")["both"]
+    pd.testing.assert_frame_equal(back.to_frame(), both.to_frame())
+    assert back.denominator_keys == both.denominator_keys
+
+
+def test_rates_over_different_things_are_not_stacked():
+    with pytest.raises(EstimationError, match="denominator_name"):
+        stack_rates([_rates(), _rates(denominator_name="stays")], key="x", labels=["a", "b"])
