@@ -1,1 +1,18 @@
 """Every column, table and code list, once; checks and the data dictionary."""
+
+from calaim_eval.schema.codes import code_list_names, load_codes
+from calaim_eval.schema.field import Field, Table
+from calaim_eval.schema.fields import FIELDS
+from calaim_eval.schema.race_ethnicity import derive_race_ethnicity, race_ethnicity_groups
+from calaim_eval.schema.tables import TABLES
+
+__all__ = [
+    "FIELDS",
+    "TABLES",
+    "Field",
+    "Table",
+    "code_list_names",
+    "derive_race_ethnicity",
+    "load_codes",
+    "race_ethnicity_groups",
+]
