@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ ALL = "all"
 
 RateKind = Literal["rate", "proportion", "count"]
 RateAbout = Literal["members", "organizations"]
+
+_ARRAYS = ("numerator", "denominator", "conf_low", "conf_high", "n_members")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +84,7 @@ class RateTable:
 
     def __post_init__(self) -> None:
         k = len(self.keys)
-        for name in ("numerator", "denominator", "conf_low", "conf_high", "n_members"):
+        for name in _ARRAYS:
             if getattr(self, name).shape != (k,):
                 raise EstimationError(
                     f"RateTable `{self.measure}`: `{name}` has shape "
@@ -113,14 +115,12 @@ class RateTable:
     def select(self, mask: np.ndarray | pd.Series) -> RateTable:
         """Rows where `mask` is true."""
         rows = np.flatnonzero(np.asarray(mask, dtype=bool))
+        arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
         return replace(
             self,
             keys=self.keys.iloc[rows].reset_index(drop=True),
             per=self.per[rows] if isinstance(self.per, np.ndarray) else self.per,
-            **{
-                name: getattr(self, name)[rows]
-                for name in ("numerator", "denominator", "conf_low", "conf_high", "n_members")
-            },
+            **arrays,
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -177,6 +177,9 @@ def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> Rate
         ],
         ignore_index=True,
     )
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(t, name) for t in tables]) for name in _ARRAYS
+    }
     return replace(
         first,
         measure=first.measure if len(tables) == 1 else f"Rates by {key}",
@@ -186,8 +189,5 @@ def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> Rate
         per=np.concatenate([np.broadcast_to(t.per, len(t)) for t in tables]).astype(float),
         denominator_keys=first.denominator_keys or tuple(first.keys.columns),
         notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
-        **{
-            name: np.concatenate([getattr(t, name) for t in tables])
-            for name in ("numerator", "denominator", "conf_low", "conf_high", "n_members")
-        },
+        **arrays,
     )
