@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.results.estimand import Estimand, Method
@@ -152,7 +152,7 @@ class EffectTable:
         Intervals are normal; on the ratio scale they are computed on the log scale
         (delta method), so they stay positive.
         """
-        z = float(stats.norm.ppf(0.5 + conf_level / 2))
+        z = float(special.ndtri(0.5 + conf_level / 2))
         se = self.std_error
         if self.estimand.scale == "ratio":
             positive = np.where(self.estimate > 0, self.estimate, np.nan)
@@ -171,7 +171,7 @@ class EffectTable:
                         "std_error": se,
                         "conf_low": low,
                         "conf_high": high,
-                        "p_value": 2 * stats.norm.sf(np.abs(statistic)),
+                        "p_value": 2 * special.ndtr(-np.abs(statistic)),
                     }
                 ),
                 self.support.reset_index(drop=True),
