@@ -1,1 +1,7 @@
 """Member months, stays, visits and measures from checked tables."""
+
+from calaim_eval.panel.definitions import EXPOSURES, MEASURES, Measure
+from calaim_eval.panel.member_months import MemberMonths
+from calaim_eval.panel.rules import PanelRules
+
+__all__ = ["EXPOSURES", "MEASURES", "Measure", "MemberMonths", "PanelRules"]

@@ -1,0 +1,151 @@
+"""Every rule of the member-month panel by name, so that a panel says how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from calaim_eval.errors import TableError
+
+MonthRule = Literal["any_day", "first_day", "all_days"]
+PlanRule = Literal["most_days", "latest_recorded"]
+BenefitScope = Literal["full", "any"]
+EdDefinition = Literal["without_urgent_care", "with_urgent_care"]
+StayEvidence = Literal["accommodation_or_drg", "bill_type"]
+TransferRule = Literal["dates", "dates_and_status"]
+
+RULES_VERSION = "1"
+"""Raised whenever the meaning of a rule changes: a panel built under another is built again."""
+
+_PAYERS = ("medicaid", "medicare", "commercial", "self_pay", "other")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelRules:
+    """How member months, visits and stays are built.
+
+    Attributes
+    ----------
+    month_rule : {"any_day", "first_day", "all_days"}
+        A month is in the panel when the member was covered on any day of it, on its first day,
+        or on every calendar day (a month of death is then left out).
+    max_gap_months : int
+        Gaps of up to this many months do not break *continuous* enrollment
+        (`continuous_enrollment`). A gap month is never added to the panel: nobody is at risk of a
+        claim in it.
+    payer_types : tuple[str, ...]
+        Lines of business that count as coverage. A missing payer is ``"medicaid"``.
+    benefit_scope : {"full", "any"}
+        Whether limited-scope coverage counts. A missing scope is full.
+    exclude_duals : bool
+        Leave out months in which the member also has Medicare (a dual status code other than
+        ``00``, or a Medicare span): their use is mostly in claims a Medicaid plan does not have.
+        Keep them (False) only when Medicare claims are joined.
+    plan_rule : {"most_days", "latest_recorded"}
+        Plan, then county within it, then aid code within it, of a month with several: most covered
+        days, then latest `recorded_date`; or the other way round. What is still tied goes to the
+        first in alphabetical order; a known value goes before a missing one.
+    run_out_months : int
+        The window must end this many months before the data do (the extract date, else the last
+        payment, else the last claim), because late claims are still missing; else `TableError`.
+    ed_definition : {"without_urgent_care", "with_urgent_care"}
+        Whether revenue code 0456 (urgent care) is an emergency department visit.
+    ed_join_days : {0, 1}
+        Emergency department claims of one facility that start within this many days of a visit's
+        first day are the same visit.
+    stay_evidence : {"accommodation_or_drg", "bill_type"}
+        An inpatient claim (bill type 11x) also needs a room-and-board line or a DRG, or does not.
+    transfer_days : int
+        An admission to another facility within this many days of a discharge continues the stay.
+    transfer_rule : {"dates", "dates_and_status"}
+        Whether the dates make a transfer, or the discharge must be coded as one as well.
+    readmission_days : int
+        Days after a discharge in which the next admission is a readmission.
+    readmission_ages : tuple[int, int] | None
+        Ages in years, both included, at discharge of an index stay; None for all ages. HEDIS Plan
+        All-Cause Readmissions takes (18, 64).
+
+    Raises
+    ------
+    TableError
+        A value is not one of those allowed; the message lists them.
+
+    Examples
+    --------
+    >>> PanelRules(month_rule="first_day").payer_types
+    ('medicaid',)
+    """
+
+    month_rule: MonthRule = "any_day"
+    max_gap_months: int = 0
+    payer_types: tuple[str, ...] = ("medicaid",)
+    benefit_scope: BenefitScope = "full"
+    exclude_duals: bool = True
+    plan_rule: PlanRule = "most_days"
+    run_out_months: int = 0
+    ed_definition: EdDefinition = "without_urgent_care"
+    ed_join_days: int = 1
+    stay_evidence: StayEvidence = "accommodation_or_drg"
+    transfer_days: int = 1
+    transfer_rule: TransferRule = "dates"
+    readmission_days: int = 30
+    readmission_ages: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            _require_choice(name, getattr(self, name), allowed)
+        for name in ("max_gap_months", "run_out_months", "transfer_days", "readmission_days"):
+            _require_count(name, getattr(self, name))
+        _require_payers(self.payer_types)
+        if self.ed_join_days not in (0, 1):
+            raise TableError(
+                f"panel rule `ed_join_days`: {self.ed_join_days!r} is not one of 0, 1."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rules and their version as plain values, for a manifest."""
+        return {"rules_version": RULES_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> PanelRules:
+        """Rules from what `to_dict` wrote."""
+        named = {field.name for field in fields(cls)}
+        values = {name: value for name, value in given.items() if name in named}
+        values["payer_types"] = tuple(values["payer_types"])
+        ages = values.get("readmission_ages")
+        values["readmission_ages"] = None if ages is None else tuple(ages)
+        return cls(**values)
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "month_rule": get_args(MonthRule),
+    "plan_rule": get_args(PlanRule),
+    "benefit_scope": get_args(BenefitScope),
+    "ed_definition": get_args(EdDefinition),
+    "stay_evidence": get_args(StayEvidence),
+    "transfer_rule": get_args(TransferRule),
+}
+
+
+def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Raise unless the rule has an allowed value."""
+    if value not in allowed:
+        listed = ", ".join(f"'{each}'" for each in allowed)
+        raise TableError(f"panel rule `{name}`: {value!r} is not one of {listed}.")
+
+
+def _require_count(name: str, value: object) -> None:
+    """Raise unless the rule is a whole number of 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TableError(f"panel rule `{name}`: {value!r} is not a whole number of 0 or more.")
+
+
+def _require_payers(payer_types: tuple[str, ...]) -> None:
+    """Raise unless at least one known line of business counts."""
+    unknown = [payer for payer in payer_types if payer not in _PAYERS]
+    if unknown or not payer_types:
+        listed = ", ".join(f"'{each}'" for each in _PAYERS)
+        raise TableError(
+            f"panel rule `payer_types`: {list(payer_types)!r}; give one or more of {listed}."
+        )
