@@ -39,7 +39,7 @@ format = "$input_format"               # "calaim" (data_dictionary/) or "synthea
 [coverage]
 payer_types = $payer_types
 month_rule = "any_day"          # "any_day", "first_day" or "all_days" of the month covered
-max_gap_months = 0              # gaps of up to this many months count as covered
+max_gap_months = 0              # gaps of up to this many months do not break enrollment
 exclude_duals = $exclude_duals            # a dual member's use is partly in Medicare claims
 """)
 
