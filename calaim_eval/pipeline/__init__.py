@@ -1,0 +1,28 @@
+"""The rooms in order, one function per command; no logic of its own."""
+
+from calaim_eval.pipeline.effects import MAIN_ANCHOR, build_moments, estimate_effects
+from calaim_eval.pipeline.measures import measure_integration, measure_use
+from calaim_eval.pipeline.panel import build_panel, check_study, read_study_tables
+from calaim_eval.pipeline.quarter import (
+    estimate_quarterless,
+    measure_quarter,
+    release_quarter,
+    render_quarter,
+    run_study,
+)
+
+__all__ = [
+    "MAIN_ANCHOR",
+    "build_moments",
+    "build_panel",
+    "check_study",
+    "estimate_effects",
+    "estimate_quarterless",
+    "measure_integration",
+    "measure_quarter",
+    "measure_use",
+    "read_study_tables",
+    "release_quarter",
+    "render_quarter",
+    "run_study",
+]

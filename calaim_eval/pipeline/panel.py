@@ -1,0 +1,48 @@
+"""Raw files of a study to its checked tables and member-month panel."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
+from calaim_eval.study import Study
+from calaim_eval.tables import Tables, read_tables
+
+
+def read_study_tables(study: Study) -> Tables:
+    """Read, check and set in order the raw files that the study file names."""
+    return read_tables(
+        study.input_folder,
+        work_dir=study.restricted / "tables",
+        source=study.file.input.format,
+        rename=study.file.input.rename or None,
+        extract_date=study.file.window.extract_date,
+    )
+
+
+def check_study(study: Study) -> pd.DataFrame:
+    """Row-level findings: table, stage, reason, n_rows; nothing is estimated.
+
+    Raises
+    ------
+    TableError
+        If a table cannot be used at all.
+    """
+    return read_study_tables(study).ledger.to_frame()
+
+
+def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
+    """The study's member-month panel; resumes where an interrupted run stopped."""
+    file = study.file
+    return build_member_months(
+        tables or read_study_tables(study),
+        first_month=str(file.months[0]),
+        last_month=str(file.months[-1]),
+        rules=PanelRules(
+            payer_types=file.coverage.payer_types,
+            month_rule=file.coverage.month_rule,
+            max_gap_months=file.coverage.max_gap_months,
+            exclude_duals=file.coverage.exclude_duals,
+        ),
+        out_dir=study.restricted / "panel",
+    )

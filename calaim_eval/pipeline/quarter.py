@@ -1,0 +1,146 @@
+"""A quarter of a study: results, their release, the report."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from calaim_eval.disclosure import Released, release
+from calaim_eval.errors import TableError
+from calaim_eval.panel import MemberMonths
+from calaim_eval.pipeline.effects import build_moments, estimate_effects
+from calaim_eval.pipeline.measures import measure_integration, measure_use
+from calaim_eval.pipeline.panel import build_panel, read_study_tables
+from calaim_eval.report import render_report
+from calaim_eval.results import load_results, save_results
+from calaim_eval.study import Study
+from calaim_eval.tables import Tables
+
+T = TypeVar("T")
+
+
+class Step(Protocol):
+    """Runs one named step and returns its value; the command line shows progress with it."""
+
+    def __call__(self, description: str, work: Callable[[], T], /) -> T:
+        """Run `work`."""
+        ...
+
+
+def release_quarter(study: Study, quarter: str) -> Released:
+    """Pass every result of the quarter through disclosure control.
+
+    Raises
+    ------
+    TableError
+        If there are no results yet.
+    DisclosureError
+        If something cannot be released safely; nothing is written then.
+    """
+    study.check_quarter(quarter)
+    folder = study.restricted / "results"
+    results = (
+        load_results(folder / "effects")
+        | load_results(folder / "use")
+        | load_results(folder / f"integration-{quarter}")
+    )
+    if not results:
+        raise TableError(
+            f"{folder}: there are no results to release. "
+            f"`calaim-eval run {study.path.name} --quarter {quarter}` makes them all; `estimate` "
+            "and `integration` make them one by one."
+        )
+    return release(
+        results,
+        policy=study.file.disclosure.policy,
+        to=study.folder / "release",
+        quarter=quarter,
+        ledger=study.folder / "release" / "ledger.jsonl",
+        provenance=provenance(study),
+    )
+
+
+def render_quarter(study: Study, quarter: str) -> dict[str, Path]:
+    """Render the report of a quarter from its release only."""
+    study.check_quarter(quarter)
+    return render_report(
+        study.release_folder(quarter),
+        out_dir=study.report_folder(quarter),
+        formats=study.file.report.formats,
+        study_id=study.file.study_id,
+        title=study.file.title,
+        quarter=quarter,
+        engine=study.file.report.engine,
+    )
+
+
+def estimate_quarterless(
+    study: Study, panel: MemberMonths, *, step: Step, pooled_with: Sequence[Path] = ()
+) -> list[str]:
+    """Use of care and effects, which do not depend on the quarter, kept in restricted/results."""
+    folder = study.restricted / "results"
+    use = step("Counting use of care and access", lambda: measure_use(study, panel))
+    save_results(use, folder / "use")
+    paths = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
+    effects = step(
+        "Estimating effects", lambda: estimate_effects(study, paths, pooled_with=pooled_with)
+    )
+    save_results(effects, folder / "effects")
+    return [*use, *effects]
+
+
+def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
+    """CBO-integration measures of a quarter, kept in restricted/results."""
+    measures = measure_integration(study, tables, quarter)
+    save_results(measures, study.restricted / "results" / f"integration-{quarter}")
+    return list(measures)
+
+
+def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:
+    """All of it: raw files to the rendered report of a quarter.
+
+    Parameters
+    ----------
+    study : Study
+    quarter : str
+        e.g. ``"2024Q4"``.
+    step : callable
+        Called with a description and the work; runs the work and returns its value. The
+        command line shows progress with it.
+    """
+    study.check_quarter(quarter)
+    tables = step("Reading and checking the raw files", lambda: read_study_tables(study))
+    panel = step("Building the member-month panel", lambda: build_panel(study, tables))
+    estimate_quarterless(study, panel, step=step)
+    step("Measuring CBO integration", lambda: measure_quarter(study, tables, quarter))
+    step("Disclosure control", lambda: release_quarter(study, quarter))
+    return step("Rendering the report", lambda: render_quarter(study, quarter))
+
+
+def provenance(study: Study) -> dict[str, str]:
+    """What a release was made from: hashes of the study file, inputs and code lists; versions."""
+    from calaim_eval import __version__
+    from calaim_eval.schema import codes_sha256
+
+    manifest = study.restricted / "tables" / "manifest.json"
+    return {
+        "study_id": study.file.study_id,
+        "title": study.file.title,
+        "question": study.file.question,
+        "study_file_sha256": study.sha256,
+        "input_manifest_sha256": _sha256(manifest) if manifest.exists() else "",
+        "code_lists_sha256": codes_sha256(),
+        "extract_date": str(study.file.window.extract_date),
+        "first_month": str(study.file.months[0]),
+        "last_month": str(study.file.months[-1]),
+        "reference": study.file.equity.reference,
+        "package_version": __version__,
+        "python_version": platform.python_version(),
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
