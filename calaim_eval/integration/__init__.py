@@ -1,1 +1,60 @@
 """How community-based organizations are part of care: who delivers, where, do referrals close."""
+
+from calaim_eval.integration.agreement import coder_agreement
+from calaim_eval.integration.coverage import (
+    contracted_but_idle,
+    coverage_summary,
+    service_coverage,
+)
+from calaim_eval.integration.delivery import (
+    delivery_contracts,
+    delivery_members,
+    delivery_organizations,
+)
+from calaim_eval.integration.local_cbo import local_cbo_share
+from calaim_eval.integration.network import (
+    contract_concentration,
+    contracts_per_organization,
+    network_cohesion,
+    service_concentration,
+    single_plan_dependence,
+)
+from calaim_eval.integration.payment import (
+    payment_denials,
+    payment_timeliness,
+    time_to_payment,
+)
+from calaim_eval.integration.referral_findings import referral_findings
+from calaim_eval.integration.referrals import (
+    referral_closure,
+    referral_funnel,
+    referral_step_conversion,
+)
+from calaim_eval.integration.summary import IntegrationMeasures, integration_measures
+from calaim_eval.integration.time_to_service import time_to_service
+
+__all__ = [
+    "IntegrationMeasures",
+    "coder_agreement",
+    "contract_concentration",
+    "contracted_but_idle",
+    "contracts_per_organization",
+    "coverage_summary",
+    "delivery_contracts",
+    "delivery_members",
+    "delivery_organizations",
+    "integration_measures",
+    "local_cbo_share",
+    "network_cohesion",
+    "payment_denials",
+    "payment_timeliness",
+    "referral_closure",
+    "referral_findings",
+    "referral_funnel",
+    "referral_step_conversion",
+    "service_concentration",
+    "service_coverage",
+    "single_plan_dependence",
+    "time_to_payment",
+    "time_to_service",
+]

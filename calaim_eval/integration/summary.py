@@ -1,0 +1,289 @@
+"""Every integration measure of a quarterly release, from one call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+import pandas as pd
+
+from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.integration.coverage import (
+    contracted_but_idle,
+    coverage_summary,
+    service_coverage,
+)
+from calaim_eval.integration.delivery import (
+    delivery_contracts,
+    delivery_members,
+    delivery_organizations,
+)
+from calaim_eval.integration.inputs import Day, as_day, quarter_days
+from calaim_eval.integration.local_cbo import local_cbo_share
+from calaim_eval.integration.network import single_plan_dependence
+from calaim_eval.integration.payment import payment_denials, payment_timeliness
+from calaim_eval.integration.referral_findings import referral_findings
+from calaim_eval.integration.referrals import referral_closure, referral_funnel
+from calaim_eval.results import RateTable
+from calaim_eval.tables import Tables
+from calaim_eval.tables.ledger import RowLedger
+
+logger = logging.getLogger(__name__)
+
+Recipe: TypeAlias = tuple[tuple[str, ...], Callable[[Mapping[str, pd.DataFrame]], RateTable]]
+
+_COLUMNS = {"person": ["member_id", "race_ethnicity"]}
+_TABLES = ("contract", "organization", "program_service", "referral", "person", "payment")
+
+
+class IntegrationMeasures(dict[str, RateTable]):
+    """Integration measures by name, with what could not be made and why.
+
+    Attributes
+    ----------
+    skipped : dict[str, str]
+        Measure name to the reason it is absent.
+    ledger : RowLedger
+        Rows used and set aside, by measure.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.skipped: dict[str, str] = {}
+        self.ledger = RowLedger()
+
+
+def integration_measures(
+    tables: Tables | Mapping[str, pd.DataFrame],
+    *,
+    quarter: str,
+    as_of: Day | None = None,
+    maturation_days: int = 90,
+) -> IntegrationMeasures:
+    """Who delivers, coverage, the referral loop and payment, for one quarter.
+
+    A measure whose tables are absent or hold nothing for the quarter is skipped: the reason is
+    logged and kept in ``skipped``, so a report can say why it is not there.
+
+    Parameters
+    ----------
+    tables : Tables or mapping of table name to DataFrame
+        Uses `contract`, `organization`, `program_service`, `referral`, `payment`, and `person`
+        with ``race_ethnicity``.
+    quarter : str
+        e.g. ``"2024Q4"``. Referrals made up to its last day enter.
+    as_of : day, optional
+        Day the referral loop and the payments are looked at: the extract date. Default: the last
+        day of the quarter.
+    maturation_days : int
+        Age a referral must have for `referral_closure`.
+
+    Returns
+    -------
+    IntegrationMeasures
+        A dict of `RateTable` by name: ``delivery_organizations``, ``delivery_contracts``,
+        ``delivery_members``, ``local_cbo_share``, ``coverage``, ``coverage_summary``,
+        ``coverage_summary_two_or_more``, ``contracted_but_idle``, ``single_plan_dependence``,
+        ``referral_funnel``, ``referral_closure``, ``referral_closure_by_service``,
+        ``referral_closure_by_organization_type``, ``referral_findings``, ``payment_timeliness``,
+        ``payment_denials``.
+
+    Raises
+    ------
+    TableError
+        A table that is there breaks its contract.
+    EstimationError
+        `quarter` or `as_of` cannot be read, or `as_of` lies before the quarter ends.
+    """
+    _, last = quarter_days(quarter)
+    day = last if as_of is None else as_day(as_of, name="as_of")
+    if day < last:
+        raise EstimationError(
+            "`as_of` lies before the last day of the quarter, which is then not complete.\n"
+            "  Report an earlier quarter, or use a later extract."
+        )
+    frames = _frames(tables)
+    made = IntegrationMeasures()
+    recipes = {
+        **_contract_recipes(quarter=quarter, ledger=made.ledger),
+        **_referral_recipes(
+            last=last, day=day, maturation_days=maturation_days, ledger=made.ledger
+        ),
+        **_payment_recipes(quarter=quarter, day=day, ledger=made.ledger),
+    }
+    for name, (needs, measure) in recipes.items():
+        _make(made, name, needs, measure, frames)
+    if "coverage" in made:
+        made["coverage_summary"] = coverage_summary(made["coverage"])
+        made["coverage_summary_two_or_more"] = coverage_summary(made["coverage"], at_least=2)
+    else:
+        for name in ("coverage_summary", "coverage_summary_two_or_more"):
+            made.skipped[name] = made.skipped["coverage"]
+    return made
+
+
+def _contract_recipes(*, quarter: str, ledger: RowLedger) -> dict[str, Recipe]:
+    """Who delivers and coverage: the tables each measure needs, and its call."""
+    contracts, services = ("contract", "organization"), ("contract", "program_service")
+    return {
+        "delivery_organizations": (
+            contracts,
+            lambda f: delivery_organizations(
+                f["contract"], f["organization"], quarter=quarter, ledger=ledger
+            ),
+        ),
+        "delivery_contracts": (
+            contracts,
+            lambda f: delivery_contracts(
+                f["contract"], f["organization"], quarter=quarter, ledger=ledger
+            ),
+        ),
+        "delivery_members": (
+            ("program_service", "organization"),
+            lambda f: delivery_members(
+                f["program_service"], f["organization"], quarter=quarter, ledger=ledger
+            ),
+        ),
+        "local_cbo_share": (
+            contracts,
+            lambda f: local_cbo_share(
+                f["contract"], f["organization"], quarter=quarter, ledger=ledger
+            ),
+        ),
+        "coverage": (
+            services,
+            lambda f: service_coverage(
+                f["contract"], f["program_service"], quarter=quarter, ledger=ledger
+            ),
+        ),
+        "contracted_but_idle": (
+            services,
+            lambda f: contracted_but_idle(
+                f["contract"], f["program_service"], quarter=quarter, ledger=ledger
+            ),
+        ),
+        "single_plan_dependence": (
+            contracts,
+            lambda f: single_plan_dependence(
+                f["contract"], f["organization"], quarter=quarter, ledger=ledger
+            ),
+        ),
+    }
+
+
+def _referral_recipes(
+    *, last: pd.Timestamp, day: pd.Timestamp, maturation_days: int, ledger: RowLedger
+) -> dict[str, Recipe]:
+    """The referral loop: the tables each measure needs, and its call."""
+    closure = partial(
+        referral_closure, as_of=day, referred_to=last, maturation_days=maturation_days
+    )
+    return {
+        "referral_funnel": (
+            ("referral", "person"),
+            lambda f: referral_funnel(
+                f["referral"],
+                as_of=day,
+                referred_to=last,
+                by="race_ethnicity",
+                person=f["person"],
+                ledger=ledger,
+            ),
+        ),
+        "referral_closure": (
+            ("referral", "person"),
+            lambda f: closure(
+                f["referral"], by="race_ethnicity", person=f["person"], ledger=ledger
+            ),
+        ),
+        "referral_closure_by_service": (
+            ("referral",),
+            lambda f: closure(f["referral"], by="service"),
+        ),
+        "referral_closure_by_organization_type": (
+            ("referral", "organization"),
+            lambda f: closure(
+                f["referral"], by="organization_type", organization=f["organization"]
+            ),
+        ),
+        "referral_findings": (
+            ("referral",),
+            lambda f: referral_findings(
+                f["referral"],
+                as_of=day,
+                organization=f.get("organization"),
+                person=f.get("person"),
+            ),
+        ),
+    }
+
+
+def _payment_recipes(*, quarter: str, day: pd.Timestamp, ledger: RowLedger) -> dict[str, Recipe]:
+    """Payment: the tables each measure needs, and its call."""
+    needs = ("payment", "organization")
+    return {
+        "payment_timeliness": (
+            needs,
+            lambda f: payment_timeliness(
+                f["payment"],
+                as_of=day,
+                quarter=quarter,
+                by="organization_type",
+                organization=f["organization"],
+                ledger=ledger,
+            ),
+        ),
+        "payment_denials": (
+            needs,
+            lambda f: payment_denials(
+                f["payment"],
+                as_of=day,
+                quarter=quarter,
+                by="organization_type",
+                organization=f["organization"],
+                ledger=ledger,
+            ),
+        ),
+    }
+
+
+def _make(
+    made: IntegrationMeasures,
+    name: str,
+    needs: tuple[str, ...],
+    measure: Callable[[Mapping[str, pd.DataFrame]], RateTable],
+    frames: Mapping[str, pd.DataFrame],
+) -> None:
+    """Make one measure, or keep the reason why not."""
+    absent = [table for table in needs if table not in frames]
+    if absent:
+        made.skipped[name] = (
+            f"not given, or without rows: {', '.join(f'`{table}`' for table in absent)}"
+        )
+    else:
+        try:
+            made[name] = measure(frames)
+        except EstimationError as error:
+            made.skipped[name] = str(error)
+    if name in made.skipped:
+        logger.info("measure %s is skipped: %s", name, made.skipped[name])
+
+
+def _frames(tables: Tables | Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Frames of the tables that are there and hold rows."""
+    if not isinstance(tables, (Tables, Mapping)):
+        raise TableError(
+            f"expected Tables or a mapping of table names to frames, got "
+            f"`{type(tables).__name__}`.\n  Pass what read_tables() returned."
+        )
+    frames: dict[str, pd.DataFrame] = {}
+    for name in _TABLES:
+        if isinstance(tables, Tables):
+            frame = tables.frame(name, columns=_COLUMNS.get(name)) if tables.has(name) else None
+        else:
+            frame = tables.get(name)
+        if frame is not None and len(frame):
+            frames[name] = frame
+    return frames

@@ -1,0 +1,262 @@
+"""Days from referral to service: how many have started by 30, 60 and 90 days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import EstimationError
+from calaim_eval.integration.competing_risks import CumulativeIncidence, cumulative_incidence
+from calaim_eval.integration.inputs import Day, as_day
+from calaim_eval.integration.referral_groups import group_referrals
+from calaim_eval.integration.referral_roots import root_referrals
+from calaim_eval.results import ALL, EffectTable, Estimand, Method
+from calaim_eval.tables.ledger import USED, RowLedger
+
+OUTCOMES = ("service_started", "ended_without_service")
+AALEN_JOHANSEN = (
+    "Aalen OO, Johansen S (1978). Scand J Stat 5(3):141-150; variance by the infinitesimal "
+    "jackknife, clustered (Therneau TM, Grambsch PM 2000, doi:10.1007/978-1-4757-3294-8)"
+)
+_DAYS_PER_MONTH = 365.25 / 12
+
+
+def time_to_service(
+    referral: pd.DataFrame,
+    *,
+    as_of: Day,
+    horizon_days: Sequence[int] = (30, 60, 90),
+    by: str | None = None,
+    person: pd.DataFrame | None = None,
+    organization: pd.DataFrame | None = None,
+    referred_from: Day | None = None,
+    referred_to: Day | None = None,
+    ledger: RowLedger | None = None,
+) -> EffectTable:
+    r"""Share of root referrals whose service started by each horizon, competing exits counted.
+
+    Use it where referrals of all ages are to speak: those still open on the day looked at are
+    censored there. A referral that ended without service (declined, not reached, died ...) can no
+    longer start one; that is a competing exit, not a censoring, so the estimate is
+    Aalen-Johansen's and never one minus Kaplan-Meier.
+
+    Parameters
+    ----------
+    referral : pd.DataFrame
+        Columns of the table `referral`.
+    as_of : day
+        The day the loop is looked at; open referrals are followed until then.
+    horizon_days : sequence of int
+        Days since referral to report, above 0.
+    by : optional
+        As in `referral_funnel`.
+    person, organization : pd.DataFrame, optional
+        Tables that `by` needs.
+    referred_from, referred_to : day, optional
+        Keep referrals made between these days, both included.
+    ledger : RowLedger, optional
+        Gets the rows set aside.
+
+    Returns
+    -------
+    EffectTable
+        Keys `by` (``"all"`` first), ``outcome`` (``"service_started"``,
+        ``"ended_without_service"``; what is left is still open) and ``days``; estimate: the
+        probability, 0 to 1; joint covariance over all rows, clustered by member, so the
+        difference between two groups has its own interval (`combine`). ``support``: distinct
+        members, events by the horizon, months of follow-up. NaN where nobody was followed to
+        the horizon.
+
+    Raises
+    ------
+    TableError
+        Columns are absent or cannot be read, or referral ids repeat.
+    EstimationError
+        No root referral is left, a horizon is not positive, or `by` cannot be used.
+
+    Notes
+    -----
+    Day 0 is the day of referral. Start: ``service_started_date``; where the loop closed with
+    services received and no start was recorded, the day it closed (the latest possible one). A
+    start recorded before the referral is set aside. Months of follow-up are days / 30.4375.
+    """
+    days = _horizons(horizon_days)
+    day = as_day(as_of, name="as_of")
+    own = RowLedger()
+    roots = root_referrals(
+        referral,
+        as_of=day,
+        referred_from=referred_from,
+        referred_to=referred_to,
+        ledger=own,
+        stage="time_to_service",
+    )
+    spells, n_early, n_undated = _spells(roots, day=day)
+    if ledger is not None:
+        _count(ledger, own, n_early=n_early, n_undated=n_undated)
+    if spells.empty:
+        raise EstimationError(
+            f"table `referral`: none of {len(roots):,} root referrals has usable dates.\n"
+            "  Check `service_started_date` and `closed_date` against `referred_date`."
+        )
+    group = pd.Series(ALL, index=spells.index)
+    groups: list[str] = []
+    if by is not None:
+        group, groups = group_referrals(spells, by, person=person, organization=organization)
+    return incidence_table(
+        spells,
+        cluster=spells["member_id"],
+        group=group,
+        groups=groups,
+        by=by,
+        days=days,
+        outcomes=OUTCOMES,
+        estimand=Estimand(
+            name="Cumulative incidence of service start",
+            contrast="root referrals whose service started by each day, other exits competing",
+            unit="share of root referrals",
+            is_causal=False,
+        ),
+        options={"as_of": str(day.date()), "cluster": "member"},
+    )
+
+
+def incidence_table(
+    spells: pd.DataFrame,
+    *,
+    cluster: pd.Series,
+    group: pd.Series,
+    groups: Sequence[str],
+    by: str | None,
+    days: np.ndarray,
+    outcomes: Sequence[str],
+    estimand: Estimand,
+    options: dict[str, object],
+) -> EffectTable:
+    """Cumulative incidence by group, outcome and day with a joint clustered covariance.
+
+    Parameters
+    ----------
+    spells : pd.DataFrame
+        Columns ``duration_days`` and ``cause`` (0 censored, 1 ... as in `outcomes`).
+    cluster : pd.Series
+        Cluster of each spell.
+    group : pd.Series
+        Group of each spell.
+    groups : sequence of str
+        Groups to report after ``"all"``; one without spells gets NaN.
+    by : str | None
+        Name of the group key.
+    days : np.ndarray
+        Horizons.
+    outcomes : sequence of str
+        Names of the causes.
+    estimand : Estimand
+    options : dict
+        For the method.
+    """
+    codes, names = pd.factorize(cluster)
+    masks = [np.ones(len(spells), dtype=bool), *[(group == g).to_numpy() for g in groups]]
+    blocks = [
+        _block(spells[mask], codes[mask], len(names), days=days, n_causes=len(outcomes))
+        for mask in masks
+    ]
+    influence = np.concatenate([b[1] for b in blocks], axis=1)
+    estimate = np.concatenate([b[0] for b in blocks])
+    keys = pd.MultiIndex.from_product(
+        [[ALL, *groups], list(outcomes), [int(d) for d in days]],
+        names=[by or "population", "outcome", "days"],
+    ).to_frame(index=False)
+    return EffectTable(
+        keys=keys if by is not None else keys.drop(columns="population"),
+        estimate=estimate,
+        covariance=influence.T @ influence,
+        support=pd.concat([b[2] for b in blocks], ignore_index=True),
+        estimand=estimand,
+        method=Method("Aalen-Johansen cumulative incidence", options, AALEN_JOHANSEN),
+        notes=_notes(estimate),
+    )
+
+
+def _block(
+    spells: pd.DataFrame, codes: np.ndarray, n_clusters: int, *, days: np.ndarray, n_causes: int
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Estimates of one group, their influence summed by cluster, and their support."""
+    n_rows = len(days) * n_causes
+    if spells.empty:
+        empty = pd.DataFrame({"n_members": [0.0], "n_events": 0.0, "member_months": 0.0})
+        return (
+            np.full(n_rows, np.nan),
+            np.full((n_clusters, n_rows), np.nan),
+            empty.loc[[0] * n_rows],
+        )
+    duration, cause = spells["duration_days"].to_numpy(), spells["cause"].to_numpy()
+    curve = cumulative_incidence(duration, cause, times=days, n_causes=n_causes)
+    by_subject = curve.influence.transpose(0, 2, 1).reshape(len(spells), n_rows)
+    influence = np.zeros((n_clusters, n_rows))
+    np.add.at(influence, codes, by_subject)
+    return curve.estimate.T.ravel(), influence, _support(curve, duration, codes)
+
+
+def _support(curve: CumulativeIncidence, duration: np.ndarray, codes: np.ndarray) -> pd.DataFrame:
+    """Distinct clusters, events by each day, and months of follow-up up to it."""
+    months = [np.minimum(duration, t).sum() / _DAYS_PER_MONTH for t in curve.times]
+    n_causes = curve.estimate.shape[1]
+    return pd.DataFrame(
+        {
+            "n_members": float(len(np.unique(codes))),
+            "n_events": curve.n_events.T.ravel(),
+            "member_months": np.tile(months, n_causes),
+        }
+    )
+
+
+def _spells(roots: pd.DataFrame, *, day: pd.Timestamp) -> tuple[pd.DataFrame, int, int]:
+    """Days from referral to start, other exit or end of follow-up, with what happened.
+
+    Also how many start before the referral, and how many ended on a day nobody recorded.
+    """
+    received = roots["is_closed_by_services"]
+    start = roots["service_started_date"].where(
+        roots["service_started_date"].notna() | ~received, roots["closed_date"]
+    )
+    is_undated = start.isna() & (
+        received | ((roots["referral_status"] == "closed") & roots["closed_date"].isna())
+    )
+    end = start.fillna(roots["closed_date"])
+    cause = np.select([start.notna(), end.notna()], [1, 2], default=0)
+    duration = (end.fillna(day) - roots["referred_date"]).dt.days
+    spells = roots.assign(duration_days=duration.astype(float), cause=cause)
+    is_early = (spells["duration_days"] < 0) & ~is_undated
+    kept = spells[~is_undated & ~is_early].reset_index(drop=True)
+    return kept, int(is_early.sum()), int(is_undated.sum())
+
+
+def _count(ledger: RowLedger, own: RowLedger, *, n_early: int, n_undated: int) -> None:
+    """Add this measure's rows to the caller's ledger, its own reasons included."""
+    stage = "time_to_service"
+    for row in own.to_frame().itertuples(index=False):
+        n_rows = row.n_rows - (n_early + n_undated if row.reason == USED else 0)
+        ledger.add(row.table, row.reason, n_rows, stage=stage)
+    ledger.add("referral", "service started before the referral", n_early, stage=stage)
+    ledger.add("referral", "closed on a day that was not recorded", n_undated, stage=stage)
+
+
+def _horizons(horizon_days: Sequence[int]) -> np.ndarray:
+    """Horizons, checked and in order."""
+    days = np.unique(np.asarray(list(horizon_days), dtype=float))
+    if not len(days) or (days <= 0).any():
+        raise EstimationError(
+            "`horizon_days` is empty or holds a day that is not positive.\n"
+            "  Give days since referral, e.g. (30, 60, 90)."
+        )
+    return days
+
+
+def _notes(estimate: np.ndarray) -> tuple[str, ...]:
+    """Say why a value is missing."""
+    if not np.isnan(estimate).any():
+        return ()
+    return ("Missing values: the group has no referral, or none was followed to that day.",)
