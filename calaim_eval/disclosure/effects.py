@@ -1,0 +1,174 @@
+"""Which estimates are hidden: those of few members, and those that would give them away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.disclosure.policy import Policy
+from calaim_eval.disclosure.primary import Population, in_population
+from calaim_eval.results import ALL, EffectTable
+
+# Key values of a row that averages over the others.
+TOTALS = (ALL, "overall")
+_LABEL_COLUMNS = frozenset({"unit", "reference"})
+
+Hidden = dict[str, np.ndarray]
+
+
+def small_effects(
+    table: EffectTable, *, policy: Policy, populations: Sequence[Population] = ()
+) -> np.ndarray:
+    """Rows of an effect table hidden for their own sake; shape (k,).
+
+    A row is hidden where fewer than ``policy.min_count`` members stand on the smaller side of
+    the comparison (none known counts as none), where 1 to ``policy.min_count - 1`` events do, or
+    where the row is about a group of so few members.
+    """
+    n_members = table.support["n_members"].to_numpy(dtype=float)
+    n_events = table.support["n_events"].to_numpy(dtype=float)
+    few = ~(n_members >= policy.min_count) | policy.is_small(
+        np.where(n_events > 0, n_events, np.nan)
+    )
+    return np.asarray(few | in_population(table.keys, populations))
+
+
+def hide_effects(
+    tables: Mapping[str, EffectTable],
+    *,
+    policy: Policy,
+    populations: Sequence[Population] = (),
+    already_hidden: Mapping[str, np.ndarray] | None = None,
+) -> Hidden:
+    """Rows to hide in each effect table.
+
+    1. Rows of few members or events (`small_effects`) and rows hidden before.
+    2. A gap is hidden where the effect of its group or of its reference is; and where a gap is
+       hidden for its own sake, so is the effect of its group, which would give it away.
+    3. Where one row of a stratum is hidden and the average over the stratum is shown, the hidden
+       effect follows by subtraction. Rows are hidden until at least two are, with together at
+       least ``policy.min_count`` members; groups to keep readable come last.
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        Boolean, shape (k,), by table.
+    """
+    before = already_hidden or {}
+    hidden = {
+        name: small_effects(table, policy=policy, populations=populations)
+        | before.get(name, np.zeros(len(table), dtype=bool))
+        for name, table in tables.items()
+    }
+    _hide_groups_of_hidden_gaps(tables, hidden)
+    columns = _strata(tables, policy)
+    for name, table in tables.items():
+        if "reference" not in table.keys:
+            for column in columns & set(table.keys.columns):
+                _hide_beside(name, column, tables, hidden, policy)
+    _hide_gaps_of_hidden_effects(tables, hidden)
+    return hidden
+
+
+def _pairs(
+    tables: Mapping[str, EffectTable],
+) -> list[tuple[str, str, np.ndarray, np.ndarray]]:
+    """(gap table, effect table, row of the group, row of the reference) by gap; -1: no such row."""
+    found = []
+    for gap_name, gap in tables.items():
+        if "reference" not in gap.keys:
+            continue
+        for name, table in tables.items():
+            columns = [c for c in table.keys.columns if c not in _LABEL_COLUMNS]
+            if "reference" in table.keys or not set(columns) <= set(gap.keys.columns):
+                continue
+            keys = table.keys[columns].astype(str).agg(tuple, axis=1).tolist()
+            at = {key: row for row, key in enumerate(keys)}
+            wanted = gap.keys[columns].astype(str)
+            group = np.array([at.get(tuple(key), -1) for key in wanted.to_numpy()])
+            for column in columns:
+                other = wanted.assign(**{column: gap.keys["reference"].astype(str)})
+                reference = np.array([at.get(tuple(key), -1) for key in other.to_numpy()])
+                if (reference >= 0).any():
+                    found.append((gap_name, name, group, reference))
+    return found
+
+
+def _hide_groups_of_hidden_gaps(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
+    """Hide the effect of a group whose gap is hidden for its own sake."""
+    for gap, name, group, _ in _pairs(tables):
+        hidden[name][group[hidden[gap] & (group >= 0)]] = True
+
+
+def _hide_gaps_of_hidden_effects(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
+    """Hide gaps whose group or reference is hidden."""
+    for gap, name, group, reference in _pairs(tables):
+        for end in (group, reference):
+            hidden[gap] |= (end >= 0) & hidden[name][end]
+
+
+def _strata(tables: Mapping[str, EffectTable], policy: Policy) -> set[str]:
+    """Key columns whose rows are averaged somewhere: declared groups, or a row of totals."""
+    found = set(policy.keep_readable)
+    for table in tables.values():
+        for column in table.keys.columns:
+            if table.keys[column].astype(str).isin(TOTALS).any():
+                found.add(str(column))
+    return found
+
+
+def _hide_beside(
+    name: str,
+    column: str,
+    tables: Mapping[str, EffectTable],
+    hidden: Hidden,
+    policy: Policy,
+) -> None:
+    """Hide further rows of a stratum until the hidden ones do not follow from the average."""
+    table = tables[name]
+    keys = table.keys.astype(str)
+    others = [c for c in keys.columns if c not in (column, "unit")]
+    n_members = np.nan_to_num(table.support["n_members"].to_numpy(dtype=float))
+    is_total = keys[column].isin(TOTALS).to_numpy()
+    groups = keys.groupby(others, sort=False).indices if others else {(): np.arange(len(keys))}
+    for rows in groups.values():
+        parts = rows[~is_total[rows] & np.isfinite(table.estimate[rows])]
+        totals = rows[is_total[rows]]
+        if not _average_is_shown(name, column, keys.iloc[rows[0]], totals, tables, hidden):
+            continue
+        while hidden[name][parts].any() and not _blurred(parts, hidden[name], n_members, policy):
+            shown = parts[~hidden[name][parts]]
+            if not len(shown):
+                hidden[name][totals] = True
+                break
+            keep = keys[column].isin(policy.keep_readable.get(column, ())).to_numpy()
+            hidden[name][min(shown, key=lambda r: (keep[r], n_members[r], r))] = True
+
+
+def _blurred(parts: np.ndarray, hidden: np.ndarray, n_members: np.ndarray, policy: Policy) -> bool:
+    """At least two parts hidden, with together enough members."""
+    rows = parts[hidden[parts]]
+    return len(rows) > 1 and float(n_members[rows].sum()) >= policy.min_count
+
+
+def _average_is_shown(
+    name: str,
+    column: str,
+    group: pd.Series,
+    totals: np.ndarray,
+    tables: Mapping[str, EffectTable],
+    hidden: Hidden,
+) -> bool:
+    """Whether the average over the stratum stands in this table or in another one."""
+    if (~hidden[name][totals]).any():
+        return True
+    for other, table in tables.items():
+        columns = [c for c in table.keys.columns if c in group.index and c not in _LABEL_COLUMNS]
+        if other == name or column in table.keys or "reference" in table.keys or not columns:
+            continue
+        same = (table.keys[columns].astype(str) == group[columns]).all(axis=1).to_numpy()
+        if (same & ~hidden[other]).any():
+            return True
+    return False

@@ -1,0 +1,147 @@
+"""Which counts are too small to show, whatever else is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.disclosure.count_table import CountTable, cell_keys
+from calaim_eval.disclosure.policy import Policy
+from calaim_eval.disclosure.system import System
+from calaim_eval.results import ALL, RateTable
+
+Population = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cell to protect, and the range of values that must stay possible for it.
+
+    Attributes
+    ----------
+    cell : int
+        Position in the system.
+    width : float
+        Highest minus lowest possible value, at least.
+    up, down : float
+        How far above and below the true value the range must reach, at least.
+    """
+
+    cell: int
+    width: float
+    up: float = 0.0
+    down: float = 0.0
+
+
+def small_rows(
+    table: RateTable, *, policy: Policy, populations: Sequence[Population] = ()
+) -> np.ndarray:
+    """Rows of a rate table that must be hidden for their own sake.
+
+    A row is hidden, with its rate and interval, where any of these is from 1 to
+    ``policy.min_count - 1``: the numerator, the members behind it, the denominator, or the
+    members of the denominator who are not in the numerator (proportions). So is every row about
+    a group of so few members. Tables about organizations are shown.
+
+    Parameters
+    ----------
+    table : RateTable
+    policy : Policy
+    populations : Sequence[Population]
+        Groups of so few members; see `small_populations`.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (k,), boolean.
+    """
+    if table.about == "organizations":
+        return np.zeros(len(table), dtype=bool)
+    small = policy.is_small(table.numerator) | policy.is_small(table.n_members)
+    if table.kind != "count":
+        small |= policy.is_small(table.denominator)
+    if table.kind == "proportion":
+        rest = np.asarray(table.denominator, dtype=float) - table.numerator
+        small |= policy.is_small(np.where(rest > 0, rest, np.nan))
+    return np.asarray(small | in_population(table.keys, populations))
+
+
+def small_populations(tables: Sequence[CountTable], *, policy: Policy) -> tuple[Population, ...]:
+    """Groups of 1 to ``policy.min_count - 1`` members.
+
+    Read from tables that split everyone: proportions whose rows add up to the one denominator.
+    Whatever another table says of such a group, it says of those few members.
+    """
+    found = []
+    for table in tables:
+        columns = [c for c in table.keys.columns if c != "unit"]
+        splits_everyone = (
+            table.is_proportion
+            and bool(columns)
+            and all((c, ALL) in table.whole and c in table.margins for c in columns)
+            and not set(columns) & set(table.denominator_keys)
+        )
+        if not splits_everyone:
+            continue
+        found += [
+            frozenset(cell_keys(table.keys, row, tuple(columns)))
+            for row in map(int, np.flatnonzero(policy.is_small(table.numerator)))
+        ]
+    return tuple(dict.fromkeys(found))
+
+
+def in_population(keys: pd.DataFrame, populations: Sequence[Population]) -> np.ndarray:
+    """Rows about one of the groups, or a part of it; shape (k,)."""
+    texts = keys.astype(str)
+    inside = np.zeros(len(keys), dtype=bool)
+    for population in populations:
+        if population and all(column in texts for column, _ in population):
+            inside |= np.logical_and.reduce(
+                [(texts[column] == value).to_numpy() for column, value in population]
+            )
+    return inside
+
+
+def find_targets(
+    system: System,
+    tables: Mapping[str, RateTable],
+    *,
+    policy: Policy,
+    populations: Sequence[Population] = (),
+) -> tuple[Target, ...]:
+    """Cells whose value no reader may narrow down, from every table of a release.
+
+    Small numerators and denominators; numerators of any size from few members; all counts of a
+    group of few members; and what is left over between a part and its whole (members not served,
+    members lost between two stages of a funnel).
+    """
+    cells: set[int] = set()
+    inside = {name: in_population(t.keys, populations) for name, t in tables.items()}
+    for row in system.rows:
+        table = tables[row.table]
+        few = bool(policy.is_small(table.n_members)[row.position])
+        of_few = bool(inside[row.table][row.position])
+        cells |= {
+            cell
+            for at, cell in enumerate(row.cells)
+            if system.value[cell] > 0 and (of_few or (few and at == 0))
+        }
+    small = map(int, np.flatnonzero(policy.is_small(system.value)))
+    cells |= {cell for cell in small if system.value[cell] > 0 or not _is_left_over(system, cell)}
+    return tuple(
+        Target(cell, width=_whole(system, cell, policy.interval_needed(float(system.value[cell]))))
+        for cell in sorted(cells)
+    )
+
+
+def _is_left_over(system: System, cell: int) -> bool:
+    """Whether no table could show the cell."""
+    return not any(cell in row.cells for row in system.rows)
+
+
+def _whole(system: System, cell: int, width: float) -> float:
+    """Width rounded up to a whole number for a cell that can only be one."""
+    return float(np.ceil(width)) if system.is_integer[cell] else width

@@ -1,0 +1,218 @@
+"""One linear system over every table of a release.
+
+Each unknown is a *cell*: a quantity and the groups it is counted in. Two tables that state the
+same quantity of the same groups share the cell. Each equation is something a reader knows without
+seeing the numbers: rows add up to ``"all"``, a numerator is part of its denominator, a stage of a
+funnel part of the stage before. Parts are written with a cell for what is left over, which no
+table shows, so that the system is ``A x = 0, x >= 0``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from scipy import sparse
+
+from calaim_eval.disclosure.count_table import CellId, CountTable, Part, margin_groups
+from calaim_eval.errors import DisclosureError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table, and the cells that showing it shows."""
+
+    table: str
+    position: int
+    cells: tuple[int, ...]
+    complement: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Every count of a release and every equation between them.
+
+    Attributes
+    ----------
+    cells : tuple[CellId, ...]
+        Quantity and groups of each cell; n of them.
+    value : np.ndarray
+        Shape (n,); NaN where no table states it.
+    is_integer : np.ndarray
+        Cells that can only be whole numbers; shape (n,).
+    equations : scipy.sparse.csr_array
+        Shape (m, n); ``equations @ value = 0`` for the true values.
+    rows : tuple[Row, ...]
+        Rows of the tables, in order.
+    """
+
+    cells: tuple[CellId, ...]
+    value: np.ndarray
+    is_integer: np.ndarray
+    equations: sparse.csr_array
+    rows: tuple[Row, ...]
+
+    def position(self, cell: CellId) -> int:
+        """Where a cell stands in the system."""
+        return self.cells.index(cell)
+
+    def shown(self, hidden_rows: np.ndarray) -> np.ndarray:
+        """Cells that at least one row still shows; shape (n,)."""
+        shown = np.zeros(len(self.cells), dtype=bool)
+        for row, hidden in zip(self.rows, hidden_rows, strict=True):
+            if not hidden:
+                shown[list(row.cells)] = True
+        return shown
+
+
+def build_system(tables: Sequence[CountTable], *, earlier: Sequence[CountTable] = ()) -> System:
+    """Put the tables of a release into one system.
+
+    Parameters
+    ----------
+    tables : Sequence[CountTable]
+        Tables of the release; their rows are the rows of the system.
+    earlier : Sequence[CountTable]
+        Tables released before: their cells and equations are known too.
+
+    Raises
+    ------
+    DisclosureError
+        Two tables give one quantity of the same groups two values.
+    """
+    builder = _Builder()
+    for table in tables:
+        builder.add(table)
+    n_rows = len(builder.rows)
+    for table in earlier:
+        builder.add(table)
+    return builder.finish(n_rows)
+
+
+@dataclass
+class _Builder:
+    """Cells and equations as they are collected."""
+
+    index: dict[CellId, int] = field(default_factory=dict)
+    value: list[float] = field(default_factory=list)
+    is_integer: list[bool] = field(default_factory=list)
+    stated_in: list[str] = field(default_factory=list)
+    equations: set[tuple[tuple[int, float], ...]] = field(default_factory=set)
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, table: CountTable) -> None:
+        """Add the cells of a table, then what ties them together."""
+        rows = range(len(table.keys))
+        numerators = [self._part(table, row, "numerator") for row in rows]
+        denominators = [
+            self._part(table, row, "denominator") if table.has_denominator[row] else None
+            for row in rows
+        ]
+        for row, (numerator, denominator) in enumerate(zip(numerators, denominators, strict=True)):
+            shown = [numerator] if denominator is None else [numerator, denominator]
+            complement = None
+            if table.is_proportion and denominator is not None and numerator != denominator:
+                complement = self._part_of(table, row, numerator, denominator)
+            self.rows.append(Row(table.name, row, tuple(dict.fromkeys(shown)), complement))
+        self._add_margins(table, numerators, denominators)
+        self._add_stages(table, numerators)
+
+    def finish(self, n_rows: int) -> System:
+        """Freeze what was collected, with the first `n_rows` rows."""
+        equations = sorted(self.equations)
+        i = [r for r, terms in enumerate(equations) for _ in terms]
+        j = [cell for terms in equations for cell, _ in terms]
+        data = [weight for terms in equations for _, weight in terms]
+        return System(
+            cells=tuple(self.index),
+            value=np.array(self.value, dtype=float),
+            is_integer=np.array(self.is_integer, dtype=bool),
+            equations=sparse.csr_array(
+                (data, (i, j)), shape=(len(equations), len(self.index)), dtype=float
+            ),
+            rows=tuple(self.rows[:n_rows]),
+        )
+
+    def _part(self, table: CountTable, row: int, part: Part) -> int:
+        """Cell of a row's numerator or denominator; refuse a second value for one quantity."""
+        cell = table.cell(row, part=part)
+        value = float((table.numerator if part == "numerator" else table.denominator)[row])
+        known = self.value[self.index[cell]] if cell in self.index else np.nan
+        if abs(known - value) > 1e-6 * max(1.0, abs(value)):
+            raise DisclosureError(
+                f"`{table.name}` and `{self.stated_in[self.index[cell]]}` give `{cell[0]}` of the "
+                "same groups two values, so one of the names is wrong and hidden counts cannot "
+                "be protected.\n  Name the quantities apart (`numerator_name`, "
+                "`denominator_name`) or mend the counts."
+            )
+        is_integer = table.integer_numerator if part == "numerator" else table.integer_denominator
+        return self._cell(cell, value, is_integer=is_integer, table=table.name)
+
+    def _cell(self, cell: CellId, value: float, *, is_integer: bool, table: str) -> int:
+        """Position of a cell, made where new."""
+        if cell not in self.index:
+            self.index[cell] = len(self.value)
+            self.value.append(value)
+            self.is_integer.append(is_integer)
+            self.stated_in.append(table)
+        at = self.index[cell]
+        if np.isnan(self.value[at]):
+            self.value[at] = value
+        return at
+
+    def _part_of(self, table: CountTable, row: int, part: int, whole: int) -> int | None:
+        """Tie a part to its whole: one count in a whole slice, else with a cell left over."""
+        if any(table.keys[column].iloc[row] == value for column, value in table.whole):
+            self.equations.add(((part, 1.0), (whole, -1.0)))
+            return None
+        return self._left_over(part, whole)
+
+    def _left_over(self, part: int, whole: int) -> int:
+        """Cell of `whole` minus `part`; no table shows it."""
+        at = self._cell(
+            ("left over", ((str(whole), str(part)),)),
+            self.value[whole] - self.value[part],
+            is_integer=self.is_integer[part] and self.is_integer[whole],
+            table="",
+        )
+        self.equations.add(((part, 1.0), (at, 1.0), (whole, -1.0)))
+        return at
+
+    def _add_margins(
+        self, table: CountTable, numerators: list[int], denominators: list[int | None]
+    ) -> None:
+        """Rows add up to their "all" row, and denominators do where they depend on the column."""
+        for column in table.margins:
+            for total, parts in margin_groups(table.keys, column):
+                self._add_sum(numerators[total], [numerators[p] for p in parts])
+                cells = [denominators[i] for i in (total, *parts)]
+                stated = [cell for cell in cells if cell is not None]
+                if column in table.denominator_margins and len(stated) == len(cells):
+                    self._add_sum(stated[0], stated[1:])
+
+    def _add_sum(self, total: int, parts: list[int]) -> None:
+        """Parts add up to the total, each counted once."""
+        terms: dict[int, float] = {total: -1.0}
+        for part in parts:
+            terms[part] = terms.get(part, 0.0) + 1.0
+        kept = tuple(sorted((cell, weight) for cell, weight in terms.items() if weight))
+        if kept:
+            self.equations.add(kept)
+
+    def _add_stages(self, table: CountTable, numerators: list[int]) -> None:
+        """Each stage of a funnel is part of the one before."""
+        if table.stages is None:
+            return
+        column, values = table.stages
+        others = [c for c in table.keys.columns if c != column]
+        at = {
+            (tuple(table.keys[c].iloc[row] for c in others), table.keys[column].iloc[row]): cell
+            for row, cell in enumerate(numerators)
+        }
+        for group in dict.fromkeys(key for key, _ in at):
+            reached = [at[group, value] for value in values if (group, value) in at]
+            for whole, part in pairwise(reached[1:]):
+                if whole != part:
+                    self._left_over(part, whole)
