@@ -1,5 +1,6 @@
 """Every column, table and code list, once; checks and the data dictionary."""
 
+from calaim_eval.schema.check import check_table
 from calaim_eval.schema.codes import code_list_names, load_codes
 from calaim_eval.schema.field import Field, Table
 from calaim_eval.schema.fields import FIELDS
@@ -11,6 +12,7 @@ __all__ = [
     "TABLES",
     "Field",
     "Table",
+    "check_table",
     "code_list_names",
     "derive_race_ethnicity",
     "load_codes",
