@@ -1,0 +1,31 @@
+"""What a reader must know about the clusters behind a standard error."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calaim_eval.estimate.influence import MEMBER
+from calaim_eval.moments import CellMoments
+
+FEW_CLUSTERS = 50
+"""Below this many clusters normal intervals run too narrow (20 to 50 are "few": Cameron and
+Miller 2015, doi:10.3368/jhr.50.2.317)."""
+
+
+def cluster_notes(moments: CellMoments, cluster: str) -> tuple[str, ...]:
+    """The number of clusters, how many hold exposed members, and what to do when few."""
+    if cluster == MEMBER or moments.clusters is None:
+        return ()
+    sums = moments.clusters
+    is_exposed = moments.cells["cohort"].notna().to_numpy()
+    n_exposed = len(np.unique(sums.cluster[is_exposed[sums.cell]]))
+    note = (
+        f"Standard errors are clustered by {sums.name}: {sums.n_clusters} clusters, "
+        f"{n_exposed} with exposed members."
+    )
+    if min(sums.n_clusters, n_exposed) >= FEW_CLUSTERS:
+        return (note,)
+    return (
+        f"{note} That is few: normal intervals are too narrow. Report "
+        "wild_bootstrap_p_values(effects, rng=...) beside them.",
+    )

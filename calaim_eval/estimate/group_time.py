@@ -1,0 +1,264 @@
+"""Group-time average effects (Callaway and Sant'Anna) from cell moments."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
+from calaim_eval.estimate.clustering import cluster_notes
+from calaim_eval.estimate.group_time_effects import GroupTimeEffects
+from calaim_eval.estimate.influence import MEMBER, require_cluster
+from calaim_eval.estimate.stratum_effects import StratumEffects, stratum_effects
+from calaim_eval.estimate.support import effect_support, has_single_member, support_frame
+from calaim_eval.estimate.time_pairs import BasePeriod, Comparison, TimePairs, time_pairs
+from calaim_eval.estimate.words import count_words, default_unit, percent_words, period_words
+from calaim_eval.moments import CellMoments
+from calaim_eval.moments.periods import MISSING, index_frequency, period_labels
+from calaim_eval.results import Estimand, Method
+
+REFERENCE = (
+    "Callaway B, Sant'Anna PHC (2021). Difference-in-differences with multiple time periods. "
+    "Journal of Econometrics 225(2):200-230. doi:10.1016/j.jeconom.2020.12.001"
+)
+_SIDE = {"not_yet_exposed": "members not yet exposed", "never_exposed": "members never exposed"}
+
+
+def group_time_att(
+    moments: CellMoments,
+    *,
+    outcome: str,
+    comparison: Comparison = "not_yet_exposed",
+    base_period: BasePeriod = "varying",
+    anticipation_months: int = 0,
+    cluster: str = MEMBER,
+    per: float = 1.0,
+    unit: str | None = None,
+) -> GroupTimeEffects:
+    r"""Effect on the exposed by cohort and month, ATT(g, t), for all strata jointly.
+
+    Use with `aggregate` for overall effects and event studies. Positive: the exposed have more of
+    the outcome than they would have had.
+
+    Parameters
+    ----------
+    moments : CellMoments
+        From `reduce_panel`.
+    outcome : str
+        One of ``moments.outcomes``.
+    comparison : {"not_yet_exposed", "never_exposed"}
+        Whose change stands for what the exposed would have had. Not yet exposed includes never
+        exposed.
+    base_period : {"varying", "universal"}
+        Months before exposure are compared with the month before them, or all months with the
+        last month before exposure (less anticipation; that row is 0 with no standard error).
+    anticipation_months : int
+        Months before the cohort that may already be affected.
+    cluster : str
+        ``"member"``, or the cluster column the moments were reduced with.
+    per : float
+        1,000 gives effects per 1,000 member-months.
+    unit : str, optional
+        In the words of a report, e.g. "ED visits per 1,000 member-months".
+
+    Returns
+    -------
+    GroupTimeEffects
+        Keys: stratum columns (if any), ``cohort``, ``month``. Pairs that are not identified have
+        no row and are counted in ``notes``. Support is the smaller of the two sides in the two
+        months compared.
+
+    Raises
+    ------
+    DesignError
+        Nothing is identified: nobody or everybody is exposed, no month before exposure, no
+        comparison members.
+    EstimationError
+        Unknown outcome, option or cluster.
+
+    Notes
+    -----
+    :math:`ATT(g,t) = (\bar y_{gt} - \bar y_{gb}) - (\bar y_{Ct} - \bar y_{Cb})` with
+    :math:`\bar y = \sum y / \sum r` [1]_, on an unbalanced panel as R `did` computes it with
+    ``allow_unbalanced_panel=TRUE``. With covariate cells the difference is taken within each cell
+    and averaged with the exposed member-months of month t; the influence of these estimated weights
+    is included. Exposed members in cells without comparison members are set aside on both sides.
+    Standard errors are the raw cluster sandwich, as in R `did`, without a small-sample factor.
+
+    References
+    ----------
+    .. [1] Callaway B, Sant'Anna PHC (2021). J Econometrics 225(2):200-230.
+       doi:10.1016/j.jeconom.2020.12.001
+
+    Examples
+    --------
+    >>> from calaim_eval.moments import reduce_panel
+    >>> frame = pd.DataFrame({
+    ...     "id": np.repeat([1, 2, 3, 4], 2), "year": [2020, 2021] * 4,
+    ...     "first_exposed": [2021.0] * 4 + [np.nan] * 4, "visits": [1, 3, 2, 5, 1, 1, 0, 1],
+    ... })
+    >>> moments = reduce_panel(frame, outcomes=["visits"], member_id="id", month="year",
+    ...                        cohort="first_exposed")
+    >>> group_time_att(moments, outcome="visits").to_frame()[["estimate", "std_error"]].round(3)
+       estimate  std_error
+    0       2.0        0.5
+    """
+    _require_options(comparison, base_period, anticipation_months)
+    require_cluster(moments, cluster)
+    grids = stratum_grids(moments, outcome)
+    _require_comparison(moments, grids, comparison)
+    strata: list[StratumEffects] = []
+    notes: list[str] = [*moments.provenance.get("notes", []), *cluster_notes(moments, cluster)]
+    for grid in grids:
+        pairs = time_pairs(
+            grid.cohorts,
+            grid.axis,
+            comparison=comparison,
+            base_period=base_period,
+            anticipation_months=anticipation_months,
+        )
+        effects = stratum_effects(grid, pairs, per=per)
+        notes += _identification_notes(moments, grid, pairs, effects)
+        if len(effects):
+            strata.append(effects)
+    if not strata:
+        raise DesignError(_nothing_identified(moments, grids, comparison))
+    sides = [effect_support(e, np.array([row])) for e in strata for row in range(len(e))]
+    return GroupTimeEffects(
+        keys=pd.concat([_keys(moments, e) for e in strata], ignore_index=True),
+        estimate=np.concatenate([e.estimate for e in strata]),
+        support=support_frame(sides),
+        estimand=Estimand(
+            name="ATT",
+            contrast=moments.provenance.get("estimand_words")
+            or f"exposed members, minus what they would have had by the change of "
+            f"{_SIDE[comparison]}",
+            unit=unit or default_unit(moments, outcome, per),
+        ),
+        method=Method(
+            estimator="Group-time average effects (Callaway and Sant'Anna), from cell moments",
+            options=MappingProxyType(
+                {
+                    "outcome": outcome,
+                    "comparison": comparison,
+                    "base_period": base_period,
+                    "anticipation_months": anticipation_months,
+                    "cluster": cluster,
+                    "per": per,
+                    "covariate_cells": list(moments.covariate_cells),
+                }
+            ),
+            reference=REFERENCE,
+        ),
+        notes=tuple(dict.fromkeys(notes)),
+        moments=moments,
+        outcome=outcome,
+        cluster=cluster,
+        is_undefined=has_single_member(sides),
+        effects=tuple(strata),
+    )
+
+
+def _keys(moments: CellMoments, effects: StratumEffects) -> pd.DataFrame:
+    """Stratum columns, cohort and month of each effect."""
+    frequency = index_frequency(moments.months)
+    labels = effects.grid.stratum.iloc[np.zeros(len(effects), dtype=int)].reset_index(drop=True)
+    labels["cohort"] = period_labels(effects.grid.cohorts[effects.pairs.cohort], frequency)
+    labels["month"] = period_labels(effects.grid.axis[effects.pairs.month], frequency)
+    return labels
+
+
+def _require_options(comparison: str, base_period: str, anticipation_months: int) -> None:
+    """Refuse options that mean nothing, listing those that do."""
+    for name, given, allowed in (
+        ("comparison", comparison, ("not_yet_exposed", "never_exposed")),
+        ("base_period", base_period, ("varying", "universal")),
+    ):
+        if given not in allowed:
+            raise EstimationError(
+                f"{name}: {given!r} is not one of {allowed[0]!r}, {allowed[1]!r}."
+            )
+    if anticipation_months < 0:
+        raise EstimationError(
+            f"anticipation_months: {anticipation_months} is negative; give 0 or more."
+        )
+
+
+def _require_comparison(moments: CellMoments, grids: list[CellGrid], comparison: str) -> None:
+    """Refuse at once what can't be identified in any stratum."""
+    first, last = moments.months[0], moments.months[-1]
+    exposed = [g.cohorts[(g.cohorts != MISSING) & (g.cohorts <= g.axis[-1])] for g in grids]
+    if not any(cohorts.size for cohorts in exposed):
+        raise DesignError(
+            f"no member is first exposed by {last}: there is nobody to estimate an effect on. "
+            "Check that `cohort` holds the month of first exposure, missing for never exposed."
+        )
+    if all((c <= g.axis[0]).all() for c, g in zip(exposed, grids, strict=True)):
+        raise DesignError(
+            f"every exposed cohort begins in {first} or before: no month before exposure is "
+            "observed. Begin the panel earlier."
+        )
+    has_never = any(g.is_never.any() or (g.cohorts > g.axis[-1]).any() for g in grids)
+    if comparison == "never_exposed" and not has_never:
+        raise DesignError(
+            f"every member is exposed by {last}: comparison='never_exposed' has no members. "
+            "Use comparison='not_yet_exposed', or add members who were eligible and not exposed."
+        )
+
+
+def _identification_notes(
+    moments: CellMoments, grid: CellGrid, pairs: TimePairs, effects: StratumEffects
+) -> list[str]:
+    """What was lost: cohorts without a month before, pairs and cells without comparison."""
+    where = f"{grid.words()}: " if grid.words() else ""
+    is_early = (grid.cohorts != MISSING) & (grid.cohorts <= grid.axis[-1])
+    is_early &= ~np.isin(np.arange(len(grid.cohorts)), pairs.cohort)
+    notes = []
+    if is_early.any():
+        members = count_words(grid.n_members[is_early].sum(), "members")
+        notes.append(
+            f"{where}{int(is_early.sum())} cohorts ({members}) have no month before exposure and "
+            "are set aside."
+        )
+    lost = len(pairs.cohort) - len(effects)
+    if lost:
+        notes.append(
+            f"{where}{lost:,} of {len(pairs.cohort):,} cohort-months have no exposed or no "
+            f"comparison members in both months and are not identified"
+            f"{_last_identified(moments, effects)}."
+        )
+    in_month = effects.grid.at_risk[effects.pairs.cohort, :, effects.pairs.month]
+    aside, whole = float((in_month * ~effects.kept).sum()), float(in_month.sum())
+    if aside:
+        notes.append(
+            f"{where}{percent_words(aside, whole)} of the exposed member-months are in covariate "
+            "cells without comparison members and are set aside on both sides."
+        )
+    return notes
+
+
+def _last_identified(moments: CellMoments, effects: StratumEffects) -> str:
+    """The last month any effect is identified in."""
+    if not len(effects):
+        return ""
+    last = effects.grid.axis[effects.pairs.month.max()]
+    return f"; the last identified month is {period_words(last, moments.months)}"
+
+
+def _nothing_identified(moments: CellMoments, grids: list[CellGrid], comparison: str) -> str:
+    """The error when no cohort-month of any stratum is identified."""
+    cohorts = np.unique(np.concatenate([g.cohorts[g.cohorts != MISSING] for g in grids]))
+    words = ", ".join(period_words(c, moments.months) for c in cohorts[:3])
+    more = f" and {len(cohorts) - 3} more" if len(cohorts) > 3 else ""
+    advice = (
+        "Add members who are exposed later or never."
+        if comparison == "not_yet_exposed"
+        else "Use comparison='not_yet_exposed', or fewer `covariate_cells`."
+    )
+    return (
+        f"cohorts {words}{more}: no month has exposed and {_SIDE[comparison]} in the same "
+        f"stratum and covariate cell, so no effect is identified. {advice}"
+    )

@@ -1,0 +1,108 @@
+"""The time axis: months, or any other regular period, as whole numbers and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import TableError
+
+INTEGER = "integer"
+"""Frequency name of an axis of plain whole numbers (years, waves)."""
+
+MISSING = np.iinfo(np.int64).min
+"""Ordinal of a missing period: never exposed."""
+
+
+def period_frequency(values: pd.Series) -> str:
+    """Frequency of a column of periods: a pandas period alias, ``"M"`` for dates, or integer."""
+    if isinstance(values.dtype, pd.PeriodDtype):
+        return str(values.dtype.freq.freqstr)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype) or _holds_dates(values):
+        return "M"
+    return INTEGER
+
+
+def period_ordinals(values: pd.Series, *, column: str, frequency: str) -> np.ndarray:
+    """Periods as int64 ordinals of `frequency`; `MISSING` where missing; shape of `values`."""
+    given = period_frequency(values)
+    if given == INTEGER and values.isna().all():
+        return np.full(len(values), MISSING, dtype=np.int64)
+    if given != frequency and not (given == "M" and frequency not in (INTEGER, "M")):
+        raise TableError(
+            f"column `{column}` holds {_words(given)} and the months hold {_words(frequency)}. "
+            "Give both as dates, as periods of one frequency, or as whole numbers."
+        )
+    if frequency == INTEGER:
+        return _integer_ordinals(values, column=column)
+    if isinstance(values.dtype, pd.PeriodDtype):
+        periods = pd.PeriodIndex(values)
+    else:
+        periods = pd.DatetimeIndex(pd.to_datetime(values)).to_period(frequency)
+    ordinals = np.asarray(periods.asi8, dtype=np.int64).copy()
+    ordinals[np.asarray(periods.isna())] = MISSING
+    return ordinals
+
+
+def month_index(ordinals: np.ndarray, frequency: str) -> pd.Index:
+    """Ordinals as the index of a time axis: `pd.PeriodIndex` or an index of int64."""
+    if frequency == INTEGER:
+        return pd.Index(np.asarray(ordinals, dtype=np.int64), name="month")
+    return pd.PeriodIndex.from_ordinals(ordinals, freq=frequency, name="month")
+
+
+def index_ordinals(months: pd.Index) -> np.ndarray:
+    """Ordinals of a time axis made by `month_index`; int64."""
+    if isinstance(months, pd.PeriodIndex):
+        return np.asarray(months.asi8, dtype=np.int64)
+    return np.asarray(months, dtype=np.int64)
+
+
+def index_frequency(months: pd.Index) -> str:
+    """Frequency of a time axis made by `month_index`."""
+    return str(months.freqstr) if isinstance(months, pd.PeriodIndex) else INTEGER
+
+
+def period_labels(ordinals: np.ndarray, frequency: str) -> pd.Series:
+    """Ordinals as key values: first days (datetime64), or nullable whole numbers."""
+    missing = ordinals == MISSING
+    filled = np.where(missing, 0, ordinals)
+    if frequency == INTEGER:
+        return pd.Series(pd.array(filled, dtype="Int64")).mask(missing)
+    starts = pd.PeriodIndex.from_ordinals(filled, freq=frequency).to_timestamp()
+    return pd.Series(starts.astype("datetime64[s]")).mask(missing)
+
+
+def label_ordinals(labels: pd.Series, frequency: str) -> np.ndarray:
+    """Inverse of `period_labels`."""
+    return period_ordinals(labels, column="cohort", frequency=frequency)
+
+
+def _integer_ordinals(values: pd.Series, *, column: str) -> np.ndarray:
+    """Whole numbers, missing kept; anything else is refused with a count."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    unreadable = int((np.isnan(numbers) & values.notna().to_numpy()).sum())
+    known = numbers[~np.isnan(numbers)]
+    uneven = int((~np.isfinite(known) | (known != np.floor(known))).sum())
+    if unreadable or uneven:
+        raise TableError(
+            f"column `{column}`: {unreadable + uneven:,} of {len(values):,} values are not whole "
+            "periods. Give dates, pandas Periods or whole numbers; never exposed is missing, not "
+            "infinity."
+        )
+    ordinals = np.full(len(values), MISSING, dtype=np.int64)
+    ordinals[~np.isnan(numbers)] = known.astype(np.int64)
+    return ordinals
+
+
+def _holds_dates(values: pd.Series) -> bool:
+    """Whether an object column holds date objects (Arrow date32 arrives that way)."""
+    if values.dtype != object:
+        return "date" in str(values.dtype)
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    return kind in ("date", "datetime", "datetime64", "period")
+
+
+def _words(frequency: str) -> str:
+    """A frequency in words."""
+    return "whole numbers" if frequency == INTEGER else f"periods of frequency {frequency!r}"

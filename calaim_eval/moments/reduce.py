@@ -1,0 +1,199 @@
+"""Reduce a member-month panel to cell moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import TableError
+from calaim_eval.moments.accumulate import accumulate
+from calaim_eval.moments.cell_moments import CellMoments
+from calaim_eval.moments.panel_rows import (
+    NOT_AT_RISK,
+    PanelColumns,
+    code_rows,
+    label_members,
+    member_attributes,
+    member_codes,
+    month_ordinals,
+    rows_at_risk,
+)
+from calaim_eval.moments.periods import month_index, period_frequency
+
+if TYPE_CHECKING:
+    from calaim_eval.design import Design
+
+FRAME = "the data frame"
+
+
+def reduce_panel(
+    data: pd.DataFrame | str | Path | Design | Any,
+    *,
+    outcomes: Sequence[str] | str,
+    member_id: str | None = None,
+    month: str | None = None,
+    cohort: str | None = None,
+    stratum: str | Sequence[str] | None = None,
+    covariate_cells: str | Sequence[str] | None = None,
+    cluster: str | None = None,
+    at_risk: str | None = None,
+) -> CellMoments:
+    r"""Reduce a member-month panel to cell moments: once, for every estimate that follows.
+
+    Parameters
+    ----------
+    data : pd.DataFrame, Polars or Arrow table, path or glob of parquet files, or Design
+        One row per member and month, rows in any order, months without coverage absent. A
+        `Design` brings its members, months, cohorts and covariate cells with it.
+    outcomes : sequence of str
+        Outcome columns, a number in every row (0 = no use).
+    member_id, month, cohort : str, optional
+        Column names; default ``"member_id"``, ``"month"``, ``"cohort"``. `month` holds dates (read
+        as calendar months), pandas Periods of any frequency, or whole numbers such as years;
+        `cohort` is the first exposed month, **missing = never exposed**, constant in a member.
+        For a repeated cross-section give every row its own `member_id`.
+    stratum : str or sequence of str, optional
+        Columns effects are wanted by, constant in a member. Missing is a stratum of its own.
+    covariate_cells : str or sequence of str, optional
+        Discrete columns within which exposed and comparison members are compared; default for a
+        `Design`: its own.
+    cluster : str, optional
+        Column for cluster-robust inference beside the member's own (e.g. ``"county"``).
+    at_risk : str, optional
+        Column that is true/false, or the fraction of the month at risk; rows at 0 are set aside.
+
+    Returns
+    -------
+    CellMoments
+
+    Raises
+    ------
+    TableError
+        A column is absent, a key repeats, an outcome is missing or infinite, a cohort or a
+        stratum changes within a member.
+
+    Notes
+    -----
+    For member i let :math:`v_i = (y_{i1} \dots y_{iT}, r_{i1} \dots r_{iT}, 1)`. A cell is a
+    stratum × cohort × covariate cell; its moments are :math:`M_c = \sum_{i \in c} v_i v_i'`.
+    Whole numbers are summed exactly; amounts are centred first.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({
+    ...     "id": [1, 1, 2, 2], "year": [2020, 2021] * 2, "first_exposed": [2021, 2021, None, None],
+    ...     "visits": [1, 3, 2, 2],
+    ... })
+    >>> reduce_panel(frame, outcomes=["visits"], member_id="id", month="year",
+    ...              cohort="first_exposed")
+    <CellMoments: 2 members in 2 cells (1 cohorts), 2 months 2020 to 2021; outcomes visits>
+    """
+    from calaim_eval.design.design import Design
+
+    if isinstance(data, Design):
+        from calaim_eval.moments.reduce_design import reduce_design
+
+        _refuse_column_names(member_id, month, cohort)
+        return reduce_design(
+            data,
+            outcomes=_names(outcomes),
+            stratum=_names(stratum),
+            covariate_cells=None if covariate_cells is None else _names(covariate_cells),
+            cluster=cluster,
+            at_risk=at_risk,
+        )
+    columns = PanelColumns(
+        outcomes=_names(outcomes),
+        member_id=member_id or "member_id",
+        month=month or "month",
+        cohort=cohort or "cohort",
+        stratum=_names(stratum),
+        covariate_cells=_names(covariate_cells),
+        cluster=cluster,
+        at_risk=at_risk,
+    )
+    if isinstance(data, (str, Path)):
+        from calaim_eval.moments.reduce_parquet import reduce_parquet
+
+        return reduce_parquet(data, columns)
+    frame = _as_frame(data)
+    return reduce_frame(frame, columns, months=None, where=FRAME)
+
+
+def reduce_frame(
+    frame: pd.DataFrame, columns: PanelColumns, *, months: pd.Index | None, where: str
+) -> CellMoments:
+    """Moments of one frame that holds all rows of its members; `months` None = those present."""
+    columns.require(list(frame.columns), where=where)
+    if frame.empty:
+        raise TableError(f"{where} has no rows.")
+    member = member_codes(frame, columns, where=where)
+    ordinals = month_ordinals(frame, columns, where=where)
+    frequency = period_frequency(frame[columns.month])
+    risk = rows_at_risk(frame, columns.at_risk, where=where)
+    if months is None:
+        months = present_months(ordinals if risk is None else ordinals[risk > 0], frequency)
+    axis = months.asi8 if isinstance(months, pd.PeriodIndex) else months.to_numpy()
+    attributes = member_attributes(frame, columns, member=member, where=where)
+    rows = code_rows(
+        frame,
+        columns,
+        member=member,
+        n_members=len(attributes),
+        month=np.clip(np.searchsorted(axis, ordinals), 0, len(axis) - 1),
+        at_risk=risk,
+        n_months=len(months),
+        where=where,
+    )
+    labels = label_members(attributes, columns, months=months, frequency=frequency)
+    counts = {"used": len(rows.member)}
+    if columns.at_risk is not None:
+        counts[NOT_AT_RISK] = rows.set_aside
+    return accumulate(
+        rows,
+        labels,
+        months=months,
+        columns=columns,
+        cluster=None if columns.cluster is None else attributes[columns.cluster],
+        provenance={"rows": counts, "sources": [where], "notes": []},
+    )
+
+
+def present_months(ordinals: np.ndarray, frequency: str) -> pd.Index:
+    """The distinct months, in order."""
+    distinct = np.unique(ordinals)
+    if not distinct.size:
+        raise TableError("no member month is at risk; check the `at_risk` column.")
+    return month_index(distinct, frequency)
+
+
+def _as_frame(data: Any) -> pd.DataFrame:
+    """A pandas frame from a pandas, Polars or Arrow table; converted once."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    if hasattr(data, "to_pandas"):
+        return data.to_pandas()
+    raise TableError(
+        f"reduce_panel can't read a {type(data).__name__}. Give a pandas, Polars or Arrow table, "
+        "a path of parquet files, or a Design."
+    )
+
+
+def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One name, several or none, as a tuple."""
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _refuse_column_names(*names: str | None) -> None:
+    """A design already says which column is which."""
+    if any(name is not None for name in names):
+        raise TableError(
+            "reduce_panel(design): leave out `member_id`, `month` and `cohort`; the design says "
+            "which members, months and cohorts are compared."
+        )

@@ -1,0 +1,131 @@
+"""Reduce the panel of a design, a part at a time."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import TableError
+from calaim_eval.moments.accumulate import accumulate
+from calaim_eval.moments.cell_moments import CellMoments
+from calaim_eval.moments.panel_rows import (
+    NOT_AT_RISK,
+    PanelColumns,
+    code_rows,
+    label_members,
+    member_codes,
+    rows_at_risk,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from calaim_eval.design import Design
+
+PANEL = "the member-month panel"
+OUTSIDE = "outside the design's members or months"
+
+
+def reduce_design(
+    design: Design,
+    *,
+    outcomes: tuple[str, ...],
+    stratum: tuple[str, ...],
+    covariate_cells: tuple[str, ...] | None,
+    cluster: str | None,
+    at_risk: str | None,
+) -> CellMoments:
+    """Moments of a design; see `reduce_panel`."""
+    columns = PanelColumns(
+        outcomes=outcomes,
+        member_id="member_id",
+        month="month",
+        cohort="cohort",
+        stratum=stratum,
+        covariate_cells=tuple(design.covariate_cells)
+        if covariate_cells is None
+        else covariate_cells,
+        cluster="county" if cluster is None and design.cluster == "county" else cluster,
+        at_risk=at_risk,
+    )
+    _require_member_columns(design, columns)
+    parts = list(_part_moments(design, columns))
+    if not parts:
+        raise TableError(
+            f"{PANEL} has no member month of the design's members between {design.months[0]} and "
+            f"{design.months[-1]}."
+        )
+    total = reduce(add, parts)
+    counts = total.provenance["rows"]
+    counts[OUTSIDE] = design.panel.n_member_months - sum(counts.values())
+    total.provenance.update(  # type: ignore[attr-defined]
+        comparison=design.comparison,
+        estimand_words=design.estimand_words,
+        notes=list(design.notes),
+    )
+    return total
+
+
+def _part_moments(design: Design, columns: PanelColumns) -> Iterator[CellMoments]:
+    """Moments of each part of the panel that holds members of the design."""
+    from calaim_eval.design.member_month_parts import member_month_parts
+
+    axis = design.months.asi8
+    known = pd.Index(design.members["member_id"].astype("str"))
+    wanted = columns.outcomes if columns.at_risk is None else (*columns.outcomes, columns.at_risk)
+    for frame in member_month_parts(
+        design.panel, wanted, first=design.months[0], last=design.months[-1], member_ids=known
+    ):
+        if frame.empty:
+            continue
+        member = member_codes(frame, columns, where=PANEL)
+        first = np.unique(member, return_index=True)[1]
+        rows_of = known.get_indexer(pd.Index(frame["member_id"].iloc[first].astype("str")))
+        attributes = design.members.iloc[rows_of].reset_index(drop=True)
+        yield _reduce_part(design, columns, frame, member, attributes, axis)
+
+
+def _reduce_part(
+    design: Design,
+    columns: PanelColumns,
+    frame: pd.DataFrame,
+    member: np.ndarray,
+    attributes: pd.DataFrame,
+    axis: np.ndarray,
+) -> CellMoments:
+    """Moments of one part; `attributes` has one row per member of the part."""
+    rows = code_rows(
+        frame,
+        columns,
+        member=member,
+        n_members=len(attributes),
+        month=np.searchsorted(axis, frame["month_number"].to_numpy()),
+        at_risk=rows_at_risk(frame, columns.at_risk, where=PANEL),
+        n_months=len(axis),
+        where=PANEL,
+    )
+    labels = label_members(attributes, columns, months=design.months, frequency="M")
+    counts: dict[str, Any] = {"used": len(rows.member), NOT_AT_RISK: rows.set_aside}
+    return accumulate(
+        rows,
+        labels,
+        months=design.months.rename("month"),
+        columns=columns,
+        cluster=None if columns.cluster is None else attributes[columns.cluster],
+        provenance={"rows": counts, "sources": [PANEL], "notes": []},
+    )
+
+
+def _require_member_columns(design: Design, columns: PanelColumns) -> None:
+    """Strata, covariate cells and clusters come from the members of the design."""
+    present = list(design.members.columns)
+    missing = [c for c in columns.of_member if c not in present]
+    if missing:
+        raise TableError(
+            f"the design's members lack {', '.join(f'`{c}`' for c in missing)}. They have "
+            f"{', '.join(f'`{c}`' for c in present)}."
+        )
