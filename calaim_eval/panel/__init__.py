@@ -1,7 +1,8 @@
 """Member months, stays, visits and measures from checked tables."""
 
+from calaim_eval.panel.build import build_member_months
 from calaim_eval.panel.definitions import EXPOSURES, MEASURES, Measure
 from calaim_eval.panel.member_months import MemberMonths
 from calaim_eval.panel.rules import PanelRules
 
-__all__ = ["EXPOSURES", "MEASURES", "Measure", "MemberMonths", "PanelRules"]
+__all__ = ["EXPOSURES", "MEASURES", "Measure", "MemberMonths", "PanelRules", "build_member_months"]

@@ -45,6 +45,18 @@ class Measure:
     confirmed: str
 
 
+ED_BILL_TYPES = ("13", "14", "85")
+"""Bill types an emergency facility line may be on (notes of `ed_visit`, facility revenue)."""
+
+CLINIC_BILL_TYPES = ("13", "71", "73", "77")
+"""Bill types on which clinic revenue is a visit (event rule of `outpatient_visit`)."""
+
+NOT_OFFICE_PLACES = ("21", "23")
+"""Places of service, hospital ward and emergency room, where an office code is no office visit."""
+
+CLINIC_PLACES = ("19", "22", "49", "50", "71", "72")
+"""Places of service where the clinic sends a bill of its own besides the professional's."""
+
 _TUVA = "Tuva Project claims preprocessing (commit 6be34c7)"
 _PER_1000 = "per 1,000 member-months"
 
@@ -95,8 +107,8 @@ _OUTCOMES = (
         "Index stays discharged in the month that were followed by an admission for any cause "
         "within 30 days. Not index stays: same-day stays, deaths, transfers out, departures "
         "against advice, patients not yet discharged. Observed only: planned readmissions are not "
-        "taken out and there is no risk adjustment. Missing in months whose discharges cannot all be "
-        "followed for 30 days before the claims end.",
+        "taken out and there is no risk adjustment. Missing in months whose discharges cannot all "
+        "be followed for 30 days before the claims end.",
         ("readmission_30d",),
         f"{_TUVA}, readmissions mart; HEDIS Plan All-Cause Readmissions, simplified",
         "partial",
@@ -105,8 +117,8 @@ _OUTCOMES = (
         "outpatient_visits",
         "Outpatient visits",
         "Office and clinic visits (99202-99205, 99211-99215), health center encounters (T1015) "
-        "and clinic revenue (051x, 052x on bill types 13x, 71x, 73x, 77x), one per member, provider "
-        "and day; the professional half of a clinic's own bill is not a second visit.",
+        "and clinic revenue (051x, 052x on bill types 13x, 71x, 73x, 77x), one per member, "
+        "provider and day; the professional half of a clinic's own bill is not a second visit.",
         ("outpatient_visit",),
         f"{_TUVA} for bill types; procedure list unconfirmed",
         "no",

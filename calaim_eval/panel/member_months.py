@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from calaim_eval.engine import write_json
 from calaim_eval.errors import TableError
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.fields import FIELDS
@@ -237,7 +238,7 @@ class MemberMonths:
             "amounts": self.amounts.to_dict("records"),
             **extra,
         }
-        write_json(self.folder / MANIFEST, held)
+        write_json(held, self.folder / MANIFEST)
 
     def __repr__(self) -> str:
         """Counts, window and rules; never rows."""
@@ -250,21 +251,6 @@ class MemberMonths:
             f"  optional tables: {', '.join(sorted(self.feeds)) or 'none'}",
         ]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
-
-
-def write_json(path: Path, held: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the whole file or none."""
-    from calaim_eval.errors import OutputError
-
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(json.dumps(held, indent=1, sort_keys=True), encoding="utf-8")
-        partial.replace(path)
-    except OSError as problem:
-        raise OutputError(
-            f"cannot write `{path}`: {problem.strerror}.\n"
-            "  Free space, or choose another `out_dir`."
-        ) from problem
 
 
 def _from_manifest(folder: Path, held: Mapping[str, Any]) -> MemberMonths:
@@ -322,7 +308,8 @@ def _read(folder: Path, columns: list[str]) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     parts = sorted(folder.glob("part-*.parquet"))
-    table = pa.concat_tables(pq.read_table(part, columns=columns) for part in parts)
+    tables = [pq.read_table(part, columns=columns) for part in parts]
+    table = pa.concat_tables(tables, promote_options="default")
     frame = table.to_pandas(
         date_as_object=False, types_mapper={pa.bool_(): pd.BooleanDtype()}.get, ignore_metadata=True
     )

@@ -1,0 +1,305 @@
+"""Checked tables to the member-month panel: bucket by bucket, so that a killed run resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from calaim_eval.engine import engine_failures, open_engine, track, write_json
+from calaim_eval.errors import TableError
+from calaim_eval.panel.calendar import window_months
+from calaim_eval.panel.data_facts import (
+    DataFacts,
+    data_facts,
+    panel_notes,
+    require_run_out,
+    unobserved_months,
+)
+from calaim_eval.panel.member_months import FORMAT_VERSION, MANIFEST, MemberMonths
+from calaim_eval.panel.rules import PanelRules
+from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables import RowLedger, Tables
+
+logger = logging.getLogger(__name__)
+
+INPUTS = (
+    "eligibility",
+    "person",
+    "medical_claim",
+    "pharmacy_claim",
+    "program_service",
+    "custody",
+)
+_LOOKUPS = ("organization",)
+
+
+def build_member_months(
+    tables: Tables,
+    *,
+    first_month: str | pd.Period,
+    last_month: str | pd.Period,
+    rules: PanelRules | None = None,
+    out_dir: str | Path | None = None,
+    memory_limit_gb: float = 2.0,
+) -> MemberMonths:
+    """Build the member-month panel: coverage, visits, stays, dollars and program contacts.
+
+    Members are worked on a bucket at a time; each finished bucket is kept. A run that was stopped
+    resumes with the buckets that are missing, and a bucket whose input, window or rules changed is
+    built again. Run it again with nothing changed, and it only reads the manifest.
+
+    Parameters
+    ----------
+    tables : Tables
+        What `read_tables` returns. `eligibility` is needed; without the other tables the measures
+        they feed are missing, never 0.
+    first_month, last_month : str or pd.Period
+        Window, both months included ("2021-01").
+    rules : PanelRules, optional
+        How months, visits and stays are defined; the defaults of `PanelRules` without it.
+    out_dir : path, optional
+        Folder of the panel, which holds one row per member and month: keep it restricted. By
+        default the folder ``panel`` inside the tables' own.
+    memory_limit_gb : float
+        Memory the engine may hold, in GB.
+
+    Returns
+    -------
+    MemberMonths
+        Reopen it later with `MemberMonths.open`.
+
+    Raises
+    ------
+    TableError
+        `eligibility` was not read, the window is no window, or the data end before its claims are
+        complete (`run_out_months`).
+    OutputError
+        The folder cannot be written, or the disk is full.
+
+    Notes
+    -----
+    Claims are settled first (void, replacement, denial), then built into visits and stays, then
+    counted in the month they fall in. What falls outside the panel's months is counted in the
+    ledger and nowhere else. See `MEASURES` for each definition and its source.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from calaim_eval.tables import Tables
+    >>> spans = pd.DataFrame({"member_id": ["a"], "enrollment_start_date": ["2022-01-10"],
+    ...                       "enrollment_end_date": ["2022-02-28"]})
+    >>> panel = build_member_months(Tables.from_frames({"eligibility": spans}),
+    ...                             first_month="2022-01", last_month="2022-12")
+    >>> panel.to_frame(["month", "covered_days"])["covered_days"].tolist()
+    [22, 28]
+    """
+    rules = rules or PanelRules()
+    months = window_months(first_month, last_month)
+    _require_eligibility(tables)
+    folder = tables.folder / "panel" if out_dir is None else Path(out_dir)
+    backend = open_engine(memory_limit_gb=memory_limit_gb)
+    try:
+        with engine_failures(doing="reading the claim tables"):
+            facts = data_facts(backend, tables)
+        require_run_out(facts, months, rules)
+    finally:
+        backend.disconnect()
+    stamps = _stamps(tables, months, rules, facts)
+    shares = _build_buckets(
+        tables,
+        folder,
+        months=months,
+        rules=rules,
+        facts=facts,
+        stamps=stamps,
+        memory_limit_gb=memory_limit_gb,
+    )
+    return _finish(tables, folder, months=months, rules=rules, facts=facts, shares=shares)
+
+
+def _require_eligibility(tables: Tables) -> None:
+    """Raise unless there is something to build months from."""
+    if not tables.has("eligibility"):
+        listed = ", ".join(f"`{name}`" for name in tables.names) or "none"
+        raise TableError(
+            f"member months need the table `eligibility`; these were read: {listed}.\n"
+            "  Add the enrollment spans to the input folder and read the tables again."
+        )
+
+
+def _build_buckets(
+    tables: Tables,
+    folder: Path,
+    *,
+    months: pd.PeriodIndex,
+    rules: PanelRules,
+    facts: DataFacts,
+    stamps: Sequence[str],
+    memory_limit_gb: float,
+) -> list[dict[str, Any]]:
+    """Shares of all buckets: those on disk that still hold, and the others built now."""
+    from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.build_bucket import build_bucket
+
+    hidden = unobserved_months(tables, facts, months, rules)
+    waiting = [n for n, stamp in enumerate(stamps) if _finished_share(folder, n, stamp) is None]
+    if waiting:
+        (folder / MANIFEST).unlink(missing_ok=True)
+    if 0 < len(waiting) < len(stamps):
+        logger.info(
+            "%d of %d member buckets are already built", len(stamps) - len(waiting), len(stamps)
+        )
+    for number in track(waiting, description="member months"):
+        backend = open_engine(memory_limit_gb=memory_limit_gb)
+        try:
+            bucket = Bucket(backend, tables, number, months, rules, facts.claims_end_day)
+            with engine_failures(doing=f"building member months, bucket {number}"):
+                share = build_bucket(
+                    bucket,
+                    month_part=_part(folder, "member_month", number),
+                    exposure_part=_part(folder, "member_exposure", number),
+                    unobserved=hidden,
+                )
+        finally:
+            backend.disconnect()
+        write_json({"stamp": stamps[number], **share}, _share_file(folder, number))
+    return [_read_json(_share_file(folder, number)) for number in range(tables.n_buckets)]
+
+
+def _finish(
+    tables: Tables,
+    folder: Path,
+    *,
+    months: pd.PeriodIndex,
+    rules: PanelRules,
+    facts: DataFacts,
+    shares: Sequence[Mapping[str, Any]],
+) -> MemberMonths:
+    """Add up the shares, prove that no row was lost, write the manifest last."""
+    _drop_leftovers(folder, tables.n_buckets)
+    ledger = RowLedger()
+    ledger.extend(tables.ledger)
+    for share in shares:
+        ledger.extend(RowLedger.from_frame(_ledger_frame(share["ledger"])))
+    for name in INPUTS:
+        if tables.has(name):
+            ledger.check(name, "panel", _n_rows(tables, name))
+    hidden = unobserved_months(tables, facts, months, rules)
+    panel = MemberMonths(
+        folder=folder,
+        n_buckets=tables.n_buckets,
+        first_month=months[0],
+        last_month=months[-1],
+        rules=rules,
+        ledger=ledger,
+        n_members=sum(share["n_members"] for share in shares),
+        n_member_months=sum(share["n_member_months"] for share in shares),
+        feeds=frozenset(name for name in tables.names if TABLES[name].is_optional),
+        n_unclassified=sum(share["n_unclassified"] for share in shares),
+        amounts=_amounts(shares),
+        unobserved_months={k: tuple(str(m) for m in where) for k, where in hidden.items()},
+        notes=panel_notes(hidden, months),
+    )
+    panel.save_manifest({"data": facts.to_dict(), "tables": tables.manifest.get("sources", {})})
+    return panel
+
+
+def _amounts(shares: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Dollars of all buckets by table and reason."""
+    rows = [row for share in shares for row in share["amounts"]]
+    frame = pd.DataFrame(rows, columns=["table", "reason", "paid_usd"])
+    return frame.groupby(["table", "reason"], as_index=False)["paid_usd"].sum()
+
+
+def _ledger_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Ledger rows as the frame they were."""
+    return pd.DataFrame(list(rows), columns=["table", "stage", "reason", "n_rows"])
+
+
+def _stamps(
+    tables: Tables, months: pd.PeriodIndex, rules: PanelRules, facts: DataFacts
+) -> list[str]:
+    """Stamp of each bucket: its input's content, the window, the rules, what the data can tell."""
+    common = {
+        "format": FORMAT_VERSION,
+        "months": [str(months[0]), str(months[-1])],
+        "rules": rules.to_dict(),
+        "facts": facts.to_dict(),
+        "lookups": [_content(part) for name in _LOOKUPS for part in _parts(tables, name)],
+        "n_buckets": tables.n_buckets,
+    }
+    return [
+        _hash({**common, "input": {n: _content(_parts(tables, n)[number]) for n in _given(tables)}})
+        for number in range(tables.n_buckets)
+    ]
+
+
+def _given(tables: Tables) -> list[str]:
+    """Member tables the panel reads that are present."""
+    return [name for name in INPUTS if tables.has(name)]
+
+
+def _parts(tables: Tables, name: str) -> tuple[Path, ...]:
+    """Parts of a table; none where it is absent."""
+    return tables.parts(name) if tables.has(name) else ()
+
+
+def _content(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _hash(held: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+
+
+def _part(folder: Path, table: str, number: int) -> Path:
+    """File of one part."""
+    return folder / table / f"part-{number:04d}.parquet"
+
+
+def _share_file(folder: Path, number: int) -> Path:
+    """File with the counts of one bucket; written last, so the bucket is done when it is there."""
+    return folder / "buckets" / f"bucket-{number:04d}.json"
+
+
+def _finished_share(folder: Path, number: int, stamp: str) -> dict[str, Any] | None:
+    """Share of a bucket whose parts are on disk and made from the same input; else None."""
+    files = [_part(folder, table, number) for table in ("member_month", "member_exposure")]
+    file = _share_file(folder, number)
+    if not file.is_file() or not all(part.is_file() for part in files):
+        return None
+    share = _read_json(file)
+    return share if share.get("stamp") == stamp else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON file; an unreadable one counts as absent."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, OSError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _drop_leftovers(folder: Path, n_buckets: int) -> None:
+    """Remove parts of an earlier build with more buckets."""
+    for pattern in ("*/part-*.parquet", "buckets/bucket-*.json"):
+        for file in folder.glob(pattern):
+            if int(file.stem.split("-")[1]) >= n_buckets:
+                file.unlink()
+
+
+def _n_rows(tables: Tables, name: str) -> int:
+    """Rows of a table by its parts' own metadata."""
+    import pyarrow.parquet as pq
+
+    return sum(pq.ParquetFile(part).metadata.num_rows for part in tables.parts(name))

@@ -1,0 +1,140 @@
+# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
+"""Which version of a claim counts: voids, replacements and denials settled before anything else.
+
+A void cancels the claim it names, and a replacement supersedes it; the last replacement of a claim
+counts. A void or replacement that names no other claim acts on its own claim number. A denied
+claim neither counts nor supersedes: the version before it stands. A claim that was replaced stays
+replaced when its replacement is voided. A claim and its adjustments carry the same member.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from calaim_eval.panel.spans import day_number, month_number
+
+if TYPE_CHECKING:
+    from ibis import Table, Value
+
+    from calaim_eval.panel.bucket import Bucket
+
+FINAL = "final"
+DENIED = "denied"
+VOID = "void record"
+VOIDED = "voided"
+REPLACED = "replaced"
+REPEATED = "repeats a claim line"
+
+
+def bill_type(code: Value) -> Value:
+    """Type of bill without its leading zero: two digits of type, then the frequency digit."""
+    return ibis.ifelse(code.startswith("0"), code.substr(1), code)
+
+
+def line_status(claims: Table) -> Value:
+    """Status of each line: as recorded, else by the frequency digit of an institutional bill."""
+    recorded = claims["claim_status"].fill_null("original")
+    if "bill_type_code" not in claims.columns:
+        return recorded
+    frequency = bill_type(claims["bill_type_code"]).substr(2, 1).fill_null("")
+    return ibis.cases(
+        (recorded == "denied", "denied"),
+        ((recorded == "void") | (frequency == "8"), "void"),
+        ((recorded == "replacement") | (frequency == "7"), "replacement"),
+        else_="original",
+    )
+
+
+def with_standing(bucket: Bucket, name: str) -> Table:
+    """Claim lines of `medical_claim` or `pharmacy_claim` with `standing`, `day` and `month`.
+
+    `standing` is ``"final"``, or why the line does not count.
+    """
+    claims = bucket.read(name)
+    claims = _first_of_repeats(bucket, name, claims.mutate(status=line_status(claims)))
+    actions = bucket.keep(f"{name}_actions", _actions(claims))
+    effect = bucket.keep(f"{name}_effect", _effect(actions))
+    joined = claims.left_join(effect, claims["claim_id"] == effect["target"])
+    standing = ibis.cases(
+        (joined["is_repeat"], REPEATED),
+        (joined["status"] == "denied", DENIED),
+        (joined["status"] == "void", VOID),
+        (joined["is_voided"].fill_null(False), VOIDED),
+        (joined["is_replaced"].fill_null(False), REPLACED),
+        (
+            joined["is_replaced_within"].fill_null(False) & (joined["status"] == "original"),
+            REPLACED,
+        ),
+        else_=FINAL,
+    )
+    date = _service_date(claims.columns, joined)
+    return joined.mutate(standing=standing, day=day_number(date), month=month_number(date)).drop(
+        "target", "is_voided", "is_replaced", "is_replaced_within", "is_repeat", "status"
+    )
+
+
+def _service_date(columns: tuple[str, ...], lines: Table) -> Value:
+    """Day of service of a line: its own, else the claim's; for a fill the day it was filled."""
+    if "dispensing_date" in columns:
+        return lines["dispensing_date"]
+    return ibis.coalesce(lines["claim_line_start_date"], lines["claim_start_date"])
+
+
+def _first_of_repeats(bucket: Bucket, name: str, claims: Table) -> Table:
+    """Mark lines that repeat the claim and line number of another, where there are any.
+
+    Reading a table already settles repeats, so the costly window runs only when a count shows some.
+    """
+    numbered = claims.filter(claims["claim_line_number"].notnull())
+    key = ["claim_id", "claim_line_number"]
+    repeated = numbered.group_by(key).agg(n=numbered.count())
+    repeated = bucket.keep(f"{name}_repeats", repeated.filter(repeated["n"] > 1).select(*key))
+    if not int(bucket.backend.execute(repeated.count())):
+        return claims.mutate(is_repeat=ibis.literal(False))
+    order = [
+        claims["paid_date"].desc(nulls_first=False),
+        claims["paid_amount"].desc(nulls_first=False),
+        *(
+            claims[column]
+            for column in claims.columns
+            if column not in {"paid_date", "paid_amount"}
+        ),
+    ]
+    place = ibis.row_number().over(ibis.window(group_by=key, order_by=order))
+    return claims.mutate(is_repeat=(place > 0) & claims["claim_line_number"].notnull())
+
+
+def _actions(claims: Table) -> Table:
+    """Voids and replacements, one row per claim: what it does, and to which claim."""
+    acting = claims.filter(claims["status"].isin(["void", "replacement"]) & ~claims["is_repeat"])
+    named = acting.mutate(target=ibis.coalesce(acting["original_claim_id"], acting["claim_id"]))
+    return named.group_by("claim_id", "target", "status").agg(paid_date=named["paid_date"].max())
+
+
+def _effect(actions: Table) -> Table:
+    """What the actions do to each claim they name, one row per claim."""
+    is_within = actions["target"] == actions["claim_id"]
+    replacing = actions.filter((actions["status"] == "replacement") & ~is_within)
+    order = [
+        replacing["paid_date"].desc(nulls_first=False),
+        replacing["claim_id"].desc(),
+    ]
+    place = ibis.row_number().over(ibis.window(group_by=[replacing["target"]], order_by=order))
+    earlier = replacing.mutate(place=place)
+    earlier = earlier.filter(earlier["place"] > 0)
+    voiding = actions.filter(actions["status"] == "void")
+    within = actions.filter((actions["status"] == "replacement") & is_within)
+    yes, no = ibis.literal(True), ibis.literal(False)
+    every = ibis.union(
+        voiding.select("target", is_voided=yes, is_replaced=no, is_replaced_within=no),
+        replacing.select("target", is_voided=no, is_replaced=yes, is_replaced_within=no),
+        earlier.select(target="claim_id", is_voided=no, is_replaced=yes, is_replaced_within=no),
+        within.select("target", is_voided=no, is_replaced=no, is_replaced_within=yes),
+    )
+    return every.group_by("target").agg(
+        is_voided=every["is_voided"].max(),
+        is_replaced=every["is_replaced"].max(),
+        is_replaced_within=every["is_replaced_within"].max(),
+    )

@@ -1,0 +1,37 @@
+
+"""Nights in jail by month from the optional custody feed, which covers the whole study area."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from calaim_eval.panel.spans import cut_by_month, day_number, merge_spans
+
+if TYPE_CHECKING:
+    from ibis import Table
+
+    from calaim_eval.panel.bucket import Bucket
+
+
+def custody_spells(bucket: Bucket) -> Table:
+    """Spells as nights: the night of booking counts, the day of release does not, at least one.
+
+    A spell without a release runs to the end of the window, or to death.
+    """
+    feed, person = bucket.read("custody"), bucket.read("person").select("member_id", "death_date")
+    joined = feed.left_join(person, "member_id")
+    start = day_number(joined["booking_date"])
+    open_end = ibis.least(
+        ibis.literal(bucket.last_day), day_number(joined["death_date"]).fill_null(bucket.last_day)
+    )
+    last_night = (day_number(joined["release_date"]) - 1).fill_null(open_end)
+    return joined.select("member_id", start_day=start, end_day=ibis.greatest(last_night, start))
+
+
+def jail_days(bucket: Bucket) -> Table:
+    """Nights by month, overlapping spells merged: `member_id`, `month`, `n_days`."""
+    merged = merge_spans(custody_spells(bucket), by=["member_id"])
+    cut = cut_by_month(merged, bucket.calendar)
+    return cut.group_by("member_id", "month").agg(n_days=cut["n_days"].sum())

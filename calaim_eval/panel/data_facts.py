@@ -1,0 +1,113 @@
+
+"""What the claims as a whole can tell: when they end, whether they carry amounts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from calaim_eval.errors import TableError
+from calaim_eval.panel.calendar import day_of
+from calaim_eval.panel.readmissions import censored_months
+from calaim_eval.panel.rules import PanelRules
+from calaim_eval.schema.tables import MEASURES
+from calaim_eval.tables import Tables
+
+_CLAIM_MEASURES = tuple(m for m in MEASURES if m not in {"paid_usd", "jail_days"})
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Facts about all buckets together.
+
+    Attributes
+    ----------
+    claims_end_day : int | None
+        Last day with a claim, as a day number; None without claims.
+    data_end_month : str | None
+        Month the data end in: extract date, else last payment, else last claim.
+    has_amounts : bool
+        Some claim line carries a paid amount.
+    """
+
+    claims_end_day: int | None
+    data_end_month: str | None
+    has_amounts: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts as plain values."""
+        return asdict(self)
+
+
+def data_facts(backend: Any, tables: Tables) -> DataFacts:
+    """Read the facts off the claim tables: one pass over three columns."""
+    medical = _extremes(backend, tables, "medical_claim", "claim_start_date")
+    pharmacy = _extremes(backend, tables, "pharmacy_claim", "dispensing_date")
+    extract = tables.manifest.get("extract_date")
+    payments = [each["paid"] for each in (medical, pharmacy) if each["paid"] is not None]
+    ends = [pd.Timestamp(extract)] if extract else [max(payments)] if payments else [medical["day"]]
+    end = ends[0]
+    return DataFacts(
+        claims_end_day=None if medical["day"] is None else day_of(medical["day"]),
+        data_end_month=None if end is None else str(end.to_period("M")),
+        has_amounts=bool(medical["n_paid"] + pharmacy["n_paid"]),
+    )
+
+
+def _extremes(backend: Any, tables: Tables, name: str, day: str) -> dict[str, Any]:
+    """Last service day, last payment day and number of amounts of a claim table."""
+    if not tables.has(name):
+        return {"day": None, "paid": None, "n_paid": 0}
+    rows = backend.read_parquet([str(part) for part in tables.parts(name)])
+    found = backend.execute(
+        rows.agg(day=rows[day].max(), paid=rows["paid_date"].max(), n=rows["paid_amount"].count())
+    ).iloc[0]
+    return {
+        "day": _timestamp(found["day"]),
+        "paid": _timestamp(found["paid"]),
+        "n_paid": found["n"],
+    }
+
+
+def _timestamp(value: date | None) -> pd.Timestamp | None:
+    """A date as a timestamp; missing stays None."""
+    return None if pd.isna(value) else pd.Timestamp(value)
+
+
+def require_run_out(facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules) -> None:
+    """Raise unless the window ends `run_out_months` before the data do."""
+    if not rules.run_out_months or facts.data_end_month is None:
+        return
+    latest = pd.Period(facts.data_end_month, "M") - rules.run_out_months
+    if months[-1] > latest:
+        raise TableError(
+            f"the window ends in {months[-1]}, but the data end in {facts.data_end_month}: with "
+            f"`run_out_months` {rules.run_out_months}, claims are complete to {latest}.\n"
+            f'  Give last_month="{latest}", a later extract, or a smaller `run_out_months`.'
+        )
+
+
+def unobserved_months(
+    tables: Tables, facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules
+) -> dict[str, pd.PeriodIndex]:
+    """Months in which a measure cannot be known, for the measures that have any."""
+    hidden = {"readmissions_30d": censored_months(months, facts.claims_end_day, rules)}
+    if not tables.has("medical_claim"):
+        hidden |= dict.fromkeys(_CLAIM_MEASURES, months)
+    if not facts.has_amounts:
+        hidden["paid_usd"] = months
+    if not tables.has("custody"):
+        hidden["jail_days"] = months
+    return {measure: where for measure, where in hidden.items() if not where.empty}
+
+
+def panel_notes(hidden: dict[str, pd.PeriodIndex], months: pd.PeriodIndex) -> tuple[str, ...]:
+    """Unobserved months in words."""
+    return tuple(
+        f"`{measure}` is missing "
+        + ("throughout." if len(where) == len(months) else f"from {where[0]} to {where[-1]}.")
+        for measure, where in hidden.items()
+    )

@@ -1,0 +1,76 @@
+
+"""First identification, outreach and service of each member and service, inside coverage or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from calaim_eval.panel.spans import date_of
+
+if TYPE_CHECKING:
+    from ibis import Table, Value
+
+    from calaim_eval.panel.bucket import Bucket
+
+ANY_SUPPORT = "any_community_support"
+
+
+def member_exposure(bucket: Bucket, contacts: Table) -> Table:
+    """One row per member and service with any record; the columns of `member_exposure`."""
+    supports = contacts.filter(contacts["program"] == "community_support")
+    by_service = contacts.filter(contacts["service"].notnull())
+    rows = bucket.keep(
+        "exposure_contacts",
+        ibis.union(by_service, supports.mutate(service=ibis.literal(ANY_SUPPORT))),
+    )
+    firsts = rows.group_by("member_id", "service").agg(
+        identified_month=_first_month(rows, "identified"),
+        outreach_month=_first_month(rows, "outreach"),
+        service_month=_first_month(rows, "service"),
+    )
+    with_provider = firsts.left_join(_first_provider(rows), ["member_id", "service"]).drop(
+        "member_id_right", "service_right"
+    )
+    return with_provider.left_join(_populations(rows), ["member_id", "service"]).select(
+        "member_id",
+        "service",
+        "identified_month",
+        "outreach_month",
+        "service_month",
+        "organization_type",
+        "population_of_focus",
+    )
+
+
+def _first_month(rows: Table, kind: str) -> Value:
+    """First month with a contact of a kind, as its first day."""
+    return date_of(rows["day"].min(where=rows["kind"] == kind)).truncate("M")
+
+
+def _first_provider(rows: Table) -> Table:
+    """Type of the organization of the first service; of several on that day a known one first."""
+    served = rows.filter(rows["kind"] == "service")
+    order = [
+        served["day"],
+        served["organization_type"].isnull(),
+        served["is_claim"],
+        served["organization_type"],
+    ]
+    window = ibis.window(group_by=["member_id", "service"], order_by=order)
+    placed = served.mutate(place=ibis.row_number().over(window))
+    return placed.filter(placed["place"] == 0).select("member_id", "service", "organization_type")
+
+
+def _populations(rows: Table) -> Table:
+    """Populations of focus on the records of a member and service: codes sorted, joined by ";"."""
+    named = rows.filter(rows["population_of_focus"].notnull())
+    codes = named.select(
+        "member_id", "service", code=named["population_of_focus"].split(";").unnest()
+    )
+    codes = codes.mutate(code=codes["code"].strip())
+    each = codes.filter(codes["code"] != "").distinct()
+    return each.group_by("member_id", "service").agg(
+        population_of_focus=each["code"].group_concat(";", order_by=each["code"])
+    )

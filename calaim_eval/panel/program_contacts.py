@@ -1,0 +1,111 @@
+# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
+"""ECM and Community Supports contacts, from claims and program records together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from calaim_eval.panel.claim_standing import FINAL
+from calaim_eval.panel.spans import day_number
+from calaim_eval.tables.classify import MODIFIER_SLOTS, classify_program_lines, program_codes
+
+if TYPE_CHECKING:
+    from ibis import Table
+
+    from calaim_eval.panel.bucket import Bucket
+
+CONTACT_TYPES = ("identified", "outreach", "service")
+_TYPES = {
+    "member_id": "string",
+    "program": "string",
+    "service": "string",
+    "kind": "string",
+    "day": "int64",
+    "organization_type": "string",
+    "population_of_focus": "string",
+    "is_claim": "boolean",
+}
+
+
+def program_lines(bucket: Bucket, claims: Table) -> Table:
+    """Final claim lines with a procedure code of a program, classified."""
+    codes = program_codes()
+    mine = claims.filter(
+        (claims["standing"] == FINAL) & claims["hcpcs_code"].isin(sorted(set(codes["hcpcs"])))
+    ).select(
+        "member_id",
+        "day",
+        "hcpcs_code",
+        *MODIFIER_SLOTS,
+        "claim_start_date",
+        "claim_line_start_date",
+        "rendering_npi",
+        "facility_npi",
+    )
+    return bucket.keep("program_lines", classify_program_lines(mine, codes))
+
+
+def contacts(bucket: Bucket, lines: Table) -> Table:
+    """Every identification, outreach and service, one row per claim line or record.
+
+    `kind` is one of `CONTACT_TYPES`; `service` is missing for outreach to no one support;
+    `organization_type` is missing where the organization is not known.
+    """
+    both = ibis.union(_from_claims(bucket, lines), _from_records(bucket))
+    return bucket.keep("contacts", both)
+
+
+def _from_claims(bucket: Bucket, lines: Table) -> Table:
+    """Contacts seen in claims; the organization is found by rendering, else facility NPI."""
+    types = _type_by_npi(bucket)
+    rendering = types.rename(rendering_npi="npi", rendering_type="organization_type")
+    facility = types.rename(facility_npi="npi", facility_type="organization_type")
+    seen = lines.filter(lines["program"].notnull())
+    joined = seen.left_join(rendering, "rendering_npi").left_join(facility, "facility_npi")
+    return _as_contacts(
+        joined.mutate(
+            kind=ibis.ifelse(joined["is_outreach"], "outreach", "service"),
+            organization_type=ibis.coalesce(joined["rendering_type"], joined["facility_type"]),
+            population_of_focus=ibis.null("string"),
+            is_claim=ibis.literal(True),
+        )
+    )
+
+
+def _from_records(bucket: Bucket) -> Table:
+    """Contacts in the program records; authorizations and denials are neither reach nor service."""
+    records = bucket.read("program_service")
+    seen = records.filter(records["record_type"].isin(CONTACT_TYPES))
+    organizations = bucket.read("organization").select("organization_id", "organization_type")
+    joined = seen.left_join(organizations, "organization_id")
+    return _as_contacts(
+        joined.mutate(
+            kind=joined["record_type"],
+            day=day_number(joined["record_date"]),
+            is_claim=ibis.literal(False),
+        )
+    )
+
+
+def _as_contacts(rows: Table) -> Table:
+    """The columns of a contact, typed."""
+    return rows.select(**{name: rows[name].cast(dtype) for name, dtype in _TYPES.items()})
+
+
+def _type_by_npi(bucket: Bucket) -> Table:
+    """Organization type of each NPI; none where organizations that share it differ in type."""
+    organizations = bucket.read("organization")
+    known = organizations.filter(organizations["npi"].notnull())
+    types = known.group_by("npi").agg(
+        organization_type=known["organization_type"].min(),
+        n_types=known["organization_type"].nunique(),
+    )
+    return types.filter(types["n_types"] == 1).drop("n_types")
+
+
+def contact_events(rows: Table, *, program: str, kind: str) -> Table:
+    """One row per member, service and day of a program's contacts of one kind."""
+    seen = rows.filter((rows["program"] == program) & (rows["kind"] == kind))
+    return seen.select("member_id", "service", "day").distinct().select("member_id", "day")

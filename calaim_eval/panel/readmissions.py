@@ -1,0 +1,72 @@
+# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
+"""Thirty-day readmissions: index stays followed by an admission, observed, for any cause."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+import pandas as pd
+
+from calaim_eval.panel.calendar import day_of
+from calaim_eval.panel.definitions import code_pattern
+from calaim_eval.panel.spans import completed_years, date_of, day_number
+from calaim_eval.panel.stays import STILL_PATIENT
+
+if TYPE_CHECKING:
+    from ibis import Table, Value
+
+    from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.rules import PanelRules
+
+# Transferred out, left against advice, died; 40-42 are deaths in hospice care.
+NOT_AN_INDEX = code_pattern("readmission_30d", "index discharge status (CMS variant)")
+_HOSPICE_DEATHS = ("40", "41", "42")
+
+
+def readmissions(bucket: Bucket, episodes: Table) -> Table:
+    """Index stays that were followed by an admission: `member_id` and `day` of the discharge.
+
+    The next admission may be in a month the panel does not hold: whether a discharge was followed
+    is a fact about the index stay, which must be in the panel.
+    """
+    person = bucket.read("person").select("member_id", "birth_date", "death_date")
+    in_order = ibis.window(group_by="member_id", order_by=["admit_day", "discharge_day"])
+    ordered = episodes.mutate(next_admit_day=episodes["admit_day"].lead(1).over(in_order))
+    known = ordered.left_join(person, "member_id")
+    wait = known["next_admit_day"] - known["discharge_day"]
+    is_followed = wait.between(1, bucket.rules.readmission_days).fill_null(False)
+    return known.filter(_is_index(known, bucket.rules) & is_followed).select(
+        "member_id", day="discharge_day"
+    )
+
+
+def _is_index(episodes: Table, rules: PanelRules) -> Value:
+    """Whether a stay can be followed by a readmission at all."""
+    code = episodes["disposition"]
+    left_alive = ~code.re_search(NOT_AN_INDEX) & code.notin(_HOSPICE_DEATHS)
+    is_discharged = ~code.re_search(STILL_PATIENT)
+    lasts = episodes["discharge_day"] > episodes["admit_day"]
+    death = day_number(episodes["death_date"])
+    is_alive = (death > episodes["discharge_day"]).fill_null(True)
+    return left_alive & is_discharged & lasts & is_alive & _is_of_age(episodes, rules)
+
+
+def _is_of_age(episodes: Table, rules: PanelRules) -> Value:
+    """Whether the member's age at discharge is within the rule; true without one."""
+    if rules.readmission_ages is None:
+        return ibis.literal(True)
+    youngest, oldest = rules.readmission_ages
+    years = completed_years(episodes["birth_date"], date_of(episodes["discharge_day"]))
+    return years.between(youngest, oldest).fill_null(False)
+
+
+def censored_months(
+    months: pd.PeriodIndex, claims_end_day: int | None, rules: PanelRules
+) -> pd.PeriodIndex:
+    """Months whose discharges cannot all be followed before the claims end."""
+    if claims_end_day is None:
+        return months[:0]
+    last_days = [day_of(month.end_time) for month in months]
+    is_censored = [day + rules.readmission_days > claims_end_day for day in last_days]
+    return months[is_censored]

@@ -1,0 +1,135 @@
+# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
+"""Acute inpatient stays: claims to stays of one facility, stays to episodes across transfers.
+
+1. Inpatient claims of one facility that overlap, or share a day, are one stay; so are claims that
+   follow the day after one with patient status 30 (still a patient: an interim bill).
+2. A stay continues the episode before it when it begins on or before the episode's last day, or
+   within `transfer_days` after it at a facility other than any that discharged on that last day.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from calaim_eval.panel.definitions import code_pattern
+from calaim_eval.panel.spans import cut_by_month, islands
+
+if TYPE_CHECKING:
+    from ibis import Table, Value
+
+    from calaim_eval.panel.bucket import Bucket
+
+STILL_PATIENT = code_pattern("ip_stay", "merge: consecutive, still a patient")
+TRANSFERRED = code_pattern("ip_stay", "merge: transfer")
+
+
+def facility_stays(bucket: Bucket, lines: Table) -> Table:
+    """One row per stay at one facility: admission, discharge, last disposition."""
+    claims = _stay_claims(bucket, lines)
+    reaching = claims.mutate(
+        reach_day=claims["discharge_day"] + ibis.ifelse(claims["is_still_patient"], 1, 0)
+    )
+    key = ["member_id", "facility"]
+    numbered = islands(reaching, by=key, start="admit_day", reach="reach_day", ties=["claim_id"])
+    last_first = [
+        numbered["discharge_day"].desc(),
+        numbered["is_still_patient"],
+        numbered["claim_id"].desc(),
+    ]
+    window = ibis.window(group_by=[*key, "island"], order_by=last_first)
+    placed = numbered.mutate(place=ibis.row_number().over(window))
+    stays = placed.group_by([*key, "island"]).agg(
+        admit_day=placed["admit_day"].min(),
+        discharge_day=placed["discharge_day"].max(),
+        disposition=placed["disposition"].max(where=placed["place"] == 0),
+    )
+    return bucket.keep("facility_stays", stays.drop("island"))
+
+
+def _stay_claims(bucket: Bucket, lines: Table) -> Table:
+    """Inpatient claims with evidence of an acute stay, one row per claim."""
+    inpatient = lines.filter(lines["is_stay"])
+    claims = inpatient.group_by("member_id", "claim_id").agg(
+        facility=ibis.coalesce(
+            inpatient["facility_npi"].min(), inpatient["rendering_npi"].min(), ""
+        ),
+        admit_day=inpatient["stay_start_day"].min(),
+        discharge_day=inpatient["stay_end_day"].max(),
+        disposition=inpatient["disposition"].max().fill_null(""),
+        has_evidence=(inpatient["has_accommodation"] | inpatient["has_drg"]).max(),
+    )
+    if bucket.rules.stay_evidence == "accommodation_or_drg":
+        claims = claims.filter(claims["has_evidence"])
+    return claims.mutate(
+        discharge_day=ibis.greatest(claims["discharge_day"], claims["admit_day"]),
+        is_still_patient=claims["disposition"].re_search(STILL_PATIENT),
+    )
+
+
+def episodes(bucket: Bucket, stays: Table) -> Table:
+    """Stays merged across transfers: `admit_day`, `discharge_day`, `disposition` of the last."""
+    order = ["admit_day", "discharge_day", "facility"]
+    before = ibis.window(group_by="member_id", order_by=order, preceding=(None, 1))
+    same = ibis.window(group_by=["member_id", "facility"], order_by=order, preceding=(None, 1))
+    seen = stays.mutate(
+        last_day=stays["discharge_day"].max().over(before),
+        last_day_here=stays["discharge_day"].max().over(same),
+        last_disposition=_latest_disposition(stays, before),
+    )
+    so_far = ibis.window(group_by="member_id", order_by=order, preceding=(None, 0))
+    marked = seen.mutate(begins=ibis.ifelse(_continues(seen, bucket), 0, 1))
+    numbered = marked.mutate(episode=marked["begins"].sum().over(so_far))
+    window = ibis.window(
+        group_by=["member_id", "episode"],
+        order_by=[
+            numbered["discharge_day"].desc(),
+            numbered["admit_day"].desc(),
+            numbered["facility"].desc(),
+        ],
+    )
+    placed = numbered.mutate(place=ibis.row_number().over(window))
+    merged = placed.group_by("member_id", "episode").agg(
+        admit_day=placed["admit_day"].min(),
+        discharge_day=placed["discharge_day"].max(),
+        disposition=placed["disposition"].max(where=placed["place"] == 0),
+    )
+    return bucket.keep("episodes", merged)
+
+
+def _latest_disposition(stays: Table, before: ibis.expr.builders.WindowBuilder) -> Value:
+    """Disposition of the stay before with the latest discharge.
+
+    The running maximum of (discharge day, disposition) as one text, so that one window does.
+    """
+    day = (stays["discharge_day"] + 10_000_000).cast("string")
+    return (day + ":" + stays["disposition"]).max().over(before).split(":")[1]
+
+
+def _continues(stays: Table, bucket: Bucket) -> Value:
+    """Whether a stay continues the episode before it."""
+    days = bucket.rules.transfer_days
+    overlaps = (stays["admit_day"] <= stays["last_day"]).fill_null(False)
+    is_near = (stays["admit_day"] <= stays["last_day"] + days).fill_null(False)
+    is_elsewhere = (stays["last_day_here"] < stays["last_day"]) | stays["last_day_here"].isnull()
+    if bucket.rules.transfer_rule == "dates_and_status":
+        is_near = is_near & stays["last_disposition"].re_search(TRANSFERRED).fill_null(False)
+    return overlaps | (is_near & is_elsewhere)
+
+
+def inpatient_days(bucket: Bucket, merged: Table) -> Table:
+    """Nights by month: `member_id`, `month`, `n_days`; a stay within a day counts one."""
+    nights = merged.select(
+        "member_id",
+        start_day="admit_day",
+        end_day=ibis.greatest(merged["discharge_day"] - 1, merged["admit_day"]),
+    )
+    cut = cut_by_month(nights, bucket.calendar)
+    return cut.group_by("member_id", "month").agg(n_days=cut["n_days"].sum())
+
+
+def nights_in_all(merged: Table) -> Value:
+    """Nights of all episodes, inside the window and outside."""
+    nights = ibis.greatest(merged["discharge_day"] - merged["admit_day"], 1)
+    return nights.sum()
