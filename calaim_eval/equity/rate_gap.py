@@ -1,0 +1,129 @@
+"""Absolute and relative gaps between groups in a rate or a proportion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from calaim_eval.equity.effect_gap import effect_gap
+from calaim_eval.equity.intervals import byar_interval
+from calaim_eval.errors import EstimationError
+from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable, Scale
+
+ALTMAN = "Altman DG, Bland JM (2011). BMJ 343:d2090. doi:10.1136/bmj.d2090"
+
+
+def rate_gap(
+    rates: RateTable,
+    *,
+    reference: str,
+    stratum: str = "race_ethnicity",
+    scale: Scale = "difference",
+) -> EffectTable:
+    r"""Gap between each group's rate and the reference group's.
+
+    Report both scales: 80 against 50 and 60 against 33 narrow the absolute gap (30 to 27) while
+    the relative one grows (1.60 to 1.82).
+
+    Parameters
+    ----------
+    rates : RateTable
+        From `rate_by_group`, `proportion_by_group` or `access_funnel`; groups without members in
+        common.
+    reference : str
+        Group the others are compared with, by name.
+    stratum : str
+        Key column with the groups. The "all" row holds every group and is left out.
+    scale : {"difference", "ratio"}
+        Group minus reference (in the unit of the rate; positive: higher in the group), or group
+        over reference.
+
+    Returns
+    -------
+    EffectTable
+        Descriptive (`is_causal` False). Keys: the other keys, `stratum`, `reference`. A gap whose
+        group has no event has no standard error; a ratio to a rate of 0 is NaN.
+
+    Raises
+    ------
+    EstimationError
+        The reference is not among the groups, or the table holds counts without a denominator.
+
+    Notes
+    -----
+    Standard errors come from the table: :math:`\sqrt{p(1-p)/n}` for proportions; for rates the
+    width of the interval over the width of Byar's interval of the count, times
+    :math:`\sqrt{O}`, which gives back the clustered standard error behind a Dobson interval.
+    Groups are independent. Ratios have an interval on the log scale.
+    """
+    if rates.kind == "count":
+        raise EstimationError(
+            f"rate_gap: `{rates.measure}` holds counts without a denominator; a gap needs rates."
+        )
+    table = rates.select(rates.keys[stratum].astype(str) != ALL) if stratum in rates.keys else rates
+    rate, error = table.rate, _std_error(table)
+    levels = EffectTable(
+        keys=table.keys,
+        estimate=rate,
+        covariance=np.diag(error**2),
+        support=_support(table),
+        estimand=Estimand(
+            rates.measure, "rate in the group", rates.unit, scale="ratio", is_causal=False
+        ),
+        method=Method(rates.method.estimator, rates.method.options, ALTMAN),
+        notes=rates.notes,
+    )
+    gap = effect_gap(levels, reference=reference, stratum=stratum, scale=scale)
+    return _as_rate_gap(gap, rates, reference=reference, scale=scale)
+
+
+def _as_rate_gap(
+    gap: EffectTable, rates: RateTable, *, reference: str, scale: Scale
+) -> EffectTable:
+    """The gap with the words of a gap in rates."""
+    minus = "minus" if scale == "difference" else "over"
+    return replace(
+        gap,
+        estimand=Estimand(
+            f"{rates.measure}: gap",
+            f"rate in the group {minus} rate in '{reference}'",
+            rates.unit if scale == "difference" else "rate ratio",
+            scale=scale,
+            is_causal=False,
+        ),
+        method=replace(gap.method, estimator=f"{scale} of rates; {rates.method.estimator}"),
+    )
+
+
+def _std_error(table: RateTable) -> np.ndarray:
+    """Standard error of each rate, in its unit; NaN where there is no event to judge by."""
+    interval = table.method.options.get("interval")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if table.kind == "proportion":
+            share = table.rate / table.per
+            error = table.per * np.sqrt(share * (1 - share) / table.denominator)
+        elif interval == "log_normal":
+            log_width = np.log(table.conf_high / table.conf_low)
+            error = table.rate * log_width / (2 * stats.norm.ppf(0.975))
+        elif interval in ("byar", "exact_poisson"):
+            error = table.per * np.sqrt(table.numerator) / table.denominator
+        else:
+            low, high = byar_interval(table.numerator)
+            error = np.sqrt(table.numerator) * (table.conf_high - table.conf_low) / (high - low)
+    result: np.ndarray = np.where(error > 0, error, np.nan)
+    return result
+
+
+def _support(table: RateTable) -> pd.DataFrame:
+    """Members and events behind each rate, in the columns disclosure control reads."""
+    is_rate = table.kind == "rate"
+    return pd.DataFrame(
+        {
+            "n_members": table.n_members,
+            "n_events": table.numerator,
+            "member_months": table.denominator if is_rate else np.nan,
+        }
+    )
