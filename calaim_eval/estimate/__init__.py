@@ -3,5 +3,17 @@
 from calaim_eval.estimate.aggregate import aggregate
 from calaim_eval.estimate.group_time import group_time_att
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
+from calaim_eval.estimate.pre_post import pre_post
+from calaim_eval.estimate.pre_trend import pre_trend_test
+from calaim_eval.estimate.simultaneous_bands import simultaneous_bands
+from calaim_eval.estimate.wild_bootstrap import wild_bootstrap_p_values
 
-__all__ = ["GroupTimeEffects", "aggregate", "group_time_att"]
+__all__ = [
+    "GroupTimeEffects",
+    "aggregate",
+    "group_time_att",
+    "pre_post",
+    "pre_trend_test",
+    "simultaneous_bands",
+    "wild_bootstrap_p_values",
+]

@@ -1,0 +1,99 @@
+"""Wald test that all effects before exposure are 0."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.group_time_effects import GroupTimeEffects
+from calaim_eval.results import EffectTable
+
+RANK_TOLERANCE = 1e-10
+
+
+def pre_trend_test(table: EffectTable) -> pd.DataFrame:
+    r"""Joint test of the effects before exposure, per stratum.
+
+    A small p-value speaks against parallel trends. A large one does not prove them: the test is
+    weak where the effects before exposure are imprecise [1]_.
+
+    Parameters
+    ----------
+    table : EffectTable
+        An event study (``aggregate(att_gt, by="event_time")``) or the `GroupTimeEffects`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Stratum columns (if any), ``statistic`` (chi-square), ``df``, ``p_value``, ``n_terms``; one
+        row per stratum.
+
+    Raises
+    ------
+    EstimationError
+        No event times, no effect before exposure with a standard error, or as many of them as
+        clusters.
+
+    Notes
+    -----
+    :math:`W = \hat\delta' V^{+} \hat\delta`, chi-square with rank(V) degrees of freedom. Rows
+    without a standard error (the base month) are left out.
+
+    References
+    ----------
+    .. [1] Roth J (2022). Pretest with caution. American Economic Review: Insights 4(3):305-322.
+       doi:10.1257/aeri.20210236
+    """
+    before = _event_time(table) < 0
+    rows = before & np.isfinite(table.std_error)
+    if not rows.any():
+        raise EstimationError(
+            "pre_trend_test: no effect before exposure has a standard error. Begin the panel "
+            "earlier, or lower `min_event_time`."
+        )
+    chosen = table.select(rows)
+    names = [c for c in chosen.keys.columns if c not in ("cohort", "month", "event_time")]
+    if not names:
+        return pd.DataFrame([_wald(chosen)])
+    found = []
+    for labels, positions in chosen.keys.groupby(names, sort=False, dropna=False).indices.items():
+        mask = np.zeros(len(chosen), dtype=bool)
+        mask[positions] = True
+        values = labels if isinstance(labels, tuple) else (labels,)
+        found.append({**dict(zip(names, values, strict=True)), **_wald(chosen.select(mask))})
+    return pd.DataFrame(found)
+
+
+def _event_time(table: EffectTable) -> np.ndarray:
+    """Months since exposure of each row."""
+    if isinstance(table, GroupTimeEffects):
+        return table.event_time
+    if "event_time" not in table.keys:
+        raise EstimationError(
+            "pre_trend_test: the table has no key `event_time`; it has "
+            f"{', '.join(f'`{c}`' for c in table.keys.columns) or 'none'}. "
+            "Give aggregate(att_gt, by='event_time')."
+        )
+    return np.asarray(table.keys["event_time"], dtype=float)
+
+
+def _wald(table: EffectTable) -> dict[str, float]:
+    """Wald statistic of all rows."""
+    influence = table.cluster_influence
+    if influence is not None and len(influence) <= len(table):
+        raise EstimationError(
+            f"pre_trend_test: {len(table)} effects before exposure and {len(influence)} clusters; "
+            "their covariance is singular. Raise `min_event_time` in aggregate()."
+        )
+    values, vectors = np.linalg.eigh(table.covariance)
+    used = values > RANK_TOLERANCE * values.max()
+    statistic = float((((vectors.T @ table.estimate)[used]) ** 2 / values[used]).sum())
+    df = int(used.sum())
+    return {
+        "statistic": statistic,
+        "df": df,
+        "p_value": float(stats.chi2.sf(statistic, df)),
+        "n_terms": len(table),
+    }
