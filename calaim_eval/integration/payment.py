@@ -74,7 +74,8 @@ def payment_timeliness(
 
     Notes
     -----
-    An invoice without `payment_status` is paid where it has a `paid_date`, else pending.
+    An invoice without `payment_status` is paid where it has a `paid_date`, else pending. What was
+    decided after `as_of` is still pending.
     """
     invoices = _invoices(payment, as_of=as_of, quarter=quarter, ledger=ledger)
     day = as_day(as_of, name="as_of")
@@ -162,8 +163,9 @@ def time_to_payment(
 ) -> EffectTable:
     """Share of invoices paid by each day since receipt, denial as a competing exit.
 
-    Unlike `payment_timeliness` it uses invoices of every age. A denied invoice without a date of
-    denial leaves at the day looked at, the latest it can have been denied.
+    Unlike `payment_timeliness` it uses invoices of every age. ``paid_date`` of a denied invoice is
+    the day it was decided; without one it leaves at the day looked at, the latest it can have
+    been denied.
 
     Parameters
     ----------
@@ -182,7 +184,7 @@ def time_to_payment(
         payment, as_of=as_of, quarter=quarter, ledger=ledger, stage="time_to_payment"
     )
     day = as_day(as_of, name="as_of")
-    end = invoices["paid_date"].fillna(day)
+    end = invoices["decided_date"].fillna(day)
     spells = invoices.assign(
         duration_days=(end - invoices["invoice_received_date"]).dt.days.astype(float),
         cause=np.select([invoices["is_denied"], invoices["paid_date"].notna()], [2, 1], default=0),
@@ -248,9 +250,12 @@ def _invoices(
             "  Check `as_of` and `quarter`."
         )
     invoices = rows[is_kept].reset_index(drop=True)
-    is_denied = invoices["payment_status"] == "denied"
-    paid = invoices["paid_date"].where((invoices["paid_date"] <= day) & ~is_denied)
-    return invoices.assign(paid_date=paid, is_denied=is_denied)
+    decided = invoices["paid_date"].where(invoices["paid_date"] <= day)
+    is_later = invoices["paid_date"].notna() & decided.isna()
+    is_denied = (invoices["payment_status"] == "denied") & ~is_later
+    return invoices.assign(
+        decided_date=decided, paid_date=decided.where(~is_denied), is_denied=is_denied
+    )
 
 
 def _by_plan(
