@@ -76,7 +76,7 @@ def effect_gap(
     keys = effects.keys.iloc[pairs["group"]].reset_index(drop=True).assign(reference=reference)
     others = [c for c in effects.keys.columns if c != stratum]
     gap = effects.combine(
-        np.where(np.isnan(weights), 0.0, weights),
+        np.where(np.isfinite(weights), weights, 0.0),
         keys=keys[[*others, stratum, "reference"]],
         estimand=_gap_estimand(effects, reference=reference, scale=scale),
         method=Method(
@@ -223,7 +223,7 @@ def _contrast(
         return weights, estimate
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = theta / theta_0
-        estimate = np.where(estimate > 0, estimate, np.nan)
+        estimate = np.where(np.isfinite(estimate) & (estimate >= 0), estimate, np.nan)
         weights[row, group] = 1 / theta_0
         weights[row[has_base], base[has_base]] = (-theta / theta_0**2)[has_base]
     return weights, estimate
@@ -266,11 +266,13 @@ def _gap_notes(
     theta_0 = np.where(base >= 0, effects.estimate[base], np.nan)
     theta = effects.estimate[group]
     no_reference, no_group = np.isnan(theta_0), np.isnan(theta) & ~np.isnan(theta_0)
-    other_sign = np.isnan(estimate) & ~no_reference & ~no_group
+    zero_reference = np.isnan(estimate) & (theta_0 == 0)
+    other_sign = np.isnan(estimate) & ~no_reference & ~no_group & ~zero_reference
     no_interval = ~np.isnan(estimate) & np.isnan(np.diag(covariance))
     reasons = (
         (no_reference, f"the effect in '{reference}' is not estimated"),
         (no_group, "the effect in the group is not estimated"),
+        (zero_reference, f"the value in '{reference}' is 0"),
         (other_sign, "the two effects differ in sign, so their ratio says nothing"),
     )
     notes = [

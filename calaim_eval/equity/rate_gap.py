@@ -63,6 +63,12 @@ def rate_gap(
         raise EstimationError(
             f"rate_gap: `{rates.measure}` holds counts without a denominator; a gap needs rates."
         )
+    if isinstance(rates.per, np.ndarray):
+        raise EstimationError(
+            f"rate_gap: `{rates.measure}` stacks several measures, whose intervals may be of "
+            "several kinds.\n  Take the gap of each measure, then put the gaps under one another "
+            "with stack(...)."
+        )
     table = rates.select(rates.keys[stratum].astype(str) != ALL) if stratum in rates.keys else rates
     rate, error = table.rate, _std_error(table)
     levels = EffectTable(
