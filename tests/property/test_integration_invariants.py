@@ -42,10 +42,15 @@ def referrals(draw) -> pd.DataFrame:
         steps = [draw(day_or_none) for _ in range(4)]
         closed = draw(day_or_none)
         rows.append(
-            [f"r{i}", f"m{draw(st.integers(0, 7))}", referred, *steps]
-            + [None if closed is None else referred + closed]
-            + [draw(st.sampled_from(["services_received", "died", None]))]
-            + [draw(st.sampled_from(["accepted", "closed", "pending", None]))]
+            [
+                f"r{i}",
+                f"m{draw(st.integers(0, 7))}",
+                referred,
+                *steps,
+                None if closed is None else referred + closed,
+                draw(st.sampled_from(["services_received", "died", None])),
+                draw(st.sampled_from(["accepted", "closed", "pending", None])),
+            ]
         )
     columns = ["referral_id", "member_id", "referred_date", "authorized_date", "accepted_date"]
     columns += ["reached_date", "service_started_date", "closed_date"]
