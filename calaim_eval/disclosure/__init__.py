@@ -1,1 +1,21 @@
 """The only door out: suppression, attacker audit, release ledger, `Released`."""
+
+from calaim_eval.disclosure.attacker import Certificate, audit
+from calaim_eval.disclosure.explain import explain
+from calaim_eval.disclosure.ledger import read_ledger
+from calaim_eval.disclosure.policy import Policy, load_policy, policy_names
+from calaim_eval.disclosure.release import release
+from calaim_eval.disclosure.released import Released, ReleasedTable
+
+__all__ = [
+    "Certificate",
+    "Policy",
+    "Released",
+    "ReleasedTable",
+    "audit",
+    "explain",
+    "load_policy",
+    "policy_names",
+    "read_ledger",
+    "release",
+]

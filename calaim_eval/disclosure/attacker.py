@@ -30,8 +30,8 @@ class Certificate:
     ----------
     policy : str
         Name and version.
-    n_rows, n_hidden_rows : int
-        Rows about members, and those hidden.
+    cell_ids : tuple[CellId, ...]
+        Hidden counts.
     cells : pd.DataFrame
         One row per hidden count: `quantity`, `groups`, `lowest`, `highest` possible value.
     min_interval : float
@@ -40,8 +40,7 @@ class Certificate:
     """
 
     policy: str
-    n_rows: int
-    n_hidden_rows: int
+    cell_ids: tuple[CellId, ...]
     cells: pd.DataFrame
     min_interval: float
 
@@ -74,12 +73,7 @@ def audit(
     widths = (highest - lowest)[could_be_small]
     return Certificate(
         policy=f"{policy.name} version {policy.version}",
-        n_rows=len(system.rows),
-        n_hidden_rows=sum(
-            any(np.isnan(t.numerator[r]) for t in (table,))
-            for table in tables
-            for r in range(len(table.keys))
-        ),
+        cell_ids=tuple(system.cells[c] for c in hidden),
         cells=pd.DataFrame(
             {
                 "quantity": [system.cells[c][0] for c in hidden],
