@@ -1,1 +1,22 @@
 """Released tables to figures, tables, sentences and pages."""
+
+from calaim_eval.report import figures, phrases, tables
+from calaim_eval.report.completeness import Completeness, completeness
+from calaim_eval.report.errors import ReportError
+from calaim_eval.report.markdown import block
+from calaim_eval.report.release_items import EXPECTED_ITEMS, Absent, open_release
+from calaim_eval.report.render import render_report
+
+__all__ = [
+    "EXPECTED_ITEMS",
+    "Absent",
+    "Completeness",
+    "ReportError",
+    "block",
+    "completeness",
+    "figures",
+    "open_release",
+    "phrases",
+    "render_report",
+    "tables",
+]

@@ -1,0 +1,29 @@
+"""Figures of a release. Each takes a `Released` and returns a `Figure`, or `Absent`."""
+
+from calaim_eval.report.figures.coverage import coverage_maps
+from calaim_eval.report.figures.delivery import delivery_shares
+from calaim_eval.report.figures.event_study import event_study
+from calaim_eval.report.figures.forest import effects_by_race, gaps_by_race, pre_post_by_race
+from calaim_eval.report.figures.group_shares import (
+    access_funnel,
+    closure_by_race,
+    referral_steps_by_race,
+)
+from calaim_eval.report.figures.referral_funnel import referral_funnel
+from calaim_eval.report.figures.theme import Figure
+from calaim_eval.report.figures.trend import utilization_trend
+
+__all__ = [
+    "Figure",
+    "access_funnel",
+    "closure_by_race",
+    "coverage_maps",
+    "delivery_shares",
+    "effects_by_race",
+    "event_study",
+    "gaps_by_race",
+    "pre_post_by_race",
+    "referral_funnel",
+    "referral_steps_by_race",
+    "utilization_trend",
+]

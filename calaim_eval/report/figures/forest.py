@@ -1,0 +1,233 @@
+"""Effects and gaps by race and ethnicity: one row a group, one panel an outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from calaim_eval.report.figures.panels import (
+    choose_outcomes,
+    group_rows,
+    outcome_panels,
+    rows_height,
+)
+from calaim_eval.report.figures.theme import EXPOSED, INK, QUIET, WIDTH, Figure, report_theme
+from calaim_eval.report.figures.words import NOT_CAUSAL_WORDS, effect_words, withheld_words
+from calaim_eval.report.labels import outcome_label, race_label
+from calaim_eval.report.numbers import decimals_for, plural, signed
+from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.results import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plotnine import ggplot
+
+    from calaim_eval.disclosure import Released
+
+
+def effects_by_race(
+    released: Released, *, outcomes: Sequence[str] | None = None
+) -> Figure | Absent:
+    """Effect in each race and ethnicity group beside the overall effect.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_by_race`, and `effect_overall` for the overall line.
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    Figure | Absent
+        The vertical line in the colour of the points is the effect for all members, the grey
+        one is no effect. A withheld group keeps its row, without a point.
+    """
+    found = find_item(released, "effect_by_race")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("race_ethnicity",))
+    frame = outcome_panels(found)
+    if not frame["race_ethnicity"].eq(ALL).any():
+        frame = _with_overall_rows(frame, released)
+    caption = (
+        "Effect in each group with 95% intervals; the dotted line is the effect for all members. "
+        "Groups whose intervals overlap may still differ, and a group whose interval includes "
+        "zero is not thereby different from one whose interval does not: the gaps test that."
+    )
+    return _forest(frame, outcomes, caption=caption, is_causal=_is_causal(found))
+
+
+def gaps_by_race(released: Released, *, outcomes: Sequence[str] | None = None) -> Figure | Absent:
+    """Each group's effect minus the reference group's effect, tested as a difference.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_gap`.
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    Figure | Absent
+    """
+    found = find_item(released, "effect_gap")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("race_ethnicity", "reference"))
+    frame = outcome_panels(found)
+    frame = frame[frame["race_ethnicity"] != frame["reference"]]
+    names = " and ".join(race_label(r) for r in dict.fromkeys(frame["reference"]))
+    caption = (
+        f"Gap: the group's effect minus the effect for {names}, with 95% intervals. Zero means "
+        "no difference in effect; it says nothing about differences in level."
+    )
+    return _forest(frame, outcomes, caption=caption, is_causal=_is_causal(found))
+
+
+def pre_post_by_race(
+    released: Released, *, outcomes: Sequence[str] | None = None
+) -> Figure | Absent:
+    """Change before to after among members served, labelled as not causal.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `pre_post`.
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    Figure | Absent
+    """
+    found = find_item(released, "pre_post")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("race_ethnicity",))
+    caption = (
+        "Change from before to after the first service among members served, with 95% intervals. "
+        "Members are chosen when their use is high and part of it falls back by itself, so this "
+        "is not the effect of the program."
+    )
+    return _forest(outcome_panels(found), outcomes, caption=caption, is_causal=False)
+
+
+def _is_causal(item: object) -> bool:
+    return bool(item.meta.get("is_causal", True))  # type: ignore[attr-defined]
+
+
+def _with_overall_rows(frame: pd.DataFrame, released: Released) -> pd.DataFrame:
+    """Rows for all members taken from `effect_overall` (as treated), where it is released."""
+    overall = find_item(released, "effect_overall")
+    if isinstance(overall, Absent) or "anchor" not in overall.frame:
+        return frame
+    rows = outcome_panels(overall)
+    rows = rows[(rows["anchor"] == "first_service") & rows["outcome"].isin(frame["outcome"])]
+    rows = rows.assign(race_ethnicity=ALL)[
+        frame.columns.intersection([*rows.columns, "race_ethnicity"])
+    ]
+    panels, outcomes = frame["panel"].cat.categories, frame["outcome"].cat.categories
+    both = pd.concat(
+        [frame.astype({"panel": str, "outcome": str}), rows.astype({"panel": str, "outcome": str})],
+        ignore_index=True,
+    )
+    both["outcome"] = pd.Categorical(both["outcome"], categories=outcomes, ordered=True)
+    both["panel"] = pd.Categorical(both["panel"], categories=panels, ordered=True)
+    return both
+
+
+def _forest(
+    frame: pd.DataFrame, outcomes: Sequence[str] | None, *, caption: str, is_causal: bool
+) -> Figure:
+    frame = group_rows(choose_outcomes(frame, outcomes), width=36)
+    n_withheld = int(frame["is_suppressed"].sum())
+    n_panel_rows = (frame["panel"].nunique() + 1) // 2
+    label = "" if is_causal else f"{NOT_CAUSAL_WORDS} "
+    return Figure(
+        plot=_draw(frame, is_causal=is_causal),
+        caption=label + caption + withheld_words(n_withheld, "estimate"),
+        alt_text=label + _alt_text(frame),
+        width=WIDTH,
+        height=0.8 + n_panel_rows * (0.62 + rows_height(frame)),
+    )
+
+
+def _draw(frame: pd.DataFrame, *, is_causal: bool) -> ggplot:
+    import plotnine as p9
+
+    shown = frame[~frame["is_suppressed"] & frame["estimate"].notna()]
+    withheld = frame[frame["is_suppressed"]]
+    overall = shown[shown["is_all"]]
+    plot = (
+        p9.ggplot(shown, p9.aes("estimate", "group"))
+        + p9.geom_blank(data=frame.assign(estimate=0.0))
+        + p9.geom_vline(xintercept=0, colour=QUIET, size=0.6)
+    )
+    if len(overall):
+        plot += p9.geom_vline(
+            p9.aes(xintercept="estimate"),
+            data=overall,
+            colour=EXPOSED,
+            linetype="dotted",
+            size=0.8,
+        )
+    if len(withheld):
+        plot += p9.geom_label(
+            p9.aes(y="group"),
+            data=withheld,
+            x=0,
+            label="not shown",
+            colour=QUIET,
+            fill="white",
+            label_size=0,
+            label_padding=0.1,
+            size=8,
+            fontstyle="italic",
+        )
+    return (
+        plot
+        + p9.geom_segment(
+            p9.aes(x="conf_low", xend="conf_high", yend="group"), colour=EXPOSED, size=0.9
+        )
+        + p9.geom_point(p9.aes(shape="is_all", size="is_all"), colour=EXPOSED, fill=EXPOSED)
+        + p9.scale_shape_manual(values={False: "o", True: "D"})
+        + p9.scale_size_manual(values={False: 2.0, True: 2.8})
+        + p9.facet_wrap("panel", ncol=2, scales="free_x")
+        + p9.labs(
+            x="Difference in the unit of each panel (left of zero: fewer)",
+            y="",
+            subtitle=None if is_causal else NOT_CAUSAL_WORDS,
+        )
+        + report_theme()
+        + p9.theme(axis_text_y=p9.element_text(size=9, colour=INK))
+    )
+
+
+def _alt_text(frame: pd.DataFrame) -> str:
+    """Each panel's overall effect and the range of its groups; the table beside it has them all."""
+    parts = []
+    for outcome, rows in frame.groupby("outcome", sort=False, observed=True):
+        decimals = decimals_for(rows["estimate"])
+        groups = rows[~rows["is_all"] & rows["estimate"].notna()].sort_values("estimate")
+        words = [
+            f"all members {effect_words(row, decimals=decimals)}"
+            for _, row in rows[rows["is_all"]].iterrows()
+        ]
+        if len(groups):
+            ends = [groups.iloc[0], groups.iloc[-1]]
+            words.append(
+                "groups from "
+                + " to ".join(
+                    f"{signed(e['estimate'], decimals=decimals)} ({race_label(e['race_ethnicity'])})"
+                    for e in ends
+                )
+            )
+        if hidden := int(rows["is_suppressed"].sum()):
+            words.append(f"{plural(hidden, 'group')} not shown")
+        name = outcome_label(str(outcome))
+        parts.append(f"{name}, {rows['unit'].iloc[0]}: {'; '.join(words) or 'nothing is shown'}.")
+    return "Estimates by race and ethnicity with 95% intervals. " + " ".join(parts)

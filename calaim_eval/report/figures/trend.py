@@ -1,0 +1,181 @@
+"""Utilization over time: members served and comparison members, with the program's dates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from calaim_eval.report.figures.panels import choose_outcomes, outcome_panels
+from calaim_eval.report.figures.theme import (
+    COMPARISON,
+    EXPOSED,
+    QUIET,
+    WIDTH,
+    Figure,
+    report_theme,
+)
+from calaim_eval.report.figures.words import withheld_words
+from calaim_eval.report.labels import SIDES, outcome_label
+from calaim_eval.report.numbers import decimals_for, number
+from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.schema.codes import load_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plotnine import ggplot
+
+    from calaim_eval.disclosure import Released
+
+
+def utilization_trend(
+    released: Released, *, outcomes: Sequence[str] | None = None
+) -> Figure | Absent:
+    """Rate by calendar quarter for the two sides, with the dates the program started.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `utilization_trend` (keys `outcome`, `side`, `quarter`).
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    Figure | Absent
+        A line breaks where a quarter is withheld. The two sides differ in level and change over
+        time together with everything else: the figure describes, it does not show an effect.
+    """
+    found = find_item(released, "utilization_trend")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("side", "quarter"))
+    frame = choose_outcomes(outcome_panels(found), outcomes)
+    quarters = sorted(frame["quarter"].unique())
+    frame = frame.assign(
+        position=frame["quarter"].map({q: i for i, q in enumerate(quarters)}),
+        rate=frame["rate"].where(~frame["is_suppressed"]),
+    ).sort_values(["panel", "side", "position"], kind="stable")
+    n_rows = (frame["panel"].nunique() + 1) // 2
+    starts = program_starts()
+    dates = "; ".join(f"{label} in {quarter}" for quarter, label in starts.items())
+    return Figure(
+        plot=_draw(frame, quarters=quarters, starts=starts),
+        caption=(
+            "Rate by calendar quarter. Solid line: members served at any time in the window; "
+            "dashed line: comparison members. Vertical lines: Enhanced Care Management "
+            f"({dates}). A description, not an effect."
+            + withheld_words(int(frame["is_suppressed"].sum()), "quarter")
+        ),
+        alt_text=_alt_text(frame),
+        width=WIDTH,
+        height=0.8 + 2.35 * n_rows,
+    )
+
+
+def program_starts() -> dict[str, str]:
+    """Calendar quarter in which Enhanced Care Management started, and in how many counties."""
+    counties = load_codes("county")
+    months = pd.to_datetime(counties["ecm_go_live"])
+    quarters = months.dt.to_period("Q").astype(str)
+    return {str(q): f"{n} counties start" for q, n in quarters.value_counts().sort_index().items()}
+
+
+def _draw(frame: pd.DataFrame, *, quarters: list[str], starts: dict[str, str]) -> ggplot:
+    import plotnine as p9
+
+    marks = pd.DataFrame(
+        {
+            "position": [quarters.index(q) for q in starts if q in quarters],
+            "label": [label for q, label in starts.items() if q in quarters],
+        }
+    )
+    first = frame["panel"].cat.categories[0]
+    every = max(1, len(quarters) // 4)
+    ticks = list(range(0, len(quarters), every))
+    plot = (
+        p9.ggplot(frame, p9.aes("position", "rate"))
+        + p9.geom_vline(
+            p9.aes(xintercept="position"), data=marks, colour=QUIET, linetype="dotted", size=0.6
+        )
+        + p9.geom_line(p9.aes(colour="side", linetype="side"), size=1.0, na_rm=True)
+        + p9.geom_point(p9.aes(colour="side"), size=1.2, na_rm=True)
+        + p9.geom_text(
+            p9.aes(label="name", colour="side", va="va"),
+            data=_line_labels(frame),
+            ha="right",
+            size=9,
+            fontweight="bold",
+        )
+        + p9.geom_blank(data=frame.assign(rate=0.0))
+        + p9.scale_colour_manual(values={"exposed": EXPOSED, "comparison": COMPARISON})
+        + p9.scale_linetype_manual(values={"exposed": "solid", "comparison": "dashed"})
+        + p9.scale_x_continuous(
+            breaks=ticks,
+            labels=[_quarter(quarters[i]) for i in ticks],
+            expand=(0.07, 0),
+        )
+        + p9.scale_y_continuous(expand=(0.04, 0, 0.16, 0))
+        + p9.facet_wrap("panel", ncol=2, scales="free_y")
+        + p9.labs(x="Calendar quarter", y="Rate")
+        + report_theme()
+    )
+    if len(marks):
+        labels = marks.assign(
+            panel=pd.Categorical(
+                [first] * len(marks), categories=frame["panel"].cat.categories, ordered=True
+            ),
+            # The first date's words stand left of its line, the later ones right of theirs.
+            ha=["right"] + ["left"] * (len(marks) - 1),
+            nudge=[-0.2] + [0.2] * (len(marks) - 1),
+        ).assign(position=lambda f: f["position"] + f["nudge"])
+        plot += p9.geom_text(
+            p9.aes("position", y=0, label="label", ha="ha"),
+            data=labels,
+            va="bottom",
+            size=8,
+            colour=QUIET,
+        )
+    return plot
+
+
+def _quarter(code: str) -> str:
+    """``2022Q1`` as ``Q1 2022``."""
+    return f"{code[4:]} {code[:4]}"
+
+
+def _line_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    """Name of each line at its right end, above the higher line and below the lower one."""
+    shown = frame[frame["rate"].notna()]
+    late = shown[shown["position"] >= shown["position"].max() - 7]
+    lines = late.groupby(["panel", "side"], observed=True, as_index=False).agg(
+        position=("position", "max"),
+        mean=("rate", "mean"),
+        lowest=("rate", "min"),
+        highest=("rate", "max"),
+    )
+    is_top = lines["mean"].eq(lines.groupby("panel", observed=True)["mean"].transform("max"))
+    room = 0.05 * lines.groupby("panel", observed=True)["highest"].transform("max")
+    return lines.assign(
+        name=lines["side"].map(SIDES).fillna(lines["side"]),
+        va=["bottom" if top else "top" for top in is_top],
+        rate=(lines["highest"] + room).where(is_top, lines["lowest"] - room),
+    )
+
+
+def _alt_text(frame: pd.DataFrame) -> str:
+    parts = []
+    for outcome, rows in frame.groupby("outcome", sort=False, observed=True):
+        sides = []
+        for side, line in rows[rows["rate"].notna()].groupby("side"):
+            d = decimals_for(line["rate"])
+            start, end = line.iloc[0], line.iloc[-1]
+            sides.append(
+                f"{SIDES.get(str(side), str(side)).lower()} from {number(start['rate'], decimals=d)}"
+                f" in {_quarter(start['quarter'])} to {number(end['rate'], decimals=d)}"
+                f" in {_quarter(end['quarter'])}"
+            )
+        words = "; ".join(sides) if sides else "no quarter is shown"
+        parts.append(f"{outcome_label(str(outcome))}, {rows['unit'].iloc[0]}: {words}.")
+    return "Rates by calendar quarter. " + " ".join(parts)

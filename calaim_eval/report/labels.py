@@ -1,0 +1,124 @@
+"""Words a reader sees in place of codes: groups, outcomes, services, organizations, steps."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import cache
+
+from calaim_eval.results import ALL
+from calaim_eval.schema.codes import load_codes
+
+OUTCOMES = {
+    "ed_visits": "Emergency department visits",
+    "inpatient_stays": "Hospital stays",
+    "inpatient_days": "Hospital days",
+    "readmissions_30d": "Readmissions within 30 days",
+    "outpatient_visits": "Outpatient visits",
+    "ambulance_trips": "Ambulance trips",
+    "paid_usd": "Amount paid",
+    "jail_days": "Days in jail",
+}
+FEWER_IS_BETTER = frozenset(
+    {
+        "ed_visits",
+        "inpatient_stays",
+        "inpatient_days",
+        "readmissions_30d",
+        "ambulance_trips",
+        "jail_days",
+    }
+)
+ORGANIZATION_TYPES = {
+    "cbo": "Community-based organization (non-profit)",
+    "clinic": "Clinic",
+    "hospital": "Hospital",
+    "county_agency": "County agency",
+    "tribal": "Tribal organization",
+    "for_profit": "For-profit organization",
+    "unknown": "Not classified",
+}
+ACCESS_STAGES = {
+    "identified": "Identified as eligible",
+    "outreached": "Reached by outreach",
+    "served": "Served",
+    "cbo_served": "Served by a community-based organization",
+}
+REFERRAL_STEPS = {
+    "referred": "Referred",
+    "authorized": "Authorized",
+    "accepted": "Accepted",
+    "reached": "Member reached",
+    "started": "Service started",
+    "closed": "Closed",
+}
+ANCHORS = {
+    "first_outreach": "From first outreach (intention to treat)",
+    "first_service": "From first service (as treated)",
+}
+SIDES = {"exposed": "Members served", "comparison": "Comparison members"}
+_SERVICES_NOT_IN_LIST = {
+    "ecm": "Enhanced Care Management",
+    "any_community_support": "Any Community Support",
+    ALL: "All services",
+}
+
+
+@cache
+def _race_labels() -> dict[str, str]:
+    """Group code to label, in the order of the code list, the total last."""
+    codes = load_codes("race_ethnicity_group")
+    order = codes["sort_order"].astype(int).sort_values().index
+    labels = dict(zip(codes.loc[order, "race_ethnicity"], codes.loc[order, "label"], strict=True))
+    return labels | {ALL: "All members"}
+
+
+@cache
+def _service_labels() -> dict[str, str]:
+    codes = load_codes("community_support")
+    supports = dict(zip(codes["service"], codes["short_name"], strict=True))
+    return {"ecm": _SERVICES_NOT_IN_LIST["ecm"]} | supports | _SERVICES_NOT_IN_LIST
+
+
+def race_label(code: str) -> str:
+    """Label of a race and ethnicity group, from the code list; ``"all"`` is all members."""
+    return _race_labels().get(code, readable(code))
+
+
+def race_order() -> tuple[str, ...]:
+    """Group codes in the order of the code list (alphabetical, unknown last), then ``"all"``."""
+    return tuple(_race_labels())
+
+
+def outcome_label(code: str) -> str:
+    """Name of a utilization outcome."""
+    return OUTCOMES.get(code, readable(code))
+
+
+def service_label(code: str) -> str:
+    """Short name of a Community Support, or of Enhanced Care Management."""
+    return _service_labels().get(code, readable(code))
+
+
+def service_order() -> tuple[str, ...]:
+    """Enhanced Care Management, the Community Supports in list order, then totals."""
+    return tuple(_service_labels())
+
+
+def readable(code: str) -> str:
+    """A code as words, for one that no list explains."""
+    return str(code).replace("_", " ").strip().capitalize()
+
+
+def wrap(label: str, *, width: int) -> str:
+    """A label broken into lines of at most `width` characters."""
+    return (
+        "\n".join(textwrap.wrap(label, width=width, break_long_words=False, break_on_hyphens=False))
+        or label
+    )
+
+
+def ordered(codes: object, *, order: tuple[str, ...]) -> list[str]:
+    """Codes present, in the given order; those the order does not know follow, sorted."""
+    present = list(dict.fromkeys(str(code) for code in codes))  # type: ignore[attr-defined]
+    known = [code for code in order if code in present]
+    return known + sorted(code for code in present if code not in order)

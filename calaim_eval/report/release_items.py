@@ -1,0 +1,118 @@
+"""Opening a release, and finding in it what a page needs or saying that it is not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calaim_eval.report.errors import ReportError
+
+if TYPE_CHECKING:
+    from calaim_eval.disclosure import Released
+    from calaim_eval.disclosure.released import ReleasedTable
+
+_NEEDS_PROGRAM = "the panel found no Enhanced Care Management or Community Supports records"
+_NEEDS_EXPOSURE = "the study file has no `exposure` section, or its design was refused"
+_NEEDS_ORGANIZATIONS = "the tables `organization` and `contract` were not provided"
+_NEEDS_REFERRALS = "the table `referral` was not provided"
+
+EXPECTED_ITEMS: dict[str, tuple[str, str]] = {
+    "members_by_group": ("Members by race and ethnicity", "the panel step did not run"),
+    "row_ledger": ("Input rows used and set aside", "the panel step did not run"),
+    "baseline_utilization": ("Use before eligibility", _NEEDS_EXPOSURE),
+    "utilization_trend": ("Utilization over time", _NEEDS_EXPOSURE),
+    "access_funnel": ("From identified to served", _NEEDS_PROGRAM),
+    "delivery_organizations": ("Contracted organizations by type", _NEEDS_ORGANIZATIONS),
+    "delivery_contracts": ("Contracts by type of organization", _NEEDS_ORGANIZATIONS),
+    "delivery_members": ("Members served by type of organization", _NEEDS_ORGANIZATIONS),
+    "coverage": ("Active organizations by county and service", _NEEDS_ORGANIZATIONS),
+    "coverage_summary": ("Counties with an active organization", _NEEDS_ORGANIZATIONS),
+    "referral_funnel": ("Referrals step by step", _NEEDS_REFERRALS),
+    "referral_closure": ("Referral loops closed", _NEEDS_REFERRALS),
+    "referral_closure_by_service": ("Referral loops closed, by service", _NEEDS_REFERRALS),
+    "effect_event_study": ("Effects month by month", _NEEDS_EXPOSURE),
+    "effect_overall": ("Overall effects", _NEEDS_EXPOSURE),
+    "effect_by_race": ("Effects by race and ethnicity", _NEEDS_EXPOSURE),
+    "effect_gap": ("Gaps in effects", _NEEDS_EXPOSURE),
+    "pre_post": ("Change among members served (not causal)", _NEEDS_EXPOSURE),
+    "county_phase": (
+        "County-phase comparison, January to June 2022",
+        "the study file has no `county_phase` section, or its design was refused",
+    ),
+}
+"""Every item a quarterly release may hold: its title, and the usual reason it is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An item that is not in the release, and the words that say so."""
+
+    name: str
+
+    @property
+    def words(self) -> str:
+        """One plain sentence for the page."""
+        title, reason = EXPECTED_ITEMS.get(self.name, (self.name, "it was not released"))
+        return (
+            f"**Not in this release: {title.lower()}.** The item `{self.name}` is absent; the usual "
+            f"reason is that {reason}. The release log and `calaim-eval check` say which it was."
+        )
+
+
+def open_release(folder: str | Path) -> Released:
+    """Open a release folder; the only way numbers reach a report.
+
+    Parameters
+    ----------
+    folder : path
+        A folder that `release` wrote, such as ``release/2024Q4``.
+
+    Returns
+    -------
+    Released
+
+    Raises
+    ------
+    DisclosureError
+        The folder is not a release, or a file in it was changed after it was released.
+    """
+    from calaim_eval.disclosure import Released
+
+    return Released.load(Path(folder))
+
+
+def require_released(released: object) -> Released:
+    """The argument itself if it is a release.
+
+    Raises
+    ------
+    TypeError
+        For anything else: an estimate or a rate table may hold small numbers.
+    """
+    from calaim_eval.disclosure import Released
+
+    if not isinstance(released, Released):
+        raise TypeError(
+            f"a report takes a `Released`, not a `{type(released).__name__}`: unreleased numbers "
+            "may describe a few people. Pass them through `release(...)`, or open a release "
+            "folder with `open_release(folder)`."
+        )
+    return released
+
+
+def find_item(released: Released, name: str) -> ReleasedTable | Absent:
+    """The released table `name`, or `Absent` where the release does not hold it."""
+    tables = require_released(released).tables
+    return tables[name] if name in tables else Absent(name)
+
+
+def need_columns(item: ReleasedTable, columns: tuple[str, ...]) -> None:
+    """Refuse a released table that lacks the keys its page is built from."""
+    missing = [c for c in columns if c not in item.frame.columns]
+    if missing:
+        raise ReportError(
+            f"released table `{item.name}` lacks {', '.join(f'`{c}`' for c in missing)}; it has "
+            f"{', '.join(f'`{c}`' for c in item.frame.columns)}. Release it with the keys the "
+            "report documents (reports/README.md)."
+        )

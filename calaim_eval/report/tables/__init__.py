@@ -1,0 +1,54 @@
+"""Tables of a release. Each takes a `Released` and returns a `DisplayTable`, or `Absent`."""
+
+from calaim_eval.report.tables.documentation import (
+    contents_table,
+    definitions_table,
+    methods_table,
+    provenance_table,
+    row_ledger_table,
+    suppression_table,
+)
+from calaim_eval.report.tables.effects import (
+    county_phase_table,
+    effects_by_race_table,
+    effects_table,
+    gaps_table,
+    pre_post_table,
+)
+from calaim_eval.report.tables.headline import headline_outcome, headline_table
+from calaim_eval.report.tables.layout import DisplayTable
+from calaim_eval.report.tables.rates import (
+    access_table,
+    baseline_table,
+    closure_by_service_table,
+    closure_table,
+    coverage_table,
+    delivery_table,
+    members_table,
+    referral_table,
+)
+
+__all__ = [
+    "DisplayTable",
+    "access_table",
+    "baseline_table",
+    "closure_by_service_table",
+    "closure_table",
+    "contents_table",
+    "county_phase_table",
+    "coverage_table",
+    "definitions_table",
+    "delivery_table",
+    "effects_by_race_table",
+    "effects_table",
+    "gaps_table",
+    "headline_outcome",
+    "headline_table",
+    "members_table",
+    "methods_table",
+    "pre_post_table",
+    "provenance_table",
+    "referral_table",
+    "row_ledger_table",
+    "suppression_table",
+]

@@ -1,0 +1,253 @@
+"""What the numbers rest on: rows used, cells withheld, files, methods, definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from calaim_eval.report.labels import ordered, readable
+from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number
+from calaim_eval.report.release_items import (
+    EXPECTED_ITEMS,
+    Absent,
+    find_item,
+    need_columns,
+    require_released,
+)
+from calaim_eval.report.tables.layout import DisplayTable, lay_out
+from calaim_eval.schema.codes import load_codes
+
+if TYPE_CHECKING:
+    from calaim_eval.disclosure import Released
+
+_USED = "used"
+_LONG_TEXT = 160
+
+
+def row_ledger_table(released: Released) -> DisplayTable | Absent:
+    """Every input row: used, or set aside with its reason.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `row_ledger` (keys `table`, `stage`, `reason`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "row_ledger")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("table", "stage", "reason"))
+    frame = found.frame
+    order = frame["reason"].ne(_USED)
+    frame = frame.assign(later=order).sort_values(["table", "stage", "later"], kind="stable")
+    names = frame["table"].astype(str) + ": " + frame["stage"].astype(str)
+    table = pd.DataFrame(
+        {
+            "Table and step": names,
+            "Row was": frame["reason"].astype(str).str.replace("`", "", regex=False),
+            "Rows": [
+                SUPPRESSED_MARK if hidden else number(count)
+                for hidden, count in zip(frame["is_suppressed"], frame["numerator"], strict=True)
+            ],
+        }
+    )
+    return lay_out(
+        table,
+        caption="Input rows used and set aside, by table and step.",
+        row_name="Row was",
+        row_group="Table and step",
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def suppression_table(released: Released) -> DisplayTable:
+    """Rows withheld in each released table.
+
+    Parameters
+    ----------
+    released : Released
+
+    Returns
+    -------
+    DisplayTable
+        One row a released table: rows, rows withheld. Says nothing about which rule or which
+        value.
+    """
+    tables = require_released(released).tables
+    rows = []
+    for name in ordered(tables, order=tuple(EXPECTED_ITEMS)):
+        frame = tables[name].frame
+        rows.append(
+            {
+                "Item": EXPECTED_ITEMS.get(name, (readable(name), ""))[0],
+                "Rows": number(len(frame)),
+                "Rows withheld": number(int(frame["is_suppressed"].sum())),
+            }
+        )
+    total = sum(int(t.frame["is_suppressed"].sum()) for t in tables.values())
+    rows.append(
+        {
+            "Item": "All items",
+            "Rows": number(sum(len(t.frame) for t in tables.values())),
+            "Rows withheld": number(total),
+        }
+    )
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=f"Numbers withheld under the disclosure policy {policy_words(released)}.",
+        row_name="Item",
+        n_suppressed=total,
+    )
+
+
+def contents_table(released: Released) -> DisplayTable:
+    """Every item a release may hold: present, or absent with the usual reason.
+
+    Parameters
+    ----------
+    released : Released
+
+    Returns
+    -------
+    DisplayTable
+    """
+    tables = require_released(released).tables
+    rows = [
+        {
+            "Item": title,
+            "In this release": "yes" if name in tables else "no",
+            "If absent, the usual reason": UNDEFINED_MARK
+            if name in tables
+            else f"{reason[0].upper()}{reason[1:]}".replace("`", ""),
+        }
+        for name, (title, reason) in EXPECTED_ITEMS.items()
+    ]
+    return lay_out(
+        pd.DataFrame(rows),
+        caption="What this release holds.",
+        row_name="Item",
+        left=("In this release", "If absent, the usual reason"),
+    )
+
+
+def methods_table(released: Released) -> DisplayTable:
+    """Method, contrast and reference of each released item, and whether it is causal.
+
+    Parameters
+    ----------
+    released : Released
+
+    Returns
+    -------
+    DisplayTable
+    """
+    tables = require_released(released).tables
+    rows = []
+    for name in ordered(tables, order=tuple(EXPECTED_ITEMS)):
+        item = tables[name]
+        rows.append(
+            {
+                "Item": EXPECTED_ITEMS.get(name, (readable(name), ""))[0],
+                "Method": str(item.meta.get("method") or UNDEFINED_MARK),
+                "Kind": _kind(item.kind, item.meta),
+                "Reference": str(item.meta.get("reference") or UNDEFINED_MARK),
+            }
+        )
+    return lay_out(
+        pd.DataFrame(rows),
+        caption="How each number was made.",
+        row_name="Item",
+        left=("Method", "Kind", "Reference"),
+    )
+
+
+def definitions_table() -> DisplayTable:
+    """Utilization measures as defined, each with whether a public source confirms the rule.
+
+    Returns
+    -------
+    DisplayTable
+        From the code list `utilization_definitions`.
+    """
+    codes = load_codes("utilization_definitions")
+    table = pd.DataFrame(
+        {
+            "Measure": codes["measure"].map(readable),
+            "Component": codes["component"],
+            "Rule": [
+                _short(rule or codes_regex or UNDEFINED_MARK)
+                for rule, codes_regex in zip(codes["event_rule"], codes["codes_regex"], strict=True)
+            ],
+            "Confirmed": codes["confirmed"].where(codes["confirmed"] != "", UNDEFINED_MARK),
+        }
+    )
+    return lay_out(
+        table,
+        caption="Definitions of utilization measures, and whether a public source confirms each rule.",
+        row_name="Component",
+        row_group="Measure",
+        left=("Rule", "Confirmed"),
+    )
+
+
+def provenance_table(released: Released) -> DisplayTable:
+    """Study, package, inputs and disclosure certificate, as the release states them.
+
+    Parameters
+    ----------
+    released : Released
+
+    Returns
+    -------
+    DisplayTable
+    """
+    released = require_released(released)
+    facts = {"Quarter": str(released.quarter), "Disclosure policy": policy_words(released)}
+    facts |= _flat(released.provenance, prefix="")
+    facts |= _flat(released.certificate, prefix="Certificate: ")
+    table = pd.DataFrame({"Fact": list(facts), "Value": list(facts.values())})
+    return lay_out(
+        table, caption="Where these numbers come from.", row_name="Fact", left=("Value",)
+    )
+
+
+def policy_words(released: Released) -> str:
+    """Name and version of the disclosure policy."""
+    return str(require_released(released).policy)
+
+
+def _kind(kind: str, meta: Mapping[str, object]) -> str:
+    if kind != "effect":
+        return "Description"
+    return "Effect" if meta.get("is_causal", True) else "Not causal"
+
+
+def _flat(facts: Mapping[str, object], *, prefix: str) -> dict[str, str]:
+    """Nested facts as one level of label and text."""
+    out: dict[str, str] = {}
+    for key, value in facts.items():
+        label = f"{prefix}{readable(key) if prefix.count(':') < 2 else key}"
+        if isinstance(value, Mapping):
+            out |= {f"{label}: {k}": _text(v) for k, v in value.items()}
+        else:
+            out[label] = _text(value)
+    return out
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{readable(str(k)).lower()} {_text(v)}" for k, v in value.items())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        text = ", ".join(_text(v) for v in value)
+    else:
+        text = str(value)
+    return _short(text) if text else UNDEFINED_MARK
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONG_TEXT else f"{text[: _LONG_TEXT - 1]}…"

@@ -1,0 +1,329 @@
+"""Effects as UCLA's evaluations print them: before, change, difference-in-differences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from calaim_eval.report.figures.panels import HEADLINE_OUTCOMES
+from calaim_eval.report.labels import (
+    ANCHORS,
+    OUTCOMES,
+    ordered,
+    outcome_label,
+    race_label,
+    race_order,
+)
+from calaim_eval.report.numbers import (
+    SUPPRESSED_MARK,
+    decimals_for,
+    interval,
+    number,
+    p_value,
+    signed,
+)
+from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.layout import DisplayTable, lay_out
+from calaim_eval.results import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calaim_eval.disclosure import Released
+    from calaim_eval.disclosure.released import ReleasedTable
+
+_INTERVAL = "95% interval"
+
+
+def effects_table(released: Released) -> DisplayTable | Absent:
+    """Every outcome: rate before eligibility, change among members served, and the effect.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_overall`; adds `baseline_utilization` and `pre_post` where released.
+
+    Returns
+    -------
+    DisplayTable | Absent
+        Differences per 1,000 member-months (or the unit named) with 95% intervals; negative
+        means fewer. The change before to after is marked as not causal.
+    """
+    found = find_item(released, "effect_overall")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("outcome", "anchor"))
+    frame = found.frame
+    before, change = _baseline(released), _change(released)
+    rows = []
+    for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
+        mine = frame[frame["outcome"] == outcome]
+        decimals = decimals_for(mine["estimate"])
+        row = {
+            "Outcome": outcome_label(outcome),
+            "Unit": _unit(mine, found),
+            "Before eligibility": before.get(outcome, "not released"),
+            "Change, not causal": change.get(outcome, "not released"),
+        }
+        for anchor in ordered(mine["anchor"], order=tuple(ANCHORS)):
+            cell = mine[mine["anchor"] == anchor].iloc[0]
+            row[ANCHORS.get(anchor, anchor)] = _effect_cell(cell, decimals=decimals)
+        rows.append(row)
+    table = pd.DataFrame(rows).fillna("not released")
+    effects = [c for c in table.columns if c in ANCHORS.values()]
+    return lay_out(
+        table,
+        caption=(
+            "Utilization before eligibility, change among members served, and effect, with "
+            "95% intervals; negative means fewer."
+        ),
+        row_name="Outcome",
+        spanners={
+            "Members served": ["Before eligibility", "Change, not causal"],
+            "Effect (difference-in-differences)": effects,
+        },
+        left=("Unit",),
+        notes=(
+            "Before eligibility: rate in the months before members became eligible. Change: before "
+            "to after the first service, without comparison members; part of it would have "
+            "happened anyway.",
+        ),
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def effects_by_race_table(
+    released: Released, *, outcomes: Sequence[str] | None = None
+) -> DisplayTable | Absent:
+    """Effect in each race and ethnicity group.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_by_race`.
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row a group, two columns an outcome: effect with interval, p value.
+    """
+    return _group_table(
+        find_item(released, "effect_by_race"),
+        outcomes,
+        caption="Effect by race and ethnicity, with 95% intervals; negative means fewer.",
+    )
+
+
+def gaps_table(
+    released: Released, *, outcomes: Sequence[str] | None = None
+) -> DisplayTable | Absent:
+    """Each group's effect minus the reference group's, with its own interval.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_gap`.
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "effect_gap")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("reference",))
+    names = " and ".join(race_label(r) for r in dict.fromkeys(found.frame["reference"]))
+    return _group_table(
+        found,
+        outcomes,
+        caption=f"Gap in effect: the group's effect minus the effect for {names}, with 95% intervals.",
+        notes=(
+            "p values are for one comparison each. Of twenty comparisons without a true gap, about "
+            "one shows p < 0.05 by chance.",
+        ),
+    )
+
+
+def pre_post_table(
+    released: Released, *, outcomes: Sequence[str] | None = None
+) -> DisplayTable | Absent:
+    """Change from before to after among members served; not causal.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `pre_post`.
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    return _group_table(
+        find_item(released, "pre_post"),
+        outcomes,
+        caption=(
+            "Not causal. Change from before to after the first service among members served, by "
+            "race and ethnicity, with 95% intervals; negative means fewer."
+        ),
+    )
+
+
+def county_phase_table(released: Released) -> DisplayTable | Absent:
+    """County-phase comparison: overall difference in January to June 2022, every outcome.
+
+    Parameters
+    ----------
+    released : Released
+        Uses the rows of `county_phase` whose `event_time` is ``"overall"``; all rows where there
+        is no such row.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "county_phase")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("outcome", "event_time"))
+    frame = found.frame
+    overall = frame[frame["event_time"].astype(str) == "overall"]
+    frame = overall if len(overall) else frame
+    rows = []
+    for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
+        mine = frame[frame["outcome"] == outcome]
+        decimals = decimals_for(mine["estimate"])
+        rows += [
+            {
+                "Outcome": outcome_label(outcome),
+                "Months since start": _event_time(row["event_time"]),
+                "Unit": _unit(mine, found),
+                "Difference": _estimate(row, decimals=decimals),
+                _INTERVAL: _bounds(row, decimals=decimals),
+                "p": _p(row),
+            }
+            for _, row in mine.iterrows()
+        ]
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=(
+            "Counties that started in January 2022 compared with counties that had not yet "
+            "started, January to June 2022, all members of the county."
+        ),
+        row_name="Outcome",
+        left=("Months since start", "Unit"),
+        notes=(
+            "Intention to treat for everyone who lives in the county. Few members were served in "
+            "these months, so an effect on those served appears here diluted many times over.",
+        ),
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def _event_time(value: object) -> str:
+    return "Overall" if str(value) == "overall" else str(value)
+
+
+def _group_table(
+    found: ReleasedTable | Absent,
+    outcomes: Sequence[str] | None,
+    *,
+    caption: str,
+    notes: tuple[str, ...] = (),
+) -> DisplayTable | Absent:
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("outcome", "race_ethnicity"))
+    frame = found.frame
+    if "reference" in frame:
+        frame = frame[frame["race_ethnicity"] != frame["reference"]]
+    wanted = outcomes if outcomes is not None else HEADLINE_OUTCOMES
+    chosen = frame[frame["outcome"].isin(wanted)]
+    frame = chosen if len(chosen) or outcomes is not None else frame
+    if frame.empty:
+        return Absent(found.name)
+    rows = []
+    for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
+        mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
+        decimals = decimals_for(mine["estimate"])
+        for group in ordered(mine.index, order=(ALL, *race_order())):
+            row = mine.loc[group]
+            rows.append(
+                {
+                    "Outcome": f"{outcome_label(outcome)} ({_unit(mine, found)})",
+                    "Race and ethnicity": race_label(group),
+                    "Estimate": _estimate(row, decimals=decimals),
+                    _INTERVAL: _bounds(row, decimals=decimals),
+                    "p": _p(row),
+                }
+            )
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=caption,
+        row_name="Race and ethnicity",
+        row_group="Outcome",
+        notes=notes,
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def _unit(rows: pd.DataFrame, item: ReleasedTable) -> str:
+    return str(rows["unit"].iloc[0]) if "unit" in rows else str(item.meta.get("unit", ""))
+
+
+def _estimate(row: pd.Series, *, decimals: int) -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else signed(row["estimate"], decimals=decimals)
+
+
+def _bounds(row: pd.Series, *, decimals: int) -> str:
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    return interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
+
+
+def _p(row: pd.Series) -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else p_value(row["p_value"])
+
+
+def _effect_cell(row: pd.Series, *, decimals: int) -> str:
+    """``−28.4 (−38.0 to −18.8)``."""
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    bounds = interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
+    return f"{signed(row['estimate'], decimals=decimals)} ({bounds})"
+
+
+def _baseline(released: Released) -> dict[str, str]:
+    """Rate before eligibility of all members, by outcome."""
+    found = find_item(released, "baseline_utilization")
+    if isinstance(found, Absent):
+        return {}
+    frame = found.frame
+    if "race_ethnicity" in frame:
+        frame = frame[frame["race_ethnicity"] == ALL]
+    return {
+        row["outcome"]: SUPPRESSED_MARK
+        if row["is_suppressed"]
+        else number(row["rate"], decimals=decimals_for([row["rate"]]))
+        for _, row in frame.iterrows()
+    }
+
+
+def _change(released: Released) -> dict[str, str]:
+    """Change before to after of all members served, by outcome."""
+    found = find_item(released, "pre_post")
+    if isinstance(found, Absent):
+        return {}
+    frame = found.frame
+    if "race_ethnicity" in frame:
+        frame = frame[frame["race_ethnicity"] == ALL]
+    return {
+        row["outcome"]: _effect_cell(row, decimals=decimals_for([row["estimate"]]))
+        for _, row in frame.iterrows()
+    }

@@ -1,0 +1,383 @@
+"""Counts and shares: members, funnels, closure, delivery, coverage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from calaim_eval.report.figures.delivery import PANELS as DELIVERY_PANELS
+from calaim_eval.report.labels import (
+    ACCESS_STAGES,
+    ORGANIZATION_TYPES,
+    OUTCOMES,
+    REFERRAL_STEPS,
+    ordered,
+    outcome_label,
+    race_label,
+    race_order,
+    service_label,
+    service_order,
+)
+from calaim_eval.report.numbers import (
+    SUPPRESSED_MARK,
+    UNDEFINED_MARK,
+    decimals_for,
+    interval,
+    number,
+    percent,
+)
+from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.layout import DisplayTable, lay_out
+from calaim_eval.results import ALL
+
+if TYPE_CHECKING:
+    from calaim_eval.disclosure import Released
+    from calaim_eval.disclosure.released import ReleasedTable
+
+_GROUP = "Race and ethnicity"
+
+
+def members_table(released: Released) -> DisplayTable | Absent:
+    """Members in the panel by race and ethnicity.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `members_by_group`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "members_by_group")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("race_ethnicity",))
+    frame = found.frame.set_index("race_ethnicity")
+    rows = [
+        {
+            _GROUP: race_label(group),
+            "Members": _count(frame.loc[group]),
+            "Share": _share(frame.loc[group]),
+        }
+        for group in ordered(frame.index, order=race_order())
+    ]
+    return lay_out(
+        pd.DataFrame(rows),
+        caption="Members in the study by race and ethnicity, as recorded.",
+        row_name=_GROUP,
+        n_suppressed=_n_suppressed(found),
+    )
+
+
+def access_table(released: Released) -> DisplayTable | Absent:
+    """Members identified, reached, served, and served by a community-based organization.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `access_funnel`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    return _funnel_table(
+        find_item(released, "access_funnel"),
+        key="stage",
+        labels=ACCESS_STAGES,
+        caption=(
+            "From identified to served, by race and ethnicity: members, and their share of the "
+            "members identified in the group."
+        ),
+    )
+
+
+def referral_table(released: Released) -> DisplayTable | Absent:
+    """Referrals that got to each step.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `referral_funnel`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    return _funnel_table(
+        find_item(released, "referral_funnel"),
+        key="step",
+        labels=REFERRAL_STEPS,
+        caption=(
+            "Referrals step by step, by race and ethnicity of the member: referrals, and their "
+            "share of the referrals made in the group."
+        ),
+    )
+
+
+def closure_table(released: Released) -> DisplayTable | Absent:
+    """Matured referrals closed with services received, by race and ethnicity.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `referral_closure`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    return _closure(
+        find_item(released, "referral_closure"),
+        key="race_ethnicity",
+        heading=_GROUP,
+        label=lambda code: "All referrals" if code == ALL else race_label(code),
+        order=race_order(),
+    )
+
+
+def closure_by_service_table(released: Released) -> DisplayTable | Absent:
+    """Matured referrals closed with services received, by service.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `referral_closure_by_service`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    return _closure(
+        find_item(released, "referral_closure_by_service"),
+        key="service",
+        heading="Service",
+        label=service_label,
+        order=service_order(),
+    )
+
+
+def delivery_table(released: Released) -> DisplayTable | Absent:
+    """Organizations, contracts and members served by type of organization, side by side.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `delivery_organizations`, `delivery_contracts`, `delivery_members`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+        Absent only where none of the three is released.
+    """
+    columns: dict[str, pd.DataFrame] = {}
+    for name, panel in DELIVERY_PANELS.items():
+        found = find_item(released, name)
+        if not isinstance(found, Absent):
+            need_columns(found, ("organization_type",))
+            columns[panel] = found.frame.set_index("organization_type")
+    if not columns:
+        return Absent("delivery_organizations")
+    codes = [code for frame in columns.values() for code in frame.index]
+    rows = []
+    for code in ordered(codes, order=(*ORGANIZATION_TYPES, ALL)):
+        row = {"Type of organization": ORGANIZATION_TYPES.get(code, code)}
+        for panel, frame in columns.items():
+            cell = frame.loc[code] if code in frame.index else None
+            row[panel] = UNDEFINED_MARK if cell is None else _count(cell)
+            row[f"{panel}, share (95% interval)"] = (
+                UNDEFINED_MARK if cell is None else _share_interval(cell)
+            )
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return lay_out(
+        table,
+        caption="Who delivers: organizations, contracts and members served, by type of organization.",
+        row_name="Type of organization",
+        notes=(
+            "A member served by organizations of two types counts in both, so shares of members "
+            "may add to more than 100%.",
+        ),
+        n_suppressed=sum(int(f["is_suppressed"].sum()) for f in columns.values()),
+    )
+
+
+def coverage_table(released: Released) -> DisplayTable | Absent:
+    """Counties with at least one active organization, by service.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `coverage_summary`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "coverage_summary")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("service",))
+    frame = found.frame.set_index("service")
+    rows = [
+        {
+            "Service": service_label(code),
+            "Counties with an active organization": _count(frame.loc[code]),
+            "Counties": _count(frame.loc[code], column="denominator"),
+            "Share": _share(frame.loc[code]),
+        }
+        for code in ordered(frame.index, order=service_order())
+    ]
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=(
+            "Counties with at least one active organization, by service. Active: served at least "
+            "one member in the quarter."
+        ),
+        row_name="Service",
+        n_suppressed=_n_suppressed(found),
+    )
+
+
+def baseline_table(released: Released) -> DisplayTable | Absent:
+    """Utilization before eligibility by race and ethnicity: the level any gap starts from.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `baseline_utilization`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "baseline_utilization")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("outcome", "race_ethnicity"))
+    frame = found.frame
+    outcomes = ordered(frame["outcome"], order=tuple(OUTCOMES))
+    rows = []
+    for group in ordered(frame["race_ethnicity"], order=race_order()):
+        row = {_GROUP: race_label(group)}
+        for outcome in outcomes:
+            mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
+            decimals = decimals_for(mine["rate"])
+            cell = mine.loc[group] if group in mine.index else None
+            row[outcome_label(outcome)] = (
+                UNDEFINED_MARK if cell is None else _rate(cell, decimals=decimals)
+            )
+        rows.append(row)
+    unit = str(found.meta.get("unit", ""))
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=f"Utilization before eligibility by race and ethnicity ({unit}).",
+        row_name=_GROUP,
+        n_suppressed=_n_suppressed(found),
+    )
+
+
+def _funnel_table(
+    found: ReleasedTable | Absent, *, key: str, labels: dict[str, str], caption: str
+) -> DisplayTable | Absent:
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("race_ethnicity", key))
+    frame = found.frame
+    stages = ordered(frame[key], order=tuple(labels))
+    rows = []
+    for group in ordered(frame["race_ethnicity"], order=race_order()):
+        mine = frame[frame["race_ethnicity"] == group].set_index(key)
+        row = {_GROUP: "All" if group == ALL else race_label(group)}
+        for position, stage in enumerate(stages):
+            cell = mine.loc[stage] if stage in mine.index else None
+            row[labels.get(stage, stage)] = (
+                UNDEFINED_MARK
+                if cell is None
+                else _count(cell)
+                if position == 0
+                else _count_and_share(cell)
+            )
+        rows.append(row)
+    return lay_out(
+        pd.DataFrame(rows), caption=caption, row_name=_GROUP, n_suppressed=_n_suppressed(found)
+    )
+
+
+def _closure(
+    found: ReleasedTable | Absent,
+    *,
+    key: str,
+    heading: str,
+    label: object,
+    order: tuple[str, ...],
+) -> DisplayTable | Absent:
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, (key,))
+    frame = found.frame.set_index(key)
+    rows = [
+        {
+            heading: label(code),  # type: ignore[operator]
+            "Matured referrals": _count(frame.loc[code], column="denominator"),
+            "Closed with services received": _count(frame.loc[code]),
+            "Share": _share(frame.loc[code]),
+            "95% interval": _share_bounds(frame.loc[code]),
+        }
+        for code in ordered(frame.index, order=order)
+    ]
+    words = "by race and ethnicity of the member" if key == "race_ethnicity" else "by service"
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=f"Referral loops closed, {words}, among referrals old enough to be judged.",
+        row_name=heading,
+        n_suppressed=_n_suppressed(found),
+    )
+
+
+def _n_suppressed(found: ReleasedTable) -> int:
+    return int(found.frame["is_suppressed"].sum())
+
+
+def _count(row: pd.Series, *, column: str = "numerator") -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else number(row[column])
+
+
+def _share(row: pd.Series) -> str:
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    return percent(_fraction(row), decimals=1)
+
+
+def _share_bounds(row: pd.Series) -> str:
+    """Interval of a share in percent, whatever `per` the table was made with."""
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    scale = _fraction(row) / row["rate"] if row["rate"] else 1.0
+    bounds = interval(
+        100 * scale * row["conf_low"], 100 * scale * row["conf_high"], decimals=1, is_signed=False
+    )
+    return bounds if bounds == UNDEFINED_MARK else f"{bounds}%"
+
+
+def _share_interval(row: pd.Series) -> str:
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    return f"{_share(row)} ({_share_bounds(row)})"
+
+
+def _count_and_share(row: pd.Series) -> str:
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    return f"{number(row['numerator'])} ({percent(_fraction(row))})"
+
+
+def _rate(row: pd.Series, *, decimals: int) -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else number(row["rate"], decimals=decimals)
+
+
+def _fraction(row: pd.Series) -> float:
+    denominator = row["denominator"]
+    return float(row["numerator"] / denominator) if denominator > 0 else float("nan")
