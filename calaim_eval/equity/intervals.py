@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from calaim_eval.errors import EstimationError
 
@@ -138,8 +138,8 @@ def exact_poisson_interval(count: npt.ArrayLike, *, conf_level: float = 0.95) ->
     """
     tail = (1 - _checked_level(conf_level)) / 2
     o = _numbers(count, "count")
-    low = np.where(o > 0, stats.chi2.ppf(tail, 2 * np.where(o > 0, o, 1)) / 2, 0.0)
-    return low, stats.chi2.ppf(1 - tail, 2 * o + 2) / 2
+    low = np.where(o > 0, special.gammaincinv(np.where(o > 0, o, 1), tail), 0.0)
+    return low, special.gammaincinv(o + 1, 1 - tail)
 
 
 def dobson_interval(
@@ -226,7 +226,7 @@ def log_normal_interval(
 
 def _quantile(conf_level: float) -> float:
     """Normal quantile of a two-sided interval."""
-    return float(stats.norm.ppf(0.5 + _checked_level(conf_level) / 2))
+    return float(special.ndtri(0.5 + _checked_level(conf_level) / 2))
 
 
 def _checked_level(conf_level: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from calaim_eval.equity.effect_gap import effect_gap
 from calaim_eval.equity.intervals import byar_interval
@@ -113,7 +113,7 @@ def _std_error(table: RateTable) -> np.ndarray:
             error = table.per * np.sqrt(share * (1 - share) / table.denominator)
         elif interval == "log_normal":
             log_width = np.log(table.conf_high / table.conf_low)
-            error = table.rate * log_width / (2 * stats.norm.ppf(0.975))
+            error = table.rate * log_width / (2 * special.ndtri(0.975))
         elif interval in ("byar", "exact_poisson"):
             error = table.per * np.sqrt(table.numerator) / table.denominator
         else:

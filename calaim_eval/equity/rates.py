@@ -52,8 +52,11 @@ def rate_by_group(
     by: str | Sequence[str],
     months: tuple[str, str] | None = None,
     per: float | None = None,
+    unit: str | None = None,
     margins: Sequence[str] = (),
     interval: RateInterval = "member_clustered",
+    numerator_name: str | None = None,
+    denominator_name: str = "member_months",
 ) -> RateTable:
     r"""Events over member-months by group.
 
@@ -71,11 +74,17 @@ def rate_by_group(
     per : float, optional
         Member-months a rate refers to. Default: the measure's own (1,000; 1 for amounts), else
         1,000.
+    unit : str, optional
+        Unit of the rate in words; default from the measure.
     margins : sequence of str
         Columns of `by` that get an "all" row.
     interval : {"member_clustered", "byar", "exact_poisson"}
         ``"member_clustered"`` lets events of one member depend on each other. The other two treat
         events as independent, which repeat visits are not.
+    numerator_name, denominator_name : str
+        What exactly is counted; default the outcome and "member_months". Disclosure control
+        takes equal names with equal keys for the same number: name a part of the months, such as
+        those before eligibility, otherwise.
 
     Returns
     -------
@@ -118,9 +127,12 @@ def rate_by_group(
         outcome=outcome,
         by=keys,
         per=per,
+        unit=unit,
         margins=margins,
         interval=interval,
         notes=missing_notes(outcome, counter),
+        numerator_name=numerator_name,
+        denominator_name=denominator_name,
     )
 
 
@@ -132,6 +144,7 @@ def rate_table(
     per: float | None,
     margins: Sequence[str],
     interval: RateInterval,
+    unit: str | None = None,
     notes: tuple[str, ...] = (),
     denominator_name: str = "member_months",
     numerator_name: str | None = None,
@@ -163,7 +176,7 @@ def rate_table(
         n_members=sums["n_members"].to_numpy(dtype=float),
         numerator_name=numerator_name or outcome,
         denominator_name=denominator_name,
-        unit=_unit(outcome, scale),
+        unit=unit or _unit(outcome, scale),
         kind="rate",
         method=Method(
             f"Rate; {_INTERVAL_WORDS[used]}",

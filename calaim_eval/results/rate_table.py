@@ -156,8 +156,9 @@ class RateTable:
 def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> RateTable:
     """Put rates of several measures over the same denominators under one another.
 
-    Rows are told apart by `key` and carry their `unit`. The denominator is shared: it does not
-    depend on `key`.
+    Rows are told apart by `key` and carry their `unit`. Where all tables have the same rows and
+    denominators, the denominator does not depend on `key`; a measure that is not known in some
+    months has its own.
 
     Raises
     ------
@@ -180,6 +181,14 @@ def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> Rate
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(t, name) for t in tables]) for name in _ARRAYS
     }
+    own = first.denominator_keys
+    if own is None:
+        own = tuple(first.keys.columns)
+    is_shared = all(
+        t.keys.equals(first.keys)
+        and np.array_equal(t.denominator, first.denominator, equal_nan=True)
+        for t in tables
+    )
     return replace(
         first,
         measure=first.measure if len(tables) == 1 else f"Rates by {key}",
@@ -187,7 +196,7 @@ def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> Rate
         numerator_name=f"events_by_{key}",
         unit=first.unit if len({t.unit for t in tables}) == 1 else "see `unit`",
         per=np.concatenate([np.broadcast_to(t.per, len(t)) for t in tables]).astype(float),
-        denominator_keys=first.denominator_keys or tuple(first.keys.columns),
+        denominator_keys=own if is_shared else (key, *own),
         notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
         **arrays,
     )

@@ -8,6 +8,7 @@ import statsmodels.api as sm
 from calaim_eval.equity import byar_interval, proportion_by_group, rate_by_group
 from calaim_eval.errors import DesignError, EstimationError, TableError
 from calaim_eval.panel import MemberMonths
+from calaim_eval.results import stack_rates
 
 
 def random_months(n_members: int = 80, seed: int = 7) -> pd.DataFrame:
@@ -179,3 +180,16 @@ def test_proportions_count_each_member_once():
     assert "fewer than 11 members" in table.notes[0]
     with pytest.raises(TableError, match="repeat a `member_id`"):
         proportion_by_group(pd.concat([members, members]), has="is_served", by="race_ethnicity")
+
+
+def test_a_measure_unknown_in_some_months_keeps_its_own_denominator_when_stacked():
+    frame = random_months(20).assign(readmissions_30d=0.0)
+    frame.loc[frame["month"] == "2022-01-01", "readmissions_30d"] = np.nan
+    tables = [
+        rate_by_group(frame, outcome=outcome, by="race_ethnicity")
+        for outcome in ("ed_visits", "readmissions_30d")
+    ]
+    stacked = stack_rates(tables, key="outcome", labels=["ed_visits", "readmissions_30d"])
+    assert stacked.denominator_keys == ("outcome", "race_ethnicity")
+    same = stack_rates(tables[:1] * 2, key="outcome", labels=["ed_visits", "again"])
+    assert same.denominator_keys == ("race_ethnicity",)
