@@ -106,7 +106,11 @@ def moments(
 
     loaded = read_study(study)
     built = _step("Building the member-month panel", lambda: build_panel(loaded))
-    paths = _step("Reducing the panel to cell moments", lambda: build_moments(loaded, built))
+    paths, refused = _step(
+        "Reducing the panel to cell moments", lambda: build_moments(loaded, built)
+    )
+    for name, reason in refused.items():
+        typer.echo(f"{name}: left out. {reason}")
     for name, path in paths.items():
         typer.echo(f"{name}: {path}")
     if out is not None and MAIN_ANCHOR in paths:

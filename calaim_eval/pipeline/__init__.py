@@ -1,6 +1,7 @@
 """The rooms in order, one function per command; no logic of its own."""
 
-from calaim_eval.pipeline.effects import MAIN_ANCHOR, build_moments, estimate_effects
+from calaim_eval.pipeline.designs import MAIN_ANCHOR, build_moments
+from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, check_study, read_study_tables
 from calaim_eval.pipeline.quarter import (

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from calaim_eval.disclosure import Released, release
+from calaim_eval.engine import write_json
 from calaim_eval.errors import TableError
 from calaim_eval.panel import MemberMonths
-from calaim_eval.pipeline.effects import build_moments, estimate_effects
+from calaim_eval.pipeline.designs import build_moments
+from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.report import render_report
@@ -59,7 +62,7 @@ def release_quarter(study: Study, quarter: str) -> Released:
         to=study.folder / "release",
         quarter=quarter,
         ledger=study.folder / "release" / "ledger.jsonl",
-        provenance=provenance(study),
+        provenance=provenance(study) | {"left_out": _left_out(folder, quarter)},
     )
 
 
@@ -84,18 +87,21 @@ def estimate_quarterless(
     folder = study.restricted / "results"
     use = step("Counting use of care and access", lambda: measure_use(study, panel))
     save_results(use, folder / "use")
-    paths = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
-    effects = step(
+    paths, refused = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
+    effects, left_out = step(
         "Estimating effects", lambda: estimate_effects(study, paths, pooled_with=pooled_with)
     )
     save_results(effects, folder / "effects")
+    write_json(folder / "effects.left_out.json", refused | left_out)
     return [*use, *effects]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
     """CBO-integration measures of a quarter, kept in restricted/results."""
+    folder = study.restricted / "results"
     measures = measure_integration(study, tables, quarter)
-    save_results(measures, study.restricted / "results" / f"integration-{quarter}")
+    save_results(measures, folder / f"integration-{quarter}")
+    write_json(folder / f"integration-{quarter}.left_out.json", measures.skipped)
     return list(measures)
 
 
@@ -118,6 +124,16 @@ def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:
     step("Measuring CBO integration", lambda: measure_quarter(study, tables, quarter))
     step("Disclosure control", lambda: release_quarter(study, quarter))
     return step("Rendering the report", lambda: render_quarter(study, quarter))
+
+
+def _left_out(folder: Path, quarter: str) -> dict[str, str]:
+    """Results that are not there, with the reason."""
+    reasons: dict[str, str] = {}
+    for name in ("effects", f"integration-{quarter}"):
+        path = folder / f"{name}.left_out.json"
+        if path.exists():
+            reasons |= json.loads(path.read_text(encoding="utf-8"))
+    return reasons
 
 
 def provenance(study: Study) -> dict[str, str]:

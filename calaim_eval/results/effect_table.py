@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
@@ -198,15 +199,25 @@ class EffectTable:
         return f"<p>{escape(caption)}. {escape(self.method.estimator)}.</p>{table}"
 
 
-def stack(tables: list[EffectTable], *, key: str, labels: list[object]) -> EffectTable:
+def stack(
+    tables: Sequence[EffectTable], *, key: str | None = None, labels: Sequence[object] = ()
+) -> EffectTable:
     """Put tables of independent or separately reported terms under one another.
+
+    Parameters
+    ----------
+    tables : sequence of EffectTable
+    key, labels : str and sequence, optional
+        A key column that tells the tables apart, with one label a table. Without it their own
+        keys must.
 
     Covariances *between* tables are set to NaN: a contrast across them would need a joint fit,
     and `combine` across them gives NaN rather than a wrong standard error. Each row carries its
     unit in the key `unit`.
     """
-    if not tables or len(tables) != len(labels):
+    if not tables or (key is not None and len(tables) != len(labels)):
         raise EstimationError(f"stack: {len(tables)} tables and {len(labels)} labels.")
+    named = [{} if key is None else {key: label} for label in labels or [None] * len(tables)]
     k = sum(len(t) for t in tables)
     covariance = np.full((k, k), np.nan)
     start = 0
@@ -218,8 +229,8 @@ def stack(tables: list[EffectTable], *, key: str, labels: list[object]) -> Effec
     units = list(dict.fromkeys(t.estimand.unit for t in tables))
     keys = pd.concat(
         [
-            t.keys.assign(**{key: label}, **({} if "unit" in t.keys else {"unit": t.estimand.unit}))
-            for t, label in zip(tables, labels, strict=True)
+            t.keys.assign(**label, **({} if "unit" in t.keys else {"unit": t.estimand.unit}))
+            for t, label in zip(tables, named, strict=True)
         ],
         ignore_index=True,
     )
