@@ -7,7 +7,7 @@ reads the restricted results.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from calaim_eval.disclosure.system import System, build_system
 from calaim_eval.errors import DisclosureError
 
 _SLACK = 1e-6
+_SWEEPS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,7 @@ def audit(
     *,
     policy: Policy,
     known: Mapping[CellId, float] | None = None,
+    enough: Callable[[CellId], float] | None = None,
 ) -> Certificate:
     """Attack the tables as released.
 
@@ -60,6 +62,9 @@ def audit(
     policy : Policy
     known : Mapping[CellId, float], optional
         Numbers a reader has from earlier releases.
+    enough : callable, optional
+        Width of range beyond which a cell is not followed further; its range is then a lower
+        bound. Default: every range is exact, which takes two linear programmes a cell.
 
     Returns
     -------
@@ -68,9 +73,10 @@ def audit(
     system = build_system(tables)
     value = with_known(system, known or {})
     hidden = sorted({c for row in system.rows for c in row.cells if np.isnan(value[c])})
-    lowest, highest = possible_values(system, value, hidden)
+    widths = None if enough is None else np.array([enough(system.cells[c]) for c in hidden])
+    lowest, highest = possible_values(system, value, hidden, enough=widths)
     could_be_small = (lowest < policy.min_count) & (highest >= (1 if policy.zeros_shown else 0))
-    widths = (highest - lowest)[could_be_small]
+    ranges = (highest - lowest)[could_be_small]
     return Certificate(
         policy=f"{policy.name} version {policy.version}",
         cell_ids=tuple(system.cells[c] for c in hidden),
@@ -82,7 +88,7 @@ def audit(
                 "highest": highest,
             }
         ),
-        min_interval=float(widths.min()) if len(widths) else np.inf,
+        min_interval=float(ranges.min()) if len(ranges) else np.inf,
     )
 
 
@@ -96,7 +102,11 @@ def with_known(system: System, known: Mapping[CellId, float]) -> np.ndarray:
 
 
 def possible_values(
-    system: System, value: np.ndarray, cells: Sequence[int]
+    system: System,
+    value: np.ndarray,
+    cells: Sequence[int],
+    *,
+    enough: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest value each cell can have, given every value shown.
 
@@ -109,6 +119,8 @@ def possible_values(
         Values shown; NaN where hidden; shape (n,).
     cells : Sequence[int]
         Positions of the cells asked about.
+    enough : np.ndarray, optional
+        Width beyond which a range need not be followed; in the order of `cells`.
 
     Returns
     -------
@@ -122,25 +134,27 @@ def possible_values(
     """
     lowest, highest = np.zeros(len(cells)), np.full(len(cells), np.inf)
     unknown = np.flatnonzero(np.isnan(value))
-    place = {int(cell): i for i, cell in enumerate(unknown)}
+    asked: dict[int, list[int]] = {}
     label, blocks = _blocks(system.equations[:, unknown])
-    right = -(system.equations @ np.nan_to_num(value))
+    place = {int(cell): i for i, cell in enumerate(unknown)}
     for i, cell in enumerate(cells):
-        if cell not in place:
+        if cell in place:
+            asked.setdefault(int(label[place[cell]]), []).append(i)
+        else:
             lowest[i] = highest[i] = value[cell]
-            continue
-        columns, rows = blocks[label[place[cell]]]
+    right = -(system.equations @ np.nan_to_num(value))
+    for part, wanted in asked.items():
+        columns, rows = blocks[part]
         if not len(rows):
             continue
-        matrix = system.equations[rows][:, unknown[columns]]
-        at = int(np.flatnonzero(columns == place[cell])[0])
-        whole = system.is_integer[unknown[columns]]
-        for sign in (1.0, -1.0):
-            end = _end(matrix, right[rows], whole, at, sign)
-            if sign > 0:
-                lowest[i] = np.ceil(end - _SLACK) if whole[at] else end
-            else:
-                highest[i] = np.floor(end + _SLACK) if whole[at] else end
+        block = _Block(
+            system.equations[rows][:, unknown[columns]],
+            right[rows],
+            system.is_integer[unknown[columns]],
+        )
+        at = np.searchsorted(columns, [place[cells[i]] for i in wanted])
+        stop = np.full(len(wanted), np.inf) if enough is None else enough[wanted]
+        lowest[wanted], highest[wanted] = block.ranges(at, stop)
     return lowest, highest
 
 
@@ -158,29 +172,73 @@ def _blocks(
     }
 
 
-def _end(
-    matrix: sparse.csr_array, right: np.ndarray, whole: np.ndarray, at: int, sign: float
-) -> float:
-    """Lowest (sign 1) or highest (sign -1) value of one unknown."""
-    objective = np.zeros(matrix.shape[1])
-    objective[at] = sign
-    if whole.all():
-        exact = {"A_eq": matrix, "b_eq": right}
-    else:  # amounts were rounded when they were added up
-        slack = _SLACK * np.maximum(1.0, np.abs(right))
-        exact = {
-            "A_ub": sparse.vstack([matrix, -matrix], format="csr"),
-            "b_ub": np.concatenate([right + slack, slack - right]),
-        }
-    solved = optimize.linprog(objective, bounds=(0, None), method="highs", **exact)
-    if solved.status == 2:
-        raise DisclosureError(
-            "the released tables contradict one another: no counts fit every row and sum shown.\n"
-            "  Load the release again from an untouched copy."
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Unknowns that hang together: ``matrix @ x = right``, ``x >= 0``."""
+
+    matrix: sparse.csr_array
+    right: np.ndarray
+    whole: np.ndarray
+
+    def ranges(self, at: np.ndarray, enough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest value of the unknowns `at`; no further than `enough`."""
+        low, high = np.full(len(at), np.inf), np.full(len(at), -np.inf)
+        rng = np.random.default_rng(0)
+        for _ in range(_SWEEPS if np.isfinite(enough).any() else 0):
+            narrow = ~self._is_enough(low, high, at, enough)
+            if not narrow.any():
+                break
+            objective = np.zeros(self.matrix.shape[1])
+            objective[at] = np.where(narrow, rng.choice([-1.0, 1.0], len(at)), 0.0)
+            found = self._solve(objective, ceiling=float(np.abs(self.right).sum()) + 1000.0)
+            if found is None:
+                break
+            low, high = np.minimum(low, found[at]), np.maximum(high, found[at])
+        for i in np.flatnonzero(~self._is_enough(low, high, at, enough)):
+            low[i], high[i] = self._end(int(at[i]), 1.0), self._end(int(at[i]), -1.0)
+        return self._inward(low, high, at)
+
+    def _is_enough(
+        self, low: np.ndarray, high: np.ndarray, at: np.ndarray, enough: np.ndarray
+    ) -> np.ndarray:
+        """Whether each range is as wide as asked."""
+        bottom, top = self._inward(low, high, at)
+        return np.asarray(np.isfinite(enough) & (top - bottom >= enough))
+
+    def _inward(
+        self, low: np.ndarray, high: np.ndarray, at: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of the ranges, rounded inward for counts."""
+        whole = self.whole[at]
+        return (
+            np.where(whole, np.ceil(low - _SLACK), low),
+            np.where(whole, np.floor(high + _SLACK), high),
         )
-    if solved.status != 0:
-        return 0.0 if sign > 0 else np.inf
-    return float(solved.x[at])
+
+    def _end(self, at: int, sign: float) -> float:
+        """Lowest (sign 1) or highest (sign -1) value of one unknown."""
+        objective = np.zeros(self.matrix.shape[1])
+        objective[at] = sign
+        found = self._solve(objective, ceiling=None)
+        return np.inf if found is None else float(found[at])
+
+    def _solve(self, objective: np.ndarray, *, ceiling: float | None) -> np.ndarray | None:
+        """Values that make the objective smallest; None where nothing bounds it."""
+        if self.whole.all():
+            exact = {"A_eq": self.matrix, "b_eq": self.right}
+        else:  # amounts were rounded when they were added up
+            slack = _SLACK * np.maximum(1.0, np.abs(self.right))
+            exact = {
+                "A_ub": sparse.vstack([self.matrix, -self.matrix], format="csr"),
+                "b_ub": np.concatenate([self.right + slack, slack - self.right]),
+            }
+        solved = optimize.linprog(objective, bounds=(0, ceiling), method="highs", **exact)
+        if solved.status == 2 and ceiling is None:
+            raise DisclosureError(
+                "the released tables contradict one another: no counts fit every row and sum "
+                "shown.\n  Load the release again from an untouched copy."
+            )
+        return np.asarray(solved.x) if solved.status == 0 else None
 
 
 def describe_groups(cell: CellId) -> str:

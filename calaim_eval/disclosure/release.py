@@ -401,8 +401,14 @@ def _certify(
 ) -> dict[str, Any]:
     """Attack the tables as a reader has them; refuse what does not hold."""
     shown = [c for name, table in tables.items() if (c := count_table_of(name, table)) is not None]
-    found = audit(shown, policy=policy, known=history.known)
-    _refuse_narrow_ranges(found, choice)
+    needed = {choice.system.cells[t.cell]: t.width for t in choice.targets}
+    found = audit(
+        shown,
+        policy=policy,
+        known=history.known,
+        enough=lambda cell: needed.get(cell, policy.min_interval),
+    )
+    _refuse_narrow_ranges(found, needed)
     n_rows = sum(len(t.frame) for t in tables.values())
     n_hidden = sum(int(t.frame["is_suppressed"].sum()) for t in tables.values())
     return {
@@ -422,15 +428,14 @@ def _certify(
     }
 
 
-def _refuse_narrow_ranges(found: Certificate, choice: _Choice) -> None:
+def _refuse_narrow_ranges(found: Certificate, needed: Mapping[CellId, float]) -> None:
     """Refuse where the audit of the released numbers contradicts the choice of rows."""
-    wanted: dict[CellId, float] = {choice.system.cells[t.cell]: t.width for t in choice.targets}
     narrow = [
         cell
         for cell, low, high in zip(
             found.cell_ids, found.cells["lowest"], found.cells["highest"], strict=True
         )
-        if cell in wanted and high - low < wanted[cell] - 1e-6
+        if high - low < needed.get(cell, 0.0) - 1e-6
     ]
     if narrow:
         raise DisclosureError(
