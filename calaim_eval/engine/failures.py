@@ -6,6 +6,7 @@ The engine's own messages quote values of rows, so none of them is passed on.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,7 +70,9 @@ def _translated(problem: Exception, doing: str) -> CalaimEvalError:
         return OutputError(
             f"{doing}: writing is not allowed there.\n  Choose a folder you may write to."
         )
+    line = re.search(r"line:?\s*(\d+)", text)
+    where = f" at line {int(line[1]):,}" if line else ""
     return TableError(
-        f"{doing}: the engine cannot read it ({type(problem).__name__}).\n"
-        "  The file is damaged, cut short or not of the type its name says; fetch it again."
+        f"{doing}: the file cannot be read{where} ({type(problem).__name__}).\n"
+        "  It is damaged, cut short or not of the type its name says; fetch or write it again."
     )

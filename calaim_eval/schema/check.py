@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FINDING_COLUMNS = ["table", "column", "problem", "n_rows", "share_of_rows", "row_is_set_aside"]
 # Above this share of unreadable values a column is not what its name says.
 _STRUCTURAL_SHARE = 0.5
+STRUCTURAL_SIGNS = ("is missing", "cannot be read", "not an allowed value")
 _KEY_HINT = {
     "member_month": "Overlapping enrollment spans are the usual cause; build the panel with "
     "`build_member_months`, which merges them."
@@ -104,19 +105,19 @@ def raise_if_structural(
     """Raise when a problem affects so many values that the column is not what it should be."""
     if n_recorded == 0 or n_bad / n_recorded <= _STRUCTURAL_SHARE:
         return
-    field = FIELDS.get(column)
-    if field is None or not ("cannot be read" in problem or "not an allowed value" in problem):
-        if "is missing" in problem:
-            raise TableError(
-                f"table `{table.name}`: `{column}` is missing in {n_bad:,} of {n_recorded:,} rows"
-                f"{_where(source)}.\n  Every row needs it; check how the file was written."
-            )
+    share = f"{n_bad:,} of {n_recorded:,} rows"
+    if "is missing" in problem:
+        raise TableError(
+            f"table `{table.name}`: `{column}` is missing in {share}{_where(source)}.\n"
+            "  Every row needs it; check how the file was written."
+        )
+    if not any(sign in problem for sign in STRUCTURAL_SIGNS):
         return
-    kind = f"read as {field.dtype}" if "cannot be read" in problem else "one of its allowed values"
-    step = _how_it_is_read(table, column)
+    unreadable = "cannot be read" in problem
+    kind = f"read as {FIELDS[column].dtype}" if unreadable else "one of its allowed values"
     raise TableError(
-        f"table `{table.name}`: `{column}` is not {kind} in {n_bad:,} of {n_recorded:,} rows that "
-        f"have it{_where(source)}.\n  {step}"
+        f"table `{table.name}`: `{column}` is not {kind} in {share} that have it{_where(source)}.\n"
+        f"  {_how_it_is_read(table, column)}"
     )
 
 

@@ -5,13 +5,18 @@ from calaim_eval.tables.classify import (
     program_codes,
     unclassified_lines,
 )
-from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.ledger import NOTICE, USED, RowLedger
+from calaim_eval.tables.read import open_tables, read_tables
 from calaim_eval.tables.tables import Tables
 
 __all__ = [
+    "NOTICE",
+    "USED",
     "RowLedger",
     "Tables",
     "classify_program_lines",
+    "open_tables",
     "program_codes",
+    "read_tables",
     "unclassified_lines",
 ]

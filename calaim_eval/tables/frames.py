@@ -1,77 +1,69 @@
-"""Tables from frames that are already in memory."""
+"""Tables from frames that are already in memory, through the same checks as files."""
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from calaim_eval.errors import TableError
-from calaim_eval.schema.fields import FIELDS
-from calaim_eval.schema.race_ethnicity import derive_race_ethnicity
+from calaim_eval.engine import open_engine
+from calaim_eval.schema.check import frame_as_ibis
 from calaim_eval.schema.tables import TABLES
-from calaim_eval.tables.ledger import USED, RowLedger
-from calaim_eval.tables.tables import Tables, _require_declared, column_names
+from calaim_eval.tables.fingerprint import versions
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.settle import settle_bucket
+from calaim_eval.tables.sources import select_declared
+from calaim_eval.tables.stage import READ, count_marked, mark_rows
+from calaim_eval.tables.tables import Tables, require_declared
 
 
 def tables_from_frames(
     frames: Mapping[str, pd.DataFrame], *, work_dir: Path | None, n_buckets: int | None
 ) -> Tables:
-    """Normalise, bucket and write frames; see `Tables.from_frames`."""
-    import pyarrow.parquet as pq
-
+    """Check, bucket and write frames; see `Tables.from_frames`."""
+    for name in frames:
+        require_declared(name)
+    is_temporary = work_dir is None
     folder = Path(tempfile.mkdtemp(prefix="calaim_tables_")) if work_dir is None else Path(work_dir)
     buckets = n_buckets or 1
     ledger = RowLedger()
+    backend = open_engine()
+    try:
+        marked = {}
+        for name, frame in frames.items():
+            raw = select_declared(frame_as_ibis(frame), name, rename=None, label="")
+            rows = mark_rows(raw, TABLES[name], extract_date=None, n_buckets=buckets)
+            marked[name] = backend.create_table(f"marked_{name}", rows)
+            count_marked(marked[name], TABLES[name], source="").add_to(ledger, name)
+        for bucket in range(buckets):
+            staged = {
+                name: rows.filter(rows.bucket == bucket)
+                for name, rows in marked.items()
+                if bucket == 0 or "member_id" in TABLES[name].fields
+            }
+            counted = settle_bucket(
+                staged,
+                part_path=partial(_part_path, folder, bucket),
+                backend=backend,
+            )
+            ledger.extend(counted)
+    finally:
+        backend.disconnect()
     for name, frame in frames.items():
-        _require_declared(name)
-        data = _canonical(frame, name)
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        n_parts = buckets if "member_id" in data else 1
-        part_of = (
-            pd.util.hash_array(data["member_id"].to_numpy(dtype=object)) % n_parts
-            if n_parts > 1
-            else pd.Series(0, index=data.index)
-        )
-        for part in range(n_parts):
-            rows = _arrow(data[part_of == part], name)
-            pq.write_table(rows, folder / name / f"part-{part:04d}.parquet")
-        ledger.add(name, USED, len(data), stage="read")
-    return Tables(folder, buckets, tuple(frames), ledger, {"n_buckets": buckets})
+        ledger.check(name, READ, len(frame))
+    manifest = {"n_buckets": buckets, "tables": list(frames), "versions": versions(), "files": []}
+    tables = Tables(folder, buckets, tuple(frames), ledger, manifest)
+    if is_temporary:
+        # At exit, not with the object: a panel built from it may live in the same folder.
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return tables
 
 
-def _canonical(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Declared columns in order, each of its declared type."""
-    missing = [column for column in TABLES[name].required if column not in frame]
-    if missing:
-        raise TableError(f"table `{name}` lacks column `{missing[0]}`.")
-    data = pd.DataFrame(index=frame.index)
-    for column in TABLES[name].fields:
-        given = (
-            frame[column] if column in frame else pd.Series(None, index=frame.index, dtype="str")
-        )
-        data[column] = _typed(given, FIELDS[column].dtype)
-    return data.reset_index(drop=True)
-
-
-def _typed(values: pd.Series, dtype: str) -> pd.Series:
-    """One column as its declared type."""
-    if dtype in ("date", "month"):
-        return pd.to_datetime(values).astype("datetime64[us]")
-    target: Any = {"integer": "Int64", "number": "float64", "boolean": "boolean"}.get(dtype, "str")
-    return values.astype(target)
-
-
-def _arrow(data: pd.DataFrame, name: str) -> Any:
-    """Arrow table of a part, dates as date32, persons with their derived group."""
-    import pyarrow as pa
-
-    types = {"string": pa.string(), "date": pa.date32(), "month": pa.date32()}
-    types |= {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
-    if name == "person":
-        data = data.assign(race_ethnicity=derive_race_ethnicity(data)["race_ethnicity"])
-    schema = pa.schema([(c, types[FIELDS[c].dtype]) for c in column_names(name)])
-    return pa.Table.from_pandas(data, schema=schema, preserve_index=False)
+def _part_path(folder: Path, bucket: int, name: str) -> Path:
+    """Part of one table and bucket."""
+    return folder / name / f"part-{bucket:04d}.parquet"

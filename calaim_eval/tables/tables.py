@@ -51,7 +51,7 @@ class Tables:
 
     def has(self, name: str) -> bool:
         """Whether the table is present; an unknown name raises `TableError`."""
-        _require_declared(name)
+        require_declared(name)
         return name in self.names
 
     def parts(self, name: str) -> tuple[Path, ...]:
@@ -120,7 +120,8 @@ class Tables:
         frames : mapping of str to pd.DataFrame
             Table name to frame; columns a table does not require may be absent.
         work_dir : Path, optional
-            Folder for the parts; by default a temporary folder that goes with the `Tables`.
+            Folder for the parts; by default a temporary folder that is
+            removed when Python exits.
         n_buckets : int, optional
             Number of member buckets; 1 by default.
 
@@ -145,7 +146,7 @@ class Tables:
         return f"Tables({', '.join(self.names)}; {self.n_buckets} member buckets)"
 
 
-def _require_declared(name: str) -> None:
+def require_declared(name: str) -> None:
     """Raise unless the schema declares the table as an input."""
     inputs = [table.name for table in TABLES.values() if table.is_input]
     if name not in inputs:

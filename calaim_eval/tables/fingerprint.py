@@ -1,0 +1,100 @@
+"""What a reading was made from: files, options, definitions; one fingerprint of it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import calaim_eval
+from calaim_eval.schema.codes import code_list_names
+from calaim_eval.schema.fields import FIELDS
+from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables.sources import SourceFiles
+
+MANIFEST = "manifest.json"
+_BLOCK_BYTES = 1 << 20
+
+
+def describe_sources(
+    sources: Iterable[SourceFiles], *, known: Iterable[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Name, size, time and sha256 of every source file.
+
+    Parameters
+    ----------
+    sources : iterable of SourceFiles
+    known : iterable of mapping
+        Descriptions of an earlier reading: a file of the same size and time keeps its sha256.
+
+    Returns
+    -------
+    list[dict]
+        `table`, `file`, `n_bytes`, `modified_ns`, `sha256` by file. No path: only names.
+    """
+    earlier = {_identity(each): str(each["sha256"]) for each in known}
+    described = []
+    for source in sources:
+        for path in source.paths:
+            status = path.stat()
+            entry: dict[str, Any] = {
+                "table": source.name,
+                "file": path.name,
+                "n_bytes": status.st_size,
+                "modified_ns": status.st_mtime_ns,
+            }
+            entry["sha256"] = earlier.get(_identity(entry)) or sha256_of(path)
+            described.append(entry)
+    return described
+
+
+def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a file must share with an earlier one to be taken for unchanged."""
+    return tuple(entry.get(name) for name in ("table", "file", "n_bytes", "modified_ns"))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fingerprint(sources: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> str:
+    """One hash of the content of all files, the options, the declarations and the versions."""
+    content = {
+        "files": [[each["table"], each["file"], each["sha256"]] for each in sources],
+        "options": options,
+        "definitions": definitions_hash(),
+        "versions": versions(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def definitions_hash() -> str:
+    """Hash of every declared column and table and of every code list."""
+    digest = hashlib.sha256(repr((FIELDS, TABLES)).encode())
+    for name in code_list_names():
+        digest.update((files("calaim_eval.schema") / "codes" / f"{name}.csv").read_bytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of the engine, whose hash sorts members into buckets."""
+    return {"calaim_eval": calaim_eval.__version__, "engine": f"duckdb {version('duckdb')}"}
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Manifest of an earlier reading; None when there is none that can be read."""
+    path = folder / MANIFEST
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content

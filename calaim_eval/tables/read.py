@@ -1,0 +1,360 @@
+"""Read a folder of input files into checked, bucketed `Tables`.
+
+Two passes, so that memory stays flat however many claims there are. The first reads each file
+once, marks every row and writes it to its member bucket; the second settles one bucket at a time
+and writes its parts. Everything is written beside the earlier reading, which is replaced at the
+end; a killed reading goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from calaim_eval.engine import bucket_count, engine_failures, open_engine, track, write_json
+from calaim_eval.engine.failures import output_error
+from calaim_eval.errors import TableError
+from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables.fingerprint import (
+    MANIFEST,
+    definitions_hash,
+    describe_sources,
+    fingerprint,
+    read_manifest,
+    versions,
+)
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.settle import settle_bucket
+from calaim_eval.tables.sources import find_sources, select_declared
+from calaim_eval.tables.stage import (
+    READ,
+    StagedTable,
+    count_marked,
+    mark_rows,
+    open_staged,
+    write_staged,
+)
+from calaim_eval.tables.synthea import open_synthea
+from calaim_eval.tables.tables import Tables
+
+if TYPE_CHECKING:
+    import ibis
+
+logger = logging.getLogger(__name__)
+
+Rename = Mapping[str, Mapping[str, str]]
+_UNFINISHED = ".reading"
+
+
+def read_tables(
+    folder: Path | str,
+    *,
+    work_dir: Path | str,
+    source: Literal["calaim", "synthea"] = "calaim",
+    rename: Rename | None = None,
+    n_buckets: int | None = None,
+    memory_limit_gb: float = 2.0,
+    extract_date: date | str | None = None,
+) -> Tables:
+    """Read the input files of a study: check every row, account for it, bucket by member.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Folder with `eligibility`, `person`, `medical_claim` and any optional table, each as
+        `.parquet`, `.csv`, `.csv.gz` or a folder of parts. With ``source="synthea"``: a Synthea
+        export (see `tables.synthea`).
+    work_dir : Path or str
+        Where the checked tables go; restricted, for it holds member rows. Given the same files and
+        options again, what is there is used.
+    source : {"calaim", "synthea"}
+    rename : mapping, optional
+        Table to {name in the file: declared name}.
+    n_buckets : int, optional
+        Member buckets; by default 16 a million members.
+    memory_limit_gb : float
+        Memory for the engine, GB.
+    extract_date : date or str, optional
+        Day the files were cut. Dates after it are impossible, planned ones apart. By default only
+        dates after 2100 are.
+
+    Returns
+    -------
+    Tables
+
+    Raises
+    ------
+    TableError
+        A file or table breaks its contract as a whole. Single rows never raise: they are set
+        aside, and `Tables.ledger` counts them by reason.
+    OutputError
+        `work_dir` cannot be written, or the disk is full. An earlier reading stays as it was.
+
+    Notes
+    -----
+    A row is set aside when a value it cannot do without is missing, unreadable or impossible, when
+    its dates are out of order, when it repeats another row, and when its member is not in
+    `eligibility`. Values that a row can do without are read as missing and remarked on under the
+    stage ``"notice"``.
+    """
+    folder, work_dir = Path(folder), Path(work_dir)
+    rename = dict(rename or {})
+    _check_options(rename, n_buckets, source)
+    cut = date.fromisoformat(extract_date) if isinstance(extract_date, str) else extract_date
+    backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=_unfinished(work_dir))
+    try:
+        opened = _open_source(folder, source, backend)
+        options = {
+            "source": source,
+            "rename": {table: dict(pairs) for table, pairs in rename.items()},
+            "n_buckets": n_buckets,
+            "extract_date": cut.isoformat() if cut else None,
+        }
+        return _read(opened, options, cut, work_dir, backend)
+    finally:
+        backend.disconnect()
+
+
+class _Opened:
+    """Input tables as expressions, the files behind them, and what the reader counted itself."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, ibis.Table],
+        labels: Mapping[str, str],
+        files: list[Any],
+        ledger: RowLedger,
+    ) -> None:
+        self.tables, self.labels, self.files, self.ledger = tables, labels, files, ledger
+
+
+def _open_source(folder: Path, source: str, backend: ibis.BaseBackend) -> _Opened:
+    """Open the files of a folder."""
+    if source == "synthea":
+        with engine_failures(doing=f"reading the Synthea export in `{folder}`"):
+            export = open_synthea(folder, backend=backend)
+        labels = dict.fromkeys(export.tables, "Synthea export")
+        return _Opened(export.tables, labels, list(export.files), export.ledger)
+    found = find_sources(folder)
+    tables = {name: files.open(backend) for name, files in found.items()}
+    labels = {name: files.label for name, files in found.items()}
+    return _Opened(tables, labels, list(found.values()), RowLedger())
+
+
+def _read(
+    opened: _Opened,
+    options: dict[str, Any],
+    cut: date | None,
+    work_dir: Path,
+    backend: ibis.BaseBackend,
+) -> Tables:
+    """Reuse the earlier reading if it is of the same files and options, else read."""
+    earlier = read_manifest(work_dir)
+    files = describe_sources(opened.files, known=(earlier or {}).get("files", ()))
+    mark = fingerprint(files, options)
+    if earlier and earlier.get("fingerprint") == mark and _is_complete(work_dir, earlier):
+        logger.info("input files and options are those of the earlier reading; it is used")
+        shutil.rmtree(_unfinished(work_dir), ignore_errors=True)
+        return open_tables(work_dir)
+    tables = {
+        name: select_declared(
+            raw, name, rename=options["rename"].get(name), label=opened.labels[name]
+        )
+        for name, raw in opened.tables.items()
+    }
+    building = _start_or_go_on(work_dir, mark)
+    buckets = options["n_buckets"] or _count_buckets(tables, opened.labels, backend)
+    ledger = RowLedger()
+    ledger.extend(opened.ledger)
+    _stage_all(tables, opened.labels, building, backend, buckets, cut, ledger)
+    _settle_all(list(tables), building, backend, buckets, ledger)
+    for name, raw in tables.items():
+        with engine_failures(doing=f"counting the rows of `{name}`"):
+            ledger.check(name, READ, int(backend.execute(raw.count())))
+    manifest = {
+        "fingerprint": mark,
+        "n_buckets": buckets,
+        "tables": list(tables),
+        "options": options,
+        "definitions_sha256": definitions_hash(),
+        "versions": versions(),
+        "files": files,
+        "ledger": ledger.to_frame().to_dict("records"),
+    }
+    _publish(building, work_dir, manifest)
+    return open_tables(work_dir)
+
+
+def open_tables(work_dir: Path | str) -> Tables:
+    """Open an earlier reading without looking at its source files.
+
+    Raises
+    ------
+    TableError
+        The folder holds no finished reading.
+    """
+    folder = Path(work_dir)
+    manifest = read_manifest(folder)
+    if manifest is None or not _is_complete(folder, manifest):
+        raise TableError(
+            f"`{folder}` holds no finished reading of tables.\n  Read them: read_tables(...)."
+        )
+    ledger = RowLedger.from_frame(
+        pd.DataFrame(manifest["ledger"], columns=["table", "stage", "reason", "n_rows"])
+    )
+    return Tables(folder, manifest["n_buckets"], tuple(manifest["tables"]), ledger, manifest)
+
+
+def _check_options(rename: Rename, n_buckets: int | None, source: str) -> None:
+    """Raise for options that cannot be meant."""
+    if source not in ("calaim", "synthea"):
+        raise TableError(f"`source` is '{source}'.\n  Allowed: 'calaim', 'synthea'.")
+    if n_buckets is not None and n_buckets < 1:
+        raise TableError(f"`n_buckets` is {n_buckets}.\n  Give 1 or more, or leave it out.")
+    unknown = [name for name in rename if name not in TABLES]
+    if unknown:
+        listed = ", ".join(f"`{table.name}`" for table in TABLES.values() if table.is_input)
+        raise TableError(
+            f"rename: no table is named `{unknown[0]}`.\n  Rename columns of: {listed}."
+        )
+
+
+def _unfinished(work_dir: Path) -> Path:
+    """Folder of a reading that is under way."""
+    return work_dir / _UNFINISHED
+
+
+def _start_or_go_on(work_dir: Path, mark: str) -> Path:
+    """Folder to build in: that of a killed reading of the same input, or an empty one."""
+    building = _unfinished(work_dir) / mark[:16]
+    others = [
+        each for each in _unfinished(work_dir).glob("*") if each.is_dir() and each != building
+    ]
+    for other in others:
+        shutil.rmtree(other, ignore_errors=True)
+    if building.is_dir():
+        logger.info("going on with the reading that was broken off")
+    try:
+        building.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise output_error(problem, f"writing `{work_dir}`") from None
+    return building
+
+
+def _count_buckets(
+    tables: Mapping[str, ibis.Table], labels: Mapping[str, str], backend: ibis.BaseBackend
+) -> int:
+    """Buckets for the number of members with eligibility."""
+    label = labels["eligibility"]
+    with engine_failures(doing=f"reading table `eligibility` (file {label})"):
+        members = tables["eligibility"].member_id.approx_nunique()
+        return bucket_count(int(backend.execute(members)))
+
+
+def _stage_all(
+    tables: Mapping[str, ibis.Table],
+    labels: Mapping[str, str],
+    building: Path,
+    backend: ibis.BaseBackend,
+    n_buckets: int,
+    cut: date | None,
+    ledger: RowLedger,
+) -> None:
+    """First pass over every table that the broken-off reading has not staged."""
+    for name in track(list(tables), description="reading tables"):
+        done = building / "staged" / f"{name}.json"
+        if not done.exists():
+            staged = _stage_one(
+                tables[name], name, labels[name], done.with_suffix(""), backend, n_buckets, cut
+            )
+            write_json(asdict(staged), done)
+        StagedTable(**json.loads(done.read_text(encoding="utf-8"))).add_to(ledger, name)
+
+
+def _stage_one(
+    raw: ibis.Table,
+    name: str,
+    label: str,
+    folder: Path,
+    backend: ibis.BaseBackend,
+    n_buckets: int,
+    cut: date | None,
+) -> StagedTable:
+    """First pass over one table."""
+    table = TABLES[name]
+    own_buckets = n_buckets if "member_id" in table.fields else 1
+    marked = mark_rows(raw, table, extract_date=cut, n_buckets=own_buckets)
+    shutil.rmtree(folder, ignore_errors=True)
+    with engine_failures(doing=f"reading table `{name}` (file {label})"):
+        write_staged(marked, folder, backend=backend, n_buckets=own_buckets)
+        written = backend.read_parquet(str(folder / "*" / "*.parquet"), hive_partitioning=False)
+        return count_marked(written, table, source=label)
+
+
+def _settle_all(
+    names: list[str], building: Path, backend: ibis.BaseBackend, n_buckets: int, ledger: RowLedger
+) -> None:
+    """Second pass: tables without members at once, then one member bucket after the other."""
+    of_members = [name for name in names if "member_id" in TABLES[name].fields]
+    shared = [name for name in names if name not in of_members]
+    _settle_one(shared, 0, "shared", building, backend, ledger)
+    for bucket in track(range(n_buckets), description="checking members"):
+        _settle_one(of_members, bucket, f"bucket-{bucket:04d}", building, backend, ledger)
+
+
+def _settle_one(
+    names: list[str],
+    bucket: int,
+    step: str,
+    building: Path,
+    backend: ibis.BaseBackend,
+    ledger: RowLedger,
+) -> None:
+    """Settle one bucket unless the broken-off reading has."""
+    done = building / f"{step}.json"
+    if not done.exists():
+        with engine_failures(doing="checking the rows of one member bucket"):
+            staged = {
+                name: open_staged(building / "staged" / name, bucket, backend=backend)
+                for name in names
+            }
+            counted = settle_bucket(
+                staged,
+                part_path=lambda name: building / "parts" / name / f"part-{bucket:04d}.parquet",
+                backend=backend,
+            )
+        write_json({"ledger": counted.to_frame().to_dict("records")}, done)
+    rows = json.loads(done.read_text(encoding="utf-8"))["ledger"]
+    columns = ["table", "stage", "reason", "n_rows"]
+    ledger.extend(RowLedger.from_frame(pd.DataFrame(rows, columns=columns)))
+
+
+def _publish(building: Path, work_dir: Path, manifest: Mapping[str, Any]) -> None:
+    """Put the finished parts in place of the earlier reading; the manifest goes last."""
+    try:
+        (work_dir / MANIFEST).unlink(missing_ok=True)
+        for table in TABLES.values():
+            shutil.rmtree(work_dir / table.name, ignore_errors=True) if table.is_input else None
+        for name in manifest["tables"]:
+            (building / "parts" / name).replace(work_dir / name)
+    except OSError as problem:
+        raise output_error(problem, f"writing `{work_dir}`") from None
+    write_json(manifest, work_dir / MANIFEST)
+    shutil.rmtree(building.parent, ignore_errors=True)
+
+
+def _is_complete(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether every part the manifest tells of is there."""
+    return all(
+        len(list((folder / name).glob("part-*.parquet")))
+        == (manifest["n_buckets"] if "member_id" in TABLES[name].fields else 1)
+        for name in manifest.get("tables", [])
+    )

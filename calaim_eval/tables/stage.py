@@ -1,0 +1,134 @@
+"""First pass over a table: read every row as declared, mark it, and put it in its member bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calaim_eval.engine import bucket_of
+from calaim_eval.errors import TableError
+from calaim_eval.schema.check import STRUCTURAL_SIGNS, empty_message, raise_if_structural
+from calaim_eval.schema.field import Table
+from calaim_eval.schema.rules import REASON, REMARKS, read_rows, remark_texts
+from calaim_eval.tables.ledger import RowLedger
+
+if TYPE_CHECKING:
+    import ibis
+
+READ = "read"
+
+
+@dataclass
+class StagedTable:
+    """What the first pass found.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of the source.
+    set_aside : dict[str, int]
+        Rows set aside, by problem.
+    remarks : dict[str, int]
+        Kept rows remarked on, by problem.
+    """
+
+    n_rows: int
+    set_aside: dict[str, int] = field(default_factory=dict)
+    remarks: dict[str, int] = field(default_factory=dict)
+
+    def add_to(self, ledger: RowLedger, table: str) -> None:
+        """Put the counts of this pass into the ledger."""
+        for problem, n_rows in self.set_aside.items():
+            ledger.add(table, problem, n_rows, stage=READ)
+        for problem, n_rows in self.remarks.items():
+            ledger.note(table, problem, n_rows)
+
+
+def mark_rows(
+    raw: ibis.Table, table: Table, *, extract_date: date | None, n_buckets: int
+) -> ibis.Table:
+    """Rows as declared with their reason, remarks and bucket."""
+    rows = read_rows(raw, table, extract_date=extract_date)
+    if "member_id" not in table.fields or n_buckets == 1:
+        return rows.mutate(bucket=0)
+    return rows.mutate(bucket=bucket_of(rows.member_id.fill_null(""), n_buckets=n_buckets))
+
+
+def count_marked(marked: ibis.Table, table: Table, *, source: str) -> StagedTable:
+    """Count rows by reason and remark; raise when the table as a whole cannot be used.
+
+    Raises
+    ------
+    TableError
+        No rows; no row that can be used; or more than half of a column is not what it should be.
+    """
+    by_reason = marked.group_by(marked[REASON]).agg(n=marked.count()).to_pandas()
+    missing = by_reason[REASON].isna()
+    set_aside = dict(
+        zip(by_reason.loc[~missing, REASON], by_reason.loc[~missing, "n"], strict=True)
+    )
+    staged = StagedTable(
+        n_rows=int(by_reason["n"].sum()),
+        set_aside={problem: int(n) for problem, n in sorted(set_aside.items())},
+        remarks=_count_remarks(marked, table),
+    )
+    _raise_if_unusable(staged, marked, table, source)
+    return staged
+
+
+def _count_remarks(marked: ibis.Table, table: Table) -> dict[str, int]:
+    """Kept rows by remark."""
+    texts = remark_texts(marked, table)
+    kept = marked.filter(marked[REASON].isnull())
+    if not texts:
+        return {}
+    bits = {str(i): ((kept[REMARKS] // (1 << i)) % 2).sum().fill_null(0) for i in range(len(texts))}
+    counted = kept.aggregate(**bits).to_pandas().iloc[0]
+    return {text: int(counted[str(i)]) for i, text in enumerate(texts) if counted[str(i)]}
+
+
+def _raise_if_unusable(staged: StagedTable, marked: ibis.Table, table: Table, source: str) -> None:
+    """Raise for an empty table, for one without usable rows, and for a column of a wrong kind."""
+    if staged.n_rows == 0:
+        raise TableError(empty_message(table.name, source))
+    for problem, n_bad in {**staged.set_aside, **staged.remarks}.items():
+        if not any(sign in problem for sign in STRUCTURAL_SIGNS):
+            continue
+        column = problem.split("`")[1]
+        n_recorded = staged.n_rows
+        if "is missing" not in problem:
+            kept = marked.filter(marked[column].notnull() & marked[REASON].isnull())
+            stays_recorded = "(read as `" in problem
+            n_recorded = int(kept.count().to_pandas()) + (0 if stays_recorded else n_bad)
+        raise_if_structural(table, column, problem, n_bad, n_recorded, source=source)
+    if sum(staged.set_aside.values()) == staged.n_rows:
+        worst = max(staged.set_aside, key=lambda problem: staged.set_aside[problem])
+        raise TableError(
+            f"table `{table.name}` (file {source}): none of its {staged.n_rows:,} rows can be "
+            f"used; in {staged.set_aside[worst]:,}, {worst}.\n"
+            "  Check that the file is the one meant, and how it was written."
+        )
+
+
+def write_staged(
+    marked: ibis.Table, folder: Path, *, backend: ibis.BaseBackend, n_buckets: int
+) -> None:
+    """Write marked rows to one folder a bucket."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if n_buckets == 1:
+        (folder / "bucket=0").mkdir(exist_ok=True)
+        target = folder / "bucket=0" / "rows.parquet"
+        backend.to_parquet(marked.drop("bucket"), target)
+        return
+    backend.to_parquet(marked, folder, partition_by="bucket", overwrite_or_ignore=True)
+
+
+def open_staged(folder: Path, bucket: int, *, backend: ibis.BaseBackend) -> ibis.Table:
+    """Marked rows of one bucket; no rows where the bucket is empty."""
+    own = folder / f"bucket={bucket}"
+    if own.is_dir():
+        return backend.read_parquet(str(own / "*.parquet"), hive_partitioning=False)
+    anywhere = backend.read_parquet(str(folder / "*" / "*.parquet"), hive_partitioning=False)
+    return anywhere.limit(0)

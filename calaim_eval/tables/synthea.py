@@ -1,0 +1,143 @@
+"""Read a Synthea export as if it were plan data: for teaching, demonstrations and tests.
+
+Two shapes are known by their files. *CSV export*, as Synthea writes it: `patients`, `payers`,
+`payer_transitions`, `encounters`, `claims`, `claims_transactions`, `medications`, `organizations`
+(`procedures` and `providers` may be there). *Flattened FHIR*: `patients`, `coverage`, `encounters`,
+`claim_lines`. Encounter classes become bill types, revenue and visit codes by
+`synthea_codes.ENCOUNTER_CLASSES`. All payers are kept with their `payer_type`; which of them a
+study counts is a rule of the panel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calaim_eval.errors import TableError
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.sources import SourceFiles, find_files, require_folder
+
+if TYPE_CHECKING:
+    import ibis
+
+SOURCE = "source"
+EXPORT_FILES = (
+    "patients",
+    "payers",
+    "payer_transitions",
+    "encounters",
+    "claims",
+    "claims_transactions",
+    "medications",
+    "organizations",
+)
+EXPORT_EXTRA_FILES = ("procedures", "providers")
+FHIR_FILES = ("patients", "coverage", "encounters", "claim_lines")
+FHIR_EXTRA_FILES = ("conditions",)
+
+
+@dataclass(frozen=True)
+class SyntheaExport:
+    """A Synthea export as declared tables.
+
+    Attributes
+    ----------
+    tables : Mapping[str, ibis.Table]
+        Rows by declared table, not yet checked.
+    files : tuple[SourceFiles, ...]
+        Files they come from.
+    ledger : RowLedger
+        What became of every row of every file, stage ``"source"``.
+    """
+
+    tables: Mapping[str, ibis.Table]
+    files: tuple[SourceFiles, ...]
+    ledger: RowLedger
+
+
+def open_synthea(folder: Path, *, backend: ibis.BaseBackend) -> SyntheaExport:
+    """Open a Synthea export of either shape.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with the files, each `.csv`, `.csv.gz` or `.parquet`.
+    backend : ibis.BaseBackend
+        Engine that will run the expressions.
+
+    Returns
+    -------
+    SyntheaExport
+
+    Raises
+    ------
+    TableError
+        The files are of neither shape.
+    """
+    from calaim_eval.tables.synthea_export import export_tables
+    from calaim_eval.tables.synthea_fhir import fhir_tables
+
+    require_folder(folder)
+    if find_files(folder, "claims_transactions") is not None:
+        files = _find(folder, EXPORT_FILES, EXPORT_EXTRA_FILES)
+        convert = export_tables
+    elif find_files(folder, "claim_lines") is not None:
+        files = _find(folder, FHIR_FILES, FHIR_EXTRA_FILES)
+        convert = fhir_tables
+    else:
+        raise TableError(_neither_shape(folder))
+    opened = {name: each.open(backend) for name, each in files.items()}
+    tables, ledger = convert(opened, backend)
+    for name, rows in opened.items():
+        ledger.check(source_name(name), SOURCE, int(backend.execute(rows.count())))
+    return SyntheaExport(tables, tuple(files.values()), ledger)
+
+
+def _find(folder: Path, needed: tuple[str, ...], extra: tuple[str, ...]) -> dict[str, SourceFiles]:
+    """Files of one shape."""
+    found = {name: find_files(folder, name) for name in (*needed, *extra)}
+    lacking = [name for name in needed if found[name] is None]
+    if lacking:
+        listed = ", ".join(f"`{name}`" for name in lacking)
+        raise TableError(
+            f"the Synthea export in `{folder}` lacks {listed}.\n"
+            f"  Export these files: {', '.join(f'`{name}`' for name in needed)}."
+        )
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def source_name(file: str) -> str:
+    """Name of a Synthea file in the ledger."""
+    return f"synthea {file}"
+
+
+def count_rows(
+    ledger: RowLedger, file: str, rows: ibis.Table, reason: ibis.Value, backend: ibis.BaseBackend
+) -> None:
+    """Count the rows of a file by what became of them."""
+    counted = backend.execute(rows.group_by(reason=reason).agg(n_rows=rows.count()))
+    for row in counted.sort_values("reason").itertuples(index=False):
+        ledger.add(source_name(file), row.reason, row.n_rows, stage=SOURCE)
+
+
+def require_columns(rows: ibis.Table, file: str, columns: tuple[str, ...]) -> None:
+    """Raise when a Synthea file lacks a column the reader needs."""
+    lacking = [column for column in columns if column not in rows.columns]
+    if lacking:
+        has = ", ".join(f"`{column}`" for column in rows.columns)
+        raise TableError(
+            f"Synthea file `{file}` lacks column `{lacking[0]}`; it has {has}.\n"
+            "  Export it again with all columns, or rename the column in the file."
+        )
+
+
+def _neither_shape(folder: Path) -> str:
+    """Message for a folder without a Synthea export."""
+    there = ", ".join(f"`{path.name}`" for path in sorted(folder.iterdir())) or "nothing"
+    return (
+        f"`{folder}` is no Synthea export this reader knows; it holds {there}.\n"
+        f"  CSV export: {', '.join(f'`{name}`' for name in EXPORT_FILES)}. Flattened FHIR: "
+        f"{', '.join(f'`{name}`' for name in FHIR_FILES)}."
+    )
