@@ -92,7 +92,7 @@ def estimate_quarterless(
         "Estimating effects", lambda: estimate_effects(study, paths, pooled_with=pooled_with)
     )
     save_results(effects, folder / "effects")
-    write_json(folder / "effects.left_out.json", refused | left_out)
+    write_json(refused | left_out, folder / "effects.left_out.json")
     return [*use, *effects]
 
 
@@ -101,7 +101,7 @@ def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
     folder = study.restricted / "results"
     measures = measure_integration(study, tables, quarter)
     save_results(measures, folder / f"integration-{quarter}")
-    write_json(folder / f"integration-{quarter}.left_out.json", measures.skipped)
+    write_json(measures.skipped, folder / f"integration-{quarter}.left_out.json")
     return list(measures)
 
 

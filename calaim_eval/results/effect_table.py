@@ -211,9 +211,12 @@ def stack(
         A key column that tells the tables apart, with one label a table. Without it their own
         keys must.
 
-    Covariances *between* tables are set to NaN: a contrast across them would need a joint fit,
-    and `combine` across them gives NaN rather than a wrong standard error. Each row carries its
-    unit in the key `unit`.
+    Returns
+    -------
+    EffectTable
+        Each row carries its unit in the key `unit`. Covariances *between* tables are NaN: a
+        contrast across them would need a joint fit, and `combine` across them gives NaN rather
+        than a wrong standard error.
     """
     if not tables or (key is not None and len(tables) != len(labels)):
         raise EstimationError(f"stack: {len(tables)} tables and {len(labels)} labels.")
