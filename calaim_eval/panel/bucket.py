@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calaim_eval.panel.calendar import day_calendar, day_of, month_calendar
@@ -49,17 +50,28 @@ class Bucket:
     months: pd.PeriodIndex
     rules: PanelRules
     claims_end_day: int | None
+    _opened: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def read(self, name: str) -> ibis.Table:
         """The bucket's rows of a table; none where the table was not given."""
+        if name not in self._opened:
+            self._opened[name] = self._open(name)
+        return self._opened[name]
+
+    def _open(self, name: str) -> ibis.Table:
+        """The bucket's part of a table, or an empty one in its place."""
         import ibis
 
         if not self.tables.has(name):
             schema = {column: _ibis_type(column) for column in column_names(name)}
-            return ibis.memtable([], schema=ibis.schema(schema))
+            return self.keep(f"no_{name}", ibis.memtable([], schema=ibis.schema(schema)))
         parts = self.tables.parts(name)
         is_by_member = "member_id" in TABLES[name].fields
         return self.backend.read_parquet(parts[self.number if is_by_member else 0])
+
+    def view(self, name: str, rows: ibis.Table) -> ibis.Table:
+        """Give rows a name without computing them: they are computed by each use."""
+        return self.backend.create_view(name, rows, overwrite=True)
 
     def keep(self, name: str, rows: ibis.Table) -> ibis.Table:
         """Compute rows once and hold them under a name until the bucket is done."""
@@ -75,15 +87,15 @@ class Bucket:
         """Day number of the last day of the window."""
         return day_of(self.months[-1].end_time)
 
-    @property
+    @cached_property
     def calendar(self) -> ibis.Table:
         """Months of the window."""
-        return month_calendar(self.months)
+        return self.keep("calendar_months", month_calendar(self.months))
 
-    @property
+    @cached_property
     def days(self) -> ibis.Table:
         """Days of the window."""
-        return day_calendar(self.months)
+        return self.keep("calendar_days", day_calendar(self.months))
 
 
 def _ibis_type(column: str) -> str:

@@ -23,6 +23,7 @@ from calaim_eval.panel.data_facts import (
 )
 from calaim_eval.panel.member_months import FORMAT_VERSION, MANIFEST, MemberMonths
 from calaim_eval.panel.rules import PanelRules
+from calaim_eval.panel.temporary import gone_with_panel, temporary_folder
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables import RowLedger, Tables
 
@@ -65,7 +66,7 @@ def build_member_months(
         How months, visits and stays are defined; the defaults of `PanelRules` without it.
     out_dir : path, optional
         Folder of the panel, which holds one row per member and month: keep it restricted. By
-        default the folder ``panel`` inside the tables' own.
+        default a temporary folder that goes with the `MemberMonths`.
     memory_limit_gb : float
         Memory the engine may hold, in GB.
 
@@ -102,7 +103,7 @@ def build_member_months(
     rules = rules or PanelRules()
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
-    folder = tables.folder / "panel" if out_dir is None else Path(out_dir)
+    folder = temporary_folder() if out_dir is None else Path(out_dir)
     backend = open_engine(memory_limit_gb=memory_limit_gb)
     try:
         with engine_failures(doing="reading the claim tables"):
@@ -120,7 +121,8 @@ def build_member_months(
         stamps=stamps,
         memory_limit_gb=memory_limit_gb,
     )
-    return _finish(tables, folder, months=months, rules=rules, facts=facts, shares=shares)
+    panel = _finish(tables, folder, months=months, rules=rules, facts=facts, shares=shares)
+    return panel if out_dir is not None else gone_with_panel(panel)
 
 
 def _require_eligibility(tables: Tables) -> None:

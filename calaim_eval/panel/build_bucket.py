@@ -1,13 +1,10 @@
-
 """One member bucket from its input parts to its two output parts and its share of the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import ibis
 
 from calaim_eval.engine import write_parquet
 from calaim_eval.panel.claim_lines import event_lines
@@ -60,22 +57,28 @@ def build_bucket(
     exposure_part: Path,
     unobserved: Mapping[str, pd.PeriodIndex],
 ) -> dict[str, Any]:
-    """Write both parts of a bucket; return its counts, ledger and amounts as plain values."""
+    """Write both parts of a bucket; return its counts, ledger and amounts as plain values.
+
+    A table that was not given costs nothing: only the feeds that are there are worked on.
+    """
     tally = Tally(bucket)
     months, land = _coverage(bucket, tally)
-    claims = with_standing(bucket, "medical_claim")
-    accounts = _accounts(bucket, claims, land, tally)
-    lines = program_lines(bucket, claims)
-    met = contacts(bucket, lines).semi_join(land.members, "member_id")
-    events = _events(bucket, event_lines(bucket, claims), accounts, met, tally)
-    fated = bucket.keep("fated_events", with_fate(events, land))
+    claims = {name: with_standing(bucket, name) for name in CLAIM_TABLES if bucket.tables.has(name)}
+    met = _contacts(bucket, claims.get("medical_claim"), land, tally)
+    pieces = [
+        *_paid(bucket, claims, land, tally),
+        *(_care(bucket, claims["medical_claim"], tally) if "medical_claim" in claims else ()),
+        *_program(met),
+        *([_jail(bucket)] if bucket.tables.has("custody") else ()),
+    ]
+    fated = bucket.keep("fated_events", with_fate(event_table(bucket, pieces), land))
     tally.add_events(event_outcomes(fated))
     rows = member_month_rows(months, only_used(fated), unobserved)
     write_parquet(rows, month_part, backend=bucket.backend)
     exposure = member_exposure(bucket, met).order_by("member_id", "service")
     write_parquet(exposure, exposure_part, backend=bucket.backend)
     tally.add_feeds(land)
-    return tally.result(months, lines)
+    return tally.result(months)
 
 
 def _coverage(bucket: Bucket, tally: Tally) -> tuple[Table, Landing]:
@@ -85,49 +88,56 @@ def _coverage(bucket: Bucket, tally: Tally) -> tuple[Table, Landing]:
     candidates = bucket.keep("candidates", candidate_months(bucket, spans, pieces))
     months = bucket.keep("months", panel_months(bucket, candidates))
     tally.add("eligibility", span_outcomes(spans, pieces, candidates))
-    tally.add("person", person_outcomes(bucket, months))
+    if bucket.tables.has("person"):
+        tally.add("person", person_outcomes(bucket, months))
     reason = candidates.select(reason=candidates["reason"].fill_null(USED))
     tally.add("member_month", reason.group_by("reason").agg(n_rows=reason.count()))
-    tally.note_spans(spans, months)
+    tally.note_spans(spans)
     return months, landing(bucket, candidates)
 
 
-def _accounts(bucket: Bucket, claims: Table, land: Landing, tally: Tally) -> Table:
-    """Lines and dollars of both claim tables by member, month and reason."""
-    fills = with_standing(bucket, "pharmacy_claim")
-    accounts = []
-    for name, rows in zip(CLAIM_TABLES, (claims, fills), strict=True):
+def _contacts(bucket: Bucket, claims: Table | None, land: Landing, tally: Tally) -> Table:
+    """Program contacts of known members, from claims and records."""
+    lines = None if claims is None else program_lines(bucket, claims)
+    if lines is not None:
+        tally.add_unclassified(lines)
+    return contacts(bucket, lines).semi_join(land.members, "member_id")
+
+
+def _paid(
+    bucket: Bucket, claims: Mapping[str, Table], land: Landing, tally: Tally
+) -> Iterator[Table]:
+    """Dollars of final lines by member and month; every line goes to the ledger on the way."""
+    for name, rows in claims.items():
         account = claim_account(bucket, name, rows, land)
         tally.add(name, account.group_by("reason").agg(n_rows=account["n_rows"].sum()))
         tally.add_amounts(name, account)
-        accounts.append(account)
-    return ibis.union(*accounts)
+        yield in_months(account.filter(account["reason"] == USED), "paid_usd", "paid_usd")
 
 
-def _events(bucket: Bucket, lines: Table, accounts: Table, met: Table, tally: Tally) -> Table:
-    """Every visit, stay, trip, service, night and dollar by member and month."""
+def _care(bucket: Bucket, claims: Table, tally: Tally) -> Iterator[Table]:
+    """Visits, stays, nights, readmissions and trips."""
+    lines = event_lines(bucket, claims)
     stays = facility_stays(bucket, lines)
     merged = episodes(bucket, stays)
     nights = bucket.keep("nights", inpatient_days(bucket, merged))
     tally.add_nights_outside(merged, nights)
-    paid = accounts.filter(accounts["reason"] == USED)
-    custody = bucket.keep("jail", jail_days(bucket))
-    return event_table(
-        bucket,
-        [
-            by_month(ed_visits(bucket, lines, stays), "ed_visits"),
-            by_month(merged.select("member_id", day="admit_day"), "inpatient_stays"),
-            in_months(nights, "inpatient_days", "n_days"),
-            by_month(readmissions(bucket, merged), "readmissions_30d"),
-            by_month(outpatient_visits(bucket, lines), "outpatient_visits"),
-            by_month(ambulance_trips(lines), "ambulance_trips"),
-            in_months(paid, "paid_usd", "paid_usd"),
-            in_months(custody, "jail_days", "n_days"),
-            by_month(contact_events(met, program="ecm", kind="service"), "ecm_services"),
-            by_month(contact_events(met, program="ecm", kind="outreach"), "ecm_outreach"),
-            by_month(
-                contact_events(met, program="community_support", kind="service"),
-                "community_support_services",
-            ),
-        ],
-    )
+    yield by_month(ed_visits(bucket, lines, stays), "ed_visits")
+    yield by_month(merged.select("member_id", day="admit_day"), "inpatient_stays")
+    yield in_months(nights, "inpatient_days", "n_days")
+    yield by_month(readmissions(bucket, merged), "readmissions_30d")
+    yield by_month(outpatient_visits(bucket, lines), "outpatient_visits")
+    yield by_month(ambulance_trips(lines), "ambulance_trips")
+
+
+def _program(met: Table) -> Iterator[Table]:
+    """ECM services and outreach, and Community Supports received."""
+    supports = contact_events(met, program="community_support", kind="service")
+    yield by_month(contact_events(met, program="ecm", kind="service"), "ecm_services")
+    yield by_month(contact_events(met, program="ecm", kind="outreach"), "ecm_outreach")
+    yield by_month(supports, "community_support_services")
+
+
+def _jail(bucket: Bucket) -> Table:
+    """Nights in custody."""
+    return in_months(bucket.keep("jail", jail_days(bucket)), "jail_days", "n_days")

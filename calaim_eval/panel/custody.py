@@ -1,4 +1,3 @@
-
 """Nights in jail by month from the optional custody feed, which covers the whole study area."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-
 """What the claims as a whole can tell: when they end, whether they carry amounts."""
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.calendar import day_of
-from calaim_eval.panel.readmissions import censored_months
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.tables import MEASURES
 from calaim_eval.tables import Tables
@@ -111,3 +109,14 @@ def panel_notes(hidden: dict[str, pd.PeriodIndex], months: pd.PeriodIndex) -> tu
         + ("throughout." if len(where) == len(months) else f"from {where[0]} to {where[-1]}.")
         for measure, where in hidden.items()
     )
+
+
+def censored_months(
+    months: pd.PeriodIndex, claims_end_day: int | None, rules: PanelRules
+) -> pd.PeriodIndex:
+    """Months whose discharges cannot all be followed before the claims end."""
+    if claims_end_day is None:
+        return months[:0]
+    last_days = [day_of(month.end_time) for month in months]
+    is_censored = [day + rules.readmission_days > claims_end_day for day in last_days]
+    return months[is_censored]

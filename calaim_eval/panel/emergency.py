@@ -1,4 +1,3 @@
-
 """Emergency department visits from facility and professional claim lines.
 
 1. The lines of one claim on days that follow one another are one piece of a visit.

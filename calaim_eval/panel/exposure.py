@@ -1,4 +1,3 @@
-
 """First identification, outreach and service of each member and service, inside coverage or not."""
 
 from __future__ import annotations

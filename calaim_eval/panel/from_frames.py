@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 from calaim_eval.errors import TableError
 from calaim_eval.panel.member_months import EXPOSURE_COLUMNS, MONTH_COLUMNS, MemberMonths
 from calaim_eval.panel.rules import PanelRules
+from calaim_eval.panel.temporary import gone_with_panel, temporary_folder
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import USED, RowLedger
@@ -31,7 +31,7 @@ def write_frames(
     exposure = given if member_exposure is None else member_exposure
     _check_columns(exposure, EXPOSURE_COLUMNS, ("member_id", "service"), "member_exposure")
     _check_key(member_month)
-    place = Path(tempfile.mkdtemp(prefix="calaim_panel_")) if folder is None else Path(folder)
+    place = temporary_folder() if folder is None else Path(folder)
     months = _typed(member_month, MONTH_COLUMNS).sort_values(["member_id", "month"])
     _write(months, place / "member_month")
     _write(_typed(exposure, EXPOSURE_COLUMNS), place / "member_exposure")
@@ -50,7 +50,7 @@ def write_frames(
         notes=("Built from frames, not from raw tables.",),
     )
     panel.save_manifest({})
-    return panel
+    return panel if folder is not None else gone_with_panel(panel)
 
 
 def _check_columns(

@@ -1,4 +1,3 @@
-
 """Every event of a bucket in one table, and that table joined to the member months once."""
 
 from __future__ import annotations

@@ -47,13 +47,14 @@ def program_lines(bucket: Bucket, claims: Table) -> Table:
     return bucket.keep("program_lines", classify_program_lines(mine, codes))
 
 
-def contacts(bucket: Bucket, lines: Table) -> Table:
+def contacts(bucket: Bucket, lines: Table | None) -> Table:
     """Every identification, outreach and service, one row per claim line or record.
 
     `kind` is one of `CONTACT_TYPES`; `service` is missing for outreach to no one support;
     `organization_type` is missing where the organization is not known.
     """
-    both = ibis.union(_from_claims(bucket, lines), _from_records(bucket))
+    records = _from_records(bucket)
+    both = records if lines is None else ibis.union(_from_claims(bucket, lines), records)
     return bucket.keep("contacts", both)
 
 

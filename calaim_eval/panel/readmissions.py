@@ -6,9 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import ibis
-import pandas as pd
 
-from calaim_eval.panel.calendar import day_of
 from calaim_eval.panel.definitions import code_pattern
 from calaim_eval.panel.spans import completed_years, date_of, day_number
 from calaim_eval.panel.stays import STILL_PATIENT
@@ -59,14 +57,3 @@ def _is_of_age(episodes: Table, rules: PanelRules) -> Value:
     youngest, oldest = rules.readmission_ages
     years = completed_years(episodes["birth_date"], date_of(episodes["discharge_day"]))
     return years.between(youngest, oldest).fill_null(False)
-
-
-def censored_months(
-    months: pd.PeriodIndex, claims_end_day: int | None, rules: PanelRules
-) -> pd.PeriodIndex:
-    """Months whose discharges cannot all be followed before the claims end."""
-    if claims_end_day is None:
-        return months[:0]
-    last_days = [day_of(month.end_time) for month in months]
-    is_censored = [day + rules.readmission_days > claims_end_day for day in last_days]
-    return months[is_censored]

@@ -1,4 +1,3 @@
-
 """The counts of one bucket as its steps produce them: ledger, dollars, members."""
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ class Tally:
         self.bucket = bucket
         self.ledger = RowLedger()
         self.amounts: list[dict[str, Any]] = []
+        self.n_unclassified = 0
 
     def _rows(self, counted: Table) -> list[Any]:
         """Rows of a small table of counts."""
@@ -51,18 +51,14 @@ class Tally:
         outside = _whole(every) - _whole(inside)
         self.ledger.add("inpatient_days", OUTSIDE_WINDOW, outside, stage="events")
 
-    def note_spans(self, spans: Table, months: Table) -> None:
-        """Remark on spans that were cut and on members nobody described."""
+    def note_spans(self, spans: Table) -> None:
+        """Remark on spans that were cut."""
         counted = spans.agg(
             at_death=spans["is_cut_at_death"].sum(), at_birth=spans["is_cut_at_birth"].sum()
         )
         (row,) = self._rows(counted)
         self.ledger.note("eligibility", "runs past death, cut at death", _whole(row.at_death))
         self.ledger.note("eligibility", "begins before birth, cut at birth", _whole(row.at_birth))
-        persons = self.bucket.read("person").select("member_id")
-        alone = months.select("member_id").distinct().anti_join(persons, "member_id")
-        n_alone = int(self.bucket.backend.execute(alone.count()))
-        self.ledger.note("eligibility", "member without a row in `person`", n_alone)
 
     def add_feeds(self, land: Landing) -> None:
         """Count program records and custody spells by reason."""
@@ -75,16 +71,20 @@ class Tally:
         if self.bucket.tables.has("custody"):
             self.add("custody", custody_outcomes(self.bucket, land, custody_spells(self.bucket)))
 
-    def result(self, months: Table, lines: Table) -> dict[str, Any]:
+    def add_unclassified(self, lines: Table) -> None:
+        """Count program lines that no pair of code and modifier explains."""
+        unclassified = lines.filter(lines["unclassified_reason"].notnull()).count()
+        self.n_unclassified += int(self.bucket.backend.execute(unclassified))
+
+    def result(self, months: Table) -> dict[str, Any]:
         """Everything counted, as plain values for the bucket's manifest."""
         (row,) = self._rows(
             months.agg(n_member_months=months.count(), n_members=months["member_id"].nunique())
         )
-        unclassified = lines.filter(lines["unclassified_reason"].notnull()).count()
         return {
             "n_members": int(row.n_members),
             "n_member_months": int(row.n_member_months),
-            "n_unclassified": int(self.bucket.backend.execute(unclassified)),
+            "n_unclassified": self.n_unclassified,
             "ledger": self.ledger.to_frame().to_dict("records"),
             "amounts": self.amounts,
         }
