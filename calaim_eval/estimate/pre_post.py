@@ -182,8 +182,10 @@ def _windows(
     axis = grid.axis
     found = []
     for position, cohort in enumerate(grid.cohorts):
+        if cohort == MISSING:
+            continue
         first, last = cohort - months_before, cohort + months_after - 1
-        if cohort == MISSING or first < axis[0] or last > axis[-1]:
+        if first < axis[0] or last > axis[-1]:
             continue
         later = grid.cohorts > (last if comparison == "not_yet_exposed" else axis[-1])
         months = {

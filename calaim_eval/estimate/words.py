@@ -37,5 +37,5 @@ def percent_words(part: float, whole: float) -> str:
 def period_words(ordinal: int, months: pd.Index) -> str:
     """A month (or other period) in words."""
     if isinstance(months, pd.PeriodIndex):
-        return str(pd.Period(ordinal=int(ordinal), freq=months.freqstr))
+        return str(pd.Period(ordinal=int(ordinal), freq=months.freq))
     return str(int(ordinal))

@@ -17,7 +17,7 @@ MISSING = np.iinfo(np.int64).min
 def period_frequency(values: pd.Series) -> str:
     """Frequency of a column of periods: a pandas period alias, ``"M"`` for dates, or integer."""
     if isinstance(values.dtype, pd.PeriodDtype):
-        return str(values.dtype.freq.freqstr)
+        return _period_alias(values.dtype)
     if pd.api.types.is_datetime64_any_dtype(values.dtype) or _holds_dates(values):
         return "M"
     return INTEGER
@@ -60,7 +60,7 @@ def index_ordinals(months: pd.Index) -> np.ndarray:
 
 def index_frequency(months: pd.Index) -> str:
     """Frequency of a time axis made by `month_index`."""
-    return str(months.freqstr) if isinstance(months, pd.PeriodIndex) else INTEGER
+    return _period_alias(months.dtype) if isinstance(months, pd.PeriodIndex) else INTEGER
 
 
 def period_labels(ordinals: np.ndarray, frequency: str) -> pd.Series:
@@ -76,6 +76,11 @@ def period_labels(ordinals: np.ndarray, frequency: str) -> pd.Series:
 def label_ordinals(labels: pd.Series, frequency: str) -> np.ndarray:
     """Inverse of `period_labels`."""
     return period_ordinals(labels, column="cohort", frequency=frequency)
+
+
+def _period_alias(dtype: pd.PeriodDtype) -> str:
+    """``"M"``, ``"Q-DEC"`` ...: the alias periods are made with (dates have another, ``"ME"``)."""
+    return str(dtype).removeprefix("period[").removesuffix("]")
 
 
 def _integer_ordinals(values: pd.Series, *, column: str) -> np.ndarray:
