@@ -2,6 +2,7 @@
 
 from calaim_eval.schema.check import check_table
 from calaim_eval.schema.codes import code_list_names, load_codes
+from calaim_eval.schema.dictionary import dictionary_drift, write_dictionary
 from calaim_eval.schema.field import Field, Table
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.race_ethnicity import derive_race_ethnicity, race_ethnicity_groups
@@ -15,6 +16,8 @@ __all__ = [
     "check_table",
     "code_list_names",
     "derive_race_ethnicity",
+    "dictionary_drift",
     "load_codes",
     "race_ethnicity_groups",
+    "write_dictionary",
 ]

@@ -26,7 +26,7 @@ FIELDS: dict[str, Field] = {
         _F(
             "race_code",
             "string",
-            "Race code as recorded, in the system named by `race_code_system`.",
+            "Race code as recorded, in the system named by `race_code_system`; several are parted by a semicolon.",
             code_list="race_ethnicity_crosswalk",
         ),
         _F(
@@ -162,7 +162,7 @@ FIELDS: dict[str, Field] = {
             _F(
                 f"diagnosis_code_{i}",
                 "string",
-                f"ICD-10-CM diagnosis {i}{' (principal)' if i == 1 else ''}, with or without the point.",
+                f"ICD-10-CM diagnosis {i}{' (principal)' if i == 1 else ''}; kept without the point.",
             )
             for i in range(1, 6)
         ),
