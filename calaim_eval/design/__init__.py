@@ -1,5 +1,6 @@
 """Who is compared with whom, and why the comparison is identified."""
 
+from calaim_eval.design.balance import balance
 from calaim_eval.design.county_phase import design_county_phase
 from calaim_eval.design.design import Design
 from calaim_eval.design.exposure import design_exposure
@@ -8,6 +9,7 @@ from calaim_eval.design.support import support_by
 
 __all__ = [
     "Design",
+    "balance",
     "design_county_phase",
     "design_exposure",
     "policy_calendar",

@@ -13,7 +13,7 @@ from calaim_eval.equity.intervals import byar_interval
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable, Scale
 
-ALTMAN = "Altman DG, Bland JM (2011). BMJ 343:d2090. doi:10.1136/bmj.d2090"
+REFERENCE = "Rothman KJ, Greenland S, Lash TL (2008). Modern Epidemiology, 3rd ed., chapter 14"
 
 
 def rate_gap(
@@ -79,7 +79,7 @@ def rate_gap(
         estimand=Estimand(
             rates.measure, "rate in the group", rates.unit, scale="ratio", is_causal=False
         ),
-        method=Method(rates.method.estimator, rates.method.options, ALTMAN),
+        method=Method(rates.method.estimator, rates.method.options),
         notes=rates.notes,
     )
     gap = effect_gap(levels, reference=reference, stratum=stratum, scale=scale)
@@ -100,7 +100,11 @@ def _as_rate_gap(
             scale=scale,
             is_causal=False,
         ),
-        method=replace(gap.method, estimator=f"{scale} of rates; {rates.method.estimator}"),
+        method=replace(
+            gap.method,
+            estimator=f"{scale} of rates; {rates.method.estimator}",
+            reference=REFERENCE,
+        ),
     )
 
 
