@@ -25,6 +25,7 @@ from calaim_eval.integration.payment import (
     time_to_payment,
 )
 from calaim_eval.integration.referral_findings import referral_findings
+from calaim_eval.integration.referral_losses import referral_losses
 from calaim_eval.integration.referrals import (
     referral_closure,
     referral_funnel,
@@ -51,6 +52,7 @@ __all__ = [
     "referral_closure",
     "referral_findings",
     "referral_funnel",
+    "referral_losses",
     "referral_step_conversion",
     "service_concentration",
     "service_coverage",

@@ -88,34 +88,38 @@ def clustered_shares(
         Index ``"all"`` and the groups; columns numerator, denominator, n_clusters,
         n_clusters_with_success, conf_low, conf_high.
     """
-    trials = pd.DataFrame(
-        {"cluster": cluster.to_numpy(), "y": np.asarray(is_success, dtype=float), "group": ALL}
-    )
-    sums = [_cluster_sums(trials)]
+    codes, clusters = pd.factorize(cluster)
+    y = np.asarray(is_success, dtype=float)
+    sums = [_group_sums(y, codes, np.zeros(len(y), dtype=np.int64), len(clusters), 1)]
     if group is not None:
-        sums.append(_cluster_sums(trials.assign(group=group.to_numpy())))
-    wanted = [ALL, *groups] if group is not None else [ALL]
-    table = pd.concat(sums).groupby("group").sum().reindex(wanted).fillna(0.0)
+        places = pd.Index(groups).get_indexer(group)
+        known = places >= 0
+        sums.append(_group_sums(y[known], codes[known], places[known], len(clusters), len(groups)))
+    names = [ALL, *groups] if group is not None else [ALL]
+    table = pd.concat(sums, ignore_index=True).set_axis(pd.Index(names, name="group"))
     return _bounds_of_sums(table, reference=reference)
 
 
-def _cluster_sums(trials: pd.DataFrame) -> pd.DataFrame:
-    """Per group and cluster: successes, trials, and the products the variance needs."""
-    cells = trials.groupby(["group", "cluster"], observed=True, dropna=False)["y"].agg(
-        ["sum", "size"]
-    )
-    y, n = cells["sum"], cells["size"].astype(float)
+def _group_sums(
+    y: np.ndarray, cluster: np.ndarray, group: np.ndarray, n_clusters: int, n_groups: int
+) -> pd.DataFrame:
+    """Per group: successes, trials, clusters, and the products the variance needs."""
+    cell, keys = pd.factorize(group.astype(np.int64) * max(n_clusters, 1) + cluster)
+    of = keys // max(n_clusters, 1)
+    successes = np.bincount(cell, weights=y, minlength=len(keys))
+    trials = np.bincount(cell, minlength=len(keys)).astype(float)
+    per_cell = {
+        "numerator": successes,
+        "denominator": trials,
+        "n_clusters": np.ones(len(keys)),
+        "n_clusters_with_success": (successes > 0).astype(float),
+        "yy": successes * successes,
+        "yn": successes * trials,
+        "nn": trials * trials,
+    }
     return pd.DataFrame(
-        {
-            "numerator": y,
-            "denominator": n,
-            "n_clusters": 1.0,
-            "n_clusters_with_success": (y > 0).astype(float),
-            "yy": y * y,
-            "yn": y * n,
-            "nn": n * n,
-        }
-    ).reset_index("cluster", drop=True)
+        {name: np.bincount(of, weights=v, minlength=n_groups) for name, v in per_cell.items()}
+    )
 
 
 def _bounds_of_sums(table: pd.DataFrame, *, reference: Literal["normal", "t"]) -> pd.DataFrame:

@@ -192,7 +192,7 @@ def time_to_payment(
     return incidence_table(
         spells,
         cluster=spells["plan"],
-        group=pd.Series(ALL, index=spells.index),
+        group=None,
         groups=(),
         by=None,
         days=np.array([limit.days for limit in _limits(horizon_days)], dtype=float),

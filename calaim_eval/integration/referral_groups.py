@@ -20,18 +20,18 @@ RACE = "race_ethnicity"
 
 def group_referrals(
     roots: pd.DataFrame,
-    by: str,
+    by: str | None,
     *,
     person: pd.DataFrame | None,
     organization: pd.DataFrame | None,
-) -> tuple[pd.Series, list[str]]:
-    """Group of each referral, and the groups in display order.
+) -> tuple[pd.Series | None, list[str]]:
+    """Group of each referral, and the groups in display order; no group without `by`.
 
     Parameters
     ----------
     roots : pd.DataFrame
         Root referrals.
-    by : str
+    by : str | None
         ``"race_ethnicity"`` (needs `person`), a trait of the receiving organization (needs
         `organization`), or ``"service"``, ``"county"``, ``"plan"``.
     person, organization : pd.DataFrame, optional
@@ -44,6 +44,8 @@ def group_referrals(
     TableError
         The table it needs lacks the column, or repeats a key with different values.
     """
+    if by is None:
+        return None, []
     if by == RACE:
         return _by_race(roots, _needed(person, by=by, table="person"))
     if by in _TRAITS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from calaim_eval.tables.ledger import RowLedger
 STEP_DATES = ("authorized_date", "accepted_date", "reached_date", "service_started_date")
 DATES = ("referred_date", *STEP_DATES, "closed_date")
 RECEIVED = "services_received"
+Chain = Literal["root_record", "whole_chain"]
 _REQUIRED = ("referral_id", "member_id", "service", "referred_date")
 _OPTIONAL = (
     "root_referral_id",
@@ -29,36 +31,42 @@ _OPTIONAL = (
 
 
 def read_referrals(referral: pd.DataFrame) -> pd.DataFrame:
-    """Copy of the referral table with typed columns and `place`, its place in a chain."""
+    """Copy of the referral table with typed columns, `place` and `root` of each chain."""
     rows = take_columns(referral, table="referral", required=_REQUIRED, optional=_OPTIONAL)
     identified = rows[rows["referral_id"].notna()]
     check_unique(identified, table="referral", key=["referral_id"])
-    return rows.assign(place=chain_place(rows))
+    place, root = chain_places(rows)
+    return rows.assign(place=place, root=root)
 
 
-def chain_place(rows: pd.DataFrame) -> np.ndarray:
-    """Place of each referral in its chain: root, child, orphan or cycle.
+def chain_places(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Place of each referral in its chain, and the position of its root.
 
-    A referral is a root when ``root_referral_id`` is its own id or missing, a child when
-    following ``root_referral_id`` ends at a root, an orphan when it ends at an id the table does
-    not have, and in a cycle when it never ends.
+    A referral is a ``root`` when ``root_referral_id`` is its own id or missing, a ``child`` when
+    following ``root_referral_id`` ends at a root, an ``orphan`` when it ends at an id the table
+    does not have, and in a ``cycle`` when it never ends.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Places and row positions of the roots (-1 without one); each of shape (n,).
     """
     n = len(rows)
-    if n == 0:
-        return np.array([], dtype=object)
     position = pd.Series(np.arange(n), index=rows["referral_id"])
     position = position[position.index.notna()]
-    parent = rows["root_referral_id"].map(position).fillna(n).to_numpy(dtype=np.int64)
     own = np.arange(n)
-    parent = np.where(rows["root_referral_id"].isna(), own, parent)
+    named = rows["root_referral_id"].map(position).fillna(n).to_numpy(dtype=np.int64)
+    parent = np.where(rows["root_referral_id"].isna(), own, named)
     pointer = np.append(parent, n)  # position n stands for "not in the table"
     for _ in range(int(np.ceil(np.log2(n + 1))) + 1):
         pointer = pointer[pointer]
     end = pointer[:n]
-    ends_at_root = np.append(parent == own, False)[end]
-    return np.select(
-        [parent == own, end == n, ends_at_root], ["root", "orphan", "child"], default="cycle"
+    is_root = parent == own
+    ends_at_root = np.append(is_root, False)[end]
+    place = np.select(
+        [is_root, end == n, ends_at_root], ["root", "orphan", "child"], default="cycle"
     )
+    return place, np.where(ends_at_root, end, -1)
 
 
 def root_referrals(
@@ -69,6 +77,7 @@ def root_referrals(
     referred_to: Day | None = None,
     maturation_days: int = 0,
     exempt_services: Sequence[str] = (),
+    chain: Chain = "root_record",
     ledger: RowLedger | None = None,
     stage: str = "root referrals",
 ) -> pd.DataFrame:
@@ -86,6 +95,9 @@ def root_referrals(
         Keep referrals at least this many days old on the day looked at.
     exempt_services : sequence of str
         Services to leave out.
+    chain : {"root_record", "whole_chain"}
+        Whose dates and closing count: those of the root record, or the earliest of the root and
+        every referral forwarded from it.
     ledger : RowLedger, optional
         Gets the rows set aside and the reason of each.
     stage : str
@@ -105,6 +117,10 @@ def root_referrals(
     """
     if maturation_days < 0:
         raise EstimationError("`maturation_days` is negative.\n  Give 0 or more days.")
+    if chain not in ("root_record", "whole_chain"):
+        raise EstimationError(
+            f"`chain`: {chain!r} is not one of `root_record`, `whole_chain`.\n  Choose one of them."
+        )
     day = as_day(as_of, name="as_of")
     rows = read_referrals(referral)
     is_kept = set_aside(
@@ -122,10 +138,47 @@ def root_referrals(
     )
     if not is_kept.any():
         raise EstimationError(_none_left(rows, maturation_days=maturation_days))
-    roots = rows[is_kept].drop(columns="place").reset_index(drop=True)
-    for column in (*STEP_DATES, "closed_date"):
-        roots[column] = roots[column].where(roots[column] <= day)
-    return roots.assign(is_closed_by_services=_closed_by_services(rows[is_kept], roots))
+    rows = _on_the_day(rows, day=day)
+    if chain == "whole_chain":
+        rows = _first_of_chain(rows)
+    return rows[is_kept].drop(columns=["place", "root"]).reset_index(drop=True)
+
+
+def _on_the_day(rows: pd.DataFrame, *, day: pd.Timestamp) -> pd.DataFrame:
+    """Rows as they stood on the day: later dates missing, `is_closed_by_services` settled.
+
+    A loop closed without a closing date is closed: its status says so, and no day contradicts.
+    """
+    is_undated = rows["closed_date"].isna() & (rows["referral_status"] == "closed")
+    past = {c: rows[c].where(rows[c] <= day) for c in (*STEP_DATES, "closed_date")}
+    is_closed = past["closed_date"].notna() | is_undated
+    return rows.assign(
+        **past,
+        is_undated=is_undated,
+        is_accepted=past["accepted_date"].notna() | (rows["referral_status"] == "accepted"),
+        is_closed_by_services=is_closed & (rows["closure_reason"] == RECEIVED),
+    )
+
+
+def _first_of_chain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Roots with the earliest step dates of their chain, closed when any referral of it is."""
+    is_backwards = rows["closed_date"] < rows["referred_date"]
+    chained = rows[(rows["root"] >= 0) & ~is_backwards]
+    of = chained.groupby("root")
+    first = of[list(STEP_DATES)].min()
+    received = chained["closed_date"].where(chained["is_closed_by_services"])
+    first["received_date"] = received.groupby(chained["root"]).min()
+    first[["is_accepted", "is_closed_by_services"]] = of[
+        ["is_accepted", "is_closed_by_services"]
+    ].any()
+    at = first.index
+    merged = rows.copy()
+    columns = [*STEP_DATES, "is_accepted", "is_closed_by_services"]
+    merged.loc[at, columns] = first[columns]
+    closed = first["is_closed_by_services"]
+    merged.loc[at[closed], "closure_reason"] = RECEIVED
+    merged.loc[at[closed], "closed_date"] = first.loc[closed, "received_date"]
+    return merged
 
 
 def _not_a_loop(rows: pd.DataFrame) -> dict[str, pd.Series]:
@@ -166,12 +219,3 @@ def _none_left(rows: pd.DataFrame, *, maturation_days: int) -> str:
         "  Check `as_of`, `referred_from`, `referred_to`, and that `root_referral_id` of a root "
         "equals its `referral_id` or is missing."
     )
-
-
-def _closed_by_services(original: pd.DataFrame, roots: pd.DataFrame) -> np.ndarray:
-    """Loop closed: services received, dated by the day looked at or closed without a date."""
-    is_undated = original["closed_date"].isna().to_numpy() & (roots["referral_status"] == "closed")
-    closed: np.ndarray = (
-        (roots["closure_reason"] == RECEIVED) & (roots["closed_date"].notna() | is_undated)
-    ).to_numpy(dtype=bool)
-    return closed

@@ -11,7 +11,7 @@ import pandas as pd
 from calaim_eval.integration.inputs import Day, as_day
 from calaim_eval.integration.intervals import clustered_shares
 from calaim_eval.integration.referral_groups import group_referrals
-from calaim_eval.integration.referral_roots import STEP_DATES, root_referrals
+from calaim_eval.integration.referral_roots import STEP_DATES, Chain, root_referrals
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.tables.ledger import RowLedger
 
@@ -35,6 +35,7 @@ def referral_funnel(
     organization: pd.DataFrame | None = None,
     referred_from: Day | None = None,
     referred_to: Day | None = None,
+    chain: Chain = "root_record",
     ledger: RowLedger | None = None,
 ) -> RateTable:
     """Root referrals that reached each step: referred, authorized, ... started, closed.
@@ -59,6 +60,10 @@ def referral_funnel(
     referred_from, referred_to : day, optional
         Keep referrals made between these days, both included. The youngest have had little time:
         `referral_closure` and `time_to_service` are fair to them, this funnel is a stock-taking.
+    chain : {"root_record", "whole_chain"}
+        What the root record says, or the earliest of it and every referral forwarded from it.
+        Use the second where the platform opens a new record for each forwarding and leaves the
+        first as it was. Root referrals are counted either way.
     ledger : RowLedger, optional
         Gets the rows set aside.
 
@@ -81,14 +86,16 @@ def referral_funnel(
         as_of=as_of,
         referred_from=referred_from,
         referred_to=referred_to,
+        chain=chain,
         ledger=ledger,
         stage="referral_funnel",
     )
     reached = steps_reached(roots)
+    group, groups = group_referrals(roots, by, person=person, organization=organization)
     shares = [
-        _shares(roots, reached[step], by=by, person=person, organization=organization).assign(
-            step=step
-        )
+        clustered_shares(
+            reached[step], group=group, cluster=roots["member_id"], groups=groups
+        ).assign(step=step)
         for step in STEPS
     ]
     return _rate_table(
@@ -98,7 +105,7 @@ def referral_funnel(
         measure="Referral funnel",
         names=("root_referrals_reaching_step", "root_referrals"),
         unit="share of root referrals",
-        options={"as_of": str(as_day(as_of, name="as_of").date())},
+        options={"as_of": str(as_day(as_of, name="as_of").date()), "chain": chain},
         notes=(_POLICY_NOTE, "A step counts if it or a later positive step happened."),
     )
 
@@ -112,12 +119,13 @@ def referral_step_conversion(
     organization: pd.DataFrame | None = None,
     referred_from: Day | None = None,
     referred_to: Day | None = None,
+    chain: Chain = "root_record",
 ) -> RateTable:
     """Share of the referrals at one step that got to the next: where referrals are lost.
 
     Parameters
     ----------
-    referral, as_of, by, person, organization, referred_from, referred_to
+    referral, as_of, by, person, organization, referred_from, referred_to, chain
         As in `referral_funnel`.
 
     Returns
@@ -127,19 +135,19 @@ def referral_step_conversion(
         referrals that reached the step; denominator: those that reached the step before it.
     """
     roots = root_referrals(
-        referral, as_of=as_of, referred_from=referred_from, referred_to=referred_to
+        referral, as_of=as_of, referred_from=referred_from, referred_to=referred_to, chain=chain
     )
     reached = steps_reached(roots)
-    group = None if by is None else _group(roots, by, person=person, organization=organization)
+    group, groups = group_referrals(roots, by, person=person, organization=organization)
     shares = []
     for before, step in pairwise(STEPS):
         at = reached[before].to_numpy()
         shares.append(
             clustered_shares(
                 reached.loc[at, step],
-                group=None if group is None else group[0][at],
+                group=None if group is None else group[at],
                 cluster=roots.loc[at, "member_id"],
-                groups=() if group is None else group[1],
+                groups=groups,
             ).assign(step=step)
         )
     return _rate_table(
@@ -149,7 +157,7 @@ def referral_step_conversion(
         measure="Referral step conversion",
         names=("root_referrals_reaching_step", "root_referrals_reaching_step_before"),
         unit="share of root referrals at the step before",
-        options={"as_of": str(as_day(as_of, name="as_of").date())},
+        options={"as_of": str(as_day(as_of, name="as_of").date()), "chain": chain},
         notes=(_POLICY_NOTE,),
     )
 
@@ -165,6 +173,7 @@ def referral_closure(
     referred_from: Day | None = None,
     referred_to: Day | None = None,
     exempt_services: Sequence[str] = EXEMPT_SERVICES,
+    chain: Chain = "root_record",
     ledger: RowLedger | None = None,
 ) -> RateTable:
     """Matured root referrals whose loop closed with services received.
@@ -175,7 +184,7 @@ def referral_closure(
 
     Parameters
     ----------
-    referral, as_of, by, person, organization, referred_from, referred_to
+    referral, as_of, by, person, organization, referred_from, referred_to, chain
         As in `referral_funnel`.
     maturation_days : int
         Days a referral must have had by `as_of`.
@@ -205,15 +214,16 @@ def referral_closure(
         referred_to=referred_to,
         maturation_days=maturation_days,
         exempt_services=exempt_services,
+        chain=chain,
         ledger=ledger,
         stage="referral_closure",
     )
-    shares = _shares(
-        matured,
+    group, groups = group_referrals(matured, by, person=person, organization=organization)
+    shares = clustered_shares(
         matured["is_closed_by_services"],
-        by=by,
-        person=person,
-        organization=organization,
+        group=group,
+        cluster=matured["member_id"],
+        groups=groups,
     )
     return _rate_table(
         shares,
@@ -226,6 +236,7 @@ def referral_closure(
             "as_of": str(day.date()),
             "maturation_days": maturation_days,
             "exempt_services": tuple(exempt_services),
+            "chain": chain,
         },
         notes=(_POLICY_NOTE,),
     )
@@ -240,12 +251,11 @@ def steps_reached(roots: pd.DataFrame) -> pd.DataFrame:
         Boolean, one column per step of `STEPS`; never increasing from left to right.
     """
     dated = roots[list(STEP_DATES)].notna().to_numpy()
-    is_accepted = dated[:, 1] | (roots["referral_status"] == "accepted").to_numpy(dtype=bool)
     happened = np.column_stack(
         [
             np.ones(len(roots), dtype=bool),
             dated[:, 0],
-            is_accepted,
+            roots["is_accepted"].to_numpy(dtype=bool),
             dated[:, 2],
             dated[:, 3],
             roots["is_closed_by_services"].to_numpy(dtype=bool),
@@ -253,32 +263,6 @@ def steps_reached(roots: pd.DataFrame) -> pd.DataFrame:
     )
     reached = np.logical_or.accumulate(happened[:, ::-1], axis=1)[:, ::-1]
     return pd.DataFrame(reached, columns=list(STEPS), index=roots.index)
-
-
-def _group(
-    roots: pd.DataFrame,
-    by: str,
-    *,
-    person: pd.DataFrame | None,
-    organization: pd.DataFrame | None,
-) -> tuple[pd.Series, list[str]]:
-    """Group of each referral and the groups in order."""
-    return group_referrals(roots, by, person=person, organization=organization)
-
-
-def _shares(
-    roots: pd.DataFrame,
-    is_success: pd.Series,
-    *,
-    by: str | None,
-    person: pd.DataFrame | None,
-    organization: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """Shares by group with intervals clustered by member."""
-    if by is None:
-        return clustered_shares(is_success, group=None, cluster=roots["member_id"])
-    group, groups = _group(roots, by, person=person, organization=organization)
-    return clustered_shares(is_success, group=group, cluster=roots["member_id"], groups=groups)
 
 
 def _interleave(shares: list[pd.DataFrame]) -> pd.DataFrame:

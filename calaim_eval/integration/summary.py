@@ -25,6 +25,7 @@ from calaim_eval.integration.local_cbo import local_cbo_share
 from calaim_eval.integration.network import single_plan_dependence
 from calaim_eval.integration.payment import payment_denials, payment_timeliness
 from calaim_eval.integration.referral_findings import referral_findings
+from calaim_eval.integration.referral_losses import referral_losses
 from calaim_eval.integration.referrals import referral_closure, referral_funnel
 from calaim_eval.results import RateTable
 from calaim_eval.tables import Tables
@@ -87,8 +88,8 @@ def integration_measures(
         ``delivery_members``, ``local_cbo_share``, ``coverage``, ``coverage_summary``,
         ``coverage_summary_two_or_more``, ``contracted_but_idle``, ``single_plan_dependence``,
         ``referral_funnel``, ``referral_closure``, ``referral_closure_by_service``,
-        ``referral_closure_by_organization_type``, ``referral_findings``, ``payment_timeliness``,
-        ``payment_denials``.
+        ``referral_closure_by_organization_type``, ``referral_losses``, ``referral_findings``,
+        ``payment_timeliness``, ``payment_denials``.
 
     Raises
     ------
@@ -206,6 +207,16 @@ def _referral_recipes(
             ("referral", "organization"),
             lambda f: closure(
                 f["referral"], by="organization_type", organization=f["organization"]
+            ),
+        ),
+        "referral_losses": (
+            ("referral",),
+            lambda f: referral_losses(
+                f["referral"],
+                as_of=day,
+                referred_to=last,
+                maturation_days=maturation_days,
+                ledger=ledger,
             ),
         ),
         "referral_findings": (

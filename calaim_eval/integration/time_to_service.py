@@ -11,7 +11,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.integration.competing_risks import CumulativeIncidence, cumulative_incidence
 from calaim_eval.integration.inputs import Day, as_day
 from calaim_eval.integration.referral_groups import group_referrals
-from calaim_eval.integration.referral_roots import root_referrals
+from calaim_eval.integration.referral_roots import Chain, root_referrals
 from calaim_eval.results import ALL, EffectTable, Estimand, Method
 from calaim_eval.tables.ledger import USED, RowLedger
 
@@ -33,6 +33,7 @@ def time_to_service(
     organization: pd.DataFrame | None = None,
     referred_from: Day | None = None,
     referred_to: Day | None = None,
+    chain: Chain = "root_record",
     ledger: RowLedger | None = None,
 ) -> EffectTable:
     r"""Share of root referrals whose service started by each horizon, competing exits counted.
@@ -56,6 +57,8 @@ def time_to_service(
         Tables that `by` needs.
     referred_from, referred_to : day, optional
         Keep referrals made between these days, both included.
+    chain : {"root_record", "whole_chain"}
+        As in `referral_funnel`.
     ledger : RowLedger, optional
         Gets the rows set aside.
 
@@ -90,6 +93,7 @@ def time_to_service(
         as_of=day,
         referred_from=referred_from,
         referred_to=referred_to,
+        chain=chain,
         ledger=own,
         stage="time_to_service",
     )
@@ -101,10 +105,7 @@ def time_to_service(
             f"table `referral`: none of {len(roots):,} root referrals has usable dates.\n"
             "  Check `service_started_date` and `closed_date` against `referred_date`."
         )
-    group = pd.Series(ALL, index=spells.index)
-    groups: list[str] = []
-    if by is not None:
-        group, groups = group_referrals(spells, by, person=person, organization=organization)
+    group, groups = group_referrals(spells, by, person=person, organization=organization)
     return incidence_table(
         spells,
         cluster=spells["member_id"],
@@ -119,7 +120,7 @@ def time_to_service(
             unit="share of root referrals",
             is_causal=False,
         ),
-        options={"as_of": str(day.date()), "cluster": "member"},
+        options={"as_of": str(day.date()), "chain": chain, "cluster": "member"},
     )
 
 
@@ -127,7 +128,7 @@ def incidence_table(
     spells: pd.DataFrame,
     *,
     cluster: pd.Series,
-    group: pd.Series,
+    group: pd.Series | None,
     groups: Sequence[str],
     by: str | None,
     days: np.ndarray,
@@ -143,8 +144,8 @@ def incidence_table(
         Columns ``duration_days`` and ``cause`` (0 censored, 1 ... as in `outcomes`).
     cluster : pd.Series
         Cluster of each spell.
-    group : pd.Series
-        Group of each spell.
+    group : pd.Series | None
+        Group of each spell; None without groups.
     groups : sequence of str
         Groups to report after ``"all"``; one without spells gets NaN.
     by : str | None
@@ -158,7 +159,9 @@ def incidence_table(
         For the method.
     """
     codes, names = pd.factorize(cluster)
-    masks = [np.ones(len(spells), dtype=bool), *[(group == g).to_numpy() for g in groups]]
+    masks = [np.ones(len(spells), dtype=bool)]
+    if group is not None:
+        masks += [np.asarray(group == g, dtype=bool) for g in groups]
     blocks = [
         _block(spells[mask], codes[mask], len(names), days=days, n_causes=len(outcomes))
         for mask in masks
@@ -195,8 +198,9 @@ def _block(
     duration, cause = spells["duration_days"].to_numpy(), spells["cause"].to_numpy()
     curve = cumulative_incidence(duration, cause, times=days, n_causes=n_causes)
     by_subject = curve.influence.transpose(0, 2, 1).reshape(len(spells), n_rows)
-    influence = np.zeros((n_clusters, n_rows))
-    np.add.at(influence, codes, by_subject)
+    influence = np.column_stack(
+        [np.bincount(codes, weights=column, minlength=n_clusters) for column in by_subject.T]
+    )
     return curve.estimate.T.ravel(), influence, _support(curve, duration, codes)
 
 

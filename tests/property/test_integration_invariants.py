@@ -19,7 +19,7 @@ from calaim_eval.integration import (
     time_to_service,
 )
 from calaim_eval.integration.competing_risks import cumulative_incidence
-from calaim_eval.integration.referral_roots import chain_place
+from calaim_eval.integration.referral_roots import chain_places
 
 AS_OF = "2024-12-31"
 RACES = ["aian", "black", "white", "unknown"]
@@ -163,7 +163,7 @@ def test_place_in_a_chain_equals_walking_it(pairs):
             seen.add(at)
             at = parent[at]
 
-    assert chain_place(frame).tolist() == [walk(own) for own, _ in pairs]
+    assert chain_places(frame)[0].tolist() == [walk(own) for own, _ in pairs]
 
 
 @settings(deadline=None, max_examples=60)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.integration.referral_roots import chain_place, root_referrals
+from calaim_eval.integration.referral_roots import chain_places, root_referrals
 from calaim_eval.tables import RowLedger
 
 from .frames import table
@@ -27,16 +27,16 @@ CHAINS = table("""
 
 
 def test_place_in_a_chain():
-    assert chain_place(CHAINS).tolist() == CHAINS["place"].tolist()
+    assert chain_places(CHAINS)[0].tolist() == CHAINS["place"].tolist()
 
 
 def test_a_long_chain_and_a_long_circle():
     n = 5_000
     ids = pd.Series([f"r{i}" for i in range(n)])
     chain = pd.DataFrame({"referral_id": ids, "root_referral_id": ids.shift(1)})
-    assert (chain_place(chain) == "child").sum() == n - 1
+    assert (chain_places(chain)[0] == "child").sum() == n - 1
     circle = pd.DataFrame({"referral_id": ids, "root_referral_id": np.roll(ids, 1)})
-    assert set(chain_place(circle)) == {"cycle"}
+    assert set(chain_places(circle)[0]) == {"cycle"}
 
 
 def _referrals() -> pd.DataFrame:
@@ -131,3 +131,54 @@ def test_repeated_ids_are_refused():
 def test_nothing_left():
     with pytest.raises(EstimationError, match="none of 10 rows is a root referral"):
         root_referrals(_referrals(), as_of="2023-12-31")
+
+
+def _chain() -> pd.DataFrame:
+    """A root left as it was, forwarded twice, received at the second."""
+    return pd.DataFrame(
+        {
+            "referral_id": ["root", "first", "second", "other"],
+            "root_referral_id": ["root", "root", "first", "other"],
+            "member_id": "m",
+            "service": "ecm",
+            "referred_date": ["2024-01-01", "2024-01-10", "2024-01-20", "2024-01-01"],
+            "authorized_date": ["2024-01-05", None, "2024-01-25", None],
+            "service_started_date": [None, None, "2024-02-01", None],
+            "closed_date": [None, "2024-01-19", "2024-03-01", None],
+            "referral_status": ["pending", "closed", "closed", "pending"],
+            "closure_reason": [None, "no_capacity", "services_received", None],
+        }
+    )
+
+
+def test_the_root_record_speaks_for_itself_unless_the_whole_chain_is_asked():
+    own = root_referrals(_chain(), as_of="2024-12-31")
+    assert own["is_closed_by_services"].tolist() == [False, False]
+    chain = root_referrals(_chain(), as_of="2024-12-31", chain="whole_chain")
+    assert chain["referral_id"].tolist() == ["root", "other"]
+    assert chain["is_closed_by_services"].tolist() == [True, False]
+    first = chain.iloc[0]
+    assert first["authorized_date"] == pd.Timestamp("2024-01-05")
+    assert first["service_started_date"] == pd.Timestamp("2024-02-01")
+    assert first["closed_date"] == pd.Timestamp("2024-03-01")
+    assert first["closure_reason"] == "services_received"
+
+
+def test_the_chain_too_is_looked_at_on_the_day():
+    chain = root_referrals(_chain(), as_of="2024-02-15", chain="whole_chain")
+    assert chain["is_closed_by_services"].tolist() == [False, False]
+    assert chain["service_started_date"].notna().tolist() == [True, False]
+    assert chain["closed_date"].isna().all()
+
+
+def test_a_chain_of_roots_only_changes_nothing():
+    rows = _chain().iloc[[0, 3]]
+    pd.testing.assert_frame_equal(
+        root_referrals(rows, as_of="2024-12-31"),
+        root_referrals(rows, as_of="2024-12-31", chain="whole_chain"),
+    )
+
+
+def test_an_unknown_chain_rule():
+    with pytest.raises(EstimationError, match="`root_record`, `whole_chain`"):
+        root_referrals(_chain(), as_of="2024-12-31", chain="last")  # type: ignore[arg-type]
