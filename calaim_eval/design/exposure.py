@@ -32,6 +32,7 @@ from calaim_eval.design.ledger import member_ledger
 from calaim_eval.design.member_month_parts import month_numbers, month_starts
 from calaim_eval.design.support import unsupported
 from calaim_eval.errors import DesignError
+from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
     from calaim_eval.panel import MemberMonths
@@ -132,6 +133,7 @@ def design_exposure(
     check_option("comparison", comparison, get_args(Comparison))
     check_option("eligibility_cell", eligibility_cell, get_args(EligibilityCell))
     check_strata(strata)
+    _check_population(population_of_focus, eligibility)
     months = analysis_months(panel, window)
     check_windows(
         months,
@@ -139,11 +141,6 @@ def design_exposure(
         follow_up_months=follow_up_months,
         anticipation_months=anticipation_months,
     )
-    if population_of_focus is not None and eligibility != "listed":
-        raise DesignError(
-            '`population_of_focus` needs eligibility="listed": a member found by ED use alone '
-            "has no recorded population of focus."
-        )
 
     exposures = service_exposures(panel, service)
     if eligibility == "listed":
@@ -200,6 +197,19 @@ def design_exposure(
         follow_up_months=follow_up_months,
         anticipation_months=anticipation_months,
     )
+
+
+def _check_population(population_of_focus: str | None, eligibility: EligibilityRule) -> None:
+    """Raise DesignError unless the population of focus is a code and the list names it."""
+    if population_of_focus is None:
+        return
+    codes = tuple(dict.fromkeys(load_codes("population_of_focus")["code"]))
+    check_option("population_of_focus", population_of_focus, codes)
+    if eligibility != "listed":
+        raise DesignError(
+            '`population_of_focus` needs eligibility="listed": a member found by ED use alone '
+            "has no recorded population of focus."
+        )
 
 
 def _candidates(exposures: pd.DataFrame, eligible: pd.Series, *, anchor: Anchor) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,6 @@ class ExposureRules:
         if self.population_of_focus is None:
             return np.ones(len(candidates), dtype=bool)
         named = candidates["population_of_focus"].astype("string").fillna("")
-        pattern = rf"(?:^|;){self.population_of_focus}(?:;|$)"
+        pattern = rf"(?:^|;){re.escape(self.population_of_focus)}(?:;|$)"
         is_named: np.ndarray = named.str.contains(pattern, regex=True).to_numpy(dtype=bool)
         return is_named

@@ -132,6 +132,7 @@ def test_last_cohort_without_comparison_is_noted():
         ({"anticipation_months": -1}, "`anticipation_months` is -1; it must be 0 or more"),
         ({"follow_up_months": 0}, "`follow_up_months` is 0; it must be 1 or more"),
         ({"min_age": 99}, "none of 2 members meets the design"),
+        ({"population_of_focus": "12"}, "`population_of_focus` is '12', not one of '1a'"),
         ({"eligibility": "high_ed_use", "population_of_focus": "2"}, 'needs eligibility="listed"'),
     ],
 )
