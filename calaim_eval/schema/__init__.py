@@ -1,7 +1,7 @@
 """Every column, table and code list, once; checks and the data dictionary."""
 
 from calaim_eval.schema.check import check_table
-from calaim_eval.schema.codes import code_list_names, load_codes
+from calaim_eval.schema.codes import code_list_names, codes_sha256, load_codes
 from calaim_eval.schema.dictionary import dictionary_drift, write_dictionary
 from calaim_eval.schema.field import Field, Table
 from calaim_eval.schema.fields import FIELDS
@@ -15,6 +15,7 @@ __all__ = [
     "Table",
     "check_table",
     "code_list_names",
+    "codes_sha256",
     "derive_race_ethnicity",
     "dictionary_drift",
     "load_codes",

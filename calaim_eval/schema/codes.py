@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -62,3 +63,13 @@ def load_codes(name: str) -> pd.DataFrame:
         listed = ", ".join(f"`{each}`" for each in code_list_names())
         raise TableError(f"no code list is named `{name}`.{hint}\n  Code lists: {listed}.")
     return _read_codes(name).copy()
+
+
+def codes_sha256() -> str:
+    """Hash of all code lists together: which versions an output was made with."""
+    digest = hashlib.sha256()
+    for name in code_list_names():
+        path = files("calaim_eval.schema") / "codes" / f"{name}.csv"
+        digest.update(name.encode("utf-8"))
+        digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()

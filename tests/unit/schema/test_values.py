@@ -1,0 +1,102 @@
+import datetime as dt
+
+import ibis
+import pandas as pd
+import pytest
+
+from calaim_eval.schema.values import is_recorded, read_value
+
+
+def read(values, field):
+    column = ibis.memtable(pd.DataFrame({"given": values})).given
+    read = read_value(column, field).to_pandas()
+    return [None if pd.isna(value) else value for value in read]
+
+
+def days(values, field="claim_start_date"):
+    return [None if value is None else pd.Timestamp(value).date() for value in read(values, field)]
+
+
+def test_dates_in_every_documented_form():
+    expected = dt.date(2022, 3, 4)
+    forms = ["2022-03-04", " 2022-03-04 ", "2022-03-04T23:59:59Z", "20220304", "03/04/2022"]
+    forms += ["3/4/2022", "2022-03-04T14:22:27.454318+00:00", "3/4/2022 10:15"]
+    assert days(forms) == [expected] * len(forms)
+
+
+def test_what_is_no_date_is_missing():
+    assert days(["2022-13-01", "yesterday", "2022-02-30", "31/12/2022"]) == [None] * 4
+
+
+def test_dates_that_are_typed_already():
+    stamps = pd.Series(pd.to_datetime(["2022-03-04 22:00", None]))
+    assert days(stamps) == [dt.date(2022, 3, 4), None]
+    assert days([dt.date(2022, 3, 4)]) == [dt.date(2022, 3, 4)]
+    assert days([20220304]) == [dt.date(2022, 3, 4)]
+
+
+def test_open_end_is_missing_only_where_an_end_may_be_open():
+    assert days(["9999-12-31", "2022-01-31"], "enrollment_end_date") == [None, dt.date(2022, 1, 31)]
+    assert days(["9999-12-31"], "claim_start_date") == [dt.date(9999, 12, 31)]
+
+
+def test_month_is_its_first_day():
+    assert days(["2022-03-17", "2022-03"], "month") == [dt.date(2022, 3, 1)] * 2
+
+
+@pytest.mark.parametrize("text", ["", " ", "NULL", "NaN", "None", ".", "\\N", "<NA>"])
+def test_texts_that_stand_for_missing(text):
+    assert read([text, "x"], "member_id") == [None, "x"]
+
+
+def test_numbers():
+    assert read(["12.5", "$1,200.50", "-3", "abc", "inf", "nan"], "paid_amount") == [
+        12.5,
+        1200.5,
+        -3.0,
+        None,
+        None,
+        None,
+    ]
+    assert read(["3", "3.0", "3.5", "x"], "days_supply") == [3, 3, None, None]
+    assert read([3.0, None], "days_supply") == [3, None]
+
+
+def test_booleans():
+    given = ["1", "no", "TRUE", "f", "maybe", ""]
+    assert read(given, "is_transported") == [True, False, True, False, None, None]
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "expected"),
+    [
+        ("hcpcs_code", " g9008 ", "G9008"),
+        ("hcpcs_modifier_4", "u1", "U1"),
+        ("revenue_center_code", "450", "0450"),
+        ("revenue_center_code", "0450", "0450"),
+        ("place_of_service_code", "2", "02"),
+        ("diagnosis_code_1", "z59.01", "Z5901"),
+        ("ndc_code", "00002-1433-80", "00002143380"),
+        ("county", "LOS ANGELES COUNTY", "Los Angeles"),
+        ("county", "San Francisco", "San Francisco"),
+        ("county", "Middlesex County", "Middlesex"),
+        ("sex", "F", "female"),
+        ("payer_type", "Self-Pay", "self_pay"),
+        ("payer_type", "Medi-Cal", "medicaid"),
+        ("service", "Asthma Remediation", "asthma_remediation"),
+        ("population_of_focus", "1A", "1a"),
+        ("member_id", " aB1 ", "aB1"),
+    ],
+)
+def test_one_spelling(field, given, expected):
+    assert read([given], field) == [expected]
+
+
+def test_numbers_read_as_text_lose_the_trailing_zero_of_a_spreadsheet():
+    assert read([450.0, None], "revenue_center_code") == ["0450", None]
+    assert read([123456789012], "claim_id") == ["123456789012"]
+
+
+def test_recorded_is_told_from_missing():
+    column = ibis.memtable({"given": ["x", "", "9999-12-31"]}).given
+    assert is_recorded(column, "enrollment_end_date").to_pandas().tolist() == [True, False, False]
