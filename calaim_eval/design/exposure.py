@@ -30,7 +30,7 @@ from calaim_eval.design.index_month import (
 )
 from calaim_eval.design.ledger import member_ledger
 from calaim_eval.design.member_month_parts import month_numbers, month_starts
-from calaim_eval.design.support import unsupported
+from calaim_eval.design.support import stratum_notes, unsupported
 from calaim_eval.errors import DesignError
 from calaim_eval.schema.codes import load_codes
 
@@ -169,25 +169,29 @@ def design_exposure(
     ledger = _ledger(panel, reason, cohort.notna().to_numpy())
     if not kept.any():
         raise DesignError(no_support_message(ledger, eligibility_cell, comparison))
+    cell_column = f"eligibility_{eligibility_cell}"
     members = _members(candidates[kept], found[kept], cohort[kept], columns, eligibility_cell)
     return Design(
         panel=panel,
         members=members,
         months=months,
         comparison=comparison,
-        covariate_cells=(f"eligibility_{eligibility_cell}",),
+        covariate_cells=(cell_column,),
         cluster="member",
         ledger=ledger,
-        notes=exposure_notes(
-            candidates,
-            kept,
-            reason,
-            months,
-            anchor=anchor,
-            eligibility=eligibility,
-            min_age=min_age,
-            n_not_in_panel=n_not_in_panel,
-            comparison=comparison,
+        notes=(
+            *exposure_notes(
+                candidates,
+                kept,
+                reason,
+                months,
+                anchor=anchor,
+                eligibility=eligibility,
+                min_age=min_age,
+                n_not_in_panel=n_not_in_panel,
+                comparison=comparison,
+            ),
+            *stratum_notes(members, strata=strata, cell=cell_column, comparison=comparison),
         ),
         estimand_words=estimand_words(
             service, anchor, eligibility, comparison, high_use_visits, high_use_months

@@ -142,10 +142,15 @@ def treatment_breaks(month: pd.Period) -> tuple[str, ...]:
     ]
     return tuple(
         f"{row['event']} in {month}, the month of treatment"
-        f"{'' if row['confirmed'] == 'yes' else ' (unconfirmed)'}: not to be read with "
-        f"{'any outcome' if each.outcomes == OUTCOMES else ', '.join(each.outcomes)}."
+        f"{'' if row['confirmed'] == 'yes' else ' (unconfirmed)'}. Not to be read across it: "
+        f"{_outcome_words(each.outcomes)}."
         for each, row in rows
     )
+
+
+def _outcome_words(outcomes: tuple[str, ...]) -> str:
+    """Outcomes of a break, for a note."""
+    return "any outcome" if outcomes == OUTCOMES else ", ".join(f"`{o}`" for o in outcomes)
 
 
 def _timeline() -> pd.DataFrame:

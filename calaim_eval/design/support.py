@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.design import Comparison, Design
+from calaim_eval.design.ledger import share_words
 from calaim_eval.errors import DesignError
 
 NO_COMPARISON = "no comparison member became eligible in the same period"
@@ -44,6 +45,26 @@ def unsupported(cell: pd.Series, cohort: pd.Series, *, comparison: Comparison) -
     reason[~(has_never | has_later)] = NO_COMPARISON
     reason[n_exposed == 0] = NO_EXPOSED
     return reason
+
+
+def stratum_notes(
+    members: pd.DataFrame, *, strata: Sequence[str], cell: str, comparison: Comparison
+) -> tuple[str, ...]:
+    """Note for each stratum in which exposed members have no counterpart of their own group."""
+    is_exposed = members["cohort"].notna().to_numpy()
+    notes = []
+    for name in strata:
+        group_cell = members.groupby([name, cell], sort=False).ngroup()
+        reason = unsupported(group_cell, members["cohort"], comparison=comparison)
+        alone = int((is_exposed & (reason == NO_COMPARISON)).sum())
+        if alone:
+            notes.append(
+                f"Estimates by `{name}` leave out exposed members who have nobody of their own "
+                f"group to compare with in the same period: "
+                f"{share_words(alone, int(is_exposed.sum()))} of the exposed. See "
+                "support_by(design, ...); a coarser `eligibility_cell` keeps more."
+            )
+    return tuple(notes)
 
 
 def support_by(design: Design, *, by: Sequence[str] | str) -> pd.DataFrame:

@@ -43,7 +43,8 @@ def access_funnel(
     -------
     RateTable
         Keys `by` (with an "all" row) and `stage`; numerator members who reached the stage,
-        denominator members identified; Wilson intervals.
+        denominator members identified; Wilson intervals (none for "identified", which is the
+        whole).
 
     Raises
     ------
@@ -74,7 +75,8 @@ def access_funnel(
     counts = _counts(members, by=by, stages=stages)
     count = counts["count"].to_numpy(dtype=float)
     total = counts["identified"].to_numpy(dtype=float)
-    low, high = wilson_interval(count, total)
+    is_whole = (counts["stage"] == "identified").to_numpy()
+    low, high = (np.where(is_whole, np.nan, each) for each in wilson_interval(count, total))
     until = "" if through is None else f"_through_{through}"
     return RateTable(
         measure=f"Access to {'ECM' if service == 'ecm' else service.replace('_', ' ')}",

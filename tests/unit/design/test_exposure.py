@@ -103,6 +103,12 @@ def test_support_by_counts_the_exposed_without_counterpart_in_their_own_group():
     assert table["n_cells_unmatched"].to_dict() == {"black": 0, "nhpi": 1, "white": 0}
 
 
+def test_exposed_members_alone_in_their_group_are_noted_without_a_small_count():
+    notes = " ".join(design_exposure(hand_panel(TWO), **SHORT).notes)
+    assert "Estimates by `race_ethnicity` leave out" in notes
+    assert "a share that rests on fewer than 11 members" in notes
+
+
 def test_last_cohort_without_comparison_is_noted():
     text = """
         member | covered          | listed  | service

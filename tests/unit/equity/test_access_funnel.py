@@ -46,6 +46,7 @@ def test_every_stage_is_over_members_identified():
     everyone = table[table["race_ethnicity"] == "all"]
     assert everyone["denominator"].tolist() == [6, 6, 6, 6]
     assert everyone["rate"].tolist() == pytest.approx([1, 5 / 6, 3 / 6, 1 / 6])
+    assert everyone["conf_low"].isna().tolist() == [True, False, False, False]
     assert everyone["stage"].tolist() == ["identified", "outreached", "served", "cbo_served"]
 
 
