@@ -12,8 +12,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from calaim_eval import __version__
 from calaim_eval.errors import CalaimEvalError
+from calaim_eval.version import __version__
 
 T = TypeVar("T")
 UNEXPECTED_EXIT_CODE = 70

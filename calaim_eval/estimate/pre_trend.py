@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
@@ -94,6 +94,6 @@ def _wald(table: EffectTable) -> dict[str, float]:
     return {
         "statistic": statistic,
         "df": df,
-        "p_value": float(stats.chi2.sf(statistic, df)),
+        "p_value": float(special.chdtrc(df, statistic)),
         "n_terms": len(table),
     }

@@ -138,8 +138,8 @@ def _left_out(folder: Path, quarter: str) -> dict[str, str]:
 
 def provenance(study: Study) -> dict[str, str]:
     """What a release was made from: hashes of the study file, inputs and code lists; versions."""
-    from calaim_eval import __version__
     from calaim_eval.schema import codes_sha256
+    from calaim_eval.version import __version__
 
     manifest = study.restricted / "tables" / "manifest.json"
     return {

@@ -66,7 +66,14 @@ def load_results(folder: str | Path) -> dict[str, Result]:
 def _write_one(result: Result, folder: Path) -> None:
     folder.mkdir()
     result.keys.to_parquet(folder / "keys.parquet")
-    common = {"method": {**asdict(result.method), "options": dict(result.method.options)}}
+    method = result.method
+    common = {
+        "method": {
+            "estimator": method.estimator,
+            "options": dict(method.options),
+            "reference": method.reference,
+        }
+    }
     if isinstance(result, EffectTable):
         result.support.to_parquet(folder / "support.parquet")
         np.savez_compressed(

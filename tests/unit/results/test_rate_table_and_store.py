@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,7 +31,7 @@ def _rates(**change):
         "denominator_name": "member_months",
         "unit": "ED visits per 1,000 member-months",
         "kind": "rate",
-        "method": Method("rate", {"interval": "byar"}, "doi:x"),
+        "method": Method("rate", MappingProxyType({"interval": "byar"}), "doi:x"),
         "margins": ("race_ethnicity",),
         "per": 1000.0,
     }
