@@ -120,5 +120,5 @@ def wrap(label: str, *, width: int) -> str:
 def ordered(codes: object, *, order: tuple[str, ...]) -> list[str]:
     """Codes present, in the given order; those the order does not know follow, sorted."""
     present = list(dict.fromkeys(str(code) for code in codes))  # type: ignore[attr-defined]
-    known = [code for code in order if code in present]
+    known = [code for code in dict.fromkeys(order) if code in present]
     return known + sorted(code for code in present if code not in order)

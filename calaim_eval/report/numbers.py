@@ -62,6 +62,11 @@ def p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def unbroken(text: str) -> str:
+    """The text with spaces that a line is not broken at."""
+    return text.replace(" ", "\u00a0")
+
+
 def plural(count: int, noun: str, plural_noun: str = "") -> str:
     """``1 group``, ``3 groups``."""
     return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"

@@ -202,8 +202,8 @@ def gaps_sentence(released: Released, *, outcome: str) -> str:
     )
     if clear.empty:
         return (
-            f"{name}: of {plural(len(shown), 'group')} compared with {reference}, none has a clearly "
-            f"different effect. That is not proof of equal effects: small groups have wide "
+            f"{name}: of {plural(len(shown), 'group')} compared with {reference}, none has a "
+            f"clearly different effect. That is not proof of equal effects: small groups have wide "
             f"intervals.{tail}"
         )
     return (
@@ -321,7 +321,10 @@ def coverage_sentence(released: Released) -> str:
             f"{number(row['denominator'])} counties)"
         )
 
-    return f"An active organization is found in most counties for {words(high)} and in fewest for {words(low)}."
+    return (
+        f"An active organization is found in most counties for {words(high)} and in fewest for "
+        f"{words(low)}."
+    )
 
 
 def members_sentence(released: Released) -> str:
@@ -370,7 +373,8 @@ def _share_words(row: pd.Series, meta: object, *, of: str) -> str:
     if not row["denominator"] > 0:
         return f"not defined: there are no {of}"
     per = float(meta.get("per", 1.0) or 1.0)  # type: ignore[attr-defined]
-    text = f"{percent(_fraction(row))} ({number(row['numerator'])} of {number(row['denominator'])} {of}"
+    counts = f"{number(row['numerator'])} of {number(row['denominator'])} {of}"
+    text = f"{percent(_fraction(row))} ({counts}"
     low, high = float(row["conf_low"]) / per, float(row["conf_high"]) / per
     if math.isfinite(low) and math.isfinite(high):
         text += f"; 95% interval {percent(low)} to {percent(high)}"

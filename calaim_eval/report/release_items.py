@@ -55,8 +55,8 @@ class Absent:
         """One plain sentence for the page."""
         title, reason = EXPECTED_ITEMS.get(self.name, (self.name, "it was not released"))
         return (
-            f"**Not in this release: {title.lower()}.** The item `{self.name}` is absent; the usual "
-            f"reason is that {reason}. The release log and `calaim-eval check` say which it was."
+            f"**Not in this release: {title.lower()}.** The item `{self.name}` is absent; the "
+            f"usual reason is that {reason}. `calaim-eval check` says what the study lacks."
         )
 
 

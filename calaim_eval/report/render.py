@@ -19,7 +19,7 @@ from calaim_eval.report.source import find_source
 
 Format = Literal["html", "pdf", "docx"]
 Engine = Literal["auto", "quarto", "embedded"]
-_FORMATS = ("html", "pdf", "docx")
+_FORMATS: tuple[Format, ...] = ("html", "pdf", "docx")
 _ENGINE_WORDS = {
     "quarto": "the Quarto program",
     "embedded": "the engine embedded in calaim_eval (nbclient, pandoc and Typst)",

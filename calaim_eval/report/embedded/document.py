@@ -1,4 +1,4 @@
-"""A `.qmd` file taken apart: front matter, text, cells, inline expressions, where each came from."""
+"""A `.qmd` file taken apart: front matter, text, cells, inline expressions, and their places."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _front_matter(
 
 
 def _yaml(text: str, place: Place, what: str) -> dict[str, Any]:
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     try:
         value = yaml.safe_load(text) or {}

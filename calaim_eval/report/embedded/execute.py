@@ -113,8 +113,9 @@ def _run(
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in sources]
+    notebook_format: Any = nbformat.v4
+    notebook = notebook_format.new_notebook(
+        cells=[notebook_format.new_code_cell(source) for source in sources]
     )
     client = NotebookClient(
         notebook,

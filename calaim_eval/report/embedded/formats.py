@@ -66,6 +66,9 @@ def to_pdf(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) -
             f"--output={typ}",
         ],
     )
+    # Pandoc centres every table; ours stand at the left edge, like the text.
+    text = typ.read_text(encoding="utf-8").replace("align(center)[#table(", "align(left)[#table(")
+    typ.write_text(text, encoding="utf-8")
     target = folder / f"{stem}.pdf"
     try:
         typst.compile(
@@ -87,7 +90,8 @@ def to_docx(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) 
     _pandoc(
         markdown,
         folder=folder,
-        meta=meta,
+        # Word fills a table of contents only when asked; an empty one confuses.
+        meta={**meta, "toc": False},
         options=[
             "--to=docx",
             "--standalone",

@@ -15,15 +15,22 @@ _CALLOUT = """<w:style w:type="paragraph" w:customStyle="1" w:styleId="Callout">
 <w:name w:val="Callout"/><w:basedOn w:val="BodyText"/><w:qFormat/>
 <w:pPr><w:pBdr><w:left w:val="single" w:sz="24" w:space="8" w:color="084C8D"/></w:pBdr>
 <w:shd w:val="clear" w:color="auto" w:fill="F4F6F8"/><w:ind w:left="200" w:right="200"/></w:pPr>
+</w:style>
+<w:style w:type="paragraph" w:customStyle="1" w:styleId="TableNote">
+<w:name w:val="Table Note"/><w:basedOn w:val="BodyText"/><w:qFormat/>
+<w:pPr><w:spacing w:before="20" w:after="40"/></w:pPr>
+<w:rPr><w:color w:val="555555"/><w:sz w:val="17"/><w:szCs w:val="17"/></w:rPr>
 </w:style>"""
 _TABLE = """<w:style w:type="table" w:default="0" w:styleId="Table">
 <w:name w:val="Table"/><w:basedOn w:val="TableNormal"/><w:qFormat/>
 <w:pPr><w:spacing w:before="20" w:after="20" w:line="240" w:lineRule="auto"/></w:pPr>
 <w:rPr><w:sz w:val="17"/><w:szCs w:val="17"/></w:rPr>
 <w:tblPr><w:tblBorders>
-<w:top w:val="single" w:sz="8" w:color="1A1A1A"/><w:bottom w:val="single" w:sz="6" w:color="1A1A1A"/>
+<w:top w:val="single" w:sz="8" w:color="1A1A1A"/>
+<w:bottom w:val="single" w:sz="6" w:color="1A1A1A"/>
 <w:insideH w:val="single" w:sz="4" w:color="D9D9D9"/></w:tblBorders>
-<w:tblCellMar><w:left w:w="70" w:type="dxa"/><w:right w:w="70" w:type="dxa"/></w:tblCellMar></w:tblPr>
+<w:tblCellMar><w:left w:w="70" w:type="dxa"/><w:right w:w="70" w:type="dxa"/></w:tblCellMar>
+</w:tblPr>
 <w:tblStylePr w:type="firstRow"><w:rPr><w:b/></w:rPr>
 <w:tcPr><w:tcBorders><w:bottom w:val="single" w:sz="8" w:color="1A1A1A"/></w:tcBorders>
 <w:vAlign w:val="bottom"/></w:tcPr></w:tblStylePr>
@@ -84,7 +91,7 @@ def _restyle(styles: str, style: str, *, size: int, is_heading: bool) -> str:
     look = f'<w:rPr>{_FONTS}{colour}<w:sz w:val="{size}"/><w:szCs w:val="{size}"/></w:rPr>'
     body = re.sub(r"<w:rPr>.*?</w:rPr>", "", found.group(0), flags=re.S)
     if is_heading:
-        body = body.replace('<w:jc w:val="center"/>', '<w:jc w:val="left"/>')
+        body = re.sub(r'<w:jc w:val="center"\s*/>', '<w:jc w:val="left"/>', body)
     if style == "TableCaption" and "keepNext" not in body:
         body = body.replace("<w:pPr>", "<w:pPr><w:keepNext/>")
     return styles.replace(found.group(0), body.replace("</w:style>", f"{look}</w:style>"))

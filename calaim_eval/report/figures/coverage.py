@@ -122,7 +122,10 @@ def _alt_text(frame: pd.DataFrame, *, counties: list[str]) -> str:
     counts = frame["state"].value_counts()
     without = frame[frame["state"].isin(STATES[:2])].groupby("service", observed=True).size()
     words = "; ".join(f"{name.lower()} in {plural(int(counts[name]), 'cell')}" for name in STATES)
-    text = f"Heat map of {plural(len(counties), 'county', 'counties')}, {counties[0]} to {counties[-1]}, by service: {words}."
+    text = (
+        f"Heat map of {plural(len(counties), 'county', 'counties')}, {counties[0]} to "
+        f"{counties[-1]}, by service: {words}."
+    )
     if len(without):
         worst = str(without.idxmax())
         text += (

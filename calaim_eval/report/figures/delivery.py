@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.report.figures.theme import EXPOSED, INK, QUIET, WIDTH, Figure, report_theme
+from calaim_eval.report.figures.theme import (
+    EXPOSED,
+    INK,
+    QUIET,
+    WIDTH,
+    Figure,
+    percent_ticks,
+    report_theme,
+)
 from calaim_eval.report.figures.words import withheld_words
 from calaim_eval.report.labels import ORGANIZATION_TYPES, ordered, wrap
 from calaim_eval.report.numbers import number, percent
@@ -102,7 +110,7 @@ def _draw(frame: pd.DataFrame) -> ggplot:
         + p9.scale_y_continuous(
             limits=(0, 1.75 * top),
             breaks=[0, 0.2, 0.4, 0.6, 0.8],
-            labels=lambda ys: [percent(y) for y in ys],
+            labels=percent_ticks,
         )
         + p9.coord_flip()
         + p9.facet_wrap("panel", ncol=3)

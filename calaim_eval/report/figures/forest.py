@@ -160,7 +160,7 @@ def _draw(frame: pd.DataFrame, *, is_causal: bool) -> ggplot:
     import plotnine as p9
 
     shown = frame[~frame["is_suppressed"] & frame["estimate"].notna()]
-    withheld = frame[frame["is_suppressed"]]
+    withheld = frame[frame["is_suppressed"]].assign(start=_left_edges(frame))
     overall = shown[shown["is_all"]]
     plot = (
         p9.ggplot(shown, p9.aes("estimate", "group"))
@@ -177,10 +177,10 @@ def _draw(frame: pd.DataFrame, *, is_causal: bool) -> ggplot:
         )
     if len(withheld):
         plot += p9.geom_label(
-            p9.aes(y="group"),
+            p9.aes("start", "group"),
             data=withheld,
-            x=0,
             label="not shown",
+            ha="left",
             colour=QUIET,
             fill="white",
             label_size=0,
@@ -196,6 +196,7 @@ def _draw(frame: pd.DataFrame, *, is_causal: bool) -> ggplot:
         + p9.geom_point(p9.aes(shape="is_all", size="is_all"), colour=EXPOSED, fill=EXPOSED)
         + p9.scale_shape_manual(values={False: "o", True: "D"})
         + p9.scale_size_manual(values={False: 2.0, True: 2.8})
+        + p9.scale_x_continuous(expand=(0.06, 0))
         + p9.facet_wrap("panel", ncol=2, scales="free_x")
         + p9.labs(
             x="Difference in the unit of each panel (left of zero: fewer)",
@@ -205,6 +206,12 @@ def _draw(frame: pd.DataFrame, *, is_causal: bool) -> ggplot:
         + report_theme()
         + p9.theme(axis_text_y=p9.element_text(size=9, colour=INK))
     )
+
+
+def _left_edges(frame: pd.DataFrame) -> pd.Series:
+    """Leftmost value of each row's panel: where the words for a withheld row stand."""
+    lowest = frame.groupby("panel", observed=True)["conf_low"].transform("min")
+    return lowest.fillna(0.0).clip(upper=0.0)
 
 
 def _alt_text(frame: pd.DataFrame) -> str:
@@ -218,14 +225,12 @@ def _alt_text(frame: pd.DataFrame) -> str:
             for _, row in rows[rows["is_all"]].iterrows()
         ]
         if len(groups):
-            ends = [groups.iloc[0], groups.iloc[-1]]
-            words.append(
-                "groups from "
-                + " to ".join(
-                    f"{signed(e['estimate'], decimals=decimals)} ({race_label(e['race_ethnicity'])})"
-                    for e in ends
-                )
-            )
+            ends = [
+                f"{signed(end['estimate'], decimals=decimals)} "
+                f"({race_label(end['race_ethnicity'])})"
+                for end in (groups.iloc[0], groups.iloc[-1])
+            ]
+            words.append(f"groups from {ends[0]} to {ends[1]}")
         if hidden := int(rows["is_suppressed"].sum()):
             words.append(f"{plural(hidden, 'group')} not shown")
         name = outcome_label(str(outcome))

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.report.figures.panels import group_rows, rows_height
-from calaim_eval.report.figures.theme import EXPOSED, INK, QUIET, WIDTH, Figure, report_theme
+from calaim_eval.report.figures.theme import (
+    EXPOSED,
+    INK,
+    QUIET,
+    WIDTH,
+    Figure,
+    percent_ticks,
+    report_theme,
+)
 from calaim_eval.report.figures.words import withheld_words
 from calaim_eval.report.labels import (
     ACCESS_STAGES,
@@ -121,7 +129,7 @@ def _stages(
     frame = found.frame
     frame = frame[frame[key] != first]
     stages = ordered(frame[key], order=tuple(labels))
-    names = {stage: wrap(labels.get(stage, stage), width=24) for stage in stages}
+    names = {stage: wrap(labels.get(stage, stage), width=17) for stage in stages}
     frame = frame.assign(panel=frame[key].map(names))
     return _figure(frame, panels=list(names.values()), caption=caption, total=total)
 
@@ -129,7 +137,7 @@ def _stages(
 def _figure(frame: pd.DataFrame, *, panels: list[str], caption: str, total: str) -> Figure:
     frame = group_rows(
         frame.assign(panel=pd.Categorical(frame["panel"], categories=panels, ordered=True)),
-        width=36 if len(panels) == 1 else 26,
+        width=36,
         total=total,
     )
     columns = min(3, len(panels))
@@ -178,7 +186,7 @@ def _draw(frame: pd.DataFrame, *, columns: int) -> ggplot:
         + p9.scale_size_manual(values={False: 2.0, True: 2.8})
         + p9.scale_x_continuous(
             breaks=[0, 0.25, 0.5, 0.75, 1] if columns == 1 else [0, 0.5, 1],
-            labels=lambda xs: [percent(x) for x in xs],
+            labels=percent_ticks,
         )
         + p9.facet_wrap("panel", ncol=columns, scales="fixed")
         + p9.labs(x="Share", y="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -77,5 +78,5 @@ def rows_height(frame: pd.DataFrame, *, line: float = 0.155) -> float:
     Rows are evenly spaced, so two neighbours of several lines set the distance for all.
     """
     lines = [1 + label.count("\n") for label in frame["group"].cat.categories]
-    pairs = [(a + b) / 2 for a, b in zip(lines, lines[1:], strict=False)]
+    pairs = [(a + b) / 2 for a, b in pairwise(lines)]
     return max(0.22, line * max(pairs, default=1)) * max(len(lines), 4)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.report.figures.theme import EXPOSED, INK, WIDTH, Figure, report_theme
+from calaim_eval.report.figures.theme import (
+    EXPOSED,
+    INK,
+    WIDTH,
+    Figure,
+    percent_ticks,
+    report_theme,
+)
 from calaim_eval.report.figures.words import withheld_words
 from calaim_eval.report.labels import REFERRAL_STEPS, ordered
 from calaim_eval.report.numbers import number, percent
@@ -83,7 +90,7 @@ def _draw(frame: pd.DataFrame) -> ggplot:
         + p9.scale_y_continuous(
             limits=(0, 1.22),
             breaks=[0, 0.25, 0.5, 0.75, 1],
-            labels=lambda ys: [percent(y) for y in ys],
+            labels=percent_ticks,
         )
         + p9.coord_flip()
         + p9.labs(x="", y="Share of all referrals")

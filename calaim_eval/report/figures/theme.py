@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from calaim_eval.report.numbers import percent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +79,9 @@ def report_theme() -> theme:
     return p9.theme_minimal(base_size=11) + p9.theme(
         text=p9.element_text(colour=INK),
         plot_title=p9.element_text(size=12, weight="bold", ha="left"),
-        plot_subtitle=p9.element_text(size=10, colour=NOT_CAUSAL, ha="left"),
+        plot_subtitle=p9.element_text(
+            size=10, colour=NOT_CAUSAL, ha="left", margin={"b": 8, "unit": "pt"}
+        ),
         axis_text=p9.element_text(size=9.5, colour=INK),
         axis_title=p9.element_text(size=10.5),
         strip_text=p9.element_text(size=10, weight="bold", ha="left"),
@@ -88,3 +93,8 @@ def report_theme() -> theme:
         plot_background=p9.element_rect(fill="white", colour="white"),
         legend_position="none",
     )
+
+
+def percent_ticks(shares: Sequence[float] | Sequence[str]) -> list[str]:
+    """Labels of an axis of shares."""
+    return [percent(float(share)) for share in shares]

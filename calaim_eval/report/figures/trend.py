@@ -91,7 +91,6 @@ def _draw(frame: pd.DataFrame, *, quarters: list[str], starts: dict[str, str]) -
             "label": [label for q, label in starts.items() if q in quarters],
         }
     )
-    first = frame["panel"].cat.categories[0]
     every = max(1, len(quarters) // 4)
     ticks = list(range(0, len(quarters), every))
     plot = (
@@ -122,22 +121,26 @@ def _draw(frame: pd.DataFrame, *, quarters: list[str], starts: dict[str, str]) -
         + report_theme()
     )
     if len(marks):
-        labels = marks.assign(
-            panel=pd.Categorical(
-                [first] * len(marks), categories=frame["panel"].cat.categories, ordered=True
-            ),
-            # The first date's words stand left of its line, the later ones right of theirs.
-            ha=["right"] + ["left"] * (len(marks) - 1),
-            nudge=[-0.2] + [0.2] * (len(marks) - 1),
-        ).assign(position=lambda f: f["position"] + f["nudge"])
         plot += p9.geom_text(
-            p9.aes("position", y=0, label="label", ha="ha"),
-            data=labels,
+            p9.aes("position", "height", label="label"),
+            data=_date_labels(frame, marks),
+            ha="left",
             va="bottom",
             size=8,
             colour=QUIET,
         )
     return plot
+
+
+def _date_labels(frame: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
+    """Words right of each date in the first panel, the earlier date's one line higher."""
+    panels = frame["panel"].cat.categories
+    line = 0.09 * float(frame.loc[frame["panel"] == panels[0], "rate"].max())
+    return marks.assign(
+        panel=pd.Categorical([panels[0]] * len(marks), categories=panels, ordered=True),
+        position=marks["position"] + 0.2,
+        height=[line * step for step in reversed(range(len(marks)))],
+    )
 
 
 def _quarter(code: str) -> str:
@@ -171,10 +174,10 @@ def _alt_text(frame: pd.DataFrame) -> str:
         for side, line in rows[rows["rate"].notna()].groupby("side"):
             d = decimals_for(line["rate"])
             start, end = line.iloc[0], line.iloc[-1]
+            name = SIDES.get(str(side), str(side)).lower()
             sides.append(
-                f"{SIDES.get(str(side), str(side)).lower()} from {number(start['rate'], decimals=d)}"
-                f" in {_quarter(start['quarter'])} to {number(end['rate'], decimals=d)}"
-                f" in {_quarter(end['quarter'])}"
+                f"{name} from {number(start['rate'], decimals=d)} in {_quarter(start['quarter'])} "
+                f"to {number(end['rate'], decimals=d)} in {_quarter(end['quarter'])}"
             )
         words = "; ".join(sides) if sides else "no quarter is shown"
         parts.append(f"{outcome_label(str(outcome))}, {rows['unit'].iloc[0]}: {words}.")

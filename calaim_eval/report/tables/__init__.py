@@ -13,6 +13,7 @@ from calaim_eval.report.tables.effects import (
     effects_by_race_table,
     effects_table,
     gaps_table,
+    other_outcomes,
     pre_post_table,
 )
 from calaim_eval.report.tables.headline import headline_outcome, headline_table
@@ -46,6 +47,7 @@ __all__ = [
     "headline_table",
     "members_table",
     "methods_table",
+    "other_outcomes",
     "pre_post_table",
     "provenance_table",
     "referral_table",

@@ -43,8 +43,14 @@ def row_ledger_table(released: Released) -> DisplayTable | Absent:
         return found
     need_columns(found, ("table", "stage", "reason"))
     frame = found.frame
-    order = frame["reason"].ne(_USED)
-    frame = frame.assign(later=order).sort_values(["table", "stage", "later"], kind="stable")
+    place = {
+        key: i
+        for i, key in enumerate(dict.fromkeys(zip(frame["table"], frame["stage"], strict=True)))
+    }
+    frame = frame.assign(
+        place=[place[key] for key in zip(frame["table"], frame["stage"], strict=True)],
+        is_set_aside=frame["reason"].ne(_USED),
+    ).sort_values(["place", "is_set_aside"], kind="stable")
     names = frame["table"].astype(str) + ": " + frame["stage"].astype(str)
     table = pd.DataFrame(
         {
@@ -121,17 +127,20 @@ def contents_table(released: Released) -> DisplayTable:
         {
             "Item": title,
             "In this release": "yes" if name in tables else "no",
-            "If absent, the usual reason": UNDEFINED_MARK
+            "Usual reason": ""
             if name in tables
             else f"{reason[0].upper()}{reason[1:]}".replace("`", ""),
         }
         for name, (title, reason) in EXPECTED_ITEMS.items()
     ]
+    frame = pd.DataFrame(rows)
+    if frame["Usual reason"].eq("").all():
+        frame = frame.drop(columns="Usual reason")
     return lay_out(
-        pd.DataFrame(rows),
+        frame,
         caption="What this release holds.",
         row_name="Item",
-        left=("In this release", "If absent, the usual reason"),
+        left=tuple(c for c in frame.columns if c != "Item"),
     )
 
 
@@ -188,7 +197,7 @@ def definitions_table() -> DisplayTable:
     )
     return lay_out(
         table,
-        caption="Definitions of utilization measures, and whether a public source confirms each rule.",
+        caption="Definitions of measures, and whether a public source confirms each rule.",
         row_name="Component",
         row_group="Measure",
         left=("Rule", "Confirmed"),

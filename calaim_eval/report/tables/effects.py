@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.report.figures.panels import HEADLINE_OUTCOMES
+from calaim_eval.report.figures.panels import HEADLINE_OUTCOMES, unit_words
 from calaim_eval.report.labels import (
     ANCHORS,
     OUTCOMES,
@@ -17,11 +17,13 @@ from calaim_eval.report.labels import (
 )
 from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
+    UNDEFINED_MARK,
     decimals_for,
     interval,
     number,
     p_value,
     signed,
+    unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure.released import ReleasedTable
 
 _INTERVAL = "95% interval"
+_GROUP = "Race and ethnicity"
 
 
 def effects_table(released: Released) -> DisplayTable | Absent:
@@ -93,6 +96,27 @@ def effects_table(released: Released) -> DisplayTable | Absent:
     )
 
 
+def other_outcomes(released: Released) -> list[str]:
+    """Outcomes with an effect that the headline figures and tables leave out.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_by_race`.
+
+    Returns
+    -------
+    list of str
+        For `outcomes=` of the tables by group; empty where there is none.
+    """
+    found = find_item(released, "effect_by_race")
+    if isinstance(found, Absent):
+        return []
+    present = ordered(found.frame["outcome"], order=tuple(OUTCOMES))
+    headline = [o for o in present if o in HEADLINE_OUTCOMES]
+    return [o for o in present if o not in headline] if headline else []
+
+
 def effects_by_race_table(
     released: Released, *, outcomes: Sequence[str] | None = None
 ) -> DisplayTable | Absent:
@@ -108,7 +132,7 @@ def effects_by_race_table(
     Returns
     -------
     DisplayTable | Absent
-        One row a group, two columns an outcome: effect with interval, p value.
+        One row a group, one column an outcome: effect with its interval.
     """
     return _group_table(
         find_item(released, "effect_by_race"),
@@ -141,11 +165,12 @@ def gaps_table(
     return _group_table(
         found,
         outcomes,
-        caption=f"Gap in effect: the group's effect minus the effect for {names}, with 95% intervals.",
+        caption=f"Gap: the group's effect minus the effect for {names}, with 95% intervals.",
         notes=(
             "p values are for one comparison each. Of twenty comparisons without a true gap, about "
             "one shows p < 0.05 by chance.",
         ),
+        with_p_value=True,
     )
 
 
@@ -236,6 +261,7 @@ def _group_table(
     *,
     caption: str,
     notes: tuple[str, ...] = (),
+    with_p_value: bool = False,
 ) -> DisplayTable | Absent:
     if isinstance(found, Absent):
         return found
@@ -248,29 +274,35 @@ def _group_table(
     frame = chosen if len(chosen) or outcomes is not None else frame
     if frame.empty:
         return Absent(found.name)
-    rows = []
-    for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
+    names = ordered(frame["outcome"], order=tuple(OUTCOMES))
+    groups = ordered(frame["race_ethnicity"], order=(ALL, *race_order()))
+    columns: dict[str, list[str]] = {_GROUP: [race_label(group) for group in groups]}
+    spanners: dict[str, list[str]] = {}
+    labels: dict[str, str] = {}
+    for outcome in names:
         mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
+        heading = f"{outcome_label(outcome)}, {unit_words(_unit(mine, found))}"
         decimals = decimals_for(mine["estimate"])
-        for group in ordered(mine.index, order=(ALL, *race_order())):
-            row = mine.loc[group]
-            rows.append(
-                {
-                    "Outcome": f"{outcome_label(outcome)} ({_unit(mine, found)})",
-                    "Race and ethnicity": race_label(group),
-                    "Estimate": _estimate(row, decimals=decimals),
-                    _INTERVAL: _bounds(row, decimals=decimals),
-                    "p": _p(row),
-                }
-            )
+        rows = [mine.loc[group] if group in mine.index else None for group in groups]
+        columns[heading] = [_cell_or_dash(row, decimals=decimals) for row in rows]
+        if with_p_value:
+            p_column = f"p, {outcome}"
+            columns[p_column] = [UNDEFINED_MARK if row is None else _p(row) for row in rows]
+            spanners[heading] = [heading, p_column]
+            labels |= {heading: "Gap", p_column: "p"}
     return lay_out(
-        pd.DataFrame(rows),
+        pd.DataFrame(columns),
         caption=caption,
-        row_name="Race and ethnicity",
-        row_group="Outcome",
+        row_name=_GROUP,
+        spanners=spanners,
+        labels=labels,
         notes=notes,
         n_suppressed=int(frame["is_suppressed"].sum()),
     )
+
+
+def _cell_or_dash(row: pd.Series | None, *, decimals: int) -> str:
+    return UNDEFINED_MARK if row is None else _effect_cell(row, decimals=decimals)
 
 
 def _unit(rows: pd.DataFrame, item: ReleasedTable) -> str:
@@ -284,7 +316,7 @@ def _estimate(row: pd.Series, *, decimals: int) -> str:
 def _bounds(row: pd.Series, *, decimals: int) -> str:
     if row["is_suppressed"]:
         return SUPPRESSED_MARK
-    return interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
+    return unbroken(interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True))
 
 
 def _p(row: pd.Series) -> str:
@@ -296,7 +328,7 @@ def _effect_cell(row: pd.Series, *, decimals: int) -> str:
     if row["is_suppressed"]:
         return SUPPRESSED_MARK
     bounds = interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
-    return f"{signed(row['estimate'], decimals=decimals)} ({bounds})"
+    return f"{signed(row['estimate'], decimals=decimals)} ({unbroken(bounds)})"
 
 
 def _baseline(released: Released) -> dict[str, str]:

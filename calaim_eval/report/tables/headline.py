@@ -16,6 +16,7 @@ from calaim_eval.report.numbers import (
     percent,
     plural,
     signed,
+    unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, require_released
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
@@ -106,7 +107,7 @@ def _effect_row(released: Released, *, outcome: str) -> dict[str, str]:
         return _row(question, SUPPRESSED_MARK, words)
     d = decimals_for([row["estimate"]])
     bounds = interval(row["conf_low"], row["conf_high"], decimals=d, is_signed=True)
-    return _row(question, f"{signed(row['estimate'], decimals=d)} ({bounds})", words)
+    return _row(question, f"{signed(row['estimate'], decimals=d)} ({unbroken(bounds)})", words)
 
 
 def _gap_row(released: Released, *, outcome: str) -> dict[str, str]:
@@ -147,6 +148,5 @@ def _share_row(
         return _row(question, UNDEFINED_MARK, words)
     per = float(found.meta.get("per", 1.0) or 1.0)
     share, low, high = row["numerator"] / row["denominator"], row["conf_low"], row["conf_high"]
-    return _row(
-        question, f"{percent(share)} ({percent(low / per)} to {percent(high / per)})", words
-    )
+    bounds = unbroken(f"{percent(low / per)} to {percent(high / per)}")
+    return _row(question, f"{percent(share)} ({bounds})", words)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from great_tables import GT
 
-SUPPRESSED_NOTE = f"{SUPPRESSED_MARK} Not shown: small numbers, or a number from which a small one could be worked out."
+SUPPRESSED_NOTE = (
+    f"{SUPPRESSED_MARK} Not shown: small numbers, or a number from which a small one could be "
+    "worked out."
+)
 UNDEFINED_NOTE = f"{UNDEFINED_MARK} Not defined."
 
 
@@ -66,6 +69,7 @@ def lay_out(
     row_name: str,
     row_group: str | None = None,
     spanners: dict[str, list[str]] | None = None,
+    labels: dict[str, str] | None = None,
     left: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
     n_suppressed: int = 0,
@@ -83,6 +87,8 @@ def lay_out(
         Column whose values become headings over groups of rows.
     spanners : dict, optional
         Heading over several columns to those columns.
+    labels : dict, optional
+        Column to the heading shown, where two columns have the same heading.
     left : tuple of str
         Columns of words, aligned left; the others are aligned right.
     notes : tuple of str
@@ -102,6 +108,8 @@ def lay_out(
         table = table.cols_align(align="left", columns=list(left))
     for heading, columns in (spanners or {}).items():
         table = table.tab_spanner(label=heading, columns=columns)
+    if labels:
+        table = table.cols_label(cases={**labels})
     for note in (*_mark_notes(frame), *notes):
         table = table.tab_source_note(source_note=note)
     return DisplayTable(gt=table, caption=caption, n_suppressed=n_suppressed)

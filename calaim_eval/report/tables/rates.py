@@ -26,6 +26,7 @@ from calaim_eval.report.numbers import (
     interval,
     number,
     percent,
+    unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure.released import ReleasedTable
 
 _GROUP = "Race and ethnicity"
+_TYPE = "Type of organization"
 
 
 def members_table(released: Released) -> DisplayTable | Absent:
@@ -183,19 +185,21 @@ def delivery_table(released: Released) -> DisplayTable | Absent:
     codes = [code for frame in columns.values() for code in frame.index]
     rows = []
     for code in ordered(codes, order=(*ORGANIZATION_TYPES, ALL)):
-        row = {"Type of organization": ORGANIZATION_TYPES.get(code, code)}
+        row = {_TYPE: ORGANIZATION_TYPES.get(code, code)}
         for panel, frame in columns.items():
             cell = frame.loc[code] if code in frame.index else None
             row[panel] = UNDEFINED_MARK if cell is None else _count(cell)
-            row[f"{panel}, share (95% interval)"] = (
-                UNDEFINED_MARK if cell is None else _share_interval(cell)
-            )
+            row[f"{panel}, share"] = UNDEFINED_MARK if cell is None else _share_interval(cell)
         rows.append(row)
-    table = pd.DataFrame(rows)
+    labels = dict.fromkeys(columns, "Number") | {
+        f"{panel}, share": "Share (95% interval)" for panel in columns
+    }
     return lay_out(
-        table,
-        caption="Who delivers: organizations, contracts and members served, by type of organization.",
-        row_name="Type of organization",
+        pd.DataFrame(rows),
+        caption="Organizations, contracts and members served, by type of organization.",
+        row_name=_TYPE,
+        spanners={panel: [panel, f"{panel}, share"] for panel in columns},
+        labels=labels,
         notes=(
             "A member served by organizations of two types counts in both, so shares of members "
             "may add to more than 100%.",
@@ -359,7 +363,7 @@ def _share_bounds(row: pd.Series) -> str:
     bounds = interval(
         100 * scale * row["conf_low"], 100 * scale * row["conf_high"], decimals=1, is_signed=False
     )
-    return bounds if bounds == UNDEFINED_MARK else f"{bounds}%"
+    return bounds if bounds == UNDEFINED_MARK else unbroken(f"{bounds}%")
 
 
 def _share_interval(row: pd.Series) -> str:
@@ -371,7 +375,7 @@ def _share_interval(row: pd.Series) -> str:
 def _count_and_share(row: pd.Series) -> str:
     if row["is_suppressed"]:
         return SUPPRESSED_MARK
-    return f"{number(row['numerator'])} ({percent(_fraction(row))})"
+    return unbroken(f"{number(row['numerator'])} ({percent(_fraction(row))})")
 
 
 def _rate(row: pd.Series, *, decimals: int) -> str:

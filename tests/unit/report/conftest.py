@@ -125,7 +125,7 @@ def effects(
 
 
 def _by_group(share: float, sizes: dict[str, int]) -> dict[str, int]:
-    counts = {g: int(round(n * share)) for g, n in sizes.items()}
+    counts = {g: round(n * share) for g, n in sizes.items()}
     return {**counts, ALL: sum(counts.values())}
 
 
@@ -138,8 +138,7 @@ def _staged(
     rows, top, bottom = [], [], []
     for stage, share in {first: 1.0, **shares}.items():
         counts = {
-            g: int(round(n * share * (tilt.get(g, 1.0) if share < 1 else 1)))
-            for g, n in sizes.items()
+            g: round(n * share * (tilt.get(g, 1.0) if share < 1 else 1)) for g, n in sizes.items()
         }
         counts[ALL] = sum(counts.values())
         for group, n in counts.items():
@@ -163,7 +162,7 @@ def make_results() -> dict[str, EffectTable | RateTable]:
         margins=("race_ethnicity",),
     )
     out["row_ledger"] = _row_ledger()
-    identified = {g: int(round(n * 0.14)) for g, n in GROUP_SIZES.items()}
+    identified = {g: round(n * 0.14) for g, n in GROUP_SIZES.items()}
     keys, top, bottom = _staged(
         "identified", {"outreached": 0.71, "served": 0.44, "cbo_served": 0.17}, "stage", identified
     )
@@ -175,7 +174,7 @@ def make_results() -> dict[str, EffectTable | RateTable]:
         ("members_reaching_stage", "members_identified"),
         margins=("race_ethnicity",),
     )
-    referrals = {g: int(round(n * 0.21)) for g, n in GROUP_SIZES.items()}
+    referrals = {g: round(n * 0.21) for g, n in GROUP_SIZES.items()}
     keys, top, bottom = _staged(
         "referred",
         {"authorized": 0.83, "accepted": 0.71, "reached": 0.58, "started": 0.47, "closed": 0.39},
@@ -395,7 +394,7 @@ def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
                     8000,
                 )
             )
-    tables = {
+    return {
         "effect_event_study": effects(*_columns(study)),
         "effect_overall": effects(*_columns(overall)),
         "effect_by_race": effects(*_columns(by_race)),
@@ -403,7 +402,6 @@ def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
         "pre_post": effects(*_columns(pre_post), name="Change", is_causal=False),
         "county_phase": effects(*_columns(phase), name="Intention to treat, county of residence"),
     }
-    return tables
 
 
 def _columns(rows: list[tuple]) -> tuple[pd.DataFrame, list[float], list[float], list[float]]:

@@ -148,6 +148,135 @@ end
 
 -- Tables ---------------------------------------------------------------------------------------
 
+local LONG_TABLE_ROWS = 18 -- more rows than this may break over pages
+-- Characters across a page at the letter sizes of tables with up to 3, up to 6, more columns. In
+-- Word, narrower: the reader's font may be a wide one.
+local TEXT_WIDTH = is_docx and { 94, 94, 96 } or { 104, 106, 126 }
+
+local function size_class(tbl)
+  return #tbl.colspecs <= 3 and 1 or #tbl.colspecs <= 6 and 2 or 3
+end
+
+local function lengths(text)
+  local longest = 0
+  for word in text:gmatch("[^ ]+") do longest = math.max(longest, utf8.len(word) or #word) end
+  return utf8.len(text) or #text, longest
+end
+
+local function make_strong(cell)
+  cell.contents = cell.contents:walk({
+    Plain = function(block) return pandoc.Plain({ pandoc.Strong(block.content) }) end,
+    Para = function(block) return pandoc.Para({ pandoc.Strong(block.content) }) end,
+  })
+end
+
+local function body_rows(tbl)
+  local rows = pandoc.List({})
+  for _, body in ipairs(tbl.bodies) do
+    rows:extend(body.head)
+    rows:extend(body.body)
+  end
+  return rows
+end
+
+-- What each column wants (its longest cell) and needs (its longest word), in characters.
+local function measure(tbl)
+  local wants, needs = {}, {}
+  for column = 1, #tbl.colspecs do wants[column], needs[column] = 4, 4 end
+  local function widen(row, is_head)
+    if #row.cells ~= #tbl.colspecs then return end
+    for column, cell in ipairs(row.cells) do
+      local whole, word = lengths(pandoc.utils.stringify(cell.contents))
+      if is_head then whole, word = math.min(whole, word * 1.25), word * 1.25 end
+      wants[column] = math.max(wants[column], whole)
+      needs[column] = math.max(needs[column], word)
+    end
+  end
+  for _, row in ipairs(body_rows(tbl)) do widen(row, false) end
+  for _, row in ipairs(tbl.head.rows) do widen(row, true) end
+  -- Under a heading of several columns the second header row is short of cells: the bodies decide.
+  return wants, needs
+end
+
+local function sum(list)
+  local total = 0
+  for _, value in ipairs(list) do total = total + value end
+  return total
+end
+
+-- Shares of the text width: words give way first, down to 20 characters, then numbers wrap.
+local function set_widths(tbl)
+  local wants, needs = measure(tbl)
+  local padding = size_class(tbl) == 3 and 1.6 or 2.4
+  local room = TEXT_WIDTH[size_class(tbl)] - padding * #wants
+  if sum(wants) <= room and not is_docx then return end
+  local function shrink(is_text, floor)
+    local excess = sum(wants) - room
+    if excess <= 0 then return end
+    local spare = {}
+    for column, spec in ipairs(tbl.colspecs) do
+      local least = math.max(needs[column], floor)
+      local applies = (spec[1] ~= "AlignRight") == is_text
+      spare[column] = applies and math.max(0, wants[column] - least) or 0
+    end
+    local total = sum(spare)
+    if total == 0 then return end
+    local share = math.min(1, excess / total)
+    for column in ipairs(wants) do wants[column] = wants[column] - spare[column] * share end
+  end
+  shrink(true, 20)
+  shrink(false, 0)
+  shrink(true, 12)
+  local total = sum(wants) + padding * #wants
+  local width = math.min(1, math.max(0.4, total / TEXT_WIDTH[size_class(tbl)]))
+  for column, spec in ipairs(tbl.colspecs) do
+    tbl.colspecs[column] = { spec[1], width * (wants[column] + padding) / total }
+  end
+end
+
+local function notes_of(tbl)
+  local notes = pandoc.Blocks({})
+  for _, row in ipairs(tbl.foot.rows) do
+    for _, cell in ipairs(row.cells) do
+      local inlines = pandoc.utils.blocks_to_inlines(cell.contents)
+      if #inlines > 0 then
+        if is_typst then
+          notes:insert(pandoc.RawBlock("typst", "#tablenote[" .. typst_of(inlines) .. "]"))
+        else
+          notes:insert(pandoc.Div({ pandoc.Para(inlines) }, { ["custom-style"] = "Table Note" }))
+        end
+      end
+    end
+  end
+  tbl.foot = pandoc.TableFoot({})
+  return notes
+end
+
+-- A table for PDF or Word: bold headings, widths, footnotes under it.
+local function shaped(tbl)
+  for _, row in ipairs(tbl.head.rows) do
+    for _, cell in ipairs(row.cells) do make_strong(cell) end
+  end
+  for _, row in ipairs(body_rows(tbl)) do
+    if #row.cells == 1 and row.cells[1].col_span > 1 then
+      make_strong(row.cells[1])
+      row.cells[1].alignment = "AlignLeft"
+    end
+  end
+  set_widths(tbl)
+  local blocks = pandoc.Blocks({})
+  local notes = notes_of(tbl)
+  blocks:insert(tbl)
+  blocks:extend(notes)
+  if is_typst then
+    local breakable = #body_rows(tbl) > LONG_TABLE_ROWS and "true" or "false"
+    local size = ({ "9.8pt", "9.1pt", "8.2pt" })[size_class(tbl)]
+    blocks:insert(1, pandoc.RawBlock("typst", "#tableblock(" .. breakable .. ", " .. size .. ")["))
+    blocks:insert(pandoc.RawBlock("typst", "]"))
+  end
+  return blocks
+end
+
 local function parsed_tables(raw)
   return pandoc.read(raw.text, "html").blocks
 end
@@ -174,7 +303,7 @@ local function draw_table(div)
         if done or not holds_table(raw) then return nil end
         done = true
         raw.text = raw.text:gsub("(<table[^>]*>)", function(open)
-          return open .. "<caption>" .. text .. "</caption>"
+          return open .. '<caption><span class="caption-text">' .. text .. "</span></caption>"
         end, 1)
         return raw
       end,
@@ -347,6 +476,7 @@ function Pandoc(doc)
     doc.blocks = doc.blocks:walk({ RawBlock = function(raw)
       if holds_table(raw) then return parsed_tables(raw) end
     end })
+    doc.blocks = doc.blocks:walk({ Table = shaped })
   end
   doc.blocks = doc.blocks:walk({ Cite = references, Image = function(image)
     if image.attributes["fig-alt"] then return (described(image)) end
