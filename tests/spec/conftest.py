@@ -34,11 +34,13 @@ SHORT = {
         "discharge": "discharge_date",
         "bill": "bill_type_code",
         "revenue": "revenue_center_code",
+        "rev": "revenue_center_code",
         "hcpcs": "hcpcs_code",
         "place": "place_of_service_code",
         "drg": "drg_code",
         "left": "discharge_disposition_code",
         "facility": "facility_npi",
+        "at": "facility_npi",
         "rendering": "rendering_npi",
         "status": "claim_status",
         "original": "original_claim_id",
@@ -57,7 +59,7 @@ SHORT = {
         "record": "record_id",
         "type": "record_type",
         "date": "record_date",
-        "organization": "organization_id",
+        "by": "organization_id",
         "focus": "population_of_focus",
     },
     "organization": {"organization": "organization_id", "type": "organization_type"},
@@ -121,7 +123,7 @@ class Built:
         return dict(zip(mine["reason"], mine["n_rows"], strict=True))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def spec() -> Callable[..., Built]:
     """Build a panel from ASCII tables.
 
