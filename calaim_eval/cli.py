@@ -111,10 +111,10 @@ def moments(
     )
     for name, reason in refused.items():
         typer.echo(f"{name}: left out. {reason}")
-    for name, path in paths.items():
-        typer.echo(f"{name}: {path}")
+    for name, files in paths.items():
+        typer.echo(f"{name}: " + ", ".join(str(file) for file in files))
     if out is not None and MAIN_ANCHOR in paths:
-        shutil.copyfile(paths[MAIN_ANCHOR], out)
+        shutil.copyfile(paths[MAIN_ANCHOR][0], out)
         typer.echo(
             f"{out}: unsuppressed sums of small groups. It is restricted: do not send it outside "
             "your organization."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +25,9 @@ STRATUM = "race_ethnicity"
 
 def observed_outcomes(study: Study, panel: MemberMonths) -> list[str]:
     """Outcomes of the study that the panel can measure; the others are named in the log."""
-    absent = [o for o in study.file.outcomes if o == "jail_days" and "custody" not in panel.feeds]
+    absent = [o for o in study.file.outcomes if panel.observed_months(o).empty]
     for outcome in absent:
-        log.warning("%s: left out, no `custody` file was given.", outcome)
+        log.warning("%s: left out, the files it needs were not given.", outcome)
     return [o for o in study.file.outcomes if o not in absent]
 
 
@@ -59,26 +60,25 @@ def county_phase_design(study: Study, panel: MemberMonths) -> Design:
     return design_county_phase(panel, first_month=str(max(baseline, panel.first_month)))
 
 
-def build_moments(study: Study, panel: MemberMonths) -> tuple[dict[str, Path], dict[str, str]]:
+def build_moments(
+    study: Study, panel: MemberMonths
+) -> tuple[dict[str, tuple[Path, ...]], dict[str, str]]:
     """Reduce the panel for every design of the study.
 
     Returns
     -------
-    paths : dict[str, Path]
-        File of moments by design name.
+    paths : dict[str, tuple[Path, ...]]
+        Files of moments by design name: one for the outcomes seen in all months, and one for each
+        set of outcomes that are not known in the last months (readmissions).
     left_out : dict[str, str]
         Result name to the reason why its design is not identified.
     """
-    folder = study.restricted / "moments"
-    folder.mkdir(parents=True, exist_ok=True)
-    outcomes = observed_outcomes(study, panel)
-    paths: dict[str, Path] = {}
+    paths: dict[str, tuple[Path, ...]] = {}
     left_out: dict[str, str] = {}
     if study.file.exposure is not None:
         for anchor in ANCHORS:
             design = exposure_design(study, panel, anchor=anchor)
-            moments = reduce_panel(design, outcomes=outcomes, stratum=STRATUM)
-            paths[anchor] = moments.save(folder / f"{anchor}.moments")
+            paths[anchor] = _reduce(study, design, anchor, stratum=STRATUM)
     if study.file.county_phase is not None:
         try:
             design = county_phase_design(study, panel)
@@ -86,6 +86,23 @@ def build_moments(study: Study, panel: MemberMonths) -> tuple[dict[str, Path], d
             left_out["county_phase"] = str(error)
             log.warning("county_phase: left out. %s", error)
         else:
-            moments = reduce_panel(design, outcomes=outcomes)
-            paths["county_phase"] = moments.save(folder / "county_phase.moments")
+            paths["county_phase"] = _reduce(study, design, "county_phase", stratum=None)
     return paths, left_out
+
+
+def _reduce(study: Study, design: Design, name: str, *, stratum: str | None) -> tuple[Path, ...]:
+    """Moments of a design, one file for each set of outcomes that share their observed months."""
+    folder = study.restricted / "moments"
+    folder.mkdir(parents=True, exist_ok=True)
+    by_months: dict[tuple[pd.Period, ...], list[str]] = {}
+    for outcome in observed_outcomes(study, design.panel):
+        months = tuple(design.months.intersection(design.panel.observed_months(outcome)))
+        by_months.setdefault(months, []).append(outcome)
+    files = []
+    for months, outcomes in by_months.items():
+        seen = replace(design, months=pd.PeriodIndex(months, freq="M"))
+        moments = reduce_panel(seen, outcomes=outcomes, stratum=stratum)
+        is_whole = len(months) == len(design.months)
+        suffix = "" if is_whole else "." + "-".join(outcomes)
+        files.append(moments.save(folder / f"{name}{suffix}.moments"))
+    return tuple(files)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def estimate_effects(
-    study: Study, paths: dict[str, Path], *, pooled_with: Sequence[Path] = ()
+    study: Study, paths: dict[str, tuple[Path, ...]], *, pooled_with: Sequence[Path] = ()
 ) -> tuple[dict[str, EffectTable], dict[str, str]]:
     """Effects of every design from saved moments.
 
@@ -43,39 +43,45 @@ def estimate_effects(
         Result name to the reason why it, or an outcome of it, is not there.
     """
     kept = {MAIN_ANCHOR: paths[MAIN_ANCHOR]} if pooled_with else paths
-    moments = {name: load_moments(path) for name, path in kept.items()}
+    moments = {name: _by_outcome(files) for name, files in kept.items()}
     for path in pooled_with:
-        moments[MAIN_ANCHOR] = moments[MAIN_ANCHOR] + load_moments(path)
+        theirs = load_moments(path)
+        for outcome in theirs.outcomes:
+            moments[MAIN_ANCHOR][outcome] = moments[MAIN_ANCHOR][outcome] + theirs
     results: dict[str, EffectTable] = {}
     left_out: dict[str, str] = {}
     if study.file.exposure is not None and MAIN_ANCHOR in moments:
         recipes = _exposure_recipes(study, study.file.exposure, moments)
-        for name, (outcomes, estimate) in recipes.items():
-            _add(results, left_out, name, outcomes, estimate)
+        for name, estimate in recipes.items():
+            _add(results, left_out, name, list(moments[MAIN_ANCHOR]), estimate)
     if "county_phase" in moments:
         county = moments["county_phase"]
-        _add(results, left_out, "county_phase", county.outcomes, lambda o: _county_phase(county, o))
+        _add(results, left_out, "county_phase", list(county), lambda o: _county_phase(county[o], o))
     return results, left_out
 
 
+def _by_outcome(files: Sequence[Path]) -> dict[str, CellMoments]:
+    """The moments that hold each outcome."""
+    loaded = [load_moments(path) for path in files]
+    return {outcome: moments for moments in loaded for outcome in moments.outcomes}
+
+
+Moments = dict[str, CellMoments]
 Estimate = Callable[[str], EffectTable]
 
 
 def _exposure_recipes(
-    study: Study, exposure: Exposure, moments: dict[str, CellMoments]
-) -> dict[str, tuple[Sequence[str], Estimate]]:
+    study: Study, exposure: Exposure, moments: dict[str, Moments]
+) -> dict[str, Estimate]:
     """What each result of the exposure design is made of, for one outcome."""
     main = moments[MAIN_ANCHOR]
     reference = study.file.equity.reference
     return {
-        "effect_event_study": (main.outcomes, lambda o: _event_study(exposure, main.pooled(), o)),
-        "effect_overall": (main.outcomes, lambda o: _by_anchor(exposure, moments, o)),
-        "effect_by_race": (main.outcomes, lambda o: _overall(exposure, main, o)),
-        "effect_gap": (
-            main.outcomes,
-            lambda o: effect_gap(_overall(exposure, main, o), reference=reference),
-        ),
-        "pre_post": (main.outcomes, lambda o: _before_after(exposure, main, o)),
+        "effect_event_study": lambda o: _event_study(exposure, main[o].pooled(), o),
+        "effect_overall": lambda o: _by_anchor(exposure, moments, o),
+        "effect_by_race": lambda o: _overall(exposure, main[o], o),
+        "effect_gap": lambda o: effect_gap(_overall(exposure, main[o], o), reference=reference),
+        "pre_post": lambda o: _before_after(exposure, main[o], o),
     }
 
 
@@ -130,10 +136,10 @@ def _event_study(exposure: Exposure, moments: CellMoments, outcome: str) -> Effe
     )
 
 
-def _by_anchor(exposure: Exposure, moments: dict[str, CellMoments], outcome: str) -> EffectTable:
+def _by_anchor(exposure: Exposure, moments: dict[str, Moments], outcome: str) -> EffectTable:
     """Overall effect with each anchor, under one another."""
     anchors = [a for a in (MAIN_ANCHOR, "first_outreach") if a in moments]
-    tables = [_overall(exposure, moments[a].pooled(), outcome) for a in anchors]
+    tables = [_overall(exposure, moments[a][outcome].pooled(), outcome) for a in anchors]
     return stack(tables, key="anchor", labels=anchors)
 
 

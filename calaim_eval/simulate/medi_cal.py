@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calaim_eval import __version__
 from calaim_eval.engine import track
 from calaim_eval.errors import StudyFileError
 from calaim_eval.simulate.calendar import make_calendar
@@ -32,6 +31,7 @@ from calaim_eval.simulate.truth_tables import (
 )
 from calaim_eval.simulate.world import World, make_world, write_shared_tables
 from calaim_eval.simulate.write import MARKER, FileFormat, StudyWriter
+from calaim_eval.version import __version__
 
 
 @dataclass(frozen=True)
