@@ -60,18 +60,20 @@ def make_calendar(first_month: str, last_month: str, extract_date: str) -> Calen
         extract = np.datetime64(extract_date, "D")
     except ValueError:
         raise StudyFileError(
-            "`first_month` and `last_month` must read like '2021-01', `extract_date` like '2025-06-30'."
+            "`first_month` and `last_month` must read like '2021-01', "
+            "`extract_date` like '2025-06-30'."
         ) from None
     n_months = int((last - first).astype(int)) + 1
     if n_months < 12:
         raise StudyFileError(
-            f"the window from `first_month` to `last_month` has {n_months} months; a simulated study "
-            "needs at least 12. Choose a later `last_month`."
+            f"the window from `first_month` to `last_month` has {n_months} months; a simulated "
+            "study needs at least 12. Choose a later `last_month`."
         )
     edges = (first + np.arange(n_months + 1)).astype("datetime64[D]").astype(np.int32)
     if int(extract.astype(int)) < int(edges[-1]) - 1:
         raise StudyFileError(
-            "`extract_date` is before the window ends. Choose a later `extract_date` or an earlier `last_month`."
+            "`extract_date` is before the window ends. "
+            "Choose a later `extract_date` or an earlier `last_month`."
         )
     return Calendar(
         first_month=first,

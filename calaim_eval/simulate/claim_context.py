@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calaim_eval.simulate.calendar import Calendar
+from calaim_eval.simulate.columns import MISSING
 from calaim_eval.simulate.facilities import Facilities
 from calaim_eval.simulate.lines import ClaimNumbers, Codebook
 from calaim_eval.simulate.parameters import Parameters
 from calaim_eval.simulate.people import People
+
+_SHELTER = ("Z5900", "Z5902", "Z59.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,11 @@ def payment_lags(n: int, parameters: Parameters, rng: np.random.Generator) -> ND
 def take(columns: dict[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
     """Take rows of the columns that are arrays; keep single values."""
     return {name: c[rows] if np.ndim(c) else c for name, c in columns.items()}
+
+
+def shelter_code(context: ClaimContext, member: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Homelessness diagnosis on some claims of members who are homeless: it is under-coded."""
+    codes = context.codebook.codes("diagnosis_code_1", _SHELTER)
+    pick = codes[context.rng.integers(0, len(codes), len(member))]
+    shown = context.is_homeless[member] & (context.rng.random(len(member)) < 0.35)
+    return np.where(shown, pick, MISSING).astype(np.int32)

@@ -18,7 +18,8 @@ from calaim_eval.simulate.claims_clinic import (
     other_claims,
     outpatient_claims,
 )
-from calaim_eval.simulate.claims_hospital import ed_claims, inpatient_claims
+from calaim_eval.simulate.claims_ed import ed_claims
+from calaim_eval.simulate.claims_inpatient import inpatient_claims
 from calaim_eval.simulate.columns import (
     MISSING,
     date_column,

@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 from calaim_eval.simulate.claim_context import ClaimContext, payment_lags, take
 from calaim_eval.simulate.columns import MISSING
 from calaim_eval.simulate.coverage import Coverage
+from calaim_eval.simulate.events import explode
 from calaim_eval.simulate.facilities import N_CLINICIANS
 from calaim_eval.simulate.lines import Lines, make_lines
 from calaim_eval.simulate.parameters import Parameters
-from calaim_eval.simulate.use import Use, explode
+from calaim_eval.simulate.use import Use
 
 _OFFICE_CODES = ("99203", "99204", "99212", "99213", "99214", "99215")
 _VISIT_DIAGNOSES = ("I10", "E119", "Z0000", "J459", "F411", "M5450", "E785", "K219")
 TRIP_CENTS, MILEAGE_CENTS = 41_000, 6_500
 _AMBULANCE_CODES = ("A0429", "A0427", "A0433")
 # Codes that look like measured use and are not: laboratory, imaging, urgent care under its own
-# revenue code, non-emergency ambulance, skilled nursing, detoxification without the support modifier.
+# revenue code, non-emergency ambulance, skilled nursing, detoxification without the modifier that
+# makes it a sobering center.
 _OTHER_KINDS = (
     ("professional", "", "", "80053", "81"),
     ("professional", "", "", "71046", "22"),

@@ -15,7 +15,6 @@ from calaim_eval.simulate.eligibility_and_enrollment import Program
 from calaim_eval.simulate.lines import Lines
 from calaim_eval.simulate.organizations import Organizations
 from calaim_eval.simulate.parameters import Parameters, read_codes
-from calaim_eval.simulate.people import FocusList
 from calaim_eval.simulate.program_records import Records, make_records
 
 START = "2022-01-01"
@@ -37,7 +36,7 @@ _OTHER = (
     "assisted_living_transitions",
     "short_term_post_hospitalization_housing",
 )
-_DENIED_SHARE = 0.12
+_DENIED_SHARE, _REPORTED_SHARE = 0.12, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,14 @@ class SupportCourse:
     requested_day: NDArray[np.int64]
     authorized_day: NDArray[np.int64]
     started_day: NDArray[np.int64]
-    lines: list[Lines]
+    service_lines: Lines
+    unclassified_lines: Lines
     records: list[Records]
+
+    @property
+    def lines(self) -> tuple[Lines, Lines]:
+        """All claim lines of Community Supports."""
+        return self.service_lines, self.unclassified_lines
 
 
 def load_support_codes(services: tuple[str, ...]) -> SupportCodes:
@@ -87,6 +92,28 @@ def load_support_codes(services: tuple[str, ...]) -> SupportCodes:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Requests with a provider, and the decision; one row each."""
+
+    member: NDArray[np.int64]
+    month: NDArray[np.int64]
+    service: NDArray[np.int64]
+    organization: NDArray[np.int64]
+    requested_day: NDArray[np.int64]
+    decided_day: NDArray[np.int64]
+    is_denied: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """Services received: position of the request, month and day."""
+
+    request: NDArray[np.int64]
+    month: NDArray[np.int64]
+    day: NDArray[np.int64]
+
+
 def draw_support_course(
     context: ClaimContext,
     coverage: Coverage,
@@ -94,81 +121,116 @@ def draw_support_course(
     organizations: Organizations,
     codes: SupportCodes,
     *,
-    focus_list: FocusList,
     parameters: Parameters,
 ) -> SupportCourse:
     """Draw requests, authorizations and services of listed members."""
+    requests = _draw_requests(context, coverage, program, organizations, parameters)
+    received = _draw_received(context, coverage, requests, parameters)
+    n = len(requests.member)
+    started = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(started, received.request, received.day)
+    started = np.where(started == np.iinfo(np.int64).max, -1, started)
+    member, service = requests.member[received.request], requests.service[received.request]
+    npi = organizations.npi[requests.organization[received.request]]
+    return SupportCourse(
+        member=requests.member,
+        service=requests.service,
+        organization=requests.organization,
+        requested_day=requests.requested_day,
+        authorized_day=np.where(requests.is_denied, -1, requests.decided_day),
+        started_day=started,
+        service_lines=_support_lines(context, member, received.day, service, npi, codes),
+        unclassified_lines=_unclassified_lines(
+            context, member, received.day, service, npi, codes, parameters
+        ),
+        records=_records(context, program, requests, received),
+    )
+
+
+def _draw_requests(
+    context: ClaimContext,
+    coverage: Coverage,
+    program: Program,
+    organizations: Organizations,
+    parameters: Parameters,
+) -> _Requests:
+    """Requests within three months of listing, where the county has a provider."""
     rng, calendar = context.rng, context.calendar
     listed = np.flatnonzero(program.listed < calendar.n_months)
     asks = rng.random(len(listed)) < parameters.value("community_support_given_identified")
     member = listed[asks]
-    month = np.maximum(program.listed[member], calendar.index(START)) + rng.integers(
-        0, 3, len(member)
-    )
-    inside = month < calendar.n_months
-    member, month = member[inside], month[inside].astype(np.int64)
-    inside = coverage.is_covered[member, month]
-    member, month = member[inside], month[inside]
+    earliest = np.maximum(program.listed[member], calendar.index(START))
+    month = (earliest + rng.integers(0, 3, len(member))).astype(np.int64)
+    clipped = np.minimum(month, calendar.n_months - 1)
+    possible = (month < calendar.n_months) & coverage.is_covered[member, clipped]
+    member, month = member[possible], month[possible]
     service = _services(context, member, organizations)
     organization = _providers(context, member, month, service, organizations)
-    offered = organization >= 0
-    member, month, service, organization = (
-        a[offered] for a in (member, month, service, organization)
-    )
-    n = len(member)
+    rows = np.flatnonzero(organization >= 0)
+    member, month = member[rows], month[rows]
     requested = coverage.first_day[member, month].astype(np.int64)
-    is_denied = rng.random(n) < _DENIED_SHARE
-    decided = np.minimum(requested + rng.integers(1, 12, n), coverage.last_day[member, month])
-    received = ~is_denied & (
-        rng.random(n) < parameters.value("community_support_received_given_authorized")
-    )
-    rows, service_month, day = _service_days(context, coverage, member, month, decided, received)
-    started = np.full(n, np.iinfo(np.int64).max)
-    np.minimum.at(started, rows, day)
-    started = np.where(started == np.iinfo(np.int64).max, -1, started)
-    focus = program.focus[member]
-    authorized, denied = np.flatnonzero(~is_denied), np.flatnonzero(is_denied)
-    records = [
-        make_records(
-            member[which],
-            month[which],
-            decided[which],
-            record_type=kind,
-            source="authorization_file",
-            service=service[which],
-            organization=organization[which],
-            focus=focus[which],
-        )
-        for which, kind in ((authorized, "authorization"), (denied, "denial"))
-    ]
-    seen = np.flatnonzero(rng.random(len(rows)) < 0.25)
-    records.append(
-        make_records(
-            member[rows[seen]],
-            service_month[seen],
-            day[seen],
-            record_type="service",
-            source="return_transmission_file",
-            service=service[rows[seen]],
-            organization=organization[rows[seen]],
-            focus=focus[rows[seen]],
-        )
-    )
-    npi = organizations.npi[organization[rows]]
-    lines = [_support_lines(context, member[rows], day, service[rows], npi, codes)]
-    lines.append(
-        _unclassified_lines(context, member[rows], day, service[rows], npi, codes, parameters)
-    )
-    return SupportCourse(
+    decided = requested + rng.integers(1, 12, len(rows))
+    return _Requests(
         member=member,
-        service=service,
-        organization=organization,
+        month=month,
+        service=service[rows],
+        organization=organization[rows],
         requested_day=requested,
-        authorized_day=np.where(is_denied, -1, decided),
-        started_day=started,
-        lines=lines,
-        records=records,
+        decided_day=np.minimum(decided, coverage.last_day[member, month]),
+        is_denied=rng.random(len(rows)) < _DENIED_SHARE,
     )
+
+
+def _draw_received(
+    context: ClaimContext, coverage: Coverage, requests: _Requests, parameters: Parameters
+) -> _Received:
+    """Services in covered months after the authorization; authorized is not received."""
+    rng, n_months = context.rng, context.calendar.n_months
+    n = len(requests.member)
+    share = parameters.value("community_support_received_given_authorized")
+    is_received = ~requests.is_denied & (rng.random(n) < share)
+    number = np.where(is_received, 1 + rng.geometric(0.2, n), 0)
+    request = np.repeat(np.arange(n), number)
+    order = np.arange(len(request)) - np.repeat(np.cumsum(number) - number, number)
+    month = requests.month[request] + (order + 1) // 2
+    clipped = np.minimum(month, n_months - 1)
+    member = requests.member[request]
+    rows = np.flatnonzero((month < n_months) & coverage.is_covered[member, clipped])
+    request, month, order, member = (a[rows] for a in (request, month, order, member))
+    after = np.where(order == 0, requests.decided_day[request], 0)
+    first = np.maximum(coverage.first_day[member, month], after)
+    room = np.maximum(coverage.last_day[member, month] - first + 1, 1)
+    day = first + (rng.random(len(rows)) * room).astype(np.int64)
+    return _Received(request, month, day)
+
+
+def _records(
+    context: ClaimContext, program: Program, requests: _Requests, received: _Received
+) -> list[Records]:
+    """Authorizations and denials, and the part of the services that is reported back."""
+    seen = np.flatnonzero(context.rng.random(len(received.day)) < _REPORTED_SHARE)
+    shown = received.request[seen]
+    blocks = [
+        (np.flatnonzero(~requests.is_denied), "authorization", "authorization_file"),
+        (np.flatnonzero(requests.is_denied), "denial", "authorization_file"),
+        (shown, "service", "return_transmission_file"),
+    ]
+    records = []
+    for rows, record_type, source in blocks:
+        is_service = record_type == "service"
+        records.append(
+            make_records(
+                requests.member[rows],
+                received.month[seen] if is_service else requests.month[rows],
+                received.day[seen] if is_service else requests.decided_day[rows],
+                record_type=record_type,
+                source=source,
+                service=requests.service[rows],
+                organization=requests.organization[rows],
+                focus=program.focus[requests.member[rows]],
+            )
+        )
+    return records
 
 
 def _services(
@@ -203,32 +265,6 @@ def _providers(
         table = organizations.candidates(int(one), everyone)
         found[rows] = table.pick(county[rows], context.calendar.starts[month[rows]], draw[rows])
     return found
-
-
-def _service_days(
-    context: ClaimContext,
-    coverage: Coverage,
-    member: NDArray[np.int64],
-    month: NDArray[np.int64],
-    decided: NDArray[np.int64],
-    received: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Request number, month and day of each service, in covered months after the authorization."""
-    rng, n_months = context.rng, context.calendar.n_months
-    number = np.where(received, 1 + rng.geometric(0.2, len(member)), 0)
-    rows = np.repeat(np.arange(len(member)), number)
-    order = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
-    later = month[rows] + (order + 1) // 2
-    inside = later < n_months
-    rows, later, order = rows[inside], later[inside], order[inside]
-    covered = coverage.is_covered[member[rows], later]
-    rows, later, order = rows[covered], later[covered], order[covered]
-    first = np.maximum(
-        coverage.first_day[member[rows], later], np.where(order == 0, decided[rows], 0)
-    )
-    room = np.maximum(coverage.last_day[member[rows], later] - first + 1, 1)
-    day = first + (rng.random(len(rows)) * room).astype(np.int64)
-    return rows, later, day
 
 
 def _support_lines(

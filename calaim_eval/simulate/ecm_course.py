@@ -12,12 +12,12 @@ from calaim_eval.simulate.claim_context import ClaimContext
 from calaim_eval.simulate.columns import MISSING
 from calaim_eval.simulate.coverage import Coverage
 from calaim_eval.simulate.eligibility_and_enrollment import Program
+from calaim_eval.simulate.events import explode
 from calaim_eval.simulate.lines import MODIFIERS, Lines, make_lines
 from calaim_eval.simulate.organizations import TYPES, Organizations
 from calaim_eval.simulate.parameters import Parameters
 from calaim_eval.simulate.people import NEVER, FocusList
 from calaim_eval.simulate.program_records import Records, make_records
-from calaim_eval.simulate.use import explode
 
 CONTACT_CENTS, OUTREACH_CENTS = 8_500, 4_000
 _SLOT_SHARES = (0.70, 0.10, 0.08, 0.06, 0.06)
@@ -35,7 +35,7 @@ class EcmCourse:
         Organization that reaches or serves each member, -1 for none; (n,).
     listed_day, outreach_day, service_day : NDArray
         Day of the first record of each kind, -1 where there is none; (n,).
-    lines : list of claim lines
+    outreach_lines, contact_lines : claim lines
     records : list of program records
     """
 
@@ -43,8 +43,14 @@ class EcmCourse:
     listed_day: NDArray[np.int64]
     outreach_day: NDArray[np.int64]
     service_day: NDArray[np.int64]
-    lines: list[Lines]
+    outreach_lines: Lines
+    contact_lines: Lines
     records: list[Records]
+
+    @property
+    def lines(self) -> tuple[Lines, Lines]:
+        """All claim lines of ECM."""
+        return self.outreach_lines, self.contact_lines
 
 
 def draw_ecm_course(
@@ -69,16 +75,20 @@ def draw_ecm_course(
     contacts = _contacts(context, coverage, program, parameters)
     outreach_day = _first_days(n, attempts)
     service_day = _first_days(n, contacts)
-    lines = [
-        _outreach_lines(context, attempts, organization, organizations),
-        _contact_lines(context, contacts, organization, organizations),
-    ]
     records = [
         *_list_records(context, coverage, program, listed, listed_day, focus_list),
         _outreach_records(context, attempts, organization, outreach_day),
         _service_records(context, program, organization, service_day),
     ]
-    return EcmCourse(organization, listed_day, outreach_day, service_day, lines, records)
+    return EcmCourse(
+        organization=organization,
+        listed_day=listed_day,
+        outreach_day=outreach_day,
+        service_day=service_day,
+        outreach_lines=_outreach_lines(context, attempts, organization, organizations),
+        contact_lines=_contact_lines(context, contacts, organization, organizations),
+        records=records,
+    )
 
 
 def _organizations(
@@ -145,7 +155,8 @@ def _days(
     first = coverage.first_day[member, month]
     room = coverage.last_day[member, month] - first + 1
     offset = context.rng.integers(0, 1 << 16, context.people.n)[member]
-    return (first + (offset + month * 11 + order * 5) % room).astype(np.int32)
+    days: NDArray[np.int32] = (first + (offset + month * 11 + order * 5) % room).astype(np.int32)
+    return days
 
 
 def _first_days(n: int, contacts: Contacts) -> NDArray[np.int64]:
@@ -164,7 +175,7 @@ def _list_records(
     listed_day: NDArray[np.int64],
     focus_list: FocusList,
 ) -> list[Records]:
-    """The plan's monthly list: members stay on it for some months, some with a second population."""
+    """The plan's monthly list: members stay on it for months, some with a second population."""
     rng, calendar = context.rng, context.calendar
     blocks = []
     source, kind = "member_information_file", "identified"
@@ -278,7 +289,8 @@ def _contact_lines(
 def _ecm_code(context: ClaimContext, is_clinical: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Procedure code by staff."""
     clinical, other = context.codebook.codes("hcpcs_code", ["G9008", "G9012"])
-    return np.where(is_clinical, clinical, other).astype(np.int32)
+    codes: NDArray[np.int32] = np.where(is_clinical, clinical, other).astype(np.int32)
+    return codes
 
 
 def program_lines(

@@ -190,7 +190,8 @@ def _served(
 def need_score(people: People, parameters: Parameters) -> NDArray[np.float64]:
     """Persistent need: standardized level of use (theoretical mean 1 and standard deviation)."""
     shape, floor = parameters.value("frailty_shape"), parameters.value("frailty_floor")
-    return (people.frailty - 1.0) * np.sqrt(shape) / (1 - floor)
+    score: NDArray[np.float64] = (people.frailty - 1.0) * np.sqrt(shape) / (1 - floor)
+    return score
 
 
 def _carried_over(
@@ -200,12 +201,14 @@ def _carried_over(
     start = calendar.index(ECM_START)
     if not 0 < start < calendar.n_months:
         return np.zeros(people.n, dtype=bool)
-    return (people.need == CARRY_OVER) & covered[:, start - 1] & covered[:, start]
+    carried: NDArray[np.bool_] = people.need == CARRY_OVER
+    return carried & covered[:, start - 1] & covered[:, start]
 
 
 def _covered_in(covered: NDArray[np.bool_], months: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Whether each member is covered in its month; False outside the window."""
     n_months = covered.shape[1]
     inside = (months >= 0) & (months < n_months)
-    found: NDArray[np.bool_] = covered[np.arange(len(months)), np.clip(months, 0, n_months - 1)]
-    return found & inside
+    clipped = np.clip(months, 0, n_months - 1)
+    found: NDArray[np.bool_] = covered[np.arange(len(months)), clipped] & inside
+    return found

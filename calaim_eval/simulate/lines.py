@@ -48,7 +48,7 @@ _DEFAULTS: dict[str, tuple[type, int]] = {
     "facility": (np.int32, MISSING),
     "rendering": (np.int32, MISSING),
     "is_program": (np.bool_, 0),
-    **{name: (np.int32, MISSING) for name in CODES},
+    **dict.fromkeys(CODES, (np.int32, MISSING)),
 }
 
 
@@ -88,7 +88,7 @@ def make_lines(n: int, columns: dict[str, Any]) -> Lines:
     lines: Lines = {}
     for name, (dtype, default) in _DEFAULTS.items():
         value = columns.get(name, default)
-        column = np.empty(n, dtype=dtype)
+        column: NDArray[Any] = np.empty(n, dtype=dtype)
         column[:] = value
         lines[name] = column
     return lines

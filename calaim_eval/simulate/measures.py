@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from calaim_eval.simulate.calendar import Calendar
 from calaim_eval.simulate.claims import Prices, ed_price
 from calaim_eval.simulate.coverage import Coverage
+from calaim_eval.simulate.events import Events
 from calaim_eval.simulate.people import People
-from calaim_eval.simulate.use import Events, Use
+from calaim_eval.simulate.use import Use
 
 MEASURES = (
     "ed_visits",
@@ -29,7 +30,7 @@ _READMISSION_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Which events count: those of the simulated world, of the world without ECM, or of the files."""
+    """Which events count: of the simulated world, of the world without ECM, or of the files."""
 
     ed: NDArray[np.bool_]
     stays: NDArray[np.bool_]
@@ -138,7 +139,8 @@ def _readmissions(
 ) -> NDArray[np.int64]:
     """Index stays by month of discharge, followed by an admission 1 to 30 days later.
 
-    An index stay ends alive, not against medical advice, and at least 30 days before the window ends.
+    An index stay ends alive, not against medical advice, and at least 30 days before the
+    window ends.
     """
     rows = np.flatnonzero(counted)
     member, admit = use.stays.member[rows], use.stays.day[rows]

@@ -1,4 +1,4 @@
-"""Every number the simulation assumes: read from `parameters.csv`, carried into the truth folder."""
+"""Every number the simulation assumes, read from `parameters.csv` and carried into the truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Parameters:
         except KeyError:
             known = sorted({name for name, _ in self.values})
             raise StudyFileError(
-                f"simulation parameter `{parameter}` has no group `{group}`. Known: {', '.join(known)}."
+                f"simulation parameter `{parameter}` has no group `{group}`. "
+                f"Known parameters: {', '.join(known)}."
             ) from None
 
     def by_group(self, parameter: str, groups: Sequence[str]) -> NDArray[np.float64]:
@@ -49,7 +50,8 @@ class Parameters:
     def shares(self, parameter: str) -> NDArray[np.float64]:
         """Return one parameter's weights scaled to add up to one, in file order."""
         weights = self.by_group(parameter, self.groups(parameter))
-        return weights / weights.sum()
+        shares: NDArray[np.float64] = weights / weights.sum()
+        return shares
 
 
 def load_parameters() -> Parameters:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calaim_eval.simulate.calendar import Calendar, day_number
+from calaim_eval.simulate.calendar import Calendar
 from calaim_eval.simulate.counties import Counties
 from calaim_eval.simulate.parameters import Parameters, read_codes
 
@@ -21,6 +21,8 @@ AID_CODES = {
 }
 NO_NEED, HIGH_NEED, CARRY_OVER = 0, 1, 2
 NEVER = 10_000
+HOMELESS_CODES = ("1a", "1b")
+BEHAVIORAL_CODES = ("3",)
 _ADULT_YEARS = 21
 _SCRAMBLE = 611_953_279  # shares no factor with the range below
 _PSEUDONYMS = 900_000_000
@@ -206,8 +208,9 @@ def _birth_day(
     low = np.array([-3.5, 21.0, 65.0])[age_group]
     high = np.array([20.9, 64.9, 92.0])[age_group]
     years = low + (high - low) * rng.random(len(age_group))
-    latest = calendar.end_day - 30
-    return np.minimum(calendar.starts[0] - years * 365.25, latest).astype(np.int32)
+    born = np.minimum(calendar.starts[0] - years * 365.25, calendar.end_day - 30)
+    days: NDArray[np.int32] = born.astype(np.int32)
+    return days
 
 
 def _full_scope_from(
@@ -304,3 +307,9 @@ def _aid(
     by_age = np.where((age_group > 0) & (everyone == 3), 1, by_age)
     by_age = np.where(age_group == 2, 2, by_age)
     return np.where(full_scope_from > -NEVER, 4, by_age).astype(np.int32)
+
+
+def in_focus(people: People, focus_list: FocusList, codes: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Whether a member's first or second population of focus is one of `codes`."""
+    rows = [row for row, code in enumerate(focus_list.codes) if code in codes]
+    return np.isin(people.focus, rows) | np.isin(people.second_focus, rows)

@@ -73,4 +73,5 @@ def _language(
     """Preferred language by group."""
     shares = np.array([_LANGUAGE_SHARES.get(group, _ENGLISH_MOSTLY) for group in races(parameters)])
     cut = np.cumsum(shares, axis=1)[people.race]
-    return np.minimum((rng.random(people.n)[:, None] > cut).sum(axis=1), len(_LANGUAGES) - 1)
+    passed: NDArray[np.int64] = (rng.random(people.n)[:, None] > cut).sum(axis=1)
+    return np.minimum(passed, len(_LANGUAGES) - 1)

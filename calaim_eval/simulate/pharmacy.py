@@ -18,8 +18,8 @@ from calaim_eval.simulate.columns import (
 )
 from calaim_eval.simulate.counties import Counties
 from calaim_eval.simulate.coverage import Coverage
+from calaim_eval.simulate.events import explode
 from calaim_eval.simulate.parameters import Parameters
-from calaim_eval.simulate.use import explode
 
 if TYPE_CHECKING:
     import pyarrow as pa

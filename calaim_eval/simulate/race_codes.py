@@ -70,28 +70,32 @@ def record_race(
         & np.isin(people.race, [list(groups).index(g) for g in ("asian", "nhpi")])
         & (rng.random(people.n) < parameters.value("asian_pi_undivided_share"))
     )
-    meds = np.where(is_undivided, _UNDIVIDED, meds)
     missing = _is_missing(people, truth == "hispanic", parameters, rng)
     declined = missing & (rng.random(people.n) < parameters.value("race_declined_share_of_missing"))
-    blank = np.where(rng.random(people.n) < 0.5, "0", "8")
-    meds = np.where(missing, np.where(declined, "9", blank), meds)
-    cdc = np.where(missing | (cdc == ""), None, cdc)
-    ethnicity = np.where(truth == "hispanic", _HISPANIC, _NOT_HISPANIC).astype(object)
-    ethnicity = np.where(is_cdc & ~missing, ethnicity, None)
+    meds[is_undivided] = _UNDIVIDED
+    meds[missing] = np.where(rng.random(people.n) < 0.5, "0", "8").astype(object)[missing]
+    meds[declined] = "9"
+    cdc[missing | (cdc == "")] = None
+    race_code = meds.copy()
+    race_code[is_cdc] = cdc[is_cdc]
+    ethnicity = _nothing(people.n)
+    shown = is_cdc & ~missing
+    ethnicity[shown] = np.where(truth == "hispanic", _HISPANIC, _NOT_HISPANIC).astype(object)[shown]
+    ethnicity_system = _nothing(people.n)
+    ethnicity_system[shown] = "cdc_omb"
     system = np.where(is_cdc, "cdc_omb", "meds").astype(object)
-    race_code = np.where(is_cdc, cdc, meds)
     group = np.array(
         [_RECORDED_AS.get((s, t), t) for s, t in zip(system, truth, strict=True)], dtype=object
     )
-    group = np.where(is_undivided, "asian_pi_unsplit", group)
-    unknown = np.where(declined & ~is_cdc, "declined", "unknown")
-    return RecordedRace(
-        race_code=race_code,
-        race_code_system=system,
-        ethnicity_code=ethnicity,
-        ethnicity_code_system=np.where(is_cdc & ~missing, "cdc_omb", None),
-        group=np.where(missing, unknown, group),
-    )
+    group[is_undivided] = "asian_pi_unsplit"
+    group[missing] = "unknown"
+    group[declined & ~is_cdc] = "declined"
+    return RecordedRace(race_code, system, ethnicity, ethnicity_system, group)
+
+
+def _nothing(n: int) -> NDArray[np.object_]:
+    """Make a text array of missing values."""
+    return np.full(n, None, dtype=object)
 
 
 def _codes(

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calaim_eval.simulate.calendar import Calendar
-from calaim_eval.simulate.counties import Counties
+from calaim_eval.simulate.claims import Prices
 from calaim_eval.simulate.coverage import Coverage
 from calaim_eval.simulate.ecm_course import EcmCourse
 from calaim_eval.simulate.eligibility_and_enrollment import Program
@@ -23,11 +23,10 @@ from calaim_eval.simulate.measures import (
     world_in_extract,
     world_without_ecm,
 )
-from calaim_eval.simulate.claims import Prices
-from calaim_eval.simulate.organizations import TYPES, Organizations
-from calaim_eval.simulate.parameters import Parameters
-from calaim_eval.simulate.people import CARRY_OVER, NEVER, NO_NEED, FocusList, People, races
+from calaim_eval.simulate.organizations import TYPES
+from calaim_eval.simulate.people import CARRY_OVER, NEVER, NO_NEED, People, races
 from calaim_eval.simulate.use import Use
+from calaim_eval.simulate.world import World
 
 EXPECTED = ("ed_visits", "inpatient_stays", "outpatient_visits", "ambulance_trips", "jail_bookings")
 ONSET, CARRIED = "onset", "carry_over"
@@ -49,6 +48,7 @@ class TruthTotals:
 class ChunkTruth:
     """Everything the truth of one chunk is worked out from."""
 
+    world: World
     people: People
     coverage: Coverage
     program: Program
@@ -59,11 +59,16 @@ class ChunkTruth:
     paid_cents: NDArray[np.int64]
     paid_cents_in_extract: NDArray[np.int64]
     ecm_cents: NDArray[np.int64]
-    calendar: Calendar
-    counties: Counties
-    organizations: Organizations
-    focus_list: FocusList
-    parameters: Parameters
+
+    @property
+    def calendar(self) -> Calendar:
+        """Months of the window."""
+        return self.world.calendar
+
+    @property
+    def groups(self) -> NDArray[np.object_]:
+        """Race and ethnicity groups by number."""
+        return np.array(races(self.world.parameters), dtype=object)
 
     @property
     def month_dates(self) -> NDArray[np.datetime64]:
@@ -87,18 +92,18 @@ def member_ids(people: People) -> list[str]:
 def member_truth(chunk: ChunkTruth) -> pd.DataFrame:
     """One row per member: traits, true race and ethnicity, months of the ECM course."""
     people, program = chunk.people, chunk.program
-    groups = np.array(races(chunk.parameters), dtype=object)
-    codes = np.array([*chunk.focus_list.codes, None], dtype=object)
+    groups = chunk.groups
+    codes = np.array([*chunk.world.focus_list.codes, None], dtype=object)
     kinds = np.array([*TYPES, None], dtype=object)
     organization = chunk.course.organization
-    kind = np.where(organization >= 0, chunk.organizations.kind[organization], len(TYPES))
+    kind = np.where(organization >= 0, chunk.world.organizations.kind[organization], len(TYPES))
     is_served = program.served < chunk.calendar.n_months
     county = people.county
     return pd.DataFrame(
         {
             "member_id": member_ids(people),
-            "county": np.array(chunk.counties.names, dtype=object)[county],
-            "ecm_phase": chunk.counties.phase[county],
+            "county": np.array(chunk.world.counties.names, dtype=object)[county],
+            "ecm_phase": chunk.world.counties.phase[county],
             "race_ethnicity": groups[people.race],
             "recorded_race_ethnicity": chunk.recorded_group,
             "is_high_need": people.need != NO_NEED,
@@ -108,7 +113,7 @@ def member_truth(chunk: ChunkTruth) -> pd.DataFrame:
             "eligibility_month": chunk.dates_of(program.listed),
             "outreach_month": chunk.dates_of(program.outreached),
             "service_month": chunk.dates_of(program.served),
-            "organization_type": np.where(is_served, kinds[kind], None),
+            "organization_type": np.where(is_served, kinds[kind], kinds[-1]),
             "is_cbo_served": program.is_cbo & is_served,
             "persistent_use": people.frailty,
             "covered_months": chunk.coverage.is_covered.sum(axis=1),
@@ -139,7 +144,7 @@ def identified_member_months(chunk: ChunkTruth, worlds: dict[str, Any]) -> pd.Da
     return frame[frame["is_covered"]].drop(columns="is_covered")
 
 
-def count_worlds(chunk: ChunkTruth) -> dict[str, dict[str, NDArray[Any]]]:
+def count_worlds(chunk: ChunkTruth) -> dict[str, dict[str, Any]]:
     """Measures of the real world, the world without ECM, and the files."""
     people, coverage, calendar = chunk.people, chunk.coverage, chunk.calendar
     worlds = {
@@ -147,8 +152,8 @@ def count_worlds(chunk: ChunkTruth) -> dict[str, dict[str, NDArray[Any]]]:
         "without": world_without_ecm(chunk.use),
         "extract": world_in_extract(chunk.use, chunk.prices, calendar),
     }
-    counted = {
-        name: count_measures(chunk.use, world, people, coverage, calendar)
+    counted: dict[str, dict[str, Any]] = {
+        name: dict(count_measures(chunk.use, world, people, coverage, calendar))
         for name, world in worlds.items()
     }
     change = (
@@ -196,7 +201,7 @@ def effect_sums(chunk: ChunkTruth, worlds: dict[str, Any]) -> pd.DataFrame:
     event_time = np.arange(n_months) - program.served[rows][:, None]
     inside = coverage.is_covered & coverage.is_full_scope & ~coverage.is_dual
     kept = (inside[rows] & (event_time >= 0)).ravel()
-    groups = np.array(races(chunk.parameters), dtype=object)
+    groups = chunk.groups
 
     def spread(values: NDArray[Any]) -> NDArray[Any]:
         """One value per kept member-month."""
@@ -233,7 +238,7 @@ def county_phase_sums(chunk: ChunkTruth, worlds: dict[str, Any]) -> pd.DataFrame
     first, last = max(first, 0), min(last, chunk.calendar.n_months - 1)
     people, coverage = chunk.people, chunk.coverage
     at_start = people.county_at(np.full(people.n, first - 1, dtype=np.int32))
-    rows = np.flatnonzero(chunk.counties.phase[at_start] == 1)
+    rows = np.flatnonzero(chunk.world.counties.phase[at_start] == 1)
     months = slice(first, last + 1)
     inside = (coverage.is_covered & coverage.is_full_scope & ~coverage.is_dual)[rows, months]
     sums: dict[str, Any] = {
@@ -253,7 +258,7 @@ def county_phase_sums(chunk: ChunkTruth, worlds: dict[str, Any]) -> pd.DataFrame
 
 def funnel_counts(chunk: ChunkTruth) -> pd.DataFrame:
     """Members at each step of the access funnel, carry-over members apart."""
-    groups = np.array(races(chunk.parameters), dtype=object)
+    groups = chunk.groups
     program, n_months = chunk.program, chunk.calendar.n_months
     frame = pd.DataFrame(
         {

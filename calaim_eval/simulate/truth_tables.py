@@ -22,23 +22,28 @@ _BY = {
 _KEYS = ("race_ethnicity", "recorded_race_ethnicity", "is_cbo_served", "event_time")
 
 IDENTIFICATION = (
-    "Expected use without ECM is level + one time pattern shared by everyone + a lasting rise from "
-    "six months before the month of listing's episode end; an acute episode of ED visits precedes listing.",
-    "Among listed members, being served depends on race and ethnicity and on persistent level only. "
-    "Levels differ between enrolled and not enrolled; expected changes after listing do not. "
-    "So a comparison with members listed in the same month who are not (yet) served identifies the effect.",
-    "The first service is at least one month after listing, so the month before it is after the episode. "
-    "Leads before listing may differ slightly between served and not served where the mix of routes differs.",
+    "Expected use without ECM is level + one time pattern shared by everyone + a lasting "
+    "rise from six months before the month of listing's episode end; an acute episode of "
+    "ED visits precedes listing.",
+    "Among listed members, being served depends on race and ethnicity and on persistent "
+    "level only. Levels differ between enrolled and not enrolled; expected changes after "
+    "listing do not. So a comparison with members listed in the same month who are not "
+    "(yet) served identifies the effect.",
+    "The first service is at least one month after listing, so the month before it is "
+    "after the episode. Leads before listing may differ slightly between served and not "
+    "served where the mix of routes differs.",
     "Pre/post alone is confounded by the episode: use falls after listing with no program at all.",
-    "Members carried over from WPC or HHP are listed in 2021-12 and served in 2022-01, all of them: "
-    "no comparison exists for them, and their effect is a transition, not an onset.",
-    "The effect starts in the month of first service, grows over event times 0 to 3, and lasts to the end "
-    "of the window, after ECM too. Community Supports have no effect on use.",
+    "Members carried over from WPC or HHP are listed in 2021-12 and served in 2022-01, "
+    "all of them: no comparison exists for them, and their effect is a transition, not an "
+    "onset.",
+    "The effect starts in the month of first service, grows over event times 0 to 3, and "
+    "lasts to the end of the window, after ECM too. Community Supports have no effect on "
+    "use.",
     "Loss of coverage and death depend on age and need class, never on use or on enrollment.",
     "Use does not stop in custody; claims of dual members are complete. Real data differ in both.",
-    "jail_days counts booking and release day; inpatient_days counts nights, at least one a stay; "
-    "readmissions_30d counts index stays by month of discharge, alive and not against advice, "
-    "discharged at least 30 days before the window ends.",
+    "jail_days counts booking and release day; inpatient_days counts nights, at least one "
+    "a stay; readmissions_30d counts index stays by month of discharge, alive and not "
+    "against advice, discharged at least 30 days before the window ends.",
     "paid_usd includes payments for ECM; without ECM those are left out.",
 )
 
@@ -84,7 +89,7 @@ def _long(sums: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def county_phase_table(totals: TruthTotals) -> pd.DataFrame:
-    """True intention-to-treat effect in phase-1 counties, January to June 2022, diluted as in reality."""
+    """True effect on everyone in phase-1 counties, January to June 2022, diluted as in reality."""
     sums = pd.concat(totals.county_phase, ignore_index=True).sum().to_frame().T
     table = _long(sums, ["n_members", "n_served"])
     return table.assign(share_served=table["n_served"] / table["n_members"])

@@ -15,36 +15,13 @@ from numpy.typing import NDArray
 from calaim_eval.simulate.calendar import Calendar
 from calaim_eval.simulate.coverage import Coverage
 from calaim_eval.simulate.eligibility_and_enrollment import Program
+from calaim_eval.simulate.events import Events, explode
 from calaim_eval.simulate.parameters import Parameters
-from calaim_eval.simulate.people import NO_NEED, FocusList, People
+from calaim_eval.simulate.people import HOMELESS_CODES, FocusList, People, in_focus
 from calaim_eval.simulate.rates import Effects, acute_ed_visits, expected_without_ecm
+from calaim_eval.simulate.spells import draw_jail, draw_stays
 
 ED_GAP_DAYS = 3
-STAY_GAP_DAYS = 3
-HOMELESS_CODES = ("1a", "1b")
-BEHAVIORAL_CODES = ("3",)
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """Events of one kind; arrays of shape (n_events,).
-
-    Attributes
-    ----------
-    member, month, day : NDArray
-        Member of the chunk, month number and day number of the start.
-    days : NDArray
-        Length in days; 0 where it has none.
-    in_real, in_counterfactual : NDArray
-        Happens in the simulated world; would happen without ECM.
-    """
-
-    member: NDArray[np.int64]
-    month: NDArray[np.int64]
-    day: NDArray[np.int32]
-    days: NDArray[np.int32]
-    in_real: NDArray[np.bool_]
-    in_counterfactual: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +70,7 @@ def draw_use(
         )
         for outcome in ("ed_visits", "inpatient_stays", "outpatient_visits")
     }
-    is_homeless = _in_focus(people, focus_list, HOMELESS_CODES)
+    is_homeless = in_focus(people, focus_list, HOMELESS_CODES)
     acute = acute_ed_visits(people, program, calendar=calendar, parameters=parameters, rng=rng)
     acute = acute * coverage.is_covered
     ed = _draw_ed(means["ed_visits"], acute, coverage, effects, rng)
@@ -106,11 +83,13 @@ def draw_use(
     kept = rng.random(len(ed.member)) < effects.ratio_at(
         "ambulance_per_ed_visit", ed.member, ed.month
     )
-    stays, ed_of_stay = _draw_stays(
-        means["inpatient_stays"], ed, people, coverage, effects, calendar, parameters, rng
+    stays, ed_of_stay = draw_stays(
+        means["inpatient_stays"], ed, people, coverage, effects, parameters=parameters, rng=rng
     )
     outpatient = _draw_outpatient(means["outpatient_visits"], coverage, effects, rng)
-    jail, jail_mean = _draw_jail(people, focus_list, effects, calendar, parameters, rng)
+    jail, jail_mean = draw_jail(
+        people, effects, calendar=calendar, focus_list=focus_list, parameters=parameters, rng=rng
+    )
     expected = {name: (mean, _with_ecm(mean, effects, name)) for name, mean in means.items()}
     ed_without = means["ed_visits"] + acute
     ed_with = _with_ecm(ed_without, effects, "ed_visits")
@@ -134,29 +113,11 @@ def draw_use(
     )
 
 
-def _in_focus(people: People, focus_list: FocusList, codes: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Whether a member's first or second population of focus is one of `codes`."""
-    rows = [row for row, code in enumerate(focus_list.codes) if code in codes]
-    return np.isin(people.focus, rows) | np.isin(people.second_focus, rows)
-
-
 def _with_ecm(mean: NDArray[np.float64], effects: Effects, outcome: str) -> NDArray[np.float64]:
     """Expected use with ECM."""
     changed = mean.copy()
     changed[effects.rows] *= effects.ratio(outcome)
     return changed
-
-
-def explode(
-    counts: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """One row per event of a (n, n_months) count matrix: member, month, order within the month."""
-    flat = np.flatnonzero(counts)
-    number = counts.ravel()[flat]
-    cell = np.repeat(flat, number)
-    order = np.arange(len(cell)) - np.repeat(np.cumsum(number) - number, number)
-    member, month = np.divmod(cell, counts.shape[1])
-    return member, month, order
 
 
 def _spread_days(
@@ -174,7 +135,8 @@ def _spread_days(
     number = np.minimum(counts[member, month], slots)
     offset = rng.integers(0, 1 << 20, counts.shape)[member, month]
     slot = (offset + order * np.maximum(slots // number, 1)) % slots
-    return (first + gap * slot).astype(np.int32)
+    days: NDArray[np.int32] = (first + gap * slot).astype(np.int32)
+    return days
 
 
 def _most_events(coverage: Coverage, gap: int) -> NDArray[np.int64]:
@@ -210,117 +172,3 @@ def _draw_outpatient(
     day = _spread_days(member, month, order, total, coverage, 1, rng)
     without = order < np.minimum(counts, total)[member, month]
     return Events(member, month, day, np.zeros_like(day), np.ones(len(member), dtype=bool), without)
-
-
-def _draw_stays(
-    mean: NDArray[np.float64],
-    ed: Events,
-    people: People,
-    coverage: Coverage,
-    effects: Effects,
-    calendar: Calendar,
-    parameters: Parameters,
-    rng: np.random.Generator,
-) -> tuple[Events, NDArray[np.int64]]:
-    """Inpatient stays; most start at an ED visit of the month, none within three days of another."""
-    counts = rng.poisson(mean)
-    member, month, order = explode(counts)
-    n_months = counts.shape[1]
-    first_ed = np.searchsorted(ed.member * n_months + ed.month, member * n_months + month)
-    in_range = np.minimum(first_ed, max(len(ed.member) - 1, 0))
-    has_ed = np.zeros(len(member), dtype=bool)
-    if len(ed.member):
-        has_ed = (ed.member[in_range] == member) & (ed.month[in_range] == month)
-    from_ed = has_ed & (order == 0) & (rng.random(len(member)) < 0.7)
-    first = coverage.first_day[member, month]
-    room = coverage.last_day[member, month] - first + 1
-    day = first + (rng.random(len(member)) * room).astype(np.int32)
-    if len(ed.member):
-        day = np.where(from_ed, ed.day[in_range], day)
-    length = rng.geometric(1 / parameters.value("length_of_stay_mean"), len(member))
-    length = np.where(rng.random(len(member)) < 0.05, 0, length)
-    length = np.minimum(length, np.maximum(people.death_day[member] - day, 0))
-    order_in_time = np.lexsort((day, member))
-    member, month, day, length = (a[order_in_time] for a in (member, month, day, length))
-    link = np.where(from_ed, in_range, -1)[order_in_time]
-    moved, kept = _without_overlap(
-        member, day, length, coverage.last_day[member, month], STAY_GAP_DAYS
-    )
-    link = np.where(moved == day, link, -1)
-    member, month, day, length, link = (a[kept] for a in (member, month, moved, length, link))
-    length = np.minimum(length, np.maximum(people.death_day[member] - day, 0))
-    real = rng.random(len(member)) < effects.ratio_at("inpatient_stays", member, month)
-    stays = Events(
-        member,
-        month,
-        day.astype(np.int32),
-        length.astype(np.int32),
-        real,
-        np.ones(len(member), dtype=bool),
-    )
-    return stays, link
-
-
-def _without_overlap(
-    member: NDArray[np.int64],
-    day: NDArray[np.int32],
-    length: NDArray[np.int64],
-    latest: NDArray[np.int32],
-    gap: int,
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Move events that start too soon after the member's previous one; drop those without room."""
-    day = day.copy()
-    kept = np.ones(len(day), dtype=bool)
-    suspects = np.flatnonzero(np.r_[False, member[1:] == member[:-1]])
-    for row in suspects:
-        before = row - 1
-        while before >= 0 and member[before] == member[row] and not kept[before]:
-            before -= 1
-        if before < 0 or member[before] != member[row]:
-            continue
-        earliest = day[before] + length[before] + gap
-        if day[row] < earliest:
-            day[row] = earliest
-            kept[row] = earliest <= latest[row]
-    return day, kept
-
-
-def _draw_jail(
-    people: People,
-    focus_list: FocusList,
-    effects: Effects,
-    calendar: Calendar,
-    parameters: Parameters,
-    rng: np.random.Generator,
-) -> tuple[Events, NDArray[np.float64]]:
-    """Jail stays of adults, in covered months or not; ECM lowers bookings."""
-    at_risk = _in_focus(people, focus_list, (*HOMELESS_CODES, *BEHAVIORAL_CODES))
-    rate = np.where(
-        at_risk & (people.need != NO_NEED),
-        parameters.value("jail_bookings_per_1000", "homeless_or_smi_sud"),
-        parameters.value("jail_bookings_per_1000"),
-    )
-    rate = rate / 1000 * people.is_adult
-    alive = calendar.starts + calendar.lengths - 1 < people.death_day[:, None]
-    mean = rate[:, None] * alive
-    member, month, _ = explode(rng.poisson(mean))
-    day = calendar.starts[month] + (rng.random(len(member)) * calendar.lengths[month]).astype(
-        np.int32
-    )
-    length = rng.geometric(1 / parameters.value("jail_days_mean"), len(member))
-    length = np.minimum(length, np.maximum(people.death_day[member] - day, 1))
-    order = np.lexsort((day, member))
-    member, month, day, length = (a[order] for a in (member, month, day, length))
-    latest = (calendar.starts + calendar.lengths - 1)[month]
-    moved, kept = _without_overlap(member, day, length, latest, 1)
-    member, month, day, length = (a[kept] for a in (member, month, moved, length))
-    real = rng.random(len(member)) < effects.ratio_at("jail_bookings", member, month)
-    events = Events(
-        member,
-        month,
-        day.astype(np.int32),
-        length.astype(np.int32),
-        real,
-        np.ones(len(member), dtype=bool),
-    )
-    return events, mean

@@ -73,7 +73,8 @@ class StudyWriter:
                 shutil.rmtree(part, ignore_errors=True)
             if isinstance(error, OSError):
                 raise OutputError(
-                    f"writing into `{self.folder}` failed ({error.strerror}). Free space, or choose another folder."
+                    f"writing into `{self.folder}` failed ({error.strerror}). "
+                    "Free space, or choose another folder."
                 ) from error
             return
         for part, name in ((self.raw, "raw"), (self.truth, "truth")):
