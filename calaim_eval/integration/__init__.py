@@ -1,6 +1,7 @@
 """How community-based organizations are part of care: who delivers, where, do referrals close."""
 
 from calaim_eval.integration.agreement import coder_agreement
+from calaim_eval.integration.claim_services import services_from_claims
 from calaim_eval.integration.coverage import (
     contracted_but_idle,
     coverage_summary,
@@ -56,6 +57,7 @@ __all__ = [
     "referral_step_conversion",
     "service_concentration",
     "service_coverage",
+    "services_from_claims",
     "single_plan_dependence",
     "time_to_payment",
     "time_to_service",

@@ -110,12 +110,17 @@ def _kappa(first: np.ndarray, second: np.ndarray) -> tuple[float, np.ndarray]:
         return np.nan, np.full(n, np.nan)
     slope = (i == j) * (1 - expected) - (1 - observed) * (column[i] + row[j])
     values = slope / (1 - expected) ** 2
-    return (observed - expected) / (1 - expected), values - values.mean()
+    values -= values.mean()
+    if np.allclose(values, 0.0, atol=1e-12):
+        values = np.zeros(n)  # full agreement: no variance to estimate, not one of 1e-33
+    return (observed - expected) / (1 - expected), values
 
 
 def _notes(n_rows: int, n_coded: int, estimate: np.ndarray) -> tuple[str, ...]:
     """What a reader of the agreement must know."""
     notes = [f"{n_coded:,} of {n_rows:,} organizations were classified by both coders."]
+    if (estimate == 1).any():
+        notes.append("Where the coders agree throughout, the sample gives no standard error.")
     if np.isnan(estimate).any():
         notes.append("Kappa is undefined where both coders gave every organization the same type.")
     return tuple(notes)

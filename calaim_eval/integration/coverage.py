@@ -172,7 +172,15 @@ def contracted_but_idle(
     """
     stage = "contracted_but_idle"
     columns = ["organization_id", "service"]
-    contracted = contracts_in_force(contract, quarter=quarter, ledger=ledger, stage=stage)[columns]
+    in_force = contracts_in_force(contract, quarter=quarter, ledger=ledger, stage=stage)
+    offered = services_offered(quarter)
+    contracted = in_force.loc[in_force["service"].isin(offered), columns]
+    if contracted.empty:
+        raise EstimationError(
+            f"table `contract`: none of {len(in_force):,} rows in force in {quarter} is for a "
+            "service of the code list in effect then.\n  Check `service` against the code list "
+            "`community_support`."
+        )
     served = services_in_quarter(program_service, quarter=quarter, ledger=ledger, stage=stage)
     pairs = contracted.drop_duplicates().merge(
         served[columns].dropna().drop_duplicates(), how="left", indicator="found"
@@ -180,8 +188,7 @@ def contracted_but_idle(
     pairs["is_active"] = pairs["found"] == "both"
     anywhere = pairs.groupby("organization_id")["is_active"].any()
     by_service = pairs.groupby("service")["is_active"].agg(["sum", "size"])
-    order = [s for s in services_offered(quarter) if s in by_service.index]
-    order += [s for s in by_service.index if s not in order]
+    order = [service for service in offered if service in by_service.index]
     active = np.array([anywhere.sum(), *by_service.loc[order, "sum"]], dtype=float)
     n_contracted = np.array([len(anywhere), *by_service.loc[order, "size"]], dtype=float)
     low, high = wilson_bounds(n_contracted - active, n_contracted)
@@ -199,6 +206,18 @@ def contracted_but_idle(
         kind="proportion",
         method=Method("Share with Wilson 95 % interval", {"quarter": quarter}, WILSON),
         about="organizations",
+        notes=_not_in_effect(in_force, offered),
+    )
+
+
+def _not_in_effect(in_force: pd.DataFrame, offered: list[str]) -> tuple[str, ...]:
+    """Organizations under contract for a service that is not in effect, counted."""
+    outside = in_force.loc[~in_force["service"].isin(offered), "organization_id"].nunique()
+    if not outside:
+        return ()
+    return (
+        f"{outside:,} organizations hold contracts for services not in effect in the quarter; "
+        "those are not counted as idle.",
     )
 
 

@@ -56,7 +56,10 @@ def wilson_bounds(
     z2 = np.square(z)
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+    # At 0 and 1 a bound is exactly there; arithmetic would leave 1e-17.
+    low = np.where(share <= 0, 0.0, np.clip(centre - half, 0.0, 1.0))
+    high = np.where(share >= 1, 1.0, np.clip(centre + half, 0.0, 1.0))
+    return np.where(np.isnan(n), np.nan, low), np.where(np.isnan(n), np.nan, high)
 
 
 def clustered_shares(

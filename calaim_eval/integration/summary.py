@@ -10,6 +10,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.integration.claim_services import services_from_claims
 from calaim_eval.integration.coverage import (
     contracted_but_idle,
     coverage_summary,
@@ -72,7 +73,8 @@ def integration_measures(
     ----------
     tables : Tables or mapping of table name to DataFrame
         Uses `contract`, `organization`, `program_service`, `referral`, `payment`, and `person`
-        with ``race_ethnicity``.
+        with ``race_ethnicity``. From `Tables`, services seen in `medical_claim` are added to the
+        program records (`services_from_claims`); with a mapping, put them there yourself.
     quarter : str
         e.g. ``"2024Q4"``. Referrals made up to its last day enter.
     as_of : day, optional
@@ -105,8 +107,8 @@ def integration_measures(
             "`as_of` lies before the last day of the quarter, which is then not complete.\n"
             "  Report an earlier quarter, or use a later extract."
         )
-    frames = _frames(tables)
     made = IntegrationMeasures()
+    frames = _frames(tables, quarter=quarter, ledger=made.ledger)
     recipes = {
         **_contract_recipes(quarter=quarter, ledger=made.ledger),
         **_referral_recipes(
@@ -282,19 +284,25 @@ def _make(
         logger.info("measure %s is skipped: %s", name, made.skipped[name])
 
 
-def _frames(tables: Tables | Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def _frames(
+    tables: Tables | Mapping[str, pd.DataFrame], *, quarter: str, ledger: RowLedger
+) -> dict[str, pd.DataFrame]:
     """Frames of the tables that are there and hold rows."""
     if not isinstance(tables, (Tables, Mapping)):
         raise TableError(
             f"expected Tables or a mapping of table names to frames, got "
             f"`{type(tables).__name__}`.\n  Pass what read_tables() returned."
         )
-    frames: dict[str, pd.DataFrame] = {}
-    for name in _TABLES:
-        if isinstance(tables, Tables):
-            frame = tables.frame(name, columns=_COLUMNS.get(name)) if tables.has(name) else None
-        else:
-            frame = tables.get(name)
-        if frame is not None and len(frame):
-            frames[name] = frame
-    return frames
+    if isinstance(tables, Mapping):
+        given = {name: tables[name] for name in _TABLES if name in tables}
+    else:
+        given = {
+            name: tables.frame(name, columns=_COLUMNS.get(name))
+            for name in _TABLES
+            if tables.has(name)
+        }
+        if tables.has("medical_claim"):
+            seen = services_from_claims(tables, quarter=quarter, ledger=ledger)
+            records = [given["program_service"]] if "program_service" in given else []
+            given["program_service"] = pd.concat([*records, seen], ignore_index=True)
+    return {name: frame for name, frame in given.items() if len(frame)}

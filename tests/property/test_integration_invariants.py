@@ -110,6 +110,9 @@ def test_the_funnel_never_widens_and_groups_add_up(rows):
 @settings(deadline=None, max_examples=25)
 @given(rows=referrals(), seed=st.integers(0, 5))
 def test_row_order_and_new_ids_move_nothing(rows, seed):
+    usable = pd.DataFrame({"referral_id": ["u"], "member_id": ["m0"], "service": ["ecm"]})
+    usable["referred_date"] = pd.Timestamp("2024-03-01")  # one that every measure can follow
+    rows = pd.concat([rows, usable], ignore_index=True)
     renamed = rows.sample(frac=1, random_state=seed).assign(
         referral_id=lambda f: "x" + f["referral_id"], member_id=lambda f: "y" + f["member_id"]
     )

@@ -46,6 +46,13 @@ def test_two_categories_agree_alike():
     np.testing.assert_allclose(coder_agreement(frame).estimate, 0.4)
 
 
+def test_full_agreement_has_no_standard_error():
+    table = coder_agreement(_coded(["cbo", "clinic"] * 7, ["cbo", "clinic"] * 7))
+    assert table.estimate.tolist() == [1, 1, 1]
+    assert np.isnan(table.std_error).all()
+    assert "no standard error" in table.notes[1]
+
+
 def test_organizations_coded_once_do_not_enter():
     frame = pd.concat([_random(1), _coded(["cbo"] * 9, [None] * 9)], ignore_index=True)
     table = coder_agreement(frame)

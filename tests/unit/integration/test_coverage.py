@@ -70,6 +70,15 @@ def test_idle_is_per_organization_and_its_margin_is_no_sum():
     assert table.margins == ()
 
 
+def test_a_service_not_yet_in_effect_is_not_idle():
+    early = pd.concat([CONTRACT, CONTRACT.iloc[[0]].assign(service="transitional_rent")])
+    table = contracted_but_idle(early, SERVICE, quarter=Q)
+    assert "transitional_rent" not in set(table.keys["service"])
+    assert table.notes[0].startswith("1 organizations hold contracts")
+    with pytest.raises(EstimationError, match="in effect then"):
+        contracted_but_idle(CONTRACT.assign(service="transitional_rent"), SERVICE, quarter=Q)
+
+
 def test_services_without_county_are_in_the_ledger():
     ledger = RowLedger()
     _coverage(ledger=ledger)
