@@ -108,7 +108,7 @@ def _add(
 
 
 def _att(exposure: Exposure, moments: CellMoments, outcome: str) -> GroupTimeEffects:
-    att_gt = group_time_att(
+    return group_time_att(
         moments,
         outcome=outcome,
         comparison=exposure.comparison,
@@ -117,23 +117,30 @@ def _att(exposure: Exposure, moments: CellMoments, outcome: str) -> GroupTimeEff
         per=MEASURES[outcome].per,
         unit=MEASURES[outcome].unit,
     )
-    cohorts = moments.cells["cohort"].dropna().dt.to_period("M").unique()
-    return replace(att_gt, notes=(*att_gt.notes, *policy_notes(outcome, sorted(map(str, cohorts)))))
 
 
 def _overall(exposure: Exposure, moments: CellMoments, outcome: str) -> EffectTable:
     """Average over cohorts and months 0 to the end of follow-up."""
     att_gt = _att(exposure, moments, outcome)
-    return aggregate(att_gt, by="overall", max_event_time=exposure.follow_up_months)
+    table = aggregate(att_gt, by="overall", max_event_time=exposure.follow_up_months)
+    return _with_calendar(table, moments, outcome)
 
 
 def _event_study(exposure: Exposure, moments: CellMoments, outcome: str) -> EffectTable:
-    return aggregate(
+    table = aggregate(
         _att(exposure, moments, outcome),
         by="event_time",
         min_event_time=-exposure.lookback_months,
         max_event_time=exposure.follow_up_months,
     )
+    return _with_calendar(table, moments, outcome)
+
+
+def _with_calendar(table: EffectTable, moments: CellMoments, outcome: str) -> EffectTable:
+    """The effects with a note for every policy break that meets a month of first exposure."""
+    cohorts = moments.cells["cohort"].dropna().dt.to_period("M").unique()
+    notes = policy_notes(outcome, sorted(map(str, cohorts)))
+    return replace(table, notes=(*table.notes, *notes))
 
 
 def _by_anchor(exposure: Exposure, moments: dict[str, Moments], outcome: str) -> EffectTable:
