@@ -13,7 +13,7 @@ from calaim_eval.estimate.clustering import cluster_notes
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_effects import StratumEffects, stratum_effects
-from calaim_eval.estimate.support import effect_support, has_single_member, support_frame
+from calaim_eval.estimate.support import has_single_member, pair_supports, support_frame
 from calaim_eval.estimate.time_pairs import BasePeriod, Comparison, TimePairs, time_pairs
 from calaim_eval.estimate.words import count_words, default_unit, percent_words, period_words
 from calaim_eval.moments import CellMoments
@@ -126,7 +126,7 @@ def group_time_att(
             strata.append(effects)
     if not strata:
         raise DesignError(_nothing_identified(moments, grids, comparison))
-    sides = [effect_support(e, np.array([row])) for e in strata for row in range(len(e))]
+    sides = [both for effects in strata for both in pair_supports(effects)]
     return GroupTimeEffects(
         keys=pd.concat([_keys(moments, e) for e in strata], ignore_index=True),
         estimate=np.concatenate([e.estimate for e in strata]),

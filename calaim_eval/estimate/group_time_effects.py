@@ -15,6 +15,7 @@ from calaim_eval.estimate.influence import (
     labelled_influence,
     member_covariance,
 )
+from calaim_eval.estimate.pair_variance import pair_variances
 from calaim_eval.estimate.stratum_effects import StratumEffects
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -122,9 +123,7 @@ class GroupTimeEffects(EffectTable):
     def std_error(self) -> np.ndarray:
         """Standard errors; shape (k,). Undefined is NaN, never 0."""
         if self.cluster == MEMBER:
-            variance = np.zeros(len(self))
-            for rows, block in self._blocks():
-                variance[rows] = np.diag(block)
+            variance = self._variances()
         else:
             variance = (self._influence() ** 2).sum(axis=0)
         return np.sqrt(np.where((variance > 0) & ~self.is_undefined, variance, np.nan))
@@ -158,6 +157,13 @@ class GroupTimeEffects(EffectTable):
         blocks = cast("list[np.ndarray]", self._cache["blocks"])
         for (rows, _), block in zip(self.strata, blocks, strict=True):
             yield rows, block
+
+    def _variances(self) -> np.ndarray:
+        """Member-clustered variance of all rows, without their covariances; shape (k,)."""
+        if "variances" not in self._cache:
+            parts = [pair_variances(self.moments, self.outcome, e) for _, e in self.strata]
+            self._cache["variances"] = np.concatenate([np.zeros(0), *parts])
+        return cast("np.ndarray", self._cache["variances"])
 
     def _influence(self) -> np.ndarray:
         """Cluster influence of all rows; shape (n_clusters, k)."""

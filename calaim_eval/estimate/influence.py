@@ -17,6 +17,10 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.moments import CellMoments, ClusterSums
 
 MEMBER = "member"
+ONE_THREAD = 250_000
+"""Multiplications BLAS does on one thread: many small products are slower, not faster, on more,
+and very much slower on a machine with other work."""
+
 ROUNDING = 1e-13
 """A variance below this share of the squares it is the difference of is rounding, and is 0."""
 
@@ -49,7 +53,7 @@ def member_covariance(
         for loads, matrix in zip(part.loads[used], matrices, strict=True):
             touched = np.flatnonzero(loads.any(axis=1))
             own = loads[touched]
-            covariance[np.ix_(touched, touched)] += own @ matrix @ own.T
+            covariance[np.ix_(touched, touched)] += small_product(small_product(own, matrix), own.T)
             gross[touched] += own**2 @ np.abs(np.diag(matrix))
     return without_rounding(covariance, gross)
 
@@ -68,9 +72,20 @@ def cluster_influence(
         for cell, loads in zip(part.cells, part.loads, strict=True):
             rows = order[start[cell] : start[cell + 1]]
             v = totals[rows].astype(float)
-            influence[sums.cluster[rows]] += v @ loads.T
-            gross[sums.cluster[rows]] += np.abs(v) @ np.abs(loads.T)
+            influence[sums.cluster[rows]] += small_product(v, loads.T)
+            gross[sums.cluster[rows]] += small_product(np.abs(v), np.abs(loads.T))
     return np.where(np.abs(influence) > ROUNDING * gross, influence, 0.0)
+
+
+def small_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """``left @ right``, a few rows at a time, so that BLAS stays on one thread."""
+    step = max(1, ONE_THREAD // max(right.size, 1))
+    if len(left) <= step:
+        return np.asarray(left @ right)
+    product = np.empty((len(left), right.shape[1]))
+    for start in range(0, len(left), step):
+        product[start : start + step] = left[start : start + step] @ right
+    return product
 
 
 def without_rounding(covariance: np.ndarray, gross: np.ndarray) -> np.ndarray:

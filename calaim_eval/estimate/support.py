@@ -34,16 +34,40 @@ def side_support(grid: CellGrid, used: np.ndarray) -> np.ndarray:
 
 def effect_support(effects: StratumEffects, rows: np.ndarray) -> np.ndarray:
     """Support of exposed and comparison behind some effects together; shape (2, 3)."""
-    grid, pairs = effects.grid, effects.pairs
+    grid, pairs = effects.grid, effects.pairs.take(rows)
+    kept = effects.kept[rows]
     exposed = np.zeros(grid.at_risk.shape, dtype=bool)
     comparison = np.zeros(grid.at_risk.shape, dtype=bool)
-    for row in rows:
-        kept = np.flatnonzero(effects.kept[row])
-        months = np.array([pairs.month[row], pairs.base[row]])
-        exposed[np.ix_(pairs.cohort[[row]], kept, months)] = True
-        cohorts = np.flatnonzero(pairs.comparison[row])
-        comparison[np.ix_(cohorts, kept, months)] = True
+    for month in (pairs.month, pairs.base):
+        place = (pairs.cohort, slice(None), month)
+        np.logical_or.at(exposed, place, kept)  # type: ignore[arg-type]
+    for month in np.unique([pairs.month, pairs.base]):
+        used = (pairs.month == month) | (pairs.base == month)
+        together = pairs.comparison[used].T.astype(float) @ kept[used].astype(float)
+        comparison[:, :, month] = together > 0
     return np.stack([side_support(grid, exposed), side_support(grid, comparison)])
+
+
+def pair_supports(effects: StratumEffects) -> np.ndarray:
+    """Support of exposed and comparison behind each effect alone; shape (k, 2, 3)."""
+    grid, pairs = effects.grid, effects.pairs
+    found = np.zeros((len(effects), 2, len(SUPPORT_COLUMNS)))
+    months = np.stack([pairs.month, pairs.base], axis=1)
+    for both in np.unique(months, axis=0):
+        rows = np.flatnonzero((months == both).all(axis=1))
+        distinct = np.unique(both)
+        at_risk = grid.at_risk[:, :, distinct]
+        measures = (
+            np.floor(at_risk.max(axis=2) + 0.5),
+            grid.events[:, :, distinct].sum(axis=2),
+            at_risk.sum(axis=2),
+        )
+        cohorts = pairs.comparison[rows].astype(float)
+        for column, measure in enumerate(measures):
+            exposed = measure[pairs.cohort[rows]]
+            found[rows, 0, column] = (exposed * effects.kept[rows]).sum(axis=1)
+            found[rows, 1, column] = ((cohorts @ measure) * effects.kept[rows]).sum(axis=1)
+    return found
 
 
 def support_frame(sides: Sequence[np.ndarray]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def estimates(frame: pd.DataFrame, **options: object) -> list[EffectTable]:
     try:
         effects = group_time_att(reduce_panel(frame, **{**OPTIONS, **options}), outcome="visits")
     except DesignError:
-        assume(False)  # noqa: FBT003
+        assume(False)
     assume((effects.event_time >= 0).any())
     return [effects, aggregate(effects), aggregate(effects, by="event_time")]
 

@@ -234,3 +234,14 @@ def test_few_clusters_are_named_in_the_notes() -> None:
     moments = reduce_panel(awkward_panel(seed=1), outcomes=["visits"], cluster="county")
     notes = group_time_att(moments, outcome="visits", cluster="county").notes
     assert any("12 clusters, 12 with exposed members. That is few" in note for note in notes)
+
+
+@pytest.mark.parametrize("base_period", ["varying", "universal"])
+def test_standard_errors_agree_with_the_covariance(base_period: str) -> None:
+    moments = reduce_panel(
+        awkward_panel(seed=9), outcomes=["visits"], stratum="group", covariate_cells="risk"
+    )
+    effects = group_time_att(moments, outcome="visits", base_period=base_period)
+    variance = np.diag(effects.covariance)
+    expected = np.sqrt(np.where(variance > 0, variance, np.nan))
+    np.testing.assert_allclose(effects.std_error, expected, rtol=1e-10)

@@ -117,10 +117,10 @@ def test_refuses_files_that_are_not_moments(tmp_path: Path) -> None:
         load_moments(tmp_path / "absent.npz")
     other = tmp_path / "other.npz"
     other.write_bytes(b"not a zip")
-    with pytest.raises(TableError, match="other.npz is not a file of moments"):
+    with pytest.raises(TableError, match=r"other\.npz is not a file of moments"):
         load_moments(other)
     np.savez(other, a=np.arange(3))
-    with pytest.raises(TableError, match="other.npz is not a file of moments"):
+    with pytest.raises(TableError, match=r"other\.npz is not a file of moments"):
         load_moments(other)
 
 
