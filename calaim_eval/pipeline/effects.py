@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from calaim_eval.design import policy_notes
@@ -43,68 +44,90 @@ def estimate_effects(
         Result name to the reason why it, or an outcome of it, is not there.
     """
     kept = {MAIN_ANCHOR: paths[MAIN_ANCHOR]} if pooled_with else paths
-    moments = {name: _by_outcome(files) for name, files in kept.items()}
+    loaded = {name: [load_moments(path) for path in files] for name, files in kept.items()}
     for path in pooled_with:
-        theirs = load_moments(path)
-        for outcome in theirs.outcomes:
-            moments[MAIN_ANCHOR][outcome] = moments[MAIN_ANCHOR][outcome] + theirs
-    results: dict[str, EffectTable] = {}
+        loaded[MAIN_ANCHOR] = _added(loaded[MAIN_ANCHOR], load_moments(path))
+    moments = {name: _by_outcome(files) for name, files in loaded.items()}
+    made: dict[str, dict[str, EffectTable]] = {}
     left_out: dict[str, str] = {}
-    if study.file.exposure is not None and MAIN_ANCHOR in moments:
-        recipes = _exposure_recipes(study, study.file.exposure, moments)
-        for name, estimate in recipes.items():
-            _add(results, left_out, name, list(moments[MAIN_ANCHOR]), estimate)
-    if "county_phase" in moments:
-        county = moments["county_phase"]
-        _add(results, left_out, "county_phase", list(county), lambda o: _county_phase(county[o], o))
+    for outcome in moments.get(MAIN_ANCHOR, {}):
+        recipes = _exposure_recipes(study, moments, outcome)
+        _attempt(recipes, outcome, made=made, left_out=left_out)
+    for outcome, groups in moments.get("county_phase", {}).items():
+        recipe: dict[str, Recipe] = {
+            "county_phase": partial(_county_phase, groups.everybody, outcome)
+        }
+        _attempt(recipe, outcome, made=made, left_out=left_out)
+    results = {
+        name: stack(list(tables.values()), key="outcome", labels=list(tables))
+        for name, tables in made.items()
+    }
     return results, left_out
 
 
-def _by_outcome(files: Sequence[Path]) -> dict[str, CellMoments]:
-    """The moments that hold each outcome."""
-    loaded = [load_moments(path) for path in files]
-    return {outcome: moments for moments in loaded for outcome in moments.outcomes}
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Moments of an outcome: by race and ethnicity, and of everybody."""
+
+    by_race: CellMoments
+    everybody: CellMoments
 
 
-Moments = dict[str, CellMoments]
-Estimate = Callable[[str], EffectTable]
+def _added(ours: list[CellMoments], theirs: CellMoments) -> list[CellMoments]:
+    """Our moments plus another plan's, for the outcomes both have."""
+    same = [cells for cells in ours if cells.outcomes == theirs.outcomes]
+    if not same:
+        raise EstimationError(
+            f"The moments to pool hold {', '.join(theirs.outcomes)}; ours hold "
+            f"{' and '.join(', '.join(cells.outcomes) for cells in ours)}. Reduce both with the "
+            "same `outcomes` in the study file."
+        )
+    return [cells + theirs if cells is same[0] else cells for cells in ours]
 
 
-def _exposure_recipes(
-    study: Study, exposure: Exposure, moments: dict[str, Moments]
-) -> dict[str, Estimate]:
+def _by_outcome(loaded: list[CellMoments]) -> dict[str, _Groups]:
+    """The moments that hold each outcome, pooled once a file."""
+    groups = [_Groups(cells, cells.pooled() if cells.stratum else cells) for cells in loaded]
+    return {outcome: group for group in groups for outcome in group.by_race.outcomes}
+
+
+Moments = dict[str, _Groups]
+Recipe = Callable[[], EffectTable]
+
+
+def _exposure_recipes(study: Study, moments: dict[str, Moments], outcome: str) -> dict[str, Recipe]:
     """What each result of the exposure design is made of, for one outcome."""
-    main = moments[MAIN_ANCHOR]
-    reference = study.file.equity.reference
+    exposure = study.file.exposure
+    if exposure is None:
+        return {}
+    main = moments[MAIN_ANCHOR][outcome]
+    everybody = cache(lambda: _att(exposure, main.everybody, outcome))
+    by_race = cache(lambda: _overall(exposure, _att(exposure, main.by_race, outcome)))
     return {
-        "effect_event_study": lambda o: _event_study(exposure, main[o].pooled(), o),
-        "effect_overall": lambda o: _by_anchor(exposure, moments, o),
-        "effect_by_race": lambda o: _overall(exposure, main[o], o),
-        "effect_gap": lambda o: effect_gap(_overall(exposure, main[o], o), reference=reference),
-        "pre_post": lambda o: _before_after(exposure, main[o], o),
+        "effect_event_study": lambda: _event_study(exposure, everybody()),
+        "effect_overall": lambda: _by_anchor(exposure, moments, everybody(), outcome),
+        "effect_by_race": by_race,
+        "effect_gap": lambda: effect_gap(by_race(), reference=study.file.equity.reference),
+        "pre_post": lambda: _before_after(exposure, main, outcome),
     }
 
 
-def _add(
-    results: dict[str, EffectTable],
+def _attempt(
+    recipes: dict[str, Recipe],
+    outcome: str,
+    *,
+    made: dict[str, dict[str, EffectTable]],
     left_out: dict[str, str],
-    name: str,
-    outcomes: Sequence[str],
-    estimate: Estimate,
 ) -> None:
-    """One result over the outcomes that can be estimated, and why the others cannot."""
-    made: dict[str, EffectTable] = {}
-    reasons: dict[str, str] = {}
-    for outcome in outcomes:
+    """Estimate what is identified; keep the reason for what is not."""
+    for name, recipe in recipes.items():
         try:
-            made[outcome] = estimate(outcome)
+            made.setdefault(name, {})[outcome] = recipe()
         except (DesignError, EstimationError) as error:
-            reasons[outcome] = str(error)
             log.warning("%s, %s: left out. %s", name, outcome, error)
-    if made:
-        results[name] = stack(list(made.values()), key="outcome", labels=list(made))
-    if reasons:
-        left_out[name] = " ".join(dict.fromkeys(reasons.values()))
+            left_out[name] = f"{left_out[name]} {error}" if name in left_out else str(error)
+    for name in [name for name, tables in made.items() if not tables]:
+        del made[name]
 
 
 def _att(exposure: Exposure, moments: CellMoments, outcome: str) -> GroupTimeEffects:
@@ -119,38 +142,43 @@ def _att(exposure: Exposure, moments: CellMoments, outcome: str) -> GroupTimeEff
     )
 
 
-def _overall(exposure: Exposure, moments: CellMoments, outcome: str) -> EffectTable:
+def _overall(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
     """Average over cohorts and months 0 to the end of follow-up."""
-    att_gt = _att(exposure, moments, outcome)
     table = aggregate(att_gt, by="overall", max_event_time=exposure.follow_up_months)
-    return _with_calendar(table, moments, outcome)
+    return _with_calendar(table, att_gt)
 
 
-def _event_study(exposure: Exposure, moments: CellMoments, outcome: str) -> EffectTable:
+def _event_study(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
     table = aggregate(
-        _att(exposure, moments, outcome),
+        att_gt,
         by="event_time",
         min_event_time=-exposure.lookback_months,
         max_event_time=exposure.follow_up_months,
     )
-    return _with_calendar(table, moments, outcome)
+    return _with_calendar(table, att_gt)
 
 
-def _with_calendar(table: EffectTable, moments: CellMoments, outcome: str) -> EffectTable:
-    """The effects with a note for every policy break that meets a month of first exposure."""
-    cohorts = moments.cells["cohort"].dropna().dt.to_period("M").unique()
-    notes = policy_notes(outcome, sorted(map(str, cohorts)))
+def _with_calendar(table: EffectTable, att_gt: GroupTimeEffects) -> EffectTable:
+    """The effects with a note for every policy break that meets a month of the estimate."""
+    notes = policy_notes(att_gt.outcome, att_gt.moments.months)
     return replace(table, notes=(*table.notes, *notes))
 
 
-def _by_anchor(exposure: Exposure, moments: dict[str, Moments], outcome: str) -> EffectTable:
+def _by_anchor(
+    exposure: Exposure,
+    moments: dict[str, Moments],
+    served: GroupTimeEffects,
+    outcome: str,
+) -> EffectTable:
     """Overall effect with each anchor, under one another."""
-    anchors = [a for a in (MAIN_ANCHOR, "first_outreach") if a in moments]
-    tables = [_overall(exposure, moments[a][outcome].pooled(), outcome) for a in anchors]
-    return stack(tables, key="anchor", labels=anchors)
+    tables = {MAIN_ANCHOR: _overall(exposure, served)}
+    if "first_outreach" in moments:
+        outreach = _att(exposure, moments["first_outreach"][outcome].everybody, outcome)
+        tables["first_outreach"] = _overall(exposure, outreach)
+    return stack(list(tables.values()), key="anchor", labels=list(tables))
 
 
-def _before_after(exposure: Exposure, moments: CellMoments, outcome: str) -> EffectTable:
+def _before_after(exposure: Exposure, groups: _Groups, outcome: str) -> EffectTable:
     """Change from before to after, everybody and by group; not causal."""
     tables = [
         pre_post(
@@ -162,7 +190,7 @@ def _before_after(exposure: Exposure, moments: CellMoments, outcome: str) -> Eff
             per=MEASURES[outcome].per,
             unit=MEASURES[outcome].unit,
         )
-        for cells in (moments.pooled(), moments)
+        for cells in (groups.everybody, groups.by_race)
     ]
     everybody = replace(tables[0], keys=tables[0].keys.assign(**{STRATUM: ALL}))
     return stack([everybody, tables[1]])
@@ -177,4 +205,10 @@ def _county_phase(moments: CellMoments, outcome: str) -> EffectTable:
         per=MEASURES[outcome].per,
         unit=MEASURES[outcome].unit,
     )
-    return aggregate(att_gt, by="event_time")
+    months = aggregate(att_gt, by="event_time")
+    overall = aggregate(att_gt, by="overall")
+    tables = [
+        replace(months, keys=months.keys.assign(event_time=months.keys["event_time"].astype(str))),
+        replace(overall, keys=overall.keys.assign(event_time="overall")),
+    ]
+    return _with_calendar(stack(tables), att_gt)

@@ -34,7 +34,11 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
     if study.file.exposure is None:
         return results | _use_of_all_members(panel, outcomes)
     design = exposure_design(study, panel, anchor=MAIN_ANCHOR)
-    baseline = [baseline_utilization(design, outcome=o, by=STRATUM) for o in outcomes]
+    lookback = study.file.exposure.lookback_months
+    baseline = [
+        baseline_utilization(design, outcome=o, by=STRATUM, months_before=lookback)
+        for o in outcomes
+    ]
     trend = [utilization_trend(design, outcome=o) for o in outcomes]
     return results | {
         "baseline_utilization": stack_rates(baseline, key="outcome", labels=outcomes),
