@@ -80,7 +80,7 @@ def coder_agreement(organization: pd.DataFrame) -> EffectTable:
     return EffectTable(
         keys=pd.DataFrame({"organization_type": [ALL, *used]}),
         estimate=estimate,
-        covariance=influence.T @ influence / len(coded) ** 2,
+        covariance=_covariance(influence),
         support=pd.DataFrame(
             {"n_members": float(len(coded)), "n_events": agreed, "member_months": np.nan}
         ),
@@ -114,6 +114,15 @@ def _kappa(first: np.ndarray, second: np.ndarray) -> tuple[float, np.ndarray]:
     if np.allclose(values, 0.0, atol=1e-12):
         values = np.zeros(n)  # full agreement: no variance to estimate, not one of 1e-33
     return (observed - expected) / (1 - expected), values
+
+
+def _covariance(influence: np.ndarray) -> np.ndarray:
+    """Joint covariance; NaN where the coders agree throughout, which leaves no variance to see."""
+    covariance: np.ndarray = influence.T @ influence / len(influence) ** 2
+    is_constant = ~influence.any(axis=0)
+    covariance[is_constant, :] = np.nan
+    covariance[:, is_constant] = np.nan
+    return covariance
 
 
 def _notes(n_rows: int, n_coded: int, estimate: np.ndarray) -> tuple[str, ...]:

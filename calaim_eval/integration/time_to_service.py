@@ -21,6 +21,7 @@ AALEN_JOHANSEN = (
     "jackknife, clustered (Therneau TM, Grambsch PM 2000, doi:10.1007/978-1-4757-3294-8)"
 )
 _DAYS_PER_MONTH = 365.25 / 12
+_NOTHING = 1e-12
 
 
 def time_to_service(
@@ -175,12 +176,30 @@ def incidence_table(
     return EffectTable(
         keys=keys if by is not None else keys.drop(columns="population"),
         estimate=estimate,
-        covariance=influence.T @ influence,
+        covariance=_covariance(influence),
         support=pd.concat([b[2] for b in blocks], ignore_index=True),
         estimand=estimand,
         method=Method("Aalen-Johansen cumulative incidence", options, AALEN_JOHANSEN),
-        notes=_notes(estimate),
+        notes=_notes(estimate, influence),
     )
+
+
+def _covariance(influence: np.ndarray) -> np.ndarray:
+    """Joint covariance; NaN where every referral of a row ended alike: its variance is unknown.
+
+    Zero would make the row look exact, and a difference to it far too certain.
+    """
+    covariance: np.ndarray = influence.T @ influence
+    is_constant = _is_constant(influence)
+    covariance[is_constant, :] = np.nan
+    covariance[:, is_constant] = np.nan
+    return covariance
+
+
+def _is_constant(influence: np.ndarray) -> np.ndarray:
+    """Rows that no referral moves."""
+    constant: np.ndarray = np.abs(influence).max(axis=0, initial=0.0) < _NOTHING
+    return constant
 
 
 def _block(
@@ -259,8 +278,11 @@ def _horizons(horizon_days: Sequence[int]) -> np.ndarray:
     return days
 
 
-def _notes(estimate: np.ndarray) -> tuple[str, ...]:
-    """Say why a value is missing."""
-    if not np.isnan(estimate).any():
-        return ()
-    return ("Missing values: the group has no referral, or none was followed to that day.",)
+def _notes(estimate: np.ndarray, influence: np.ndarray) -> tuple[str, ...]:
+    """Say why a value or its error is missing."""
+    notes = []
+    if np.isnan(estimate).any():
+        notes.append("Missing values: nothing to follow in the group, or none followed so long.")
+    if _is_constant(influence).any():
+        notes.append("No standard error where all of a group ended alike by that day.")
+    return tuple(notes)

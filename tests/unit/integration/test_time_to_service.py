@@ -94,7 +94,7 @@ def test_groups_of_services_share_members_and_covary():
 
 
 def test_an_empty_group_is_a_row_without_a_value():
-    rows = _referrals(50)
+    rows = _referrals()
     person = _person(rows)
     person.loc[len(person)] = ["nobody", "nhpi"]
     table = time_to_service(rows, as_of=AS_OF, by="race_ethnicity", person=person)
@@ -104,6 +104,28 @@ def test_an_empty_group_is_a_row_without_a_value():
     assert table.notes
     others = table.keys["race_ethnicity"].isin(["all", "black", "white"]).to_numpy()
     assert np.isfinite(table.covariance[np.ix_(others, others)]).all()
+
+
+def test_a_group_without_events_has_no_error_and_no_contrast():
+    rows = _referrals(60)
+    person = _person(rows)
+    is_black = rows["member_id"].map(person.set_index("member_id")["race_ethnicity"]) == "black"
+    rows.loc[is_black, ["service_started_date", "closed_date"]] = pd.NaT
+    table = time_to_service(rows, as_of=AS_OF, by="race_ethnicity", person=person)
+    start = table.select(
+        ((table.keys["outcome"] == "service_started") & (table.keys["days"] == 30)).to_numpy()
+    )
+    groups = start.keys["race_ethnicity"].tolist()
+    black, white = groups.index("black"), groups.index("white")
+    assert start.estimate[black] == 0
+    assert np.isnan(start.std_error[black])
+    assert np.isfinite(start.std_error[white])
+    weights = np.zeros((1, len(groups)))
+    weights[0, [black, white]] = 1, -1
+    gap = start.combine(weights, keys=pd.DataFrame({"gap": ["black - white"]}))
+    assert np.isfinite(gap.estimate).all()
+    assert np.isnan(gap.std_error).all()
+    assert any("ended alike" in note for note in table.notes)
 
 
 def test_support_counts_members_events_and_months():
