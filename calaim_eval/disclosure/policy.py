@@ -30,7 +30,8 @@ class Policy:
         Smallest width of the range of values that everything shown may leave for a hidden
         small count.
     min_interval_share : float
-        The same as a share of the value, for large counts (events, dollars) from few members.
+        The same as a share of the value, half of it on either side, for large counts (events,
+        dollars) from few members.
     score_edition : str
         Edition of the scoring table in the code list `ddg_scoring`; empty where there is none.
     score_limit : int

@@ -131,17 +131,19 @@ def find_targets(
         }
     small = map(int, np.flatnonzero(policy.is_small(system.value)))
     cells |= {cell for cell in small if system.value[cell] > 0 or not _is_left_over(system, cell)}
-    return tuple(
-        Target(cell, width=_whole(system, cell, policy.interval_needed(float(system.value[cell]))))
-        for cell in sorted(cells)
-    )
+    return tuple(_target(system, cell, policy) for cell in sorted(cells))
+
+
+def _target(system: System, cell: int, policy: Policy) -> Target:
+    """The range a cell needs; an amount too large to be a small count needs it on both sides."""
+    value = float(system.value[cell])
+    width = policy.interval_needed(value)
+    side = policy.min_interval_share * value / 2 if value >= policy.min_count else 0.0
+    if system.is_integer[cell]:
+        width, side = float(np.ceil(width)), float(np.ceil(side))
+    return Target(cell, width=width, up=side, down=side)
 
 
 def _is_left_over(system: System, cell: int) -> bool:
     """Whether no table could show the cell."""
     return not any(cell in row.cells for row in system.rows)
-
-
-def _whole(system: System, cell: int, width: float) -> float:
-    """Width rounded up to a whole number for a cell that can only be one."""
-    return float(np.ceil(width)) if system.is_integer[cell] else width
