@@ -6,13 +6,16 @@ from calaim_eval.disclosure.ledger import read_ledger
 from calaim_eval.disclosure.policy import Policy, load_policy, policy_names
 from calaim_eval.disclosure.release import release
 from calaim_eval.disclosure.released import Released, ReleasedTable
+from calaim_eval.disclosure.score import DdgScore, ddg_score
 
 __all__ = [
     "Certificate",
+    "DdgScore",
     "Policy",
     "Released",
     "ReleasedTable",
     "audit",
+    "ddg_score",
     "explain",
     "load_policy",
     "policy_names",
