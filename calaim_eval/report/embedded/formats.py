@@ -49,9 +49,8 @@ def to_html(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) 
 
 
 def to_pdf(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) -> Path:
-    """PDF through Typst, tagged, with the fonts that come with Typst and matplotlib."""
+    """PDF through Typst: tagged, and accessible (PDF/UA-1) where every picture has its words."""
     import typst
-    from matplotlib import get_data_path
 
     page = {**meta, "running-head": meta["title"]}
     typ = folder / f"{stem}.typ"
@@ -71,16 +70,28 @@ def to_pdf(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) -
     typ.write_text(text, encoding="utf-8")
     target = folder / f"{stem}.pdf"
     try:
-        typst.compile(
-            str(typ),
-            output=str(target),
-            root=str(folder),
-            font_paths=[str(Path(get_data_path()) / "fonts" / "ttf")],
-            ignore_system_fonts=True,
-        )
+        _compile(typ, target, standards=["ua-1"])
     except typst.TypstError as error:
-        raise ReportError(f"{stem}.pdf: Typst could not set the page: {error}") from error
+        if "PDF/UA" not in str(error):
+            raise ReportError(f"{stem}.pdf: Typst could not set the page: {error}") from error
+        logger.warning("%s.pdf is not accessible PDF (PDF/UA-1): %s", stem, error)
+        _compile(typ, target, standards=[])
     return target
+
+
+def _compile(typ: Path, target: Path, *, standards: list[str]) -> None:
+    """Set a page with the fonts that come with Typst and matplotlib, the same on every machine."""
+    import typst
+    from matplotlib import get_data_path
+
+    typst.compile(
+        str(typ),
+        output=str(target),
+        root=str(typ.parent),
+        font_paths=[str(Path(get_data_path()) / "fonts" / "ttf")],
+        ignore_system_fonts=True,
+        pdf_standards=standards,
+    )
 
 
 def to_docx(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) -> Path:

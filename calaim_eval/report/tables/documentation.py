@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.report.labels import ordered, readable
+from calaim_eval.report.labels import OUTCOMES, ordered, outcome_label, readable
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number
 from calaim_eval.report.release_items import (
     EXPECTED_ITEMS,
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
 _USED = "used"
-_LONG_TEXT = 160
+_DEFINITIONS = {
+    "ed_visits": ("ed_visit",),
+    "inpatient_stays": ("ip_admission", "ip_stay"),
+    "inpatient_days": ("ip_days",),
+    "readmissions_30d": ("readmission_30d",),
+    "outpatient_visits": ("outpatient_visit",),
+    "ambulance_trips": ("ambulance_transport",),
+    "jail_days": ("jail_days",),
+}
+"""Outcome to the measures of the code list `utilization_definitions` that it is made of."""
 
 
 def row_ledger_table(released: Released) -> DisplayTable | Absent:
@@ -168,40 +177,56 @@ def methods_table(released: Released) -> DisplayTable:
             }
         )
     return lay_out(
-        pd.DataFrame(rows),
+        pd.DataFrame(rows, columns=["Item", "Method", "Kind", "Reference"]),
         caption="How each number was made.",
         row_name="Item",
         left=("Method", "Kind", "Reference"),
     )
 
 
-def definitions_table() -> DisplayTable:
-    """Utilization measures as defined, each with whether a public source confirms the rule.
+def definitions_table(released: Released) -> DisplayTable:
+    """Rules behind the outcomes of the release, each with whether a public source confirms it.
+
+    Parameters
+    ----------
+    released : Released
 
     Returns
     -------
     DisplayTable
-        From the code list `utilization_definitions`.
+        From the code list `utilization_definitions`; all outcomes where the release has none.
     """
     codes = load_codes("utilization_definitions")
-    table = pd.DataFrame(
+    outcomes = _outcomes(released) or list(_DEFINITIONS)
+    rows = [
         {
-            "Measure": codes["measure"].map(readable),
-            "Component": codes["component"],
-            "Rule": [
-                _short(rule or codes_regex or UNDEFINED_MARK)
-                for rule, codes_regex in zip(codes["event_rule"], codes["codes_regex"], strict=True)
-            ],
-            "Confirmed": codes["confirmed"].where(codes["confirmed"] != "", UNDEFINED_MARK),
+            "Measure": outcome_label(outcome),
+            "Component": rule["component"],
+            "Rule": rule["event_rule"] or rule["codes_regex"] or UNDEFINED_MARK,
+            "Confirmed": rule["confirmed"] or UNDEFINED_MARK,
         }
-    )
+        for outcome in outcomes
+        for measure in _DEFINITIONS.get(outcome, ())
+        for _, rule in codes[codes["measure"] == measure].iterrows()
+    ]
     return lay_out(
-        table,
-        caption="Definitions of measures, and whether a public source confirms each rule.",
+        pd.DataFrame(rows, columns=["Measure", "Component", "Rule", "Confirmed"]),
+        caption="Definitions of the outcomes, and whether a public source confirms each rule.",
         row_name="Component",
         row_group="Measure",
         left=("Rule", "Confirmed"),
     )
+
+
+def _outcomes(released: Released) -> list[str]:
+    """Outcomes of the released tables, in the usual order."""
+    found = {
+        outcome
+        for item in require_released(released).tables.values()
+        if "outcome" in item.frame
+        for outcome in item.frame["outcome"]
+    }
+    return ordered(found, order=tuple(OUTCOMES))
 
 
 def provenance_table(released: Released) -> DisplayTable:
@@ -240,7 +265,7 @@ def _flat(facts: Mapping[str, object], *, prefix: str) -> dict[str, str]:
     """Nested facts as one level of label and text."""
     out: dict[str, str] = {}
     for key, value in facts.items():
-        label = f"{prefix}{readable(key) if prefix.count(':') < 2 else key}"
+        label = f"{prefix}{_fact_label(str(key))}"
         if isinstance(value, Mapping):
             out |= {f"{label}: {k}": _text(v) for k, v in value.items()}
         else:
@@ -248,15 +273,15 @@ def _flat(facts: Mapping[str, object], *, prefix: str) -> dict[str, str]:
     return out
 
 
+def _fact_label(key: str) -> str:
+    """``n_rows`` as ``Number of rows``."""
+    rest = key.removeprefix("n_")
+    return readable(rest) if rest == key else f"Number of {readable(rest).lower()}"
+
+
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        text = ", ".join(f"{readable(str(k)).lower()} {_text(v)}" for k, v in value.items())
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        text = ", ".join(_text(v) for v in value)
-    else:
-        text = str(value)
-    return _short(text) if text else UNDEFINED_MARK
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONG_TEXT else f"{text[: _LONG_TEXT - 1]}…"
+        return ", ".join(f"{_fact_label(str(k)).lower()} {_text(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(_text(v) for v in value) or UNDEFINED_MARK
+    return str(value) or UNDEFINED_MARK

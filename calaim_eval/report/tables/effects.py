@@ -290,9 +290,10 @@ def _group_table(
             columns[p_column] = [UNDEFINED_MARK if row is None else _p(row) for row in rows]
             spanners[heading] = [heading, p_column]
             labels |= {heading: "Gap", p_column: "p"}
+    listed = "; ".join(outcome_label(outcome).lower() for outcome in names)
     return lay_out(
         pd.DataFrame(columns),
-        caption=caption,
+        caption=f"{caption} Outcomes: {listed}.",
         row_name=_GROUP,
         spanners=spanners,
         labels=labels,

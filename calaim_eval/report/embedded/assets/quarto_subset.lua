@@ -187,7 +187,10 @@ local function measure(tbl)
     if #row.cells ~= #tbl.colspecs then return end
     for column, cell in ipairs(row.cells) do
       local whole, word = lengths(pandoc.utils.stringify(cell.contents))
-      if is_head then whole, word = math.min(whole, word * 1.25), word * 1.25 end
+      if is_head then
+        word = word * (is_docx and 1.45 or 1.25)
+        whole = word
+      end
       wants[column] = math.max(wants[column], whole)
       needs[column] = math.max(needs[column], word)
     end
@@ -465,6 +468,13 @@ end
 function Pandoc(doc)
   numbers_sections = doc.meta["number-sections"] == true
   doc.blocks = doc.blocks:walk({ traverse = "topdown", Div = conditional, Span = conditional })
+  doc.blocks = doc.blocks:walk({ Div = function(div)
+    if not div.classes:includes("panel-tabset") then return nil end
+    return div:walk({ Header = function(header)
+      header.classes:extend({ "unnumbered", "unlisted" })
+      return header
+    end })
+  end })
   doc.blocks:walk({ Header = function(header)
     if not top_level or header.level < top_level then top_level = header.level end
   end })

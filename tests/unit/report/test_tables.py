@@ -1,0 +1,177 @@
+"""Tables: accessible, one mark for withheld cells, notes where marks occur."""
+
+import re
+
+import pytest
+
+from calaim_eval.disclosure import release
+from calaim_eval.report import Absent, tables
+from calaim_eval.report.labels import race_label
+from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
+
+OPTIONAL = [
+    "access_table",
+    "baseline_table",
+    "closure_by_service_table",
+    "closure_table",
+    "county_phase_table",
+    "coverage_table",
+    "delivery_table",
+    "effects_by_race_table",
+    "effects_table",
+    "gaps_table",
+    "members_table",
+    "pre_post_table",
+    "referral_table",
+    "row_ledger_table",
+]
+ALWAYS = [
+    "contents_table",
+    "definitions_table",
+    "headline_table",
+    "methods_table",
+    "provenance_table",
+    "suppression_table",
+]
+
+
+@pytest.fixture(scope="module")
+def empty():
+    return release({}, quarter="2024Q4")
+
+
+def rows_of(table) -> list[list[str]]:
+    """Text of the cells of the body, row by row."""
+    body = re.search(r"<tbody.*?</tbody>", table.to_html(), flags=re.S).group(0)
+    return [
+        [
+            re.sub(r"<[^>]+>", "", cell).replace("\xa0", " ").strip()
+            for cell in re.findall(r"<t[hd][^>]*>.*?</t[hd]>", row, flags=re.S)
+        ]
+        for row in re.findall(r"<tr.*?</tr>", body, flags=re.S)
+    ]
+
+
+def test_the_lists_above_name_every_table():
+    functions = set(tables.__all__) - {"DisplayTable", "headline_outcome", "other_outcomes"}
+    assert functions == {*OPTIONAL, *ALWAYS}
+
+
+@pytest.mark.parametrize("name", OPTIONAL + ALWAYS)
+def test_tables_are_accessible_html(released, name):
+    html = getattr(tables, name)(released).to_html()
+    assert html.startswith("<table")
+    assert 'scope="col"' in html
+    assert 'scope="row"' in html
+    assert " id=" not in html
+    assert "style=" in html
+    assert (f">{SUPPRESSED_MARK}<" in html) == ("Not shown: small numbers" in html)
+    assert (f">{UNDEFINED_MARK}<" in html) == ("Not defined" in html)
+    assert ">nan<" not in html.lower()
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_optional_tables_are_absent_from_an_empty_release(empty, name):
+    assert isinstance(getattr(tables, name)(empty), Absent)
+
+
+@pytest.mark.parametrize("name", ALWAYS)
+def test_documentation_tables_stand_without_items(empty, name):
+    assert getattr(tables, name)(empty).to_html().startswith("<table")
+
+
+def test_every_hidden_cell_of_the_access_table_is_the_mark(released):
+    frame = released.tables["access_funnel"].frame
+    rows = {row[0]: row[1:] for row in rows_of(tables.access_table(released))}
+    stages = ["identified", "outreached", "served", "cbo_served"]
+    for _, row in frame[frame["race_ethnicity"] != "all"].iterrows():
+        cell = rows[race_label(row["race_ethnicity"])][stages.index(row["stage"])]
+        assert (cell == SUPPRESSED_MARK) == row["is_suppressed"]
+
+
+def test_effects_by_race_shows_estimates_with_intervals_or_the_mark(released):
+    frame = released.tables["effect_by_race"].frame
+    frame = frame[frame["outcome"] == "ed_visits"].set_index("race_ethnicity")
+    rows = {row[0]: row[1] for row in rows_of(tables.effects_by_race_table(released))}
+    for group, row in frame.iterrows():
+        if row["is_suppressed"]:
+            assert rows[race_label(group)] == SUPPRESSED_MARK
+        else:
+            size = f"{abs(row['estimate']):.1f}"
+            assert rows[race_label(group)].lstrip("+−").startswith(size)
+
+
+def test_effects_table_sets_before_change_and_effect_side_by_side(released):
+    html = tables.effects_table(released).to_html()
+    for heading in ("Before eligibility", "Change, not causal", "From first service (as treated)"):
+        assert heading in html
+    overall = released.tables["effect_overall"].frame
+    assert len(rows_of(tables.effects_table(released))) == overall["outcome"].nunique()
+
+
+def test_effects_table_says_where_the_level_was_not_released(quarter_results):
+    only = release({"effect_overall": quarter_results["effect_overall"]}, quarter="2024Q4")
+    assert all(row[2] == "not released" for row in rows_of(tables.effects_table(only)))
+
+
+def test_gaps_leave_out_the_reference_and_keep_p_values(released):
+    rows = rows_of(tables.gaps_table(released, outcomes=["ed_visits"]))
+    assert race_label("white") not in [row[0] for row in rows]
+    assert all(re.fullmatch(r"<?0\.\d{3}|1\.000|†|&lt;0\.001", row[2]) for row in rows)
+
+
+def test_pre_post_caption_says_not_causal(released):
+    assert tables.pre_post_table(released).caption.startswith("Not causal")
+
+
+def test_suppression_summary_counts_what_the_release_withholds(released):
+    total = sum(int(t.frame["is_suppressed"].sum()) for t in released.tables.values())
+    last = rows_of(tables.suppression_table(released))[-1]
+    assert last[0] == "All items"
+    assert last[2] == f"{total:,}"
+
+
+def test_row_ledger_keeps_every_reason_used_rows_first(released):
+    rows = rows_of(tables.row_ledger_table(released))
+    assert rows[0] == ["eligibility: read"]
+    assert rows[1] == ["used", "311,402"]
+    assert ["outside covered months", "33,219"] in rows
+
+
+def test_contents_say_what_is_missing_and_why(quarter_results):
+    part = release({"members_by_group": quarter_results["members_by_group"]}, quarter="2024Q4")
+    rows = {row[0]: row[1:] for row in rows_of(tables.contents_table(part))}
+    assert rows["Members by race and ethnicity"][0] == "yes"
+    assert rows["Referrals step by step"] == ["no", "The table referral was not provided"]
+
+
+def test_definitions_are_those_of_the_outcomes_with_their_confirmation(quarter_results):
+    one = quarter_results["effect_overall"]
+    one = one.select(one.keys["outcome"] == "jail_days")
+    rows = rows_of(tables.definitions_table(release({"effect_overall": one}, quarter="2024Q4")))
+    assert rows[0] == ["Days in jail"]
+    assert {row[2] for row in rows[1:]} <= {"yes", "partial", "no"}
+
+
+def test_provenance_names_study_policy_and_inputs(released):
+    html = tables.provenance_table(released).to_html()
+    for text in ("5f2c9a", "eligibility.parquet", "calhhs_ddg_2", "2024Q4", "Number of rows"):
+        assert text in html
+
+
+def test_headline_has_five_fixed_questions(released, empty):
+    assert len(rows_of(tables.headline_table(released))) == 5
+    rows = rows_of(tables.headline_table(empty))
+    assert [row[1] for row in rows] == ["not released"] * 5
+
+
+def test_text_cells_are_escaped():
+    import pandas as pd
+
+    from calaim_eval.report.tables.layout import lay_out
+
+    html = lay_out(
+        pd.DataFrame({"a": ["<b>"], "p": ["<0.001"]}), caption="", row_name="a"
+    ).to_html()
+    assert "&lt;b&gt;" in html
+    assert "&lt;0.001" in html
