@@ -1,8 +1,17 @@
 """Member months, stays, visits and measures from checked tables."""
 
 from calaim_eval.panel.build import build_member_months
+from calaim_eval.panel.continuity import continuous_enrollment
 from calaim_eval.panel.definitions import EXPOSURES, MEASURES, Measure
 from calaim_eval.panel.member_months import MemberMonths
 from calaim_eval.panel.rules import PanelRules
 
-__all__ = ["EXPOSURES", "MEASURES", "Measure", "MemberMonths", "PanelRules", "build_member_months"]
+__all__ = [
+    "EXPOSURES",
+    "MEASURES",
+    "Measure",
+    "MemberMonths",
+    "PanelRules",
+    "build_member_months",
+    "continuous_enrollment",
+]

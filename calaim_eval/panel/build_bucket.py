@@ -139,5 +139,5 @@ def _program(met: Table) -> Iterator[Table]:
 
 
 def _jail(bucket: Bucket) -> Table:
-    """Nights in custody."""
+    """Days in custody."""
     return in_months(bucket.keep("jail", jail_days(bucket)), "jail_days", "n_days")

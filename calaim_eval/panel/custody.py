@@ -1,4 +1,4 @@
-"""Nights in jail by month from the optional custody feed, which covers the whole study area."""
+"""Days in jail by month from the optional custody feed, which covers the whole study area."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def custody_spells(bucket: Bucket) -> Table:
-    """Spells as nights: the night of booking counts, the day of release does not, at least one.
+    """Spells in whole days; the days of booking and of release both count.
 
     A spell without a release runs to the end of the window, or to death.
     """
@@ -25,12 +25,12 @@ def custody_spells(bucket: Bucket) -> Table:
     open_end = ibis.least(
         ibis.literal(bucket.last_day), day_number(joined["death_date"]).fill_null(bucket.last_day)
     )
-    last_night = (day_number(joined["release_date"]) - 1).fill_null(open_end)
-    return joined.select("member_id", start_day=start, end_day=ibis.greatest(last_night, start))
+    last_day = day_number(joined["release_date"]).fill_null(open_end)
+    return joined.select("member_id", start_day=start, end_day=ibis.greatest(last_day, start))
 
 
 def jail_days(bucket: Bucket) -> Table:
-    """Nights by month, overlapping spells merged: `member_id`, `month`, `n_days`."""
+    """Days by month, overlapping spells merged: `member_id`, `month`, `n_days`."""
     merged = merge_spans(custody_spells(bucket), by=["member_id"])
     cut = cut_by_month(merged, bucket.calendar)
     return cut.group_by("member_id", "month").agg(n_days=cut["n_days"].sum())

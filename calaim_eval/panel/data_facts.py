@@ -27,13 +27,13 @@ class DataFacts:
         Last day with a claim, as a day number; None without claims.
     data_end_month : str | None
         Month the data end in: extract date, else last payment, else last claim.
-    has_amounts : bool
-        Some claim line carries a paid amount.
+    tables_with_amounts : tuple[str, ...]
+        Claim tables of which some line carries a paid amount.
     """
 
     claims_end_day: int | None
     data_end_month: str | None
-    has_amounts: bool
+    tables_with_amounts: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The facts as plain values."""
@@ -51,7 +51,11 @@ def data_facts(backend: Any, tables: Tables) -> DataFacts:
     return DataFacts(
         claims_end_day=None if medical["day"] is None else day_of(medical["day"]),
         data_end_month=None if end is None else str(end.to_period("M")),
-        has_amounts=bool(medical["n_paid"] + pharmacy["n_paid"]),
+        tables_with_amounts=tuple(
+            name
+            for name, each in (("medical_claim", medical), ("pharmacy_claim", pharmacy))
+            if each["n_paid"]
+        ),
     )
 
 
@@ -95,7 +99,8 @@ def unobserved_months(
     hidden = {"readmissions_30d": censored_months(months, facts.claims_end_day, rules)}
     if not tables.has("medical_claim"):
         hidden |= dict.fromkeys(_CLAIM_MEASURES, months)
-    if not facts.has_amounts:
+    counted = ("medical_claim", "pharmacy_claim")[: 1 if rules.paid_claims == "medical" else 2]
+    if not set(counted) & set(facts.tables_with_amounts):
         hidden["paid_usd"] = months
     if not tables.has("custody"):
         hidden["jail_days"] = months

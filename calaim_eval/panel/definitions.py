@@ -137,8 +137,9 @@ _OUTCOMES = (
         "Paid",
         "USD per member-month",
         1.0,
-        "Amount the plan paid on final medical and pharmacy claim lines with service in the month; "
-        "missing where no claim carries an amount.",
+        "Amount the plan paid on final medical claim lines with service in the month; missing "
+        "where no claim carries an amount. Fills are left out unless the rule `paid_claims` takes "
+        "them in: outpatient pharmacy left the plans on 2022-01-01, the day ECM began.",
         (),
         "plan claims; capitated encounters may carry no price",
         "partial",
@@ -146,8 +147,8 @@ _OUTCOMES = (
     _count(
         "jail_days",
         "Jail days",
-        "Nights in custody in the month, overlapping spells merged, at least one a booking; "
-        "missing without a custody feed.",
+        "Days of the month with any time in custody, overlapping spells merged; the days of "
+        "booking and release count. Missing without a custody feed.",
         ("jail_days",),
         "county sheriff match; exposure rule unconfirmed",
         "partial",

@@ -25,6 +25,7 @@ OUTSIDE_COVERAGE = "outside coverage"
 NOT_RECEIVED = "authorized or denied, not received"
 REPEATED_CONTACT = "repeats a contact of the day"
 NO_MONTH = "no month in the panel"
+NOT_IN_PAID = "in the panel's months, not part of `paid_usd`"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Ta
     fated = with_fate(bucket.keep(f"{name}_grouped", grouped), land)
     is_final = fated["standing"] == FINAL
     reason = ibis.ifelse(is_final, fated["reason"], fated["standing"])
+    if name == "pharmacy_claim" and bucket.rules.paid_claims == "medical":
+        reason = ibis.ifelse(reason == USED, NOT_IN_PAID, reason)
     return bucket.keep(f"{name}_account", fated.mutate(reason=reason))
 
 

@@ -14,6 +14,7 @@ BenefitScope = Literal["full", "any"]
 EdDefinition = Literal["without_urgent_care", "with_urgent_care"]
 StayEvidence = Literal["accommodation_or_drg", "bill_type"]
 TransferRule = Literal["dates", "dates_and_status"]
+PaidClaims = Literal["medical", "medical_and_pharmacy"]
 
 RULES_VERSION = "1"
 """Raised whenever the meaning of a rule changes: a panel built under another is built again."""
@@ -65,6 +66,10 @@ class PanelRules:
     readmission_ages : tuple[int, int] | None
         Ages in years, both included, at discharge of an index stay; None for all ages. HEDIS Plan
         All-Cause Readmissions takes (18, 64).
+    paid_claims : {"medical", "medical_and_pharmacy"}
+        Claims whose amounts make `paid_usd`. Outpatient pharmacy left the plans (Medi-Cal Rx) on
+        2022-01-01, the day ECM began in the first counties: with it, a fall in cost shows at that
+        date whatever the program does.
 
     Raises
     ------
@@ -91,6 +96,7 @@ class PanelRules:
     transfer_rule: TransferRule = "dates"
     readmission_days: int = 30
     readmission_ages: tuple[int, int] | None = None
+    paid_claims: PaidClaims = "medical"
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -125,6 +131,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "ed_definition": get_args(EdDefinition),
     "stay_evidence": get_args(StayEvidence),
     "transfer_rule": get_args(TransferRule),
+    "paid_claims": get_args(PaidClaims),
 }
 
 

@@ -161,14 +161,14 @@ def inpatient_nights(eps: list[Stay]) -> Counter:
     return nights
 
 
-def readmissions(member: Member, eps: list[Stay]) -> Counter:
+def readmissions(member: Member, eps: list[Stay], within_days: int) -> Counter:
     counted: Counter = Counter()
     ordered = sorted(eps, key=lambda s: s.admit)
     for index, following in pairwise(ordered):
         died = member.death is not None and member.death <= index.discharge
         if index.left in NOT_AN_INDEX or index.discharge == index.admit or died:
             continue
-        if 1 <= (following.admit - index.discharge).days <= 30:
+        if 1 <= (following.admit - index.discharge).days <= within_days:
             counted[month_of(index.discharge)] += 1
     return counted
 

@@ -16,6 +16,8 @@ from calaim_eval.tables import Tables
 FIRST, LAST = date(2024, 1, 1), date(2024, 6, 30)
 BASE = date(2023, 12, 1)
 CLAIMS_END = date(2024, 12, 31)
+# Fewer than 30, so that generated stays fall on both sides of it often.
+READMISSION_DAYS = 10
 
 # Narrow ranges on purpose: days, facilities and plans must collide to test a rule.
 near_days = st.integers(25, 110).map(lambda n: BASE + timedelta(days=n))
@@ -159,7 +161,10 @@ def _expected(people):
         covered = oracle.coverage(member, FIRST, LAST)
         eps = oracle.episodes(member.stays)
         admitted = oracle.Counter(oracle.month_of(e.admit) for e in eps)
-        nights, back = oracle.inpatient_nights(eps), oracle.readmissions(member, eps)
+        nights, back = (
+            oracle.inpatient_nights(eps),
+            oracle.readmissions(member, eps, READMISSION_DAYS),
+        )
         visits = oracle.ed_visits(member)
         for month, cover in covered.items():
             rows[f"m{number:03d}", month] = {
@@ -178,7 +183,7 @@ def _compare(people, n_buckets):
         Tables.from_frames(frames, n_buckets=n_buckets),
         first_month=f"{FIRST:%Y-%m}",
         last_month=f"{LAST:%Y-%m}",
-        rules=PanelRules(),
+        rules=PanelRules(readmission_days=READMISSION_DAYS),
     )
     frame = panel.to_frame()
     frame = frame[frame["member_id"] != "zzz"]

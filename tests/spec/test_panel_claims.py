@@ -103,6 +103,7 @@ def test_lines_outside_the_panel_are_counted_by_reason(spec):
           1      | p3    | 1    | 2024-02-01 | void   | p2       | -128
           1      | p4    | 1    | 2024-05-01 |        |          | 256
         """,
+        paid_claims="medical_and_pharmacy",
     )
     assert built.reasons("medical_claim") == {
         "used": 1,
@@ -161,3 +162,17 @@ def test_row_order_does_not_matter(spec, order):
     lines = VERSIONS.strip().splitlines()
     shuffled = "\n".join([*lines[:2], *lines[2:][::order]])
     assert spec(medical_claim=shuffled).panel.to_frame()["paid_usd"].sum() == 440
+
+
+def test_fills_are_no_part_of_paid_unless_the_study_says_so(spec):
+    built = spec(
+        pharmacy_claim="""
+          member | claim | line | date       | paid
+          -------+-------+------+------------+-----
+          1      | p1    | 1    | 2024-02-01 | 64
+        """,
+    )
+    assert built.values("paid_usd") == {}
+    assert built.reasons("pharmacy_claim") == {
+        "in the panel's months, not part of `paid_usd`": 1,
+    }

@@ -55,7 +55,7 @@ def test_ambulance_trips_are_base_rates_one_a_day(spec):
     assert built.values("ambulance_trips") == {1: {"2024-03": 2}, 3: {"2024-03": 1}}
 
 
-def test_jail_days_are_nights_in_their_month(spec):
+def test_jail_days_are_days_with_any_time_in_custody(spec):
     built = spec(
         window=("2024-01", "2024-06"),
         eligibility="""
@@ -88,7 +88,7 @@ def test_jail_days_are_nights_in_their_month(spec):
         """,
     )
     assert built.values("jail_days") == {
-        1: {"2024-01": 2, "2024-02": 4, "2024-03": 1},
+        1: {"2024-01": 2, "2024-02": 5, "2024-03": 1},
         2: {"2024-03": 2},
         3: {"2024-05": 10},
         4: {"2024-06": 2},
