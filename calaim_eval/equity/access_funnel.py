@@ -10,11 +10,11 @@ from calaim_eval.design.index_month import check_strata
 from calaim_eval.design.ledger import count_words
 from calaim_eval.design.member_month_parts import month_numbers
 from calaim_eval.equity.groups import in_group_order, with_margins
-from calaim_eval.equity.intervals import wilson_interval
 from calaim_eval.equity.members import last_groups
 from calaim_eval.errors import EstimationError
 from calaim_eval.panel import MemberMonths
 from calaim_eval.results import Method, RateTable
+from calaim_eval.results.intervals import wilson_interval
 
 STAGES = ("identified", "outreached", "served", "cbo_served")
 

@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import special
 
 from calaim_eval.equity.effect_gap import effect_gap
-from calaim_eval.equity.intervals import byar_interval
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable, Scale
+from calaim_eval.results.intervals import byar_interval
 
 REFERENCE = "Rothman KJ, Greenland S, Lash TL (2008). Modern Epidemiology, 3rd ed., chapter 14"
 

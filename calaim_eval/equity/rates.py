@@ -18,18 +18,18 @@ from calaim_eval.equity.groups import (
     key_list,
     with_margins,
 )
-from calaim_eval.equity.intervals import (
+from calaim_eval.equity.member_month_blocks import Counter, blocks
+from calaim_eval.equity.person_sums import clustered_variance, person_sums
+from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.panel import MEASURES, MemberMonths
+from calaim_eval.results import Method, RateTable
+from calaim_eval.results.intervals import (
     byar_interval,
     dobson_interval,
     exact_poisson_interval,
     log_normal_interval,
     wilson_interval,
 )
-from calaim_eval.equity.member_month_blocks import Counter, blocks
-from calaim_eval.equity.person_sums import clustered_variance, person_sums
-from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.panel import MEASURES, MemberMonths
-from calaim_eval.results import Method, RateTable
 
 RateInterval = Literal["member_clustered", "byar", "exact_poisson"]
 

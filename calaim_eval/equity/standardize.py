@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.equity.groups import check_columns, in_group_order, key_list
-from calaim_eval.equity.intervals import byar_interval, dobson_interval, exact_poisson_interval
 from calaim_eval.errors import EstimationError
+from calaim_eval.results.intervals import byar_interval, dobson_interval, exact_poisson_interval
 
 FEW_EVENTS = 10
 

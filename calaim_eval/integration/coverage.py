@@ -11,9 +11,9 @@ from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.code_lists import known_counties, services_offered
 from calaim_eval.integration.contracts import contracts_in_force
 from calaim_eval.integration.delivery import WILSON
-from calaim_eval.integration.intervals import wilson_bounds
 from calaim_eval.integration.services import services_in_quarter
 from calaim_eval.results import ALL, Method, RateTable
+from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.tables.ledger import RowLedger
 
 _CELL = ["county", "service"]
@@ -71,7 +71,7 @@ def service_coverage(
     active = contracted.merge(served, how="inner")
     numerator = _organizations(active, grid)
     denominator = _organizations(contracted, grid)
-    low, high = wilson_bounds(numerator, denominator)
+    low, high = wilson_interval(numerator, denominator)
     return RateTable(
         measure="Active organizations by county and service",
         keys=grid.to_frame(index=False),
@@ -191,7 +191,7 @@ def contracted_but_idle(
     order = [service for service in offered if service in by_service.index]
     active = np.array([anywhere.sum(), *by_service.loc[order, "sum"]], dtype=float)
     n_contracted = np.array([len(anywhere), *by_service.loc[order, "size"]], dtype=float)
-    low, high = wilson_bounds(n_contracted - active, n_contracted)
+    low, high = wilson_interval(n_contracted - active, n_contracted)
     return RateTable(
         measure="Contracted but idle organizations",
         keys=pd.DataFrame({"service": [ALL, *order]}),

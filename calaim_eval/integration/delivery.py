@@ -15,9 +15,9 @@ from calaim_eval.integration.contracts import (
     organization_trait,
 )
 from calaim_eval.integration.inputs import UNKNOWN
-from calaim_eval.integration.intervals import wilson_bounds
 from calaim_eval.integration.services import Program, services_in_quarter
 from calaim_eval.results import Method, RateTable
+from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.tables.ledger import RowLedger
 
 WILSON = "Wilson EB (1927). J Am Stat Assoc 22(158):209-212. doi:10.1080/01621459.1927.10502953"
@@ -237,7 +237,7 @@ def _shares_by_type(
     table = keys.merge(typed, how="left", on=[*breakdown, "organization_type"])
     numerator = table["n"].fillna(0).to_numpy(dtype=float)
     denominator = np.repeat(totals["n"].to_numpy(dtype=float), len(ORGANIZATION_TYPES))
-    low, high = wilson_bounds(numerator, denominator)
+    low, high = wilson_interval(numerator, denominator)
     return RateTable(
         measure=measure,
         keys=keys,

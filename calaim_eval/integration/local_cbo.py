@@ -8,8 +8,8 @@ import pandas as pd
 from calaim_eval.integration.contracts import contracts_in_force, organization_trait
 from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.inputs import Day, as_day, take_columns
-from calaim_eval.integration.intervals import wilson_bounds
 from calaim_eval.results import Method, RateTable
+from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.tables.ledger import RowLedger
 
 
@@ -97,7 +97,7 @@ def _local_rows(
     }
     numerator = np.array([float(mask.sum()) for mask in counted.values()])
     denominator = np.full(len(counted), float(len(organizations)))
-    low, high = wilson_bounds(numerator, denominator)
+    low, high = wilson_interval(numerator, denominator)
     n_unrecorded = int((is_cbo & (home_unrecorded | entry_unrecorded)).sum())
     return RateTable(
         measure="Local community-based organizations",

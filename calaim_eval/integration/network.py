@@ -17,9 +17,9 @@ from calaim_eval.integration.contracts import (
     organization_trait,
 )
 from calaim_eval.integration.delivery import WILSON
-from calaim_eval.integration.intervals import wilson_bounds
 from calaim_eval.integration.services import Program, services_in_quarter
 from calaim_eval.results import ALL, Method, RateTable
+from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.results.rate_table import RateKind
 from calaim_eval.tables.ledger import RowLedger
 
@@ -124,7 +124,7 @@ def single_plan_dependence(
         kind="proportion",
         method=Method("Share with Wilson 95 % interval", {"quarter": quarter}, WILSON),
         margins=("organization_type",),
-        bounds=wilson_bounds(numerator, denominator),
+        bounds=wilson_interval(numerator, denominator),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.integration.clustered_shares import clustered_shares
 from calaim_eval.integration.contracts import organization_trait, trait_values
 from calaim_eval.integration.inputs import (
     UNKNOWN,
@@ -19,7 +20,6 @@ from calaim_eval.integration.inputs import (
     set_aside,
     take_columns,
 )
-from calaim_eval.integration.intervals import clustered_shares
 from calaim_eval.integration.referrals import CLUSTERED_WILSON
 from calaim_eval.integration.time_to_service import incidence_table
 from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.integration.inputs import Day, as_day
-from calaim_eval.integration.intervals import wilson_bounds
 from calaim_eval.integration.referral_roots import RECEIVED, Chain, root_referrals
 from calaim_eval.integration.referrals import CLUSTERED_WILSON, STEPS, steps_reached
 from calaim_eval.results import ALL, Method, RateTable
+from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.tables.ledger import RowLedger
 
@@ -81,8 +81,9 @@ def referral_losses(
     numerator = counted.size().reindex(grid, fill_value=0).to_numpy(dtype=float)
     n_members = counted.nunique().reindex(grid, fill_value=0).to_numpy(dtype=float)
     denominator = np.full(len(grid), float(len(roots)))
-    effective = np.full(len(grid), float(roots["member_id"].nunique()))
-    low, high = wilson_bounds(numerator, denominator, effective=effective)
+    share = numerator / denominator
+    effective = float(roots["member_id"].nunique())
+    low, high = wilson_interval(share * effective, np.full(len(grid), effective))
     return RateTable(
         measure="Where referrals are lost",
         keys=grid.to_frame(index=False),

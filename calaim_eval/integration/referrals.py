@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from calaim_eval.integration.clustered_shares import clustered_shares
 from calaim_eval.integration.inputs import Day, as_day
-from calaim_eval.integration.intervals import clustered_shares
 from calaim_eval.integration.referral_groups import group_referrals
 from calaim_eval.integration.referral_roots import STEP_DATES, Chain, root_referrals
 from calaim_eval.results import ALL, Method, RateTable

@@ -10,11 +10,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import calaim_eval
 from calaim_eval.schema.codes import code_list_names
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.sources import SourceFiles
+from calaim_eval.version import __version__
 
 MANIFEST = "manifest.json"
 _BLOCK_BYTES = 1 << 20
@@ -87,7 +87,7 @@ def definitions_hash() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of this package and of the engine, whose hash sorts members into buckets."""
-    return {"calaim_eval": calaim_eval.__version__, "engine": f"duckdb {version('duckdb')}"}
+    return {"calaim_eval": __version__, "engine": f"duckdb {version('duckdb')}"}
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -23,43 +23,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from calaim_eval.results import ALL
+from calaim_eval.results.intervals import wilson_interval
 
-CONF_LEVEL = 0.95
-
-
-def wilson_bounds(
-    numerator: np.ndarray,
-    denominator: np.ndarray,
-    *,
-    effective: np.ndarray | None = None,
-    quantile: np.ndarray | float | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson 95 % bounds of ``numerator / denominator``; NaN where the denominator is 0.
-
-    Parameters
-    ----------
-    numerator, denominator : np.ndarray
-        Successes and trials; shape (k,).
-    effective : np.ndarray, optional
-        Effective number of trials, shape (k,). Default: the denominator.
-    quantile : optional
-        Quantile of the reference distribution. Default: normal, 1.96.
-    """
-    z = float(stats.norm.ppf(0.5 + CONF_LEVEL / 2)) if quantile is None else quantile
-    trials = np.asarray(denominator, dtype=float)
-    trials = np.where(trials > 0, trials, np.nan)
-    share = np.asarray(numerator, dtype=float) / trials
-    n = trials if effective is None else np.where(np.isnan(trials), np.nan, effective)
-    z2 = np.square(z)
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    # At 0 and 1 a bound is exactly there; arithmetic would leave 1e-17.
-    low = np.where(share <= 0, 0.0, np.clip(centre - half, 0.0, 1.0))
-    high = np.where(share >= 1, 1.0, np.clip(centre + half, 0.0, 1.0))
-    return np.where(np.isnan(n), np.nan, low), np.where(np.isnan(n), np.nan, high)
+_UPPER = 0.975
 
 
 def clustered_shares(
@@ -135,10 +104,12 @@ def _bounds_of_sums(table: pd.DataFrame, *, reference: Literal["normal", "t"]) -
         effective = np.minimum(n, share * (1 - share) / variance)
     is_same = (share <= 0) | (share >= 1) | (n_clusters <= 1)
     effective = np.where(is_same, n_clusters, effective)
+    effective = np.where(n > 0, effective, 0.0)
     quantile: np.ndarray | None = None
     if reference == "t":
         freedom = np.where(n_clusters > 1, n_clusters - 1, np.nan)
-        quantile = stats.t.ppf(0.5 + CONF_LEVEL / 2, freedom)
-    low, high = wilson_bounds(y, n, effective=effective, quantile=quantile)
+        quantile = special.stdtrit(freedom, _UPPER)
+    successes = np.where(n > 0, np.minimum(share * effective, effective), 0.0)
+    low, high = wilson_interval(successes, effective, quantile=quantile)
     kept = table[["numerator", "denominator", "n_clusters", "n_clusters_with_success"]]
     return kept.assign(conf_low=low, conf_high=high)

@@ -21,11 +21,16 @@ Bounds = tuple[np.ndarray, np.ndarray]
 
 
 def wilson_interval(
-    count: npt.ArrayLike, total: npt.ArrayLike, *, conf_level: float = 0.95
+    count: npt.ArrayLike,
+    total: npt.ArrayLike,
+    *,
+    conf_level: float = 0.95,
+    quantile: npt.ArrayLike | None = None,
 ) -> Bounds:
     r"""Wilson score interval of a proportion ``count / total``.
 
-    Use for shares of members: it stays inside 0 to 1 and holds for small counts.
+    Use for shares of members: it stays inside 0 to 1 and holds for small counts. `total` may be an
+    effective number of trials, not a whole one, with `count` the share of it.
 
     Parameters
     ----------
@@ -33,6 +38,9 @@ def wilson_interval(
         Successes and trials, ``0 <= count <= total``; shape (k,) or scalars.
     conf_level : float
         Coverage, between 0 and 1.
+    quantile : array-like, optional
+        Quantile to use in place of the normal one, such as Student's where clusters are few;
+        scalar or shape (k,).
 
     Returns
     -------
@@ -53,7 +61,7 @@ def wilson_interval(
     >>> round(float(low), 4), round(float(high), 4)
     (0.5525, 0.7364)
     """
-    z = _quantile(conf_level)
+    z = np.asarray(_quantile(conf_level) if quantile is None else quantile, dtype=float)
     x, n = _numbers(count, "count"), _numbers(total, "total")
     if (x > n).any():
         raise EstimationError(
@@ -62,9 +70,11 @@ def wilson_interval(
         )
     with np.errstate(divide="ignore", invalid="ignore"):
         half = z * np.sqrt(z**2 + 4 * x * (1 - x / n))
-        low = (2 * x + z**2 - half) / (2 * (n + z**2))
-        high = (2 * x + z**2 + half) / (2 * (n + z**2))
-    return np.where(n > 0, np.clip(low, 0, 1), np.nan), np.where(n > 0, np.clip(high, 0, 1), np.nan)
+        low = np.clip((2 * x + z**2 - half) / (2 * (n + z**2)), 0, 1)
+        high = np.clip((2 * x + z**2 + half) / (2 * (n + z**2)), 0, 1)
+    # At 0 and 1 a bound is exactly there; arithmetic would leave 1e-17.
+    low, high = np.where(x == 0, 0.0, low), np.where(x == n, 1.0, high)
+    return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
 
 
 def byar_interval(count: npt.ArrayLike, *, conf_level: float = 0.95) -> Bounds:
