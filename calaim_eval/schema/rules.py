@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from calaim_eval.schema.codes import load_codes
@@ -84,7 +85,7 @@ def type_columns(raw: ibis.Table, table: Table) -> ibis.Table:
     -------
     ibis.Table
         Every row; declared columns in order (missing where absent), then `__has_<column>` for
-        each present column whose text may be unreadable.
+        each column whose text may be unreadable.
     """
     import ibis
 
@@ -96,8 +97,10 @@ def type_columns(raw: ibis.Table, table: Table) -> ibis.Table:
     }
     recorded = {
         f"__has_{column}": is_recorded(raw[column], column)
+        if column in raw.columns
+        else ibis.literal(value=False)
         for column in table.fields
-        if column in raw.columns and FIELDS[column].dtype in _KINDS
+        if FIELDS[column].dtype in _KINDS
     }
     # `view` keeps the engine from repeating every reading inside every rule.
     return raw.select(**values, **recorded).view()
@@ -157,10 +160,17 @@ def read_rows(raw: ibis.Table, table: Table, *, extract_date: date | None) -> ib
     )
 
 
-def remark_texts(raw: ibis.Table, table: Table) -> list[str]:
+@cache
+def remark_texts(table: Table) -> tuple[str, ...]:
     """Texts of the remarks of `read_rows`, by bit."""
-    rules = row_rules(type_columns(raw, table), table, extract_date=None)
-    return [rule.problem for rule in rules if not rule.sets_aside]
+    import ibis
+
+    columns = {column: engine_type(column) for column in table.fields}
+    recorded = {
+        f"__has_{column}": "boolean" for column in table.fields if FIELDS[column].dtype in _KINDS
+    }
+    rules = row_rules(ibis.table({**columns, **recorded}, name="any"), table, extract_date=None)
+    return tuple(rule.problem for rule in rules if not rule.sets_aside)
 
 
 def _final_value(typed: ibis.Table, column: str, extract_date: date | None) -> ibis.Value:

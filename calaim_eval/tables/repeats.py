@@ -124,7 +124,9 @@ def _latest_of_key(distinct: ibis.Table, table: Table) -> ibis.Table:
         ranks = [(status, rank) for rank, status in enumerate(_STANDING)]
         order.append(distinct.claim_status.cases(*ranks, else_=len(_STANDING)))
     filled = reduce(add, [distinct[column].notnull().cast("int32") for column in values])
-    order += [ibis.desc(filled), *[distinct[column] for column in table.fields]]
+    # Ibis keeps one direction per column, so a column is named once.
+    others = [column for column in table.fields if column not in dates]
+    order += [ibis.desc(filled), *[distinct[column] for column in others]]
     window = ibis.window(group_by=[distinct[column] for column in table.key], order_by=order)
     ranked = distinct.mutate(
         key_rank=ibis.row_number().over(window), has_key=_has_key(distinct, table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from calaim_eval.engine import engine_failures
 from calaim_eval.errors import TableError
 from calaim_eval.schema.columns import match_columns
 from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables.text_files import read_text
 
 if TYPE_CHECKING:
     import ibis
 
 logger = logging.getLogger(__name__)
 
-DELIMITERS = (",", "\t", "|", ";")
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
@@ -56,15 +55,7 @@ class SourceFiles:
         with engine_failures(doing=f"reading table `{self.name}` (file {self.label})"):
             if self.suffix == ".parquet":
                 return backend.read_parquet([str(path) for path in self.paths], union_by_name=True)
-            return backend.read_csv(
-                [str(path) for path in self.paths],
-                header=True,
-                all_varchar=True,
-                union_by_name=True,
-                delim=_delimiter(self.paths[0]),
-                quote='"',
-                escape='"',
-            )
+            return read_text(self.paths, self.name, backend=backend)
 
 
 def find_sources(folder: Path) -> dict[str, SourceFiles]:
@@ -147,23 +138,6 @@ def select_declared(
     if left_out:
         logger.info("table `%s`: %d columns are not declared and not read", name, len(left_out))
     return raw.select(**{declared: raw[given] for declared, given in columns.items()})
-
-
-def _delimiter(path: Path) -> str:
-    """Delimiter of a text file: the one its header has most of.
-
-    The engine's own guess from a sample is not used: a quote that first occurs later misleads it.
-    """
-    opener = gzip.open if path.name.endswith(".gz") else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace") as stream:
-            header = stream.readline()
-    except (OSError, EOFError) as problem:
-        raise TableError(
-            f"`{path.name}` cannot be read ({type(problem).__name__}).\n"
-            "  It is damaged, cut short or not of the type its name says; fetch it again."
-        ) from None
-    return max(DELIMITERS, key=header.count)
 
 
 def _check_parquet(path: Path) -> None:

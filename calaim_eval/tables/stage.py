@@ -80,7 +80,7 @@ def count_marked(marked: ibis.Table, table: Table, *, source: str) -> StagedTabl
 
 def _count_remarks(marked: ibis.Table, table: Table) -> dict[str, int]:
     """Kept rows by remark."""
-    texts = remark_texts(marked, table)
+    texts = remark_texts(table)
     kept = marked.filter(marked[REASON].isnull())
     if not texts:
         return {}

@@ -159,7 +159,9 @@ def _read_parts(parts: Sequence[Path], columns: list[str]) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.concat_tables(pq.read_table(part, columns=columns) for part in parts)
+    read = [pq.read_table(part, columns=columns) for part in parts]
+    # A part without missing values says so in its schema; another part need not agree.
+    table = pa.concat_tables(read, promote_options="default")
     frame = table.to_pandas(date_as_object=False, types_mapper=_pandas_type)
     dates = {
         column: "datetime64[us]" for column, dtype in frame.dtypes.items() if dtype.kind == "M"
