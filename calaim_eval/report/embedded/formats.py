@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from calaim_eval.errors import MissingExtraError
 from calaim_eval.report.embedded.word_styles import write_reference
@@ -70,16 +70,16 @@ def to_pdf(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) -
     typ.write_text(text, encoding="utf-8")
     target = folder / f"{stem}.pdf"
     try:
-        _compile(typ, target, standards=["ua-1"])
+        _compile(typ, target, standard="ua-1")
     except typst.TypstError as error:
         if "PDF/UA" not in str(error):
             raise ReportError(f"{stem}.pdf: Typst could not set the page: {error}") from error
         logger.warning("%s.pdf is not accessible PDF (PDF/UA-1): %s", stem, error)
-        _compile(typ, target, standards=[])
+        _compile(typ, target, standard=None)
     return target
 
 
-def _compile(typ: Path, target: Path, *, standards: list[str]) -> None:
+def _compile(typ: Path, target: Path, *, standard: Literal["ua-1"] | None) -> None:
     """Set a page with the fonts that come with Typst and matplotlib, the same on every machine."""
     import typst
     from matplotlib import get_data_path
@@ -90,7 +90,7 @@ def _compile(typ: Path, target: Path, *, standards: list[str]) -> None:
         root=str(typ.parent),
         font_paths=[str(Path(get_data_path()) / "fonts" / "ttf")],
         ignore_system_fonts=True,
-        pdf_standards=standards,
+        pdf_standards=standard,
     )
 
 
