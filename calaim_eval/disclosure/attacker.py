@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, sparse
+from scipy import sparse
 
 from calaim_eval.disclosure.count_table import CellId, CountTable
 from calaim_eval.disclosure.policy import Policy
@@ -224,6 +224,8 @@ class _Block:
 
     def _solve(self, objective: np.ndarray, *, ceiling: float | None) -> np.ndarray | None:
         """Values that make the objective smallest; None where nothing bounds it."""
+        from scipy import optimize
+
         if self.whole.all():
             exact = {"A_eq": self.matrix, "b_eq": self.right}
         else:  # amounts were rounded when they were added up

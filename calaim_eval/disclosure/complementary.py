@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import sparse
 
 from calaim_eval.disclosure.primary import Target
 from calaim_eval.disclosure.system import System
@@ -237,6 +237,8 @@ class _Search:
 
     def _cheapest_world(self, hidden: np.ndarray, cell: int, move: float) -> np.ndarray | None:
         """World with the target moved, the cheapest in rows newly hidden (linear relaxation)."""
+        from scipy import optimize
+
         columns = np.flatnonzero(self.part.can_move)
         if cell not in columns:
             return None
@@ -344,6 +346,8 @@ class _Search:
         self, cuts: list[tuple[np.ndarray, float]], seconds: float
     ) -> tuple[np.ndarray | None, float]:
         """Cheapest rows that meet every condition so far, and the bound proved."""
+        from scipy import optimize
+
         n_rows, n_cells = len(self.rows), len(self.cells)
         never_shown = np.diff(self.shows.tocsc().indptr) == 0
         matrix = np.array([coefficient for coefficient, _ in cuts])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import sparse
 
 from calaim_eval.disclosure.primary import Target
 
@@ -181,6 +181,8 @@ def largest(
     above: np.ndarray | None = None,
 ) -> Extreme:
     """World in which ``objective @ d`` is largest, among fractional worlds too."""
+    from scipy import optimize
+
     low = part.below if below is None else below
     high = part.above if above is None else above
     columns = np.flatnonzero(hidden & part.can_move)
@@ -207,6 +209,8 @@ def largest(
 
 def _largest_whole(part: Part, hidden: np.ndarray, objective: np.ndarray) -> np.ndarray:
     """World in whole numbers in which ``objective @ d`` is largest; no move if none is found."""
+    from scipy import optimize
+
     columns = np.flatnonzero(hidden & part.can_move)
     world = np.zeros(len(part.below))
     matrix = part.equations[:, columns]

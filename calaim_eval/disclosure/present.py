@@ -1,0 +1,79 @@
+"""The table a reader gets: no support, no covariance, NaN where hidden."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.disclosure.released import TableContent
+from calaim_eval.results import EffectTable, Result
+
+_EFFECT_COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
+_RATE_COLUMNS = ("numerator", "denominator", "rate", "conf_low", "conf_high")
+
+
+def released_table(
+    result: Result, hidden: np.ndarray, structure: Mapping[str, Any]
+) -> TableContent:
+    """The table a reader gets: no support, no covariance, NaN in hidden rows."""
+    columns = _EFFECT_COLUMNS if isinstance(result, EffectTable) else _RATE_COLUMNS
+    keys = _plain_keys(result.keys)
+    numbers = result.to_frame()[list(columns)].astype(float).reset_index(drop=True)
+    numbers[hidden] = np.nan
+    frame = pd.concat([keys, numbers], axis=1).assign(is_suppressed=hidden)
+    meta = {"keys": list(keys.columns), **_meta(result), **structure}
+    return TableContent("effect" if isinstance(result, EffectTable) else "rate", frame, plain(meta))
+
+
+def _meta(result: Result) -> dict[str, Any]:
+    """What the numbers mean."""
+    shared = {
+        "method": result.method.estimator,
+        "options": {str(k): str(v) for k, v in result.method.options.items()},
+        "reference": result.method.reference,
+        "notes": list(result.notes),
+    }
+    if isinstance(result, EffectTable):
+        return {
+            "measure": result.estimand.name,
+            "estimand": result.estimand.name,
+            "contrast": result.estimand.contrast,
+            "unit": result.estimand.unit,
+            "scale": result.estimand.scale,
+            "is_causal": result.estimand.is_causal,
+            **shared,
+        }
+    per = result.per
+    return {
+        "measure": result.measure,
+        "unit": result.unit,
+        "rate_kind": result.kind,
+        "about": result.about,
+        "numerator_name": result.numerator_name,
+        "denominator_name": result.denominator_name,
+        "per": [float(p) for p in per] if isinstance(per, np.ndarray) else float(per),
+        **shared,
+    }
+
+
+def _plain_keys(keys: pd.DataFrame) -> pd.DataFrame:
+    """Keys as they are written: whole numbers stay numbers, everything else is text."""
+    columns = {}
+    for column in keys.columns:
+        values = keys[column].reset_index(drop=True)
+        if pd.api.types.is_integer_dtype(values) and not values.hasnans:
+            columns[str(column)] = values.astype("int64")
+        elif pd.api.types.is_datetime64_any_dtype(values):
+            columns[str(column)] = values.dt.strftime("%Y-%m-%d").fillna("").astype(str)
+        else:
+            columns[str(column)] = values.astype(str)
+    return pd.DataFrame(columns, index=range(len(keys)))
+
+
+def plain(content: dict[str, Any]) -> dict[str, Any]:
+    """The content as JSON gives it back."""
+    return dict(json.loads(json.dumps(content, default=str, allow_nan=False)))
