@@ -111,6 +111,12 @@ def _missing_message(
             f"{message}\n  It has {_listed(close.values())}. Rename: "
             f'read_tables(..., rename={{"{table.name}": {{{pairs}}}}}).'
         )
+    if not found:
+        # Without a header the first line is a row, and its values must not be shown.
+        return (
+            f"{message}\n  None of its {len(names)} columns has a declared name: check that the "
+            "first line names the columns, or rename them with `rename=`."
+        )
     return f"{message}\n  It has {_listed(names)}. Add the {noun}, or rename with `rename=`."
 
 

@@ -25,8 +25,14 @@ def test_missing_column_names_the_file_and_the_rename():
 
 
 def test_missing_column_without_a_likely_name_lists_what_is_there():
-    with pytest.raises(TableError, match=r"lacks columns `member_id`, .*\n.*It has `zz`\. Add"):
-        match_columns(["zz"], SPANS)
+    with pytest.raises(TableError, match=r"lacks columns `enr.*\n.*It has `member_id`, `zz`\. Add"):
+        match_columns(["member_id", "zz"], SPANS)
+
+
+def test_a_file_without_header_does_not_have_its_first_row_shown():
+    with pytest.raises(TableError, match="None of its 2 columns has a declared name") as caught:
+        match_columns(["SECRET", "2022-01-01"], SPANS)
+    assert "SECRET" not in str(caught.value)
 
 
 def test_rename_is_followed():
