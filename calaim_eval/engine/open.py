@@ -61,6 +61,7 @@ def open_engine(
         "memory_limit": f"{memory_limit_gb * 1000:.0f}MB",
         "temp_directory": str(_spill_folder(temp_folder)),
         "preserve_insertion_order": False,
+        "enable_progress_bar": False,
     }
     if threads is not None:
         options["threads"] = threads
