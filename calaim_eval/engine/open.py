@@ -61,12 +61,14 @@ def open_engine(
         "memory_limit": f"{memory_limit_gb * 1000:.0f}MB",
         "temp_directory": str(_spill_folder(temp_folder)),
         "preserve_insertion_order": False,
-        "enable_progress_bar": False,
     }
     if threads is not None:
         options["threads"] = threads
     with engine_failures(doing="opening the engine"):
-        return ibis.duckdb.connect(":memory:", **options)
+        backend = ibis.duckdb.connect(":memory:", **options)
+        # In a notebook DuckDB would draw a bar of its own for every query.
+        backend.raw_sql("SET enable_progress_bar = false")
+    return backend
 
 
 def _spill_folder(temp_folder: Path | str | None) -> Path:
