@@ -163,14 +163,11 @@ def _contested_months(bucket: Bucket, pieces: Table, once: Table) -> Table:
     by_day = bucket.keep("contested_days", by_day)
     key = ["member_id", "month"]
     days = by_day.group_by(key).agg(covered_days=by_day["day"].nunique())
-    plan = _settle(by_day, key, "plan", bucket.rules)
-    county = _settle(by_day.semi_join(plan, [*key, "plan"]), [*key, "plan"], "county", bucket.rules)
-    aid = _settle(
-        by_day.semi_join(county, [*key, "plan", "county"]),
-        [*key, "plan", "county"],
-        "aid_code",
-        bucket.rules,
-    )
+    plan = bucket.keep("contested_plan", _settle(by_day, key, "plan", bucket.rules))
+    mine, key_plan = by_day.semi_join(plan, [*key, "plan"]), [*key, "plan"]
+    county = bucket.keep("contested_county", _settle(mine, key_plan, "county", bucket.rules))
+    mine, key_county = by_day.semi_join(county, [*key_plan, "county"]), [*key_plan, "county"]
+    aid = _settle(mine, key_county, "aid_code", bucket.rules)
     return aid.join(days, key)
 
 

@@ -1,0 +1,56 @@
+"""Measures are complete, and their patterns come from the code list."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from calaim_eval.errors import TableError
+from calaim_eval.panel import EXPOSURES, MEASURES
+from calaim_eval.panel.definitions import code_pattern
+from calaim_eval.schema.codes import load_codes
+from calaim_eval.schema.tables import EXPOSURES as EXPOSURE_COLUMNS
+from calaim_eval.schema.tables import MEASURES as MEASURE_COLUMNS
+
+
+def test_every_measure_column_is_defined_in_order():
+    assert tuple(MEASURES) == MEASURE_COLUMNS
+    assert tuple(EXPOSURES) == EXPOSURE_COLUMNS
+
+
+def test_units_name_the_denominator():
+    for measure in (*MEASURES.values(), *EXPOSURES.values()):
+        assert measure.unit.endswith("per 1,000 member-months" if measure.per == 1000 else "month")
+        assert measure.confirmed in {"yes", "partial", "no"}
+        assert measure.definition
+        assert measure.source
+    assert MEASURES["ed_visits"].unit == "ED visits per 1,000 member-months"
+    assert MEASURES["paid_usd"].unit == "USD per member-month"
+
+
+def test_measures_rest_on_entries_of_the_code_list():
+    listed = set(load_codes("utilization_definitions")["measure"])
+    for measure in (*MEASURES.values(), *EXPOSURES.values()):
+        assert set(measure.code_lists) <= listed
+
+
+@pytest.mark.parametrize(
+    ("measure", "component", "hits", "misses"),
+    [
+        ("ed_visit", "facility revenue", "0450 0452 0459 0981", "0453 0456 0460 450"),
+        ("ed_visit", "ED E/M", "99281 99285 G0384", "99286 99213"),
+        ("ip_admission", "bill type", "111 0111 117 11", "121 0131 110A"),
+        ("ambulance_transport", "ground emergency base", "A0427 A0429 A0433", "A0425 A0428"),
+        ("outpatient_visit", "office and clinic E/M", "99202 99215", "99201 99281"),
+    ],
+)
+def test_patterns(measure, component, hits, misses):
+    pattern = re.compile(code_pattern(measure, component))
+    assert all(pattern.search(code) for code in hits.split())
+    assert not any(pattern.search(code) for code in misses.split())
+
+
+def test_a_component_nobody_listed():
+    with pytest.raises(TableError, match="0 rows for measure `ed_visit`, component `ED`"):
+        code_pattern("ed_visit", "ED")

@@ -1,0 +1,33 @@
+"""Rules say what is allowed, and survive a manifest."""
+
+from __future__ import annotations
+
+import pytest
+
+from calaim_eval.errors import TableError
+from calaim_eval.panel import PanelRules
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"month_rule": "most"}, "`month_rule`: 'most' is not one of 'any_day', 'first_day'"),
+        ({"payer_types": ("medi-cal",)}, "`payer_types`: .*give one or more of 'medicaid'"),
+        ({"payer_types": ()}, "`payer_types`"),
+        ({"ed_join_days": 2}, "`ed_join_days`: 2 is not one of 0, 1"),
+        ({"readmission_days": -1}, "`readmission_days`: -1 is not a whole number of 0 or more"),
+        ({"max_gap_months": True}, "`max_gap_months`: True is not a whole number"),
+        ({"transfer_rule": "status"}, "`transfer_rule`: 'status' is not one of 'dates'"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named_with_those_that_are(given, message):
+    with pytest.raises(TableError, match=message):
+        PanelRules(**given)
+
+
+def test_rules_come_back_from_their_manifest():
+    rules = PanelRules(
+        payer_types=("medicaid", "other"), readmission_ages=(18, 64), month_rule="all_days"
+    )
+    assert PanelRules.from_dict(rules.to_dict()) == rules
+    assert rules.to_dict()["rules_version"] == "1"
