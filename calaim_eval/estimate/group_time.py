@@ -15,7 +15,13 @@ from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_effects import StratumEffects, stratum_effects
 from calaim_eval.estimate.support import has_single_member, pair_supports, support_frame
 from calaim_eval.estimate.time_pairs import BasePeriod, Comparison, TimePairs, time_pairs
-from calaim_eval.estimate.words import count_words, default_unit, percent_words, period_words
+from calaim_eval.estimate.words import (
+    cohort_words,
+    count_words,
+    default_unit,
+    percent_words,
+    period_words,
+)
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING, index_frequency, period_labels
 from calaim_eval.results import Estimand, Method
@@ -220,8 +226,8 @@ def _identification_notes(
     if is_early.any():
         members = count_words(grid.n_members[is_early].sum(), "members")
         notes.append(
-            f"{where}{int(is_early.sum())} cohorts ({members}) have no month before exposure and "
-            "are set aside."
+            f"{where}set aside for want of a month before exposure: "
+            f"{cohort_words(int(is_early.sum()))} ({members})."
         )
     lost = len(pairs.cohort) - len(effects)
     if lost:

@@ -15,12 +15,9 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.moments import CellMoments, ClusterSums
+from calaim_eval.moments.small_products import small_product
 
 MEMBER = "member"
-ONE_THREAD = 250_000
-"""Multiplications BLAS does on one thread: many small products are slower, not faster, on more,
-and very much slower on a machine with other work."""
-
 ROUNDING = 1e-13
 """A variance below this share of the squares it is the difference of is rounding, and is 0."""
 
@@ -75,17 +72,6 @@ def cluster_influence(
             influence[sums.cluster[rows]] += small_product(v, loads.T)
             gross[sums.cluster[rows]] += small_product(np.abs(v), np.abs(loads.T))
     return np.where(np.abs(influence) > ROUNDING * gross, influence, 0.0)
-
-
-def small_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """``left @ right``, a few rows at a time, so that BLAS stays on one thread."""
-    step = max(1, ONE_THREAD // max(right.size, 1))
-    if len(left) <= step:
-        return np.asarray(left @ right)
-    product = np.empty((len(left), right.shape[1]))
-    for start in range(0, len(left), step):
-        product[start : start + step] = left[start : start + step] @ right
-    return product
 
 
 def without_rounding(covariance: np.ndarray, gross: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from calaim_eval.estimate.influence import (
 )
 from calaim_eval.estimate.support import has_single_member, side_support, support_frame
 from calaim_eval.estimate.time_pairs import Comparison
-from calaim_eval.estimate.words import count_words, default_unit, percent_words
+from calaim_eval.estimate.words import cohort_words, count_words, default_unit, percent_words
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -344,8 +344,8 @@ def _window_notes(grid: CellGrid, windows: list[_Window]) -> list[str]:
         return []
     members = count_words(grid.n_members[is_exposed].sum(), "members")
     return [
-        f"{int(is_exposed.sum())} cohorts ({members}) whose windows reach outside the panel are "
-        "set aside."
+        f"set aside because their windows reach outside the panel: "
+        f"{cohort_words(int(is_exposed.sum()))} ({members})."
     ]
 
 

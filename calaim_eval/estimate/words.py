@@ -18,6 +18,11 @@ def count_words(count: float, noun: str) -> str:
     return f"{count:,.0f} {noun}"
 
 
+def cohort_words(count: int) -> str:
+    """A number of cohorts: "1 cohort" or "3 cohorts"."""
+    return f"{count} cohort" if count == 1 else f"{count} cohorts"
+
+
 def default_unit(moments: CellMoments, outcome: str, per: float) -> str:
     """``"ed_visits per 1,000 member-months"``; plain periods are member-periods."""
     frequency = index_frequency(moments.months)

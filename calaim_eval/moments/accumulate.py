@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,7 @@ from calaim_eval.moments.cell_moments import CellMoments, OutcomeMoments
 from calaim_eval.moments.cluster_sums import ClusterSums
 from calaim_eval.moments.packing import as_whole, compact, pack_symmetric
 from calaim_eval.moments.panel_rows import PanelColumns, PanelRows
-
-BLOCK_NUMBERS = 4_000_000
-"""Numbers in one dense block (32 MB of floats)."""
+from calaim_eval.moments.small_products import cross_products, own_products
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,11 +29,9 @@ class _Layout:
     def n_cells(self) -> int:
         return len(self.start) - 1
 
-    def blocks(self, cell: int) -> list[slice]:
-        """Positions of the members of a cell, in blocks of bounded size."""
-        first, last = int(self.start[cell]), int(self.start[cell + 1])
-        step = max(1, BLOCK_NUMBERS // self.n_months)
-        return [slice(i, min(i + step, last)) for i in range(first, last, step)]
+    def members(self, cell: int) -> slice:
+        """Positions of the members of a cell."""
+        return slice(int(self.start[cell]), int(self.start[cell + 1]))
 
     def scatter(self, rows: PanelRows, values: np.ndarray) -> np.ndarray:
         """Row values as a dense (n_members, T) array, 0 where there is no row."""
@@ -64,8 +60,8 @@ def accumulate(
     cluster : pd.Series, optional
         Cluster of each member; shape (rows.n_members,).
     """
-    present, member = np.unique(rows.member, return_inverse=True)
-    rows = PanelRows(member, rows.month, rows.at_risk, rows.values, len(present), rows.set_aside)
+    present = np.flatnonzero(np.bincount(rows.member, minlength=rows.n_members))
+    rows = _only_present(rows, present)
     labels = labels.iloc[present].reset_index(drop=True)
     cell, first = row_codes(labels)
     layout = _layout(cell, len(first), len(months))
@@ -89,6 +85,15 @@ def accumulate(
         else _cluster_sums(layout, rows, cluster.iloc[present].reset_index(drop=True), shifts),
         provenance=provenance,
     )
+
+
+def _only_present(rows: PanelRows, present: np.ndarray) -> PanelRows:
+    """Members renumbered so that every one has a row."""
+    if len(present) == rows.n_members:
+        return rows
+    new = np.full(rows.n_members, -1, dtype=np.int64)
+    new[present] = np.arange(len(present))
+    return replace(rows, member=new[rows.member], n_members=len(present))
 
 
 def _layout(cell: np.ndarray, n_cells: int, n_months: int) -> _Layout:
@@ -127,16 +132,12 @@ def _coverage_products(
     at_risk = np.zeros((layout.n_cells, layout.n_months))
     rr = np.zeros((layout.n_cells, layout.n_months * (layout.n_months + 1) // 2))
     for cell in range(layout.n_cells):
-        full = np.zeros((layout.n_months, layout.n_months))
-        for block in layout.blocks(cell):
-            if is_whole and covered[block].all():
-                full += block.stop - block.start
-                at_risk[cell] += block.stop - block.start
-                continue
-            r = covered[block].astype(float)
-            full += r.T @ r
-            at_risk[cell] += r.sum(axis=0)
-        rr[cell] = pack_symmetric(full)
+        r = covered[layout.members(cell)]
+        if is_whole and r.all():
+            at_risk[cell] = rr[cell] = len(r)
+            continue
+        rr[cell] = pack_symmetric(own_products(r))
+        at_risk[cell] = r.sum(axis=0, dtype=float)
     if is_whole:
         return compact(as_whole(at_risk)), compact(as_whole(rr))
     return at_risk, rr
@@ -157,17 +158,15 @@ def _outcome_moments(
     yy = np.zeros((layout.n_cells, size * (size + 1) // 2))
     yr = np.zeros((layout.n_cells, size, size))
     for cell in range(layout.n_cells):
-        full = np.zeros((size, size))
-        for block in layout.blocks(cell):
-            y = dense[block]
-            full += y.T @ y
-            sums = y.sum(axis=0)
-            total[cell] += sums
-            if rows.at_risk is None and covered[block].all():
-                yr[cell] += sums[:, None]
-            else:
-                yr[cell] += y.T @ covered[block].astype(float)
-        yy[cell] = pack_symmetric(full)
+        members = layout.members(cell)
+        y, r = dense[members], covered[members]
+        total[cell] = y.sum(axis=0)
+        if rows.at_risk is None and r.all():
+            yy[cell] = pack_symmetric(own_products(y))
+            yr[cell] = total[cell][:, None]
+        else:
+            full, yr[cell] = cross_products(y, r)
+            yy[cell] = pack_symmetric(full)
     exact = shift is None and rows.at_risk is None
     key = layout.cell[rows.member[values != 0]] * size + rows.month[values != 0]
     nonzero = np.bincount(key, minlength=layout.n_cells * size).reshape(layout.n_cells, size)

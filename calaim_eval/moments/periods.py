@@ -63,6 +63,18 @@ def index_frequency(months: pd.Index) -> str:
     return _period_alias(months.dtype) if isinstance(months, pd.PeriodIndex) else INTEGER
 
 
+def refuse_year_month_codes(ordinals: np.ndarray, frequency: str) -> None:
+    """Refuse whole numbers such as 202312, 202401: they are not one apart."""
+    looks_coded = (ordinals > 190_000) & (ordinals < 210_013)
+    looks_coded &= (ordinals % 100 >= 1) & (ordinals % 100 <= 12)
+    if frequency == INTEGER and ordinals.size and looks_coded.all():
+        raise TableError(
+            f"the months are whole numbers of the form YYYYMM ({ordinals[0]} to {ordinals[-1]}), "
+            "so December and January would be 89 apart. Give dates: "
+            'pd.to_datetime(frame["month"].astype(str), format="%Y%m"), and the cohort alike.'
+        )
+
+
 def period_labels(ordinals: np.ndarray, frequency: str) -> pd.Series:
     """Ordinals as key values: first days (datetime64), or nullable whole numbers."""
     missing = ordinals == MISSING

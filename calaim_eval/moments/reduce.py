@@ -22,12 +22,17 @@ from calaim_eval.moments.panel_rows import (
     month_ordinals,
     rows_at_risk,
 )
-from calaim_eval.moments.periods import month_index, period_frequency
+from calaim_eval.moments.periods import (
+    month_index,
+    period_frequency,
+    refuse_year_month_codes,
+)
 
 if TYPE_CHECKING:
     from calaim_eval.design import Design
 
 FRAME = "the data frame"
+LONGEST_TABLE = 1_000_000
 
 
 def reduce_panel(
@@ -144,7 +149,7 @@ def reduce_frame(
         columns,
         member=member,
         n_members=len(attributes),
-        month=np.clip(np.searchsorted(axis, ordinals), 0, len(axis) - 1),
+        month=_positions(axis, ordinals),
         at_risk=risk,
         n_months=len(months),
         where=where,
@@ -168,7 +173,18 @@ def present_months(ordinals: np.ndarray, frequency: str) -> pd.Index:
     distinct = np.unique(ordinals)
     if not distinct.size:
         raise TableError("no member month is at risk; check the `at_risk` column.")
+    refuse_year_month_codes(distinct, frequency)
     return month_index(distinct, frequency)
+
+
+def _positions(axis: np.ndarray, ordinals: np.ndarray) -> np.ndarray:
+    """Position of each month on the axis; 0 for months off it, whose rows are not at risk."""
+    first, last = int(axis[0]), int(axis[-1])
+    if last - first > LONGEST_TABLE:
+        return np.clip(np.searchsorted(axis, ordinals), 0, len(axis) - 1)
+    table = np.zeros(last - first + 1, dtype=np.int64)
+    table[axis - first] = np.arange(len(axis))
+    return np.asarray(table[np.clip(ordinals, first, last) - first])
 
 
 def _as_frame(data: Any) -> pd.DataFrame:

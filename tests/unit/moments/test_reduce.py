@@ -289,6 +289,14 @@ def test_refuses_days_read_as_months() -> None:
         reduce_panel(frame, outcomes=["visits"])
 
 
+def test_refuses_year_month_codes() -> None:
+    frame = awkward_panel(seed=1)
+    codes = dict(enumerate([202310, 202311, 202312, 202401, 202402, 202403, 202404]))
+    coded = frame.assign(month=frame["month"].map(codes), cohort=frame["cohort"].map(codes))
+    with pytest.raises(TableError, match="whole numbers of the form YYYYMM"):
+        reduce_panel(coded, outcomes=["visits"])
+
+
 def test_messages_hold_no_member_id() -> None:
     frame = awkward_panel(seed=1)
     frame["member_id"] = "secret-" + frame["member_id"].astype(str)
