@@ -84,15 +84,14 @@ def test_coverage_ends_with_death_and_begins_with_birth(spec):
         1: {"2024-01": 31, "2024-02": 29, "2024-03": 10},
         2: {"2024-02": 10},
     }
-    # The span after death is set aside by reading where that looks across tables, else here.
-    reasons = {**built.reasons("eligibility", "read"), **built.reasons("eligibility")}
-    assert reasons["used"] == 2
-    assert reasons["ends before birth"] == 1
-    assert sum(n for reason, n in reasons.items() if "after" in reason and "death" in reason) == 1
-    assert built.reasons("eligibility", "notice") == {
-        "runs past death, cut at death": 1,
-        "begins before birth, cut at birth": 1,
+    assert built.reasons("eligibility") == {
+        "used": 2,
+        "begins after death": 1,
+        "ends before birth": 1,
     }
+    notices = built.reasons("eligibility", "notice")
+    assert notices["runs past death, cut at death"] == 1
+    assert notices["begins before birth, cut at birth"] == 1
 
 
 def test_age_is_in_completed_years_on_the_first_of_the_month(spec):
