@@ -25,7 +25,7 @@ from calaim_eval.simulate.feeds import custody_columns, ems_columns
 from calaim_eval.simulate.lines import ClaimNumbers, Codebook, Lines, n_lines, take_lines
 from calaim_eval.simulate.people import HOMELESS_CODES, People, draw_people, in_focus
 from calaim_eval.simulate.person_table import person_columns
-from calaim_eval.simulate.pharmacy import pharmacy_columns
+from calaim_eval.simulate.pharmacy import Fills, draw_fills, fill_cents, fill_columns
 from calaim_eval.simulate.program_records import record_columns, stack_records
 from calaim_eval.simulate.race_codes import RecordedRace, record_race
 from calaim_eval.simulate.rates import draw_effects
@@ -53,6 +53,7 @@ class Chunk:
     prices: Prices
     course: EcmCourse
     supports: SupportCourse
+    fills: Fills
     context: ClaimContext
 
     @property
@@ -115,6 +116,7 @@ def draw_chunk(world: World, number: int, size: int, *, rng: np.random.Generator
         prices=draw_prices(use, parameters=parameters, rng=rng),
         course=_draw_course(world, context, coverage, program),
         supports=_draw_supports(world, context, coverage, program),
+        fills=draw_fills(context, coverage, parameters=parameters),
         context=context,
     )
 
@@ -157,9 +159,7 @@ def write_chunk(
     counties, context = world.counties, chunk.context
     writer.table("custody", custody_columns(context, chunk.use, counties, injected=injected))
     writer.table("ems_call", ems_columns(context, chunk.use, counties))
-    pharmacy = pharmacy_columns(
-        context, chunk.coverage, counties, parameters=world.parameters, injected=injected
-    )
+    pharmacy = fill_columns(chunk.fills, context, chunk.coverage, counties, injected=injected)
     writer.table("pharmacy_claim", pharmacy)
     return truth
 
@@ -176,6 +176,7 @@ def _write_claims(
     injected["claim_lines_true_in_extract_outside_coverage"] += lines_outside(
         in_extract, coverage, context
     )
+    shape = coverage.segment.shape
     truth = ChunkTruth(
         world=world,
         people=chunk.people,
@@ -187,6 +188,8 @@ def _write_claims(
         recorded_group=chunk.race.group,
         paid_cents=paid_cents(lines, coverage, context),
         paid_cents_in_extract=paid_cents(in_extract, coverage, context),
+        fill_cents=fill_cents(chunk.fills, shape),
+        fill_cents_in_extract=fill_cents(chunk.fills, shape, paid_by=world.calendar.extract_day),
         ecm_cents=paid_cents(chunk.course.contact_lines, coverage, context),
     )
     recorded = recorded_lines(lines, context, coverage, parameters=parameters, injected=injected)

@@ -51,7 +51,8 @@ def ed_claims(
         "diagnosis_code_2": shelter_code(context, member),
         "hcpcs_code": level,
     }
-    has_facility, has_professional = kind >= 0.03, (kind < 0.03) | (kind >= 0.08)
+    has_professional = (kind < 0.03) | (kind >= 0.08)
+    has_facility = (kind >= 0.03) | near_stay(use)[happened]
     fee = price[happened] // 5
     fee = np.where(has_facility & has_professional, fee, price[happened])
     facility_fee = np.where(has_professional, price[happened] - fee, price[happened])
@@ -141,3 +142,22 @@ def _pick(
 ) -> NDArray[np.int32]:
     """Draw codes evenly."""
     return book.codes(column, texts)[rng.integers(0, len(texts), n)]
+
+
+def near_stay(use: Use) -> NDArray[np.bool_]:
+    """Whether an ED visit is within a day of one of the member's stays; aligned with `use.ed`.
+
+    The emergency physician's claim alone would then belong to the stay, so such a visit always has
+    a facility claim of its own.
+    """
+    n_days = 1 << 20
+    stays, visits = use.stays, use.ed
+    if not len(stays.member):
+        return np.zeros(len(visits.member), dtype=bool)
+    order = np.lexsort((stays.day, stays.member))
+    begins = (stays.member * n_days + stays.day)[order]
+    last = np.searchsorted(begins, visits.member * n_days + visits.day + 1, side="right") - 1
+    stay = order[np.maximum(last, 0)]
+    same = (last >= 0) & (stays.member[stay] == visits.member)
+    near: NDArray[np.bool_] = same & (visits.day <= stays.day[stay] + stays.days[stay] + 1)
+    return near

@@ -72,8 +72,8 @@ def draw_ecm_course(
     last = coverage.last_day[listed, program.listed[listed]]
     listed_day[listed] = np.minimum(first + rng.integers(0, 5, len(listed)), last)
     attempts = _attempts(context, coverage, program, listed_day)
-    contacts = _contacts(context, coverage, program, parameters)
     outreach_day = _first_days(n, attempts)
+    contacts = _contacts(context, coverage, program, outreach_day, parameters)
     service_day = _first_days(n, contacts)
     records = [
         *_list_records(context, coverage, program, listed, listed_day, focus_list),
@@ -116,9 +116,13 @@ Contacts = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
 
 
 def _contacts(
-    context: ClaimContext, coverage: Coverage, program: Program, parameters: Parameters
+    context: ClaimContext,
+    coverage: Coverage,
+    program: Program,
+    outreach_day: NDArray[np.int64],
+    parameters: Parameters,
 ) -> Contacts:
-    """Core contacts: at least one in every covered month of ECM."""
+    """Core contacts: at least one in every covered month of ECM, none before the outreach."""
     rng, n_months = context.rng, context.calendar.n_months
     rows = np.flatnonzero(program.served < n_months)
     months = np.arange(n_months)
@@ -128,7 +132,8 @@ def _contacts(
     served &= coverage.is_covered[rows]
     extra = rng.poisson(parameters.value("ecm_extra_contacts_per_month"), served.shape)
     row, month, order = explode((1 + extra) * served)
-    return rows[row], month, _days(context, coverage, rows[row], month, order)
+    day = np.maximum(_days(context, coverage, rows[row], month, order), outreach_day[rows[row]])
+    return rows[row], month, day.astype(np.int32)
 
 
 def _attempts(

@@ -139,14 +139,14 @@ def _readmissions(
 ) -> NDArray[np.int64]:
     """Index stays by month of discharge, followed by an admission 1 to 30 days later.
 
-    An index stay ends alive, not against medical advice, and at least 30 days before the
-    window ends.
+    An index stay lasts at least a night, ends alive, not against medical advice, and at least 30
+    days before the window ends.
     """
     rows = np.flatnonzero(counted)
     member, admit = use.stays.member[rows], use.stays.day[rows]
     leave = admit + use.stays.days[rows]
     alive = people.death_day[member] > leave
-    is_index = alive & ~use.left_against_advice[rows]
+    is_index = alive & ~use.left_against_advice[rows] & (leave > admit)
     is_index &= leave + _READMISSION_DAYS <= calendar.end_day
     following = np.r_[admit[1:], 0] - leave
     same = np.r_[member[1:] == member[:-1], False] if len(member) else np.zeros(0, dtype=bool)

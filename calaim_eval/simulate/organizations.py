@@ -248,6 +248,9 @@ def contract_columns(
         open_end = np.full(len(late), int(NO_DAY))
         rows.append((late, after[late], np.maximum(begin[late], change), open_end))
     pair, plan, first, last = (np.concatenate(columns) for columns in zip(*rows, strict=True))
+    repeats = np.stack([organization[pair], plan, county[pair], service[pair]])
+    kept = np.sort(np.unique(repeats, axis=1, return_index=True)[1])
+    pair, plan, first, last = pair[kept], plan[kept], first[kept], last[kept]
     ended = (
         (rng.random(len(pair)) < 0.06)
         & (last == int(NO_DAY))

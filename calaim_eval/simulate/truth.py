@@ -59,6 +59,8 @@ class ChunkTruth:
     paid_cents: NDArray[np.int64]
     paid_cents_in_extract: NDArray[np.int64]
     ecm_cents: NDArray[np.int64]
+    fill_cents: NDArray[np.int64]
+    fill_cents_in_extract: NDArray[np.int64]
 
     @property
     def calendar(self) -> Calendar:
@@ -186,6 +188,10 @@ def use_by_month(chunk: ChunkTruth, worlds: dict[str, Any]) -> pd.DataFrame:
             for name in (*COUNTED_FROM_EVENTS, "paid_usd"):
                 block[name] = (worlds["real"][name] * cell).sum(axis=0)
                 block[f"{name}_in_extract"] = (worlds["extract"][name] * cell).sum(axis=0)
+            block["pharmacy_usd"] = (chunk.fill_cents * cell).sum(axis=0) / 100
+            block["pharmacy_usd_in_extract"] = (chunk.fill_cents_in_extract * cell).sum(
+                axis=0
+            ) / 100
             blocks.append(pd.DataFrame(block))
     return pd.concat(blocks, ignore_index=True)
 

@@ -41,10 +41,11 @@ IDENTIFICATION = (
     "use.",
     "Loss of coverage and death depend on age and need class, never on use or on enrollment.",
     "Use does not stop in custody; claims of dual members are complete. Real data differ in both.",
-    "jail_days counts booking and release day; inpatient_days counts nights, at least one "
-    "a stay; readmissions_30d counts index stays by month of discharge, alive and not "
-    "against advice, discharged at least 30 days before the window ends.",
-    "paid_usd includes payments for ECM; without ECM those are left out.",
+    "jail_days counts the days of booking and of release; inpatient_days counts nights, at least "
+    "one a stay; readmissions_30d counts index stays of at least a night by month of discharge, "
+    "alive and not against advice, discharged at least 30 days before the window ends.",
+    "paid_usd is medical claims; it includes payments for ECM, which are left out without ECM. "
+    "Fills are apart in pharmacy_usd: ECM does not change them.",
 )
 
 
