@@ -16,6 +16,7 @@ from calaim_eval.errors import CalaimEvalError
 from calaim_eval.version import __version__
 
 T = TypeVar("T")
+FINDINGS_EXIT_CODE = 3
 UNEXPECTED_EXIT_CODE = 70
 
 app = typer.Typer(
@@ -68,14 +69,24 @@ def init(
 
 @app.command()
 def check(study: StudyArgument) -> None:
-    """Does the study file agree with its tables? Row-level findings; nothing is estimated."""
+    """Do the study file and its tables agree? Row-level findings; nothing is estimated.
+
+    Exit code 0: clean. 3: usable, with rows set aside. 10 and above: an error to mend first.
+    """
     from calaim_eval.pipeline import check_study
     from calaim_eval.study import read_study
 
     loaded = read_study(study)
     findings = _step("Reading and checking the raw files", lambda: check_study(loaded))
-    typer.echo(findings.to_string(index=False))
-    typer.echo(f"\nNext: calaim-eval panel {loaded.path.name}")
+    typer.echo(findings.ledger.to_string(index=False))
+    if findings.n_set_aside:
+        typer.echo(
+            f"\n{findings.n_set_aside:,} rows are set aside for the reasons above; the study "
+            "can run without them. Mend the files if that is not what you expect."
+        )
+    typer.echo(f"Next: calaim-eval panel {loaded.path.name}")
+    if findings.n_set_aside:
+        raise typer.Exit(FINDINGS_EXIT_CODE)
 
 
 @app.command()

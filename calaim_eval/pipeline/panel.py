@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
@@ -20,15 +22,29 @@ def read_study_tables(study: Study) -> Tables:
     )
 
 
-def check_study(study: Study) -> pd.DataFrame:
-    """Row-level findings: table, stage, reason, n_rows; nothing is estimated.
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What became of every input row when it was read."""
+
+    ledger: pd.DataFrame
+
+    @property
+    def n_set_aside(self) -> int:
+        """Rows that cannot be used; exact duplicates and remarks on kept rows are not counted."""
+        is_read = self.ledger["stage"] == "read"
+        is_fine = self.ledger["reason"].isin(["used", "exact duplicate"])
+        return int(self.ledger.loc[is_read & ~is_fine, "n_rows"].sum())
+
+
+def check_study(study: Study) -> Findings:
+    """Row-level findings by table, stage and reason; nothing is estimated.
 
     Raises
     ------
     TableError
         If a table cannot be used at all.
     """
-    return read_study_tables(study).ledger.to_frame()
+    return Findings(read_study_tables(study).ledger.to_frame())
 
 
 def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
