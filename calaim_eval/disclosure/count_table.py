@@ -145,7 +145,8 @@ def count_table(name: str, table: RateTable) -> CountTable:
             '  Give `kind="rate"`, or mend the counts.'
         )
     _check_margins(name, keys, numerator, table.margins)
-    whole = _whole_slices(keys, numerator, denominator, has_denominator, table.margins)
+    margins = _margins(keys, numerator, table.margins)
+    whole = _whole_slices(keys, numerator, denominator, has_denominator, margins)
     return CountTable(
         name=name,
         keys=keys,
@@ -156,10 +157,10 @@ def count_table(name: str, table: RateTable) -> CountTable:
         is_proportion=is_proportion,
         has_denominator=has_denominator,
         denominator_keys=reduced,
-        margins=table.margins,
-        denominator_margins=_denominator_margins(keys, denominator, reduced, table.margins),
+        margins=margins,
+        denominator_margins=_denominator_margins(keys, denominator, reduced, margins),
         whole=whole if is_proportion else (),
-        stages=_stages(keys, numerator, reduced, whole, table.margins) if is_proportion else None,
+        stages=_stages(keys, numerator, reduced, whole, margins) if is_proportion else None,
         integer_numerator=_all_whole_numbers(numerator),
         integer_denominator=_all_whole_numbers(denominator[has_denominator]),
     )
@@ -182,6 +183,20 @@ def adds_up(values: np.ndarray, total: int, parts: np.ndarray) -> bool:
     """Whether the parts sum to the total."""
     gap = abs(float(values[parts].sum() - values[total]))
     return gap <= _SUM_TOLERANCE * max(1.0, float(np.abs(values[parts]).sum()))
+
+
+def _margins(
+    keys: pd.DataFrame, numerator: np.ndarray, declared: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Margins as declared, and columns whose "all" rows add up though nobody said so."""
+    found = [
+        str(column)
+        for column in keys.columns
+        if column not in declared
+        and (groups := margin_groups(keys, column))
+        and all(adds_up(numerator, total, parts) for total, parts in groups)
+    ]
+    return (*declared, *found)
 
 
 def _check_margins(

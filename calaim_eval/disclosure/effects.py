@@ -11,6 +11,8 @@ from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.primary import Population, in_population
 from calaim_eval.results import ALL, EffectTable
 
+# Key value of a row that is one row of its group minus another: exposed minus comparison.
+DIFFERENCE = "difference"
 # Key values of a row that averages over the others.
 TOTALS = (ALL, "overall")
 _LABEL_COLUMNS = frozenset({"unit", "reference"})
@@ -47,7 +49,9 @@ def hide_effects(
     1. Rows of few members or events (`small_effects`) and rows hidden before.
     2. A gap is hidden where the effect of its group or of its reference is; and where a gap is
        hidden for its own sake, so is the effect of its group, which would give it away.
-    3. Where one row of a stratum is hidden and the average over the stratum is shown, the hidden
+    3. Where a group has rows for two sides and their difference, one hidden row would follow
+       from the other two: a second is hidden.
+    4. Where one row of a stratum is hidden and the average over the stratum is shown, the hidden
        effect follows by subtraction. Rows are hidden until at least two are, with together at
        least ``policy.min_count`` members; groups to keep readable come last.
 
@@ -64,10 +68,13 @@ def hide_effects(
     }
     _hide_groups_of_hidden_gaps(tables, hidden)
     columns = _strata(tables, policy)
-    for name, table in tables.items():
-        if "reference" not in table.keys:
-            for column in columns & set(table.keys.columns):
-                _hide_beside(name, column, tables, hidden, policy)
+    n_before = -1
+    while n_before != (n_before := sum(int(rows.sum()) for rows in hidden.values())):
+        for name, table in tables.items():
+            _hide_beside_differences(table, hidden[name])
+            if "reference" not in table.keys:
+                for column in sorted(columns & set(table.keys.columns)):
+                    _hide_beside(name, column, tables, hidden, policy)
     _hide_gaps_of_hidden_effects(tables, hidden)
     return hidden
 
@@ -109,6 +116,28 @@ def _hide_gaps_of_hidden_effects(tables: Mapping[str, EffectTable], hidden: Hidd
             hidden[gap] |= (end >= 0) & hidden[name][end]
 
 
+def _hide_beside_differences(table: EffectTable, hidden: np.ndarray) -> None:
+    """Hide a second row where one of two sides and their difference is hidden."""
+    keys = table.keys.astype(str)
+    for column in keys.columns:
+        is_difference = (keys[column] == DIFFERENCE).to_numpy()
+        if not is_difference.any():
+            continue
+        for rows in _groups(keys, column):
+            if hidden[rows].sum() != 1 or not is_difference[rows].any():
+                continue
+            shown = rows[~hidden[rows]]
+            hidden[min(shown, key=lambda r: (not is_difference[r], -r))] = True
+
+
+def _groups(keys: pd.DataFrame, column: str) -> list[np.ndarray]:
+    """Rows that agree on every key but one."""
+    others = [c for c in keys.columns if c not in (column, "unit")]
+    if not others:
+        return [np.arange(len(keys))]
+    return list(keys.groupby(others, sort=False).indices.values())
+
+
 def _strata(tables: Mapping[str, EffectTable], policy: Policy) -> set[str]:
     """Key columns whose rows are averaged somewhere: declared groups, or a row of totals."""
     found = set(policy.keep_readable)
@@ -129,11 +158,9 @@ def _hide_beside(
     """Hide further rows of a stratum until the hidden ones do not follow from the average."""
     table = tables[name]
     keys = table.keys.astype(str)
-    others = [c for c in keys.columns if c not in (column, "unit")]
     n_members = np.nan_to_num(table.support["n_members"].to_numpy(dtype=float))
     is_total = keys[column].isin(TOTALS).to_numpy()
-    groups = keys.groupby(others, sort=False).indices if others else {(): np.arange(len(keys))}
-    for rows in groups.values():
+    for rows in _groups(keys, column):
         parts = rows[~is_total[rows] & np.isfinite(table.estimate[rows])]
         totals = rows[is_total[rows]]
         if not _average_is_shown(name, column, keys.iloc[rows[0]], totals, tables, hidden):

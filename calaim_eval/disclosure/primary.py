@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from calaim_eval.disclosure.count_table import CountTable, cell_keys
+from calaim_eval.disclosure.count_table import CellId, CountTable, cell_keys
 from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.system import System
 from calaim_eval.results import ALL, RateTable
@@ -119,19 +119,19 @@ def find_targets(
     members lost between two stages of a funnel).
     """
     cells: set[int] = set()
-    inside = {name: in_population(t.keys, populations) for name, t in tables.items()}
     for row in system.rows:
-        table = tables[row.table]
-        few = bool(policy.is_small(table.n_members)[row.position])
-        of_few = bool(inside[row.table][row.position])
-        cells |= {
-            cell
-            for at, cell in enumerate(row.cells)
-            if system.value[cell] > 0 and (of_few or (few and at == 0))
-        }
+        if policy.is_small(tables[row.table].n_members)[row.position]:
+            cells.add(row.cells[0])
+        cells |= {cell for cell in row.cells if _is_within(system.cells[cell], populations)}
+    cells = {cell for cell in cells if system.value[cell] > 0}
     small = map(int, np.flatnonzero(policy.is_small(system.value)))
     cells |= {cell for cell in small if system.value[cell] > 0 or not _is_left_over(system, cell)}
     return tuple(_target(system, cell, policy) for cell in sorted(cells))
+
+
+def _is_within(cell: CellId, populations: Sequence[Population]) -> bool:
+    """Whether the cell counts one of the groups, or a part of it."""
+    return any(population <= set(cell[1]) for population in populations if population)
 
 
 def _target(system: System, cell: int, policy: Policy) -> Target:

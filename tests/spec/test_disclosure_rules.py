@@ -171,6 +171,28 @@ def test_two_small_groups_that_add_up_to_11_protect_each_other():
     )
 
 
+def test_a_total_that_adds_up_is_a_margin_though_nobody_said_so():
+    check_rates("""
+          race_ethnicity | numerator | shown
+          ---------------+-----------+------
+          white          | 300       | yes
+          other          | 40        |
+          nhpi           | 4         |
+          all            | 344       | yes
+        """)
+
+
+def test_groups_that_overlap_have_no_margin():
+    check_rates("""
+          population | numerator | shown
+          -----------+-----------+------
+          homeless   | 300       | yes
+          high_use   | 4         |
+          reentry    | 90        | yes
+          all        | 344       | yes
+        """)
+
+
 def test_groups_to_keep_readable_are_hidden_last():
     check_rates(
         """
@@ -218,14 +240,14 @@ def test_few_members_lost_between_two_stages_are_hidden():
 
 
 def test_a_small_group_is_small_in_every_table():
-    members, _ = rates_from(
+    members, split = rates_from(
         """
           race_ethnicity | numerator | denominator | shown
           ---------------+-----------+-------------+------
           white          | 700       | 1000        |
-          black          | 292       | 1000        |
+          black          | 292       | 1000        | yes
           nhpi           | 8         | 1000        |
-          all            | 1000      | 1000        |
+          all            | 1000      | 1000        | yes
         """,
         kind="proportion",
         margins=("race_ethnicity",),
@@ -242,7 +264,9 @@ def test_a_small_group_is_small_in_every_table():
         kind="rate",
         names=("visits", "member_months"),
     )
-    assert shown_rows("use", {"members": members, "use": use}) == expected
+    results = {"members": members, "use": use}
+    assert shown_rows("use", results) == expected
+    assert shown_rows("members", results) == split
 
 
 def test_one_quantity_in_two_tables_is_hidden_in_both():
@@ -354,6 +378,19 @@ def test_two_hidden_estimates_of_too_few_members_need_a_third():
           ed      | first_service | 700       | yes
         """,
     )
+
+
+def test_one_side_does_not_follow_from_the_other_and_the_difference():
+    check_effects("""
+          side       | race_ethnicity | n_members | n_events | shown
+          -----------+----------------+-----------+----------+------
+          exposed    | white          | 60        | 0        | yes
+          comparison | white          | 80        | 5        |
+          difference | white          | 60        | 0        |
+          exposed    | black          | 60        | 40       | yes
+          comparison | black          | 80        | 50       | yes
+          difference | black          | 60        | 40       | yes
+        """)
 
 
 def test_without_an_average_one_hidden_estimate_is_enough():
