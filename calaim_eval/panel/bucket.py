@@ -77,6 +77,10 @@ class Bucket:
         """Compute rows once and hold them under a name until the bucket is done."""
         return self.backend.create_table(name, rows, temp=True, overwrite=True)
 
+    def kept(self, name: str) -> ibis.Table:
+        """Rows that `keep` holds under a name."""
+        return self.backend.table(name)
+
     @property
     def first_day(self) -> int:
         """Day number of the first day of the window."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,23 +19,23 @@ from calaim_eval.panel.data_facts import (
     require_run_out,
     unobserved_months,
 )
-from calaim_eval.panel.member_months import FORMAT_VERSION, MANIFEST, MemberMonths
+from calaim_eval.panel.member_months import MANIFEST, MemberMonths
+from calaim_eval.panel.resume import (
+    INPUTS,
+    bucket_stamps,
+    drop_leftovers,
+    finished_share,
+    part_file,
+    read_share,
+    share_file,
+    spill_folder,
+)
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.panel.temporary import gone_with_panel, temporary_folder
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables import RowLedger, Tables
 
 logger = logging.getLogger(__name__)
-
-INPUTS = (
-    "eligibility",
-    "person",
-    "medical_claim",
-    "pharmacy_claim",
-    "program_service",
-    "custody",
-)
-_LOOKUPS = ("organization",)
 
 
 def build_member_months(
@@ -104,14 +102,14 @@ def build_member_months(
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
     folder = temporary_folder() if out_dir is None else Path(out_dir)
-    backend = open_engine(memory_limit_gb=memory_limit_gb)
+    backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
     try:
         with engine_failures(doing="reading the claim tables"):
             facts = data_facts(backend, tables)
         require_run_out(facts, months, rules)
     finally:
         backend.disconnect()
-    stamps = _stamps(tables, months, rules, facts)
+    stamps = bucket_stamps(tables, months, rules, facts)
     shares = _build_buckets(
         tables,
         folder,
@@ -150,7 +148,7 @@ def _build_buckets(
     from calaim_eval.panel.build_bucket import build_bucket
 
     hidden = unobserved_months(tables, facts, months, rules)
-    waiting = [n for n, stamp in enumerate(stamps) if _finished_share(folder, n, stamp) is None]
+    waiting = [n for n, stamp in enumerate(stamps) if finished_share(folder, n, stamp) is None]
     if waiting:
         (folder / MANIFEST).unlink(missing_ok=True)
     if 0 < len(waiting) < len(stamps):
@@ -158,20 +156,20 @@ def _build_buckets(
             "%d of %d member buckets are already built", len(stamps) - len(waiting), len(stamps)
         )
     for number in track(waiting, description="member months"):
-        backend = open_engine(memory_limit_gb=memory_limit_gb)
+        backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
         try:
             bucket = Bucket(backend, tables, number, months, rules, facts.claims_end_day)
             with engine_failures(doing=f"building member months, bucket {number}"):
                 share = build_bucket(
                     bucket,
-                    month_part=_part(folder, "member_month", number),
-                    exposure_part=_part(folder, "member_exposure", number),
+                    month_part=part_file(folder, "member_month", number),
+                    exposure_part=part_file(folder, "member_exposure", number),
                     unobserved=hidden,
                 )
         finally:
             backend.disconnect()
-        write_json({"stamp": stamps[number], **share}, _share_file(folder, number))
-    return [_read_json(_share_file(folder, number)) for number in range(tables.n_buckets)]
+        write_json({"stamp": stamps[number], **share}, share_file(folder, number))
+    return [read_share(share_file(folder, number)) for number in range(tables.n_buckets)]
 
 
 def _finish(
@@ -184,7 +182,7 @@ def _finish(
     shares: Sequence[Mapping[str, Any]],
 ) -> MemberMonths:
     """Add up the shares, prove that no row was lost, write the manifest last."""
-    _drop_leftovers(folder, tables.n_buckets)
+    drop_leftovers(folder, tables.n_buckets)
     ledger = RowLedger()
     ledger.extend(tables.ledger)
     for share in shares:
@@ -222,82 +220,6 @@ def _amounts(shares: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def _ledger_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Ledger rows as the frame they were."""
     return pd.DataFrame(list(rows), columns=["table", "stage", "reason", "n_rows"])
-
-
-def _stamps(
-    tables: Tables, months: pd.PeriodIndex, rules: PanelRules, facts: DataFacts
-) -> list[str]:
-    """Stamp of each bucket: its input's content, the window, the rules, what the data can tell."""
-    common = {
-        "format": FORMAT_VERSION,
-        "months": [str(months[0]), str(months[-1])],
-        "rules": rules.to_dict(),
-        "facts": facts.to_dict(),
-        "lookups": [_content(part) for name in _LOOKUPS for part in _parts(tables, name)],
-        "n_buckets": tables.n_buckets,
-    }
-    return [
-        _hash({**common, "input": {n: _content(_parts(tables, n)[number]) for n in _given(tables)}})
-        for number in range(tables.n_buckets)
-    ]
-
-
-def _given(tables: Tables) -> list[str]:
-    """Member tables the panel reads that are present."""
-    return [name for name in INPUTS if tables.has(name)]
-
-
-def _parts(tables: Tables, name: str) -> tuple[Path, ...]:
-    """Parts of a table; none where it is absent."""
-    return tables.parts(name) if tables.has(name) else ()
-
-
-def _content(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _hash(held: Mapping[str, Any]) -> str:
-    """SHA-256 of plain values."""
-    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
-
-
-def _part(folder: Path, table: str, number: int) -> Path:
-    """File of one part."""
-    return folder / table / f"part-{number:04d}.parquet"
-
-
-def _share_file(folder: Path, number: int) -> Path:
-    """File with the counts of one bucket; written last, so the bucket is done when it is there."""
-    return folder / "buckets" / f"bucket-{number:04d}.json"
-
-
-def _finished_share(folder: Path, number: int, stamp: str) -> dict[str, Any] | None:
-    """Share of a bucket whose parts are on disk and made from the same input; else None."""
-    files = [_part(folder, table, number) for table in ("member_month", "member_exposure")]
-    file = _share_file(folder, number)
-    if not file.is_file() or not all(part.is_file() for part in files):
-        return None
-    share = _read_json(file)
-    return share if share.get("stamp") == stamp else None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON file; an unreadable one counts as absent."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, OSError):
-        return {}
-    return held if isinstance(held, dict) else {}
-
-
-def _drop_leftovers(folder: Path, n_buckets: int) -> None:
-    """Remove parts of an earlier build with more buckets."""
-    for pattern in ("*/part-*.parquet", "buckets/bucket-*.json"):
-        for file in folder.glob(pattern):
-            if int(file.stem.split("-")[1]) >= n_buckets:
-                file.unlink()
 
 
 def _n_rows(tables: Tables, name: str) -> int:

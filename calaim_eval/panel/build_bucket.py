@@ -109,6 +109,7 @@ def _paid(
 ) -> Iterator[Table]:
     """Dollars of final lines by member and month; every line goes to the ledger on the way."""
     for name, rows in claims.items():
+        tally.note_actions(name, bucket.kept(f"{name}_actions"))
         account = claim_account(bucket, name, rows, land)
         tally.add(name, account.group_by("reason").agg(n_rows=account["n_rows"].sum()))
         tally.add_amounts(name, account)

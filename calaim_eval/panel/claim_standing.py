@@ -4,7 +4,8 @@
 A void cancels the claim it names, and a replacement supersedes it; the last replacement of a claim
 counts. A void or replacement that names no other claim acts on its own claim number. A denied
 claim neither counts nor supersedes: the version before it stands. A claim that was replaced stays
-replaced when its replacement is voided. A claim and its adjustments carry the same member.
+replaced when its replacement is voided. A claim and its adjustments carry the same member. Lines
+that repeat a claim and line number were settled when the table was read.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ DENIED = "denied"
 VOID = "void record"
 VOIDED = "voided"
 REPLACED = "replaced"
-REPEATED = "repeats a claim line"
 
 
 def bill_type(code: Value) -> Value:
@@ -53,12 +53,11 @@ def with_standing(bucket: Bucket, name: str) -> Table:
     `standing` is ``"final"``, or why the line does not count.
     """
     claims = bucket.read(name)
-    claims = _first_of_repeats(bucket, name, claims.mutate(status=line_status(claims)))
+    claims = claims.mutate(status=line_status(claims))
     actions = bucket.keep(f"{name}_actions", _actions(claims))
     effect = bucket.keep(f"{name}_effect", _effect(actions))
     joined = claims.left_join(effect, claims["claim_id"] == effect["target"])
     standing = ibis.cases(
-        (joined["is_repeat"], REPEATED),
         (joined["status"] == "denied", DENIED),
         (joined["status"] == "void", VOID),
         (joined["is_voided"].fill_null(False), VOIDED),
@@ -71,7 +70,7 @@ def with_standing(bucket: Bucket, name: str) -> Table:
     )
     date = _service_date(claims.columns, joined)
     return joined.mutate(standing=standing, day=day_number(date), month=month_number(date)).drop(
-        "target", "is_voided", "is_replaced", "is_replaced_within", "is_repeat", "status"
+        "target", "is_voided", "is_replaced", "is_replaced_within", "status"
     )
 
 
@@ -82,33 +81,9 @@ def _service_date(columns: tuple[str, ...], lines: Table) -> Value:
     return ibis.coalesce(lines["claim_line_start_date"], lines["claim_start_date"])
 
 
-def _first_of_repeats(bucket: Bucket, name: str, claims: Table) -> Table:
-    """Mark lines that repeat the claim and line number of another, where there are any.
-
-    Reading a table already settles repeats, so the costly window runs only when a count shows some.
-    """
-    numbered = claims.filter(claims["claim_line_number"].notnull())
-    key = ["claim_id", "claim_line_number"]
-    repeated = numbered.group_by(key).agg(n=numbered.count())
-    repeated = bucket.keep(f"{name}_repeats", repeated.filter(repeated["n"] > 1).select(*key))
-    if not int(bucket.backend.execute(repeated.count())):
-        return claims.mutate(is_repeat=ibis.literal(False))
-    order = [
-        claims["paid_date"].desc(nulls_first=False),
-        claims["paid_amount"].desc(nulls_first=False),
-        *(
-            claims[column]
-            for column in claims.columns
-            if column not in {"paid_date", "paid_amount"}
-        ),
-    ]
-    place = ibis.row_number().over(ibis.window(group_by=key, order_by=order))
-    return claims.mutate(is_repeat=(place > 0) & claims["claim_line_number"].notnull())
-
-
 def _actions(claims: Table) -> Table:
     """Voids and replacements, one row per claim: what it does, and to which claim."""
-    acting = claims.filter(claims["status"].isin(["void", "replacement"]) & ~claims["is_repeat"])
+    acting = claims.filter(claims["status"].isin(["void", "replacement"]))
     named = acting.mutate(target=ibis.coalesce(acting["original_claim_id"], acting["claim_id"]))
     return named.group_by("claim_id", "target", "status").agg(paid_date=named["paid_date"].max())
 

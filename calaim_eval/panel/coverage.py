@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
 
-NO_DUAL = ("", "00", "0", "NA", "N")
-"""Dual status codes that mean no Medicare."""
+NO_DUAL = ("", "00", "0", "99", "NA", "N")
+"""Dual status codes that mean no Medicare, or that nobody knows."""
 DUAL = "month with Medicare (dual)"
 _WINDOW_END_CUT = 10**6
 

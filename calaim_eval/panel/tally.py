@@ -60,6 +60,12 @@ class Tally:
         self.ledger.note("eligibility", "runs past death, cut at death", _whole(row.at_death))
         self.ledger.note("eligibility", "begins before birth, cut at birth", _whole(row.at_birth))
 
+    def note_actions(self, table: str, actions: Table) -> None:
+        """Remark on voids and replacements that name no other claim."""
+        alone = actions.filter(actions["target"] == actions["claim_id"]).count()
+        n_alone = int(self.bucket.backend.execute(alone))
+        self.ledger.note(table, "void or replacement that names no other claim", n_alone)
+
     def add_feeds(self, land: Landing) -> None:
         """Count program records and custody spells by reason."""
         if self.bucket.tables.has("program_service"):

@@ -1,0 +1,115 @@
+"""What of a panel is already on disk: a stamp per bucket, so that a killed run resumes.
+
+A bucket is done when its counts are written, which is last. Its stamp says what it was made from:
+the content of its input parts, the window, the rules, and what the data as a whole can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from calaim_eval.panel.data_facts import DataFacts
+from calaim_eval.panel.member_months import FORMAT_VERSION
+from calaim_eval.panel.rules import PanelRules
+from calaim_eval.tables import Tables
+
+INPUTS = (
+    "eligibility",
+    "person",
+    "medical_claim",
+    "pharmacy_claim",
+    "program_service",
+    "custody",
+)
+_LOOKUPS = ("organization",)
+
+
+def bucket_stamps(
+    tables: Tables, months: pd.PeriodIndex, rules: PanelRules, facts: DataFacts
+) -> list[str]:
+    """Stamp of each bucket: its input's content, the window, the rules, what the data can tell."""
+    common = {
+        "format": FORMAT_VERSION,
+        "months": [str(months[0]), str(months[-1])],
+        "rules": rules.to_dict(),
+        "facts": facts.to_dict(),
+        "lookups": [_content(part) for name in _LOOKUPS for part in _parts(tables, name)],
+        "n_buckets": tables.n_buckets,
+    }
+    return [
+        _hash({**common, "input": {n: _content(_parts(tables, n)[number]) for n in _given(tables)}})
+        for number in range(tables.n_buckets)
+    ]
+
+
+def _given(tables: Tables) -> list[str]:
+    """Member tables the panel reads that are present."""
+    return [name for name in INPUTS if tables.has(name)]
+
+
+def _parts(tables: Tables, name: str) -> tuple[Path, ...]:
+    """Parts of a table; none where it is absent."""
+    return tables.parts(name) if tables.has(name) else ()
+
+
+def _content(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _hash(held: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+
+
+def part_file(folder: Path, table: str, number: int) -> Path:
+    """File of one part."""
+    return folder / table / f"part-{number:04d}.parquet"
+
+
+def share_file(folder: Path, number: int) -> Path:
+    """File with the counts of one bucket; written last, so the bucket is done when it is there."""
+    return folder / "buckets" / f"bucket-{number:04d}.json"
+
+
+def finished_share(folder: Path, number: int, stamp: str) -> dict[str, Any] | None:
+    """Share of a bucket whose parts are on disk and made from the same input; else None."""
+    files = [part_file(folder, table, number) for table in ("member_month", "member_exposure")]
+    file = share_file(folder, number)
+    if not file.is_file() or not all(part.is_file() for part in files):
+        return None
+    share = read_share(file)
+    return share if share.get("stamp") == stamp else None
+
+
+def read_share(path: Path) -> dict[str, Any]:
+    """A JSON file; an unreadable one counts as absent."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, OSError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def drop_leftovers(folder: Path, n_buckets: int) -> None:
+    """Remove parts of an earlier build with more buckets, and what a killed run left."""
+    shutil.rmtree(spill_folder(folder), ignore_errors=True)
+    for unfinished in folder.glob("*/.*.tmp"):
+        unfinished.unlink()
+    for pattern in ("*/part-*.parquet", "buckets/bucket-*.json"):
+        for file in folder.glob(pattern):
+            if int(file.stem.split("-")[1]) >= n_buckets:
+                file.unlink()
+
+
+def spill_folder(folder: Path) -> Path:
+    """Where the engine may put member rows while it works: beside the panel, so as restricted."""
+    return folder / ".spill"
