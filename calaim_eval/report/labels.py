@@ -55,7 +55,18 @@ ANCHORS = {
     "first_outreach": "From first outreach (intention to treat)",
     "first_service": "From first service (as treated)",
 }
-SIDES = {"exposed": "Members served", "comparison": "Comparison members"}
+LOCAL_DEFINITIONS = {
+    "cbo": "Community-based organizations",
+    "cbo_headquartered_where_contracted": "with headquarters in a county where they contract",
+    "cbo_before_calaim": "at work before CalAIM",
+    "local_cbo": "both: local",
+    "local_cbo_if_unrecorded_are_local": "both, counting unrecorded as local",
+}
+SIDES = {
+    "exposed": "Members served",
+    "comparison": "Comparison members",
+    "all_members": "All members",
+}
 _SERVICES_NOT_IN_LIST = {
     "ecm": "Enhanced Care Management",
     "any_community_support": "Any Community Support",

@@ -15,6 +15,7 @@ Rules for the words
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from calaim_eval.report.labels import (
@@ -22,12 +23,10 @@ from calaim_eval.report.labels import (
     ORGANIZATION_TYPES,
     outcome_label,
     race_label,
-    readable,
     service_label,
 )
 from calaim_eval.report.numbers import decimals_for, number, percent, plural
 from calaim_eval.report.release_items import (
-    EXPECTED_ITEMS,
     Absent,
     find_item,
     require_released,
@@ -150,14 +149,45 @@ def pre_post_sentence(released: Released, *, outcome: str) -> str:
     name = outcome_label(outcome)
     if rows.empty:
         return f"{name}: not among the outcomes of this release."
-    row = rows.iloc[0]
-    if row["is_suppressed"]:
-        return f"{name}, change among members served: {NOT_SHOWN}."
-    words = _row_words(row, outcome=outcome, unit=_unit(row, found.meta))
-    return (
-        f"{name}, change from before to after the first service among members served: {words}. "
-        "This is not causal: there is no comparison, and members are chosen when use is high."
+    served = rows[rows["side"] == "exposed"] if "side" in rows else rows
+    text = (
+        f"{name}, change from before to after the first service among members served: "
+        f"{_change_words(served, outcome=outcome, meta=found.meta)}."
     )
+    others = rows[rows["side"] == "comparison"] if "side" in rows else rows.iloc[:0]
+    if len(others):
+        words = _change_words(others, outcome=outcome, meta=found.meta)
+        text += f" Among comparison members: {words}."
+    return (
+        f"{text} This is not causal: members are chosen when their use is high, and part of it "
+        "falls back by itself."
+    )
+
+
+def _change_words(rows: pd.DataFrame, *, outcome: str, meta: Mapping[str, object]) -> str:
+    if rows.empty or rows["is_suppressed"].iloc[0]:
+        return NOT_SHOWN
+    return _row_words(rows.iloc[0], outcome=outcome, unit=_unit(rows.iloc[0], meta))
+
+
+def contrast_sentence(released: Released, *, item: str = "effect_overall") -> str:
+    """What is compared with what, in the words of the design.
+
+    Parameters
+    ----------
+    released : Released
+    item : str
+        A released table of effects.
+
+    Returns
+    -------
+    str
+        Empty where the item is absent: its place on the page says so already.
+    """
+    found = find_item(released, item)
+    if isinstance(found, Absent) or not found.meta.get("contrast"):
+        return ""
+    return f"What is compared: {found.meta['contrast']}."
 
 
 def gaps_sentence(released: Released, *, outcome: str) -> str:
@@ -362,17 +392,17 @@ def _row_words(row: pd.Series, *, outcome: str, unit: str) -> str:
     )
 
 
-def _unit(row: pd.Series, meta: object) -> str:
-    return str(row["unit"]) if "unit" in row.index else str(meta.get("unit", ""))  # type: ignore[attr-defined]
+def _unit(row: pd.Series, meta: Mapping[str, object]) -> str:
+    return str(row["unit"]) if "unit" in row.index else str(meta.get("unit", ""))
 
 
-def _share_words(row: pd.Series, meta: object, *, of: str) -> str:
+def _share_words(row: pd.Series, meta: Mapping[str, object], *, of: str) -> str:
     """``42% (1,180 of 2,800 members; 95% interval 40% to 44%)``."""
     if row["is_suppressed"]:
         return NOT_SHOWN
     if not row["denominator"] > 0:
         return f"not defined: there are no {of}"
-    per = float(meta.get("per", 1.0) or 1.0)  # type: ignore[attr-defined]
+    per = float(str(meta.get("per") or 1.0))
     counts = f"{number(row['numerator'])} of {number(row['denominator'])} {of}"
     text = f"{percent(_fraction(row))} ({counts}"
     low, high = float(row["conf_low"]) / per, float(row["conf_high"]) / per
@@ -404,24 +434,18 @@ def _fraction(row: pd.Series) -> float:
     return float(row["numerator"] / row["denominator"]) if row["denominator"] > 0 else math.nan
 
 
-def notes_list(released: Released) -> str:
-    """What the results' own notes tell a reader: sample set aside, calendar warnings.
+def question_sentence(released: Released) -> str:
+    """The study's question, as its study file asks it.
 
     Parameters
     ----------
     released : Released
+        Uses `question` of the provenance.
 
     Returns
     -------
     str
-        A Markdown list, each note once with the items it belongs to; says so where there is none.
+        Empty where the release does not state it.
     """
-    items: dict[str, list[str]] = {}
-    for name, table in require_released(released).tables.items():
-        title = EXPECTED_ITEMS.get(name, (readable(name), ""))[0]
-        for note in table.meta.get("notes") or ():
-            items.setdefault(str(note), []).append(title)
-    if not items:
-        return "\nThe results carry no notes.\n"
-    lines = [f"- {note} *({'; '.join(titles)})*" for note, titles in items.items()]
-    return "\nNotes that came with the results:\n\n" + "\n".join(lines) + "\n"
+    question = str(require_released(released).provenance.get("question", "")).strip()
+    return f"The question: {question}" if question else ""

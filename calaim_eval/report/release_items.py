@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,20 +45,45 @@ EXPECTED_ITEMS: dict[str, tuple[str, str]] = {
 """Every item a quarterly release may hold: its title, and the usual reason it is absent."""
 
 
+FURTHER_ITEMS: dict[str, str] = {
+    "coverage_summary_two_or_more": "Counties with two or more active organizations",
+    "contracted_but_idle": "Contracted organizations without a member served",
+    "local_cbo_share": "Local community-based organizations",
+    "single_plan_dependence": "Organizations that contract with one plan only",
+    "payment_timeliness": "Invoices paid in time",
+    "payment_denials": "Invoices denied",
+    "referral_losses": "Where referrals stop, and why",
+    "referral_closure_by_organization_type": "Referral loops closed, by type of organization",
+    "referral_findings": "Findings in the referral records",
+}
+"""Items a page shows where the release holds them; a release without them is complete."""
+
+
+def item_title(name: str) -> str:
+    """What an item is, for a reader."""
+    if name in EXPECTED_ITEMS:
+        return EXPECTED_ITEMS[name][0]
+    return FURTHER_ITEMS.get(name, name.replace("_", " ").capitalize())
+
+
 @dataclass(frozen=True, slots=True)
 class Absent:
     """An item that is not in the release, and the words that say so."""
 
     name: str
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the item is, for a reader."""
+        return item_title(self.name)
 
     @property
     def words(self) -> str:
-        """One plain sentence for the page."""
-        title, reason = EXPECTED_ITEMS.get(self.name, (self.name, "it was not released"))
-        return (
-            f"**Not in this release: {title.lower()}.** The item `{self.name}` is absent; the "
-            f"usual reason is that {reason}. `calaim-eval check` says what the study lacks."
-        )
+        """One plain sentence for the page: the reason the release states, else the usual one."""
+        usual = EXPECTED_ITEMS.get(self.name, ("", "it was not released"))[1]
+        why = f"Reason: {self.reason}" if self.reason else f"The usual reason is that {usual}."
+        return f"**Not in this release: {self.title.lower()}** (item `{self.name}`). {why}"
 
 
 def open_release(folder: str | Path) -> Released:
@@ -104,7 +130,13 @@ def require_released(released: object) -> Released:
 def find_item(released: Released, name: str) -> ReleasedTable | Absent:
     """The released table `name`, or `Absent` where the release does not hold it."""
     tables = require_released(released).tables
-    return tables[name] if name in tables else Absent(name)
+    return tables[name] if name in tables else Absent(name, reason_left_out(released, name))
+
+
+def reason_left_out(released: Released, name: str) -> str:
+    """Why the item is not in the release, where its provenance says so; else empty."""
+    left_out = released.provenance.get("left_out")
+    return str(left_out.get(name, "")) if isinstance(left_out, Mapping) else ""
 
 
 def need_columns(item: ReleasedTable, columns: tuple[str, ...]) -> None:

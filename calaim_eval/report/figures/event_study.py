@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
 
+_SINCE = {
+    "effect_event_study": "the first service",
+    "county_phase": "the program started in the county",
+}
+
+
 def event_study(
     released: Released,
     *,
@@ -54,23 +60,23 @@ def event_study(
     if frame.empty:
         return Absent(item)
     n_panels = frame["panel"].nunique()
+    since = _SINCE.get(item, "first exposure")
     caption = (
-        "Effect in each month since first exposure (0 = the month of first exposure) with 95% "
-        "intervals. Left of the dashed line, members were not yet exposed: values near zero there "
-        "support the comparison."
+        f"Effect in each month since {since} (0 = that month) with 95% intervals. Left of the "
+        "dashed line is before it: values near zero there support the comparison."
     )
     if not found.meta.get("is_causal", True):
         caption = f"{NOT_CAUSAL_WORDS} {caption}"
     return Figure(
-        plot=_draw(frame),
+        plot=_draw(frame, since=since),
         caption=caption + withheld_words(int(frame["is_suppressed"].sum()), "month-point"),
-        alt_text=_alt_text(frame),
+        alt_text=_alt_text(frame, since=since),
         width=WIDTH,
         height=0.8 + 2.25 * ((n_panels + 1) // 2),
     )
 
 
-def _draw(frame: pd.DataFrame) -> ggplot:
+def _draw(frame: pd.DataFrame, *, since: str) -> ggplot:
     import plotnine as p9
 
     shown = frame[~frame["is_suppressed"]]
@@ -82,18 +88,16 @@ def _draw(frame: pd.DataFrame) -> ggplot:
         + p9.geom_linerange(colour=EXPOSED, size=0.8)
         + p9.geom_point(colour=EXPOSED, size=1.8)
         + p9.facet_wrap("panel", ncol=2, scales="free_y")
-        + p9.labs(x="Months since first exposure", y="Effect (difference)")
+        + p9.labs(x=f"Months since {since}", y="Effect (difference)")
         + report_theme()
     )
 
 
-def _alt_text(frame: pd.DataFrame) -> str:
+def _alt_text(frame: pd.DataFrame, *, since: str) -> str:
     parts = []
     for outcome, rows in frame.groupby("outcome", sort=False, observed=True):
         before = range_words(rows.loc[rows["event_time"] < 0, "estimate"], is_signed=True)
         after = range_words(rows.loc[rows["event_time"] >= 0, "estimate"], is_signed=True)
         unit = unit_words(str(rows["unit"].iloc[0]))
-        parts.append(
-            f"{outcome_label(str(outcome))}, {unit}: before exposure {before}, after {after}."
-        )
-    return "Effects by month since first exposure. " + " ".join(parts)
+        parts.append(f"{outcome_label(str(outcome))}, {unit}: before {before}, after {after}.")
+    return f"Effects by month since {since}. " + " ".join(parts)

@@ -113,7 +113,10 @@ def pre_post_by_race(
         "Members are chosen when their use is high and part of it falls back by itself, so this "
         "is not the effect of the program."
     )
-    return _forest(outcome_panels(found), outcomes, caption=caption, is_causal=False)
+    frame = outcome_panels(found)
+    if "side" in frame:
+        frame = frame[frame["side"] == "exposed"]
+    return _forest(frame, outcomes, caption=caption, is_causal=False)
 
 
 def _is_causal(item: object) -> bool:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
 
+_COLOURS = {"exposed": EXPOSED, "comparison": COMPARISON, "all_members": EXPOSED}
+_LINES = {"exposed": "solid", "comparison": "dashed", "all_members": "solid"}
+
+
 def utilization_trend(
     released: Released, *, outcomes: Sequence[str] | None = None
 ) -> Figure | Absent:
@@ -63,15 +67,21 @@ def utilization_trend(
     return Figure(
         plot=_draw(frame, quarters=quarters, starts=starts),
         caption=(
-            "Rate by calendar quarter. Solid line: members served at any time in the window; "
-            "dashed line: comparison members. Vertical lines: Enhanced Care Management "
-            f"({dates}). A description, not an effect."
+            f"Rate by calendar quarter{_sides_words(frame)}. Vertical lines: Enhanced Care "
+            f"Management ({dates}). A description, not an effect."
             + withheld_words(int(frame["is_suppressed"].sum()), "quarter")
         ),
         alt_text=_alt_text(frame),
         width=WIDTH,
         height=0.8 + 2.35 * n_rows,
     )
+
+
+def _sides_words(frame: pd.DataFrame) -> str:
+    """Which line is which, where there are two."""
+    if set(frame["side"]) != {"exposed", "comparison"}:
+        return ""
+    return ". Solid line: members served at any time in the window; dashed line: comparison members"
 
 
 def program_starts() -> dict[str, str]:
@@ -108,8 +118,8 @@ def _draw(frame: pd.DataFrame, *, quarters: list[str], starts: dict[str, str]) -
             fontweight="bold",
         )
         + p9.geom_blank(data=frame.assign(rate=0.0))
-        + p9.scale_colour_manual(values={"exposed": EXPOSED, "comparison": COMPARISON})
-        + p9.scale_linetype_manual(values={"exposed": "solid", "comparison": "dashed"})
+        + p9.scale_colour_manual(values=_COLOURS)
+        + p9.scale_linetype_manual(values=_LINES)
         + p9.scale_x_continuous(
             breaks=ticks,
             labels=[_quarter(quarters[i]) for i in ticks],
@@ -149,21 +159,21 @@ def _quarter(code: str) -> str:
 
 
 def _line_labels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Name of each line at its right end, above the higher line and below the lower one."""
+    """Names of the lines at their right end: one above both lines, one below both."""
     shown = frame[frame["rate"].notna()]
     late = shown[shown["position"] >= shown["position"].max() - 7]
     lines = late.groupby(["panel", "side"], observed=True, as_index=False).agg(
-        position=("position", "max"),
-        mean=("rate", "mean"),
-        lowest=("rate", "min"),
-        highest=("rate", "max"),
+        position=("position", "max"), mean=("rate", "mean")
     )
+    by_panel = late.groupby("panel", observed=True)["rate"]
+    highest, lowest = lines["panel"].map(by_panel.max()), lines["panel"].map(by_panel.min())
+    highest, lowest = highest.astype(float), lowest.astype(float)
     is_top = lines["mean"].eq(lines.groupby("panel", observed=True)["mean"].transform("max"))
-    room = 0.05 * lines.groupby("panel", observed=True)["highest"].transform("max")
     return lines.assign(
+        position=frame["position"].max(),
         name=lines["side"].map(SIDES).fillna(lines["side"]),
         va=["bottom" if top else "top" for top in is_top],
-        rate=(lines["highest"] + room).where(is_top, lines["lowest"] - room),
+        rate=(1.05 * highest).where(is_top, lowest - 0.05 * highest),
     )
 
 

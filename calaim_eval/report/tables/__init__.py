@@ -4,6 +4,7 @@ from calaim_eval.report.tables.documentation import (
     contents_table,
     definitions_table,
     methods_table,
+    notes_table,
     provenance_table,
     row_ledger_table,
     suppression_table,
@@ -28,6 +29,7 @@ from calaim_eval.report.tables.rates import (
     members_table,
     referral_table,
 )
+from calaim_eval.report.tables.shares import losses_table, shares_table
 
 __all__ = [
     "DisplayTable",
@@ -45,12 +47,15 @@ __all__ = [
     "gaps_table",
     "headline_outcome",
     "headline_table",
+    "losses_table",
     "members_table",
     "methods_table",
+    "notes_table",
     "other_outcomes",
     "pre_post_table",
     "provenance_table",
     "referral_table",
     "row_ledger_table",
+    "shares_table",
     "suppression_table",
 ]

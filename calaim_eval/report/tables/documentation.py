@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.report.labels import OUTCOMES, ordered, outcome_label, readable
+from calaim_eval.report.notes import collect_notes
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number
 from calaim_eval.report.release_items import (
     EXPECTED_ITEMS,
+    FURTHER_ITEMS,
     Absent,
     find_item,
+    item_title,
     need_columns,
+    reason_left_out,
     require_released,
 )
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
 _USED = "used"
+_ITEM_ORDER = (*EXPECTED_ITEMS, *FURTHER_ITEMS)
 _DEFINITIONS = {
     "ed_visits": ("ed_visit",),
     "inpatient_stays": ("ip_admission", "ip_stay"),
@@ -95,11 +100,11 @@ def suppression_table(released: Released) -> DisplayTable:
     """
     tables = require_released(released).tables
     rows = []
-    for name in ordered(tables, order=tuple(EXPECTED_ITEMS)):
+    for name in ordered(tables, order=_ITEM_ORDER):
         frame = tables[name].frame
         rows.append(
             {
-                "Item": EXPECTED_ITEMS.get(name, (readable(name), ""))[0],
+                "Item": item_title(name),
                 "Rows": number(len(frame)),
                 "Rows withheld": number(int(frame["is_suppressed"].sum())),
             }
@@ -136,15 +141,18 @@ def contents_table(released: Released) -> DisplayTable:
         {
             "Item": title,
             "In this release": "yes" if name in tables else "no",
-            "Usual reason": ""
-            if name in tables
-            else f"{reason[0].upper()}{reason[1:]}".replace("`", ""),
+            "Reason": "" if name in tables else _reason(released, name, usual),
         }
-        for name, (title, reason) in EXPECTED_ITEMS.items()
+        for name, (title, usual) in EXPECTED_ITEMS.items()
+    ]
+    rows += [
+        {"Item": title, "In this release": "yes", "Reason": ""}
+        for name, title in FURTHER_ITEMS.items()
+        if name in tables
     ]
     frame = pd.DataFrame(rows)
-    if frame["Usual reason"].eq("").all():
-        frame = frame.drop(columns="Usual reason")
+    if frame["Reason"].eq("").all():
+        frame = frame.drop(columns="Reason")
     return lay_out(
         frame,
         caption="What this release holds.",
@@ -153,8 +161,15 @@ def contents_table(released: Released) -> DisplayTable:
     )
 
 
+def _reason(released: Released, name: str, usual: str) -> str:
+    """The reason the release states for an absent item, else the usual one."""
+    stated = reason_left_out(released, name)
+    text = stated or f"usually: {usual}"
+    return f"{text[0].upper()}{text[1:]}".replace("`", "")
+
+
 def methods_table(released: Released) -> DisplayTable:
-    """Method, contrast and reference of each released item, and whether it is causal.
+    """Method and reference of the released items, and whether they are causal.
 
     Parameters
     ----------
@@ -165,22 +180,51 @@ def methods_table(released: Released) -> DisplayTable:
     DisplayTable
     """
     tables = require_released(released).tables
-    rows = []
-    for name in ordered(tables, order=tuple(EXPECTED_ITEMS)):
-        item = tables[name]
-        rows.append(
-            {
-                "Item": EXPECTED_ITEMS.get(name, (readable(name), ""))[0],
-                "Method": str(item.meta.get("method") or UNDEFINED_MARK),
-                "Kind": _kind(item.kind, item.meta),
-                "Reference": str(item.meta.get("reference") or UNDEFINED_MARK),
-            }
-        )
+    used: dict[tuple[str, str, str], list[str]] = {}
+    for name in ordered(tables, order=_ITEM_ORDER):
+        meta = tables[name].meta
+        method = str(meta.get("method") or UNDEFINED_MARK)
+        reference = str(meta.get("reference") or UNDEFINED_MARK)
+        how = (f"{method[:1].upper()}{method[1:]}", _kind(tables[name].kind, meta), reference)
+        used.setdefault(how, []).append(item_title(name))
+    rows = [
+        {"Method": method, "Items": "; ".join(items), "Kind": kind, "Reference": reference}
+        for (method, kind, reference), items in used.items()
+    ]
     return lay_out(
-        pd.DataFrame(rows, columns=["Item", "Method", "Kind", "Reference"]),
+        pd.DataFrame(rows, columns=["Method", "Items", "Kind", "Reference"]),
         caption="How each number was made.",
-        row_name="Item",
-        left=("Method", "Kind", "Reference"),
+        row_name="Method",
+        left=("Items", "Kind", "Reference"),
+    )
+
+
+def notes_table(released: Released) -> DisplayTable:
+    """Notes that came with the results: sample set aside, calendar warnings, few clusters.
+
+    Parameters
+    ----------
+    released : Released
+
+    Returns
+    -------
+    DisplayTable
+        Each note once, with what it concerns and the items that carry it.
+    """
+    notes = collect_notes(released).sort_values("items", kind="stable")
+    table = pd.DataFrame(
+        {
+            "Items": notes["items"],
+            "Concerns": notes["about"].where(notes["about"] != "", "All"),
+            "Note": notes["note"],
+        }
+    )
+    return lay_out(
+        table,
+        caption="Notes that came with the results.",
+        row_name="Concerns",
+        row_group="Items",
+        left=("Note",),
     )
 
 
@@ -242,7 +286,8 @@ def provenance_table(released: Released) -> DisplayTable:
     """
     released = require_released(released)
     facts = {"Quarter": str(released.quarter), "Disclosure policy": policy_words(released)}
-    facts |= _flat(released.provenance, prefix="")
+    made_from = {k: v for k, v in released.provenance.items() if k != "left_out"}
+    facts |= _flat(made_from, prefix="")
     facts |= _flat(released.certificate, prefix="Certificate: ")
     table = pd.DataFrame({"Fact": list(facts), "Value": list(facts.values())})
     return lay_out(

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _INTERVAL = "95% interval"
 _GROUP = "Race and ethnicity"
+_BEFORE = "Before eligibility"
+_CHANGE_SERVED = "Members served"
+_CHANGE_COMPARISON = "Comparison members"
 
 
 def effects_table(released: Released) -> DisplayTable | Absent:
@@ -58,42 +61,51 @@ def effects_table(released: Released) -> DisplayTable | Absent:
         return found
     need_columns(found, ("outcome", "anchor"))
     frame = found.frame
-    before, change = _baseline(released), _change(released)
+    described = {
+        _BEFORE: _baseline(released),
+        _CHANGE_SERVED: _change(released, side="exposed"),
+        _CHANGE_COMPARISON: _change(released, side="comparison"),
+    }
+    described = {heading: cells for heading, cells in described.items() if cells}
+    anchors = ordered(frame["anchor"], order=tuple(ANCHORS))
     rows = []
     for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
         mine = frame[frame["outcome"] == outcome]
         decimals = decimals_for(mine["estimate"])
-        row = {
-            "Outcome": outcome_label(outcome),
-            "Unit": _unit(mine, found),
-            "Before eligibility": before.get(outcome, "not released"),
-            "Change, not causal": change.get(outcome, "not released"),
-        }
-        for anchor in ordered(mine["anchor"], order=tuple(ANCHORS)):
-            cell = mine[mine["anchor"] == anchor].iloc[0]
-            row[ANCHORS.get(anchor, anchor)] = _effect_cell(cell, decimals=decimals)
+        row = {"Outcome": f"{outcome_label(outcome)}, {unit_words(_unit(mine, found))}"}
+        row |= {h: cells.get(outcome, UNDEFINED_MARK) for h, cells in described.items()}
+        by_anchor = mine.set_index("anchor")
+        for anchor in anchors:
+            cell = by_anchor.loc[anchor] if anchor in by_anchor.index else None
+            row[ANCHORS.get(anchor, anchor)] = _cell_or_dash(cell, decimals=decimals)
         rows.append(row)
-    table = pd.DataFrame(rows).fillna("not released")
-    effects = [c for c in table.columns if c in ANCHORS.values()]
+    changes = [h for h in (_CHANGE_SERVED, _CHANGE_COMPARISON) if h in described]
+    spanners = {"Effect (difference-in-differences)": [ANCHORS.get(a, a) for a in anchors]}
+    if changes:
+        spanners = {"Change before to after (not causal)": changes} | spanners
     return lay_out(
-        table,
+        pd.DataFrame(rows),
         caption=(
-            "Utilization before eligibility, change among members served, and effect, with "
-            "95% intervals; negative means fewer."
+            "Use of care before eligibility, change from before to after, and effect, with 95% "
+            "intervals; negative means fewer."
         ),
         row_name="Outcome",
-        spanners={
-            "Members served": ["Before eligibility", "Change, not causal"],
-            "Effect (difference-in-differences)": effects,
-        },
-        left=("Unit",),
-        notes=(
-            "Before eligibility: rate in the months before members became eligible. Change: before "
-            "to after the first service, without comparison members; part of it would have "
-            "happened anyway.",
-        ),
+        spanners=spanners,
+        notes=_effects_notes(has_change=bool(changes), has_before=_BEFORE in described),
         n_suppressed=int(frame["is_suppressed"].sum()),
     )
+
+
+def _effects_notes(*, has_change: bool, has_before: bool) -> tuple[str, ...]:
+    notes = []
+    if has_before:
+        notes.append("Before eligibility: rate in the months before members became eligible.")
+    if has_change:
+        notes.append(
+            "The change among members served is not the effect: members become eligible when their "
+            "use is high, and part of it falls back by itself, as it does among comparison members."
+        )
+    return tuple(notes)
 
 
 def other_outcomes(released: Released) -> list[str]:
@@ -269,6 +281,7 @@ def _group_table(
     frame = found.frame
     if "reference" in frame:
         frame = frame[frame["race_ethnicity"] != frame["reference"]]
+    frame = change_rows(frame, side="exposed")
     wanted = outcomes if outcomes is not None else HEADLINE_OUTCOMES
     chosen = frame[frame["outcome"].isin(wanted)]
     frame = chosen if len(chosen) or outcomes is not None else frame
@@ -348,15 +361,22 @@ def _baseline(released: Released) -> dict[str, str]:
     }
 
 
-def _change(released: Released) -> dict[str, str]:
-    """Change before to after of all members served, by outcome."""
+def _change(released: Released, *, side: str) -> dict[str, str]:
+    """Change before to after of all members of a side, by outcome."""
     found = find_item(released, "pre_post")
     if isinstance(found, Absent):
         return {}
-    frame = found.frame
+    frame = change_rows(found.frame, side=side)
     if "race_ethnicity" in frame:
         frame = frame[frame["race_ethnicity"] == ALL]
     return {
         row["outcome"]: _effect_cell(row, decimals=decimals_for([row["estimate"]]))
         for _, row in frame.iterrows()
     }
+
+
+def change_rows(frame: pd.DataFrame, *, side: str) -> pd.DataFrame:
+    """Rows of `pre_post` for a side; without the key `side` all rows are the exposed members'."""
+    if "side" in frame:
+        return frame[frame["side"] == side]
+    return frame if side == "exposed" else frame.iloc[:0]

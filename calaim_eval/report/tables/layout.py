@@ -120,6 +120,9 @@ def _mark_notes(frame: pd.DataFrame) -> list[str]:
     notes = []
     if cells.apply(lambda column: column.str.contains(SUPPRESSED_MARK, regex=False)).any(axis=None):
         notes.append(SUPPRESSED_NOTE)
-    if cells.eq(UNDEFINED_MARK).any(axis=None):
+    undefined = cells.eq(UNDEFINED_MARK) | cells.apply(
+        lambda column: column.str.contains(f"({UNDEFINED_MARK})", regex=False)
+    )
+    if undefined.any(axis=None):
         notes.append(UNDEFINED_NOTE)
     return notes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.report.figures.delivery import PANELS as DELIVERY_PANELS
+from calaim_eval.report.figures.panels import unit_words
 from calaim_eval.report.labels import (
     ACCESS_STAGES,
     ORGANIZATION_TYPES,
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 _GROUP = "Race and ethnicity"
 _TYPE = "Type of organization"
+_FURTHER_COVERAGE = {
+    "coverage_summary_two_or_more": "2 or more",
+    "contracted_but_idle": "Idle organizations",
+}
 
 
 def members_table(released: Released) -> DisplayTable | Absent:
@@ -225,22 +230,29 @@ def coverage_table(released: Released) -> DisplayTable | Absent:
         return found
     need_columns(found, ("service",))
     frame = found.frame.set_index("service")
-    rows = [
-        {
+    rows = []
+    for code in ordered(frame.index, order=service_order()):
+        row = {
             "Service": service_label(code),
-            "Counties with an active organization": _count(frame.loc[code]),
-            "Counties": _count(frame.loc[code], column="denominator"),
-            "Share": _share(frame.loc[code]),
+            "1 or more": _count(frame.loc[code]),
+            "Share of counties": _share(frame.loc[code]),
         }
-        for code in ordered(frame.index, order=service_order())
-    ]
+        for name, heading in _FURTHER_COVERAGE.items():
+            more = find_item(released, name)
+            if not isinstance(more, Absent):
+                cells = more.frame.set_index("service")
+                row[heading] = _count_of(cells.loc[code]) if code in cells.index else UNDEFINED_MARK
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    counties = [c for c in ("1 or more", "Share of counties", "2 or more") if c in table]
     return lay_out(
-        pd.DataFrame(rows),
+        table,
         caption=(
-            "Counties with at least one active organization, by service. Active: served at least "
-            "one member in the quarter."
+            "Counties with active organizations, by service. Active: served at least one member "
+            "in the quarter. Idle: contracted, and served nobody in the quarter."
         ),
         row_name="Service",
+        spanners={"Counties with active organizations": counties},
         n_suppressed=_n_suppressed(found),
     )
 
@@ -270,17 +282,21 @@ def baseline_table(released: Released) -> DisplayTable | Absent:
             mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
             decimals = decimals_for(mine["rate"])
             cell = mine.loc[group] if group in mine.index else None
-            row[outcome_label(outcome)] = (
-                UNDEFINED_MARK if cell is None else _rate(cell, decimals=decimals)
-            )
+            heading = f"{outcome_label(outcome)}, {_unit_of(mine, found)}"
+            row[heading] = UNDEFINED_MARK if cell is None else _rate(cell, decimals=decimals)
         rows.append(row)
-    unit = str(found.meta.get("unit", ""))
     return lay_out(
         pd.DataFrame(rows),
-        caption=f"Utilization before eligibility by race and ethnicity ({unit}).",
+        caption="Use of care before eligibility, by race and ethnicity.",
         row_name=_GROUP,
         n_suppressed=_n_suppressed(found),
     )
+
+
+def _unit_of(rows: pd.DataFrame, found: ReleasedTable) -> str:
+    """Unit of one outcome's rates, without what the outcome's name already says."""
+    unit = rows["unit"].iloc[0] if "unit" in rows else found.meta.get("unit", "")
+    return unit_words(str(unit))
 
 
 def _funnel_table(
@@ -347,6 +363,13 @@ def _n_suppressed(found: ReleasedTable) -> int:
 
 def _count(row: pd.Series, *, column: str = "numerator") -> str:
     return SUPPRESSED_MARK if row["is_suppressed"] else number(row[column])
+
+
+def _count_of(row: pd.Series) -> str:
+    """``27 of 58``."""
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    return unbroken(f"{number(row['numerator'])} of {number(row['denominator'])}")
 
 
 def _share(row: pd.Series) -> str:

@@ -120,7 +120,12 @@ def effects(
             is_causal=is_causal,
         ),
         method=_DID,
-        notes=("214 of 3,120 members were set aside: no comparison member in their cell.",),
+        notes=(
+            "214 of 3,120 members were set aside: no comparison member in their cell",
+            "`ed_visits`: break in 2022-05.",
+            "`jail_days`: break in 2022-05.",
+            "race_ethnicity asian: 3 cohorts set aside.",
+        ),
     )
 
 
@@ -200,6 +205,25 @@ def make_results() -> dict[str, EffectTable | RateTable]:
         margins=("race_ethnicity",),
     )
     out["referral_closure_by_service"] = _closure_by_service(out["referral_closure"])
+    out["referral_losses"] = proportions(
+        "Losses",
+        pd.MultiIndex.from_product(
+            [["authorized", "reached", ALL], ["no_capacity", "unable_to_reach", ALL]],
+            names=["last_step", "ending"],
+        ).to_frame(index=False),
+        [40, 4, 44, 60, 66, 126, 100, 70, 170],
+        [400] * 9,
+        ("referrals_lost", "matured_referrals_for_losses"),
+        margins=("last_step", "ending"),
+    )
+    out["payment_timeliness"] = proportions(
+        "Paid in time",
+        pd.DataFrame({"organization_type": ["cbo", "clinic"] * 2, "within_days": [30, 30, 45, 45]}),
+        [65, 42, 69, 42],
+        [98, 69, 87, 58],
+        ("invoices_paid_in_time", "invoices_not_denied"),
+        about="organizations",
+    )
     out |= _utilization(rng) | _delivery(rng) | _effects(rng)
     return out
 
@@ -344,6 +368,14 @@ def _delivery(rng: np.random.Generator) -> dict[str, RateTable]:
         ("counties_with_active_organization", "counties"),
         about="organizations",
     )
+    out["coverage_summary_two_or_more"] = proportions(
+        "Counties covered twice",
+        pd.DataFrame({"service": list(by_service.index)}),
+        list(by_service // 2),
+        [58] * len(by_service),
+        ("counties_with_two_active_organizations", "counties"),
+        about="organizations",
+    )
     return out
 
 
@@ -374,12 +406,14 @@ def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
                         members,
                     )
                 )
-        pre_post.append(({**about, "race_ethnicity": ALL}, effect * 2.2, se * 0.7, 1290))
+        for side, times in (("exposed", 2.2), ("comparison", 1.2)):
+            change = {**about, "side": side, "race_ethnicity": ALL}
+            pre_post.append((change, effect * times, se * 0.7, 1290))
         for group, members in sizes.items():
             spread = se * np.sqrt(700 / members)
             pre_post.append(
                 (
-                    {**about, "race_ethnicity": group},
+                    {**about, "side": "exposed", "race_ethnicity": group},
                     effect * 2.2 + rng.normal(0, spread),
                     spread,
                     members,
@@ -415,6 +449,7 @@ def _columns(rows: list[tuple]) -> tuple[pd.DataFrame, list[float], list[float],
 
 PROVENANCE = {
     "study_id": "ecm_utilization",
+    "question": "Does it work, and for whom?",
     "study_hash": "5f2c9a",
     "package_version": "0.1.0",
     "inputs": {"eligibility.parquet": "9a1c", "medical_claim.parquet": "77de"},

@@ -51,7 +51,9 @@ def test_an_unclear_effect_claims_nothing(released):
 
 
 def test_pre_post_is_said_to_be_not_causal(released):
-    assert "This is not causal" in phrases.pre_post_sentence(released, outcome="ed_visits")
+    text = phrases.pre_post_sentence(released, outcome="ed_visits")
+    assert "This is not causal" in text
+    assert "Among comparison members:" in text
 
 
 def test_gaps_count_all_groups_and_those_not_shown(released):
@@ -97,12 +99,6 @@ def test_absent_items_are_said_to_be_absent():
         assert sentence.startswith("**Not in this release")
 
 
-def test_notes_are_listed_once_with_their_items(released):
-    text = phrases.notes_list(released)
-    assert text.count("214 of 3,120 members") == 1
-    assert "Overall effects" in text
-
-
 def test_completeness_follows_its_rules(released, quarter_results):
     full = completeness(released)
     share = full.n_withheld / full.n_rows
@@ -114,6 +110,16 @@ def test_completeness_follows_its_rules(released, quarter_results):
     assert "overall effects" in light.words
     without_other = {k: v for k, v in quarter_results.items() if k != "coverage"}
     assert completeness(release(without_other, quarter="2024Q4")).light == "partly complete"
+
+
+def test_what_is_compared_is_said_in_the_words_of_the_design(released):
+    text = phrases.contrast_sentence(released)
+    assert text == "What is compared: members served minus what they would have had."
+    assert phrases.contrast_sentence(release({}, quarter="2024Q4")) == ""
+
+
+def test_the_question_of_the_study_is_quoted(released):
+    assert phrases.question_sentence(released) == "The question: Does it work, and for whom?"
 
 
 def test_counts_in_completeness_are_those_of_the_release(released):

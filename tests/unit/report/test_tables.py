@@ -5,7 +5,7 @@ import re
 import pytest
 
 from calaim_eval.disclosure import release
-from calaim_eval.report import Absent, tables
+from calaim_eval.report import Absent, figures, tables
 from calaim_eval.report.labels import race_label
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
 
@@ -20,6 +20,7 @@ OPTIONAL = [
     "effects_by_race_table",
     "effects_table",
     "gaps_table",
+    "losses_table",
     "members_table",
     "pre_post_table",
     "referral_table",
@@ -30,6 +31,7 @@ ALWAYS = [
     "definitions_table",
     "headline_table",
     "methods_table",
+    "notes_table",
     "provenance_table",
     "suppression_table",
 ]
@@ -53,8 +55,8 @@ def rows_of(table) -> list[list[str]]:
 
 
 def test_the_lists_above_name_every_table():
-    functions = set(tables.__all__) - {"DisplayTable", "headline_outcome", "other_outcomes"}
-    assert functions == {*OPTIONAL, *ALWAYS}
+    others = {"DisplayTable", "headline_outcome", "other_outcomes", "shares_table"}
+    assert set(tables.__all__) - others == {*OPTIONAL, *ALWAYS}
 
 
 @pytest.mark.parametrize("name", OPTIONAL + ALWAYS)
@@ -66,7 +68,8 @@ def test_tables_are_accessible_html(released, name):
     assert " id=" not in html
     assert "style=" in html
     assert (f">{SUPPRESSED_MARK}<" in html) == ("Not shown: small numbers" in html)
-    assert (f">{UNDEFINED_MARK}<" in html) == ("Not defined" in html)
+    undefined = f">{UNDEFINED_MARK}<" in html or f"({UNDEFINED_MARK})" in html
+    assert undefined == ("Not defined" in html)
     assert ">nan<" not in html.lower()
 
 
@@ -103,15 +106,30 @@ def test_effects_by_race_shows_estimates_with_intervals_or_the_mark(released):
 
 def test_effects_table_sets_before_change_and_effect_side_by_side(released):
     html = tables.effects_table(released).to_html()
-    for heading in ("Before eligibility", "Change, not causal", "From first service (as treated)"):
+    for heading in (
+        "Before eligibility",
+        "Change before to after (not causal)",
+        "Comparison members",
+        "From first service (as treated)",
+    ):
         assert heading in html
     overall = released.tables["effect_overall"].frame
     assert len(rows_of(tables.effects_table(released))) == overall["outcome"].nunique()
 
 
-def test_effects_table_says_where_the_level_was_not_released(quarter_results):
+def test_effects_table_leaves_out_what_was_not_released(quarter_results):
     only = release({"effect_overall": quarter_results["effect_overall"]}, quarter="2024Q4")
-    assert all(row[2] == "not released" for row in rows_of(tables.effects_table(only)))
+    html = tables.effects_table(only).to_html()
+    assert "Before eligibility" not in html
+    assert "Change before to after" not in html
+
+
+def test_changes_by_group_are_those_of_members_served(released):
+    frame = released.tables["pre_post"].frame
+    is_served = (frame["side"] == "exposed") & (frame["outcome"] == "ed_visits")
+    row = frame[is_served & (frame["race_ethnicity"] == "white")].iloc[0]
+    rows = {r[0]: r[1] for r in rows_of(tables.pre_post_table(released))}
+    assert rows["White"].lstrip("−+").startswith(f"{abs(row['estimate']):.0f}")
 
 
 def test_gaps_leave_out_the_reference_and_keep_p_values(released):
@@ -142,7 +160,61 @@ def test_contents_say_what_is_missing_and_why(quarter_results):
     part = release({"members_by_group": quarter_results["members_by_group"]}, quarter="2024Q4")
     rows = {row[0]: row[1:] for row in rows_of(tables.contents_table(part))}
     assert rows["Members by race and ethnicity"][0] == "yes"
-    assert rows["Referrals step by step"] == ["no", "The table referral was not provided"]
+    assert rows["Referrals step by step"] == ["no", "Usually: the table referral was not provided"]
+
+
+def test_contents_give_the_reason_the_release_states(quarter_results):
+    part = release(
+        {"members_by_group": quarter_results["members_by_group"]},
+        quarter="2024Q4",
+        provenance={"left_out": {"coverage": "no `contract` rows in 2024Q4"}},
+    )
+    rows = {row[0]: row[1:] for row in rows_of(tables.contents_table(part))}
+    assert rows["Active organizations by county and service"] == [
+        "no",
+        "No contract rows in 2024Q4",
+    ]
+    assert "Reason: no `contract` rows" in figures.coverage_maps(part)[0].words
+
+
+def test_losses_put_steps_beside_each_other(released):
+    cells = released.tables["referral_losses"].frame.set_index(["ending", "last_step"])
+    rows = {row[0]: row[1:] for row in rows_of(tables.losses_table(released))}
+    assert list(rows) == ["No capacity", "Unable to reach", "All without services"]
+    for name, ending in (("No capacity", "no_capacity"), ("All without services", "all")):
+        for position, step in enumerate(("authorized", "reached", "all")):
+            cell = cells.loc[(ending, step)]
+            expected = SUPPRESSED_MARK if cell["is_suppressed"] else f"{cell['numerator']:.0f}"
+            assert rows[name][position] == expected
+    assert rows["No capacity"][0] == SUPPRESSED_MARK
+    assert rows["All without services"][2] == "170"
+
+
+def test_shares_of_any_item_are_grouped_by_their_second_key(released):
+    rows = rows_of(tables.shares_table(released, "payment_timeliness"))
+    assert rows[0] == ["Within 30 days"]
+    assert rows[1][:4] == ["Community-based organization (non-profit)", "65", "98", "66.3%"]
+    assert isinstance(tables.shares_table(released, "payment_denials"), Absent)
+
+
+def test_coverage_table_sets_two_or_more_beside_one_or_more(released):
+    assert "2 or more" in tables.coverage_table(released).to_html()
+
+
+def test_notes_are_said_once_with_labels_for_codes(released):
+    rows = rows_of(tables.notes_table(released))
+    text = " | ".join(cell for row in rows for cell in row)
+    assert text.count("214 of 3,120 members were set aside") == 1
+    assert "Emergency department visits; Days in jail | Break in 2022-05." in text
+    assert "Asian | 3 cohorts set aside." in text
+
+
+def test_methods_are_listed_once_with_their_items(released):
+    rows = rows_of(tables.methods_table(released))
+    methods = [row[0] for row in rows]
+    did = rows[methods.index("Group-time difference-in-differences")]
+    assert "Overall effects" in did[1]
+    assert [row[2] for row in rows if "Change among members served" in row[1]] == ["Not causal"]
 
 
 def test_definitions_are_those_of_the_outcomes_with_their_confirmation(quarter_results):

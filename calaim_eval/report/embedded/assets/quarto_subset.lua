@@ -159,7 +159,7 @@ end
 
 local function lengths(text)
   local longest = 0
-  for word in text:gmatch("[^ ]+") do longest = math.max(longest, utf8.len(word) or #word) end
+  for word in text:gmatch("[^ %-]+") do longest = math.max(longest, utf8.len(word) or #word) end
   return utf8.len(text) or #text, longest
 end
 
@@ -183,21 +183,32 @@ end
 local function measure(tbl)
   local wants, needs = {}, {}
   for column = 1, #tbl.colspecs do wants[column], needs[column] = 4, 4 end
-  local function widen(row, is_head)
-    if #row.cells ~= #tbl.colspecs then return end
-    for column, cell in ipairs(row.cells) do
-      local whole, word = lengths(pandoc.utils.stringify(cell.contents))
-      if is_head then
-        word = word * (is_docx and 1.45 or 1.25)
-        whole = word
-      end
-      wants[column] = math.max(wants[column], whole)
-      needs[column] = math.max(needs[column], word)
+  local function widen(column, cell, is_head)
+    local whole, word = lengths(pandoc.utils.stringify(cell.contents))
+    if is_head then
+      word = word * (is_docx and 1.45 or 1.25)
+      whole = word
+    end
+    wants[column] = math.max(wants[column], whole)
+    needs[column] = math.max(needs[column], word)
+  end
+  for _, row in ipairs(body_rows(tbl)) do
+    if #row.cells == #tbl.colspecs then
+      for column, cell in ipairs(row.cells) do widen(column, cell, false) end
     end
   end
-  for _, row in ipairs(body_rows(tbl)) do widen(row, false) end
-  for _, row in ipairs(tbl.head.rows) do widen(row, true) end
-  -- Under a heading of several columns the second header row is short of cells: the bodies decide.
+  -- Header cells may span columns or rows: a cell counts for its column when it has only that one.
+  local taken = {}
+  for _, row in ipairs(tbl.head.rows) do
+    local column, still = 1, {}
+    for _, cell in ipairs(row.cells) do
+      while taken[column] do column = column + 1 end
+      if cell.col_span == 1 then widen(column, cell, true) end
+      for offset = 0, cell.col_span - 1 do still[column + offset] = cell.row_span > 1 or nil end
+      column = column + cell.col_span
+    end
+    taken = still
+  end
   return wants, needs
 end
 

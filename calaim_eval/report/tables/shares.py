@@ -1,0 +1,155 @@
+"""Further shares of a release: payment, dependence, losses, findings; one table for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from calaim_eval.report.labels import (
+    LOCAL_DEFINITIONS,
+    ORGANIZATION_TYPES,
+    REFERRAL_STEPS,
+    readable,
+    service_label,
+)
+from calaim_eval.report.numbers import (
+    SUPPRESSED_MARK,
+    UNDEFINED_MARK,
+    interval,
+    number,
+    percent,
+    unbroken,
+)
+from calaim_eval.report.release_items import Absent, find_item, item_title, need_columns
+from calaim_eval.report.tables.layout import DisplayTable, lay_out
+from calaim_eval.results import ALL
+
+if TYPE_CHECKING:
+    from calaim_eval.disclosure import Released
+
+_HEADINGS = {
+    "organization_type": "Type of organization",
+    "service": "Service",
+    "definition": "Organizations",
+    "finding": "Finding",
+    "within_days": "Paid within",
+    "ending": "How it ended",
+    "last_step": "Last step reached",
+}
+_VALUES = {"organization_type": ORGANIZATION_TYPES, "definition": LOCAL_DEFINITIONS}
+_NUMBERS = ("numerator", "denominator", "rate", "conf_low", "conf_high", "is_suppressed", "unit")
+
+
+def shares_table(released: Released, item: str) -> DisplayTable | Absent:
+    """Any released shares: number, out of how many, share with interval.
+
+    Parameters
+    ----------
+    released : Released
+    item : str
+        Name of a released table of shares with one or two keys; the first key names the rows,
+        the second groups them.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, item)
+    if isinstance(found, Absent):
+        return found
+    frame = found.frame
+    keys = [c for c in frame.columns if c not in _NUMBERS]
+    need_columns(found, ("numerator", "denominator"))
+    columns = {_heading(keys[0]): [_value(keys[0], v) for v in frame[keys[0]]]}
+    for key in keys[1:2]:
+        columns[_heading(key)] = [_value(key, v) for v in frame[key]]
+    cells = [_cells(row, per=float(found.meta.get("per") or 1.0)) for _, row in frame.iterrows()]
+    numbers = pd.DataFrame(cells)
+    if numbers["95% interval"].isin([UNDEFINED_MARK]).all():
+        numbers = numbers.drop(columns="95% interval")
+    return lay_out(
+        pd.concat([pd.DataFrame(columns), numbers], axis=1),
+        caption=f"{item_title(item)}.",
+        row_name=_heading(keys[0]),
+        row_group=_heading(keys[1]) if len(keys) > 1 else None,
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def losses_table(released: Released) -> DisplayTable | Absent:
+    """How referrals without services received ended, by the last step they reached.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `referral_losses` (keys `last_step`, `ending`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row an ending, one column a last step; numbers of referrals.
+    """
+    found = find_item(released, "referral_losses")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("last_step", "ending"))
+    frame = found.frame
+    steps = [s for s in (*REFERRAL_STEPS, ALL) if s in set(frame["last_step"])]
+    endings = [e for e in dict.fromkeys(frame["ending"]) if e != ALL]
+    endings += [ALL] if frame["ending"].eq(ALL).any() else []
+    cells = frame.set_index(["last_step", "ending"])
+    rows = []
+    for ending in endings:
+        row = {"How it ended": "All without services" if ending == ALL else readable(ending)}
+        for step in steps:
+            heading = "All" if step == ALL else REFERRAL_STEPS[step]
+            cell = cells.loc[(step, ending)] if (step, ending) in cells.index else None
+            row[heading] = UNDEFINED_MARK if cell is None else _number(cell, "numerator")
+        rows.append(row)
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=(
+            "Matured referrals that did not end in services received: how they ended, by the last "
+            "step they reached."
+        ),
+        row_name="How it ended",
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def _heading(key: str) -> str:
+    return _HEADINGS.get(key, readable(key))
+
+
+def _value(key: str, value: object) -> str:
+    text = str(value)
+    if text == ALL:
+        return "All"
+    if key == "service":
+        return service_label(text)
+    if key == "within_days":
+        return f"Within {text} days"
+    return _VALUES.get(key, {}).get(text, readable(text))
+
+
+def _cells(row: pd.Series, *, per: float) -> dict[str, str]:
+    share = row["numerator"] / row["denominator"] if row["denominator"] > 0 else float("nan")
+    bounds = interval(
+        100 * row["conf_low"] / per, 100 * row["conf_high"] / per, decimals=1, is_signed=False
+    )
+    hidden = bool(row["is_suppressed"])
+    return {
+        "Number": _number(row, "numerator"),
+        "Out of": _number(row, "denominator"),
+        "Share": SUPPRESSED_MARK if hidden else percent(share, decimals=1),
+        "95% interval": SUPPRESSED_MARK
+        if hidden
+        else bounds
+        if bounds == UNDEFINED_MARK
+        else unbroken(f"{bounds}%"),
+    }
+
+
+def _number(row: pd.Series, column: str) -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else number(row[column])
