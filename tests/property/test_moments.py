@@ -55,7 +55,7 @@ def assert_equal(left: list[EffectTable], right: list[EffectTable], factor: floa
         np.testing.assert_allclose(ours.std_error, factor * theirs.std_error, rtol=1e-7, atol=atol)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(panels(), st.integers(0, 99))
 def test_row_order_and_ids_do_not_matter(frame: pd.DataFrame, seed: int) -> None:
     other = frame.sample(frac=1, random_state=seed)
@@ -65,7 +65,7 @@ def test_row_order_and_ids_do_not_matter(frame: pd.DataFrame, seed: int) -> None
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(panels(), st.integers(1, 20))
 def test_members_never_covered_do_not_matter(frame: pd.DataFrame, n_more: int) -> None:
     more = frame.iloc[np.arange(n_more) % len(frame)].assign(
@@ -75,14 +75,14 @@ def test_members_never_covered_do_not_matter(frame: pd.DataFrame, n_more: int) -
     assert_equal(estimates(both, at_risk="covered"), estimates(frame))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(panels(), st.sampled_from([0.001, 0.3, 7.0, 1000.0]))
 def test_scaling_an_outcome_scales_the_estimate(frame: pd.DataFrame, factor: float) -> None:
     scaled = frame.assign(visits=factor * frame["visits"])
     assert_equal(estimates(scaled), estimates(frame), factor)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(panels(), st.sampled_from([0.5, 1e3]))
 def test_adding_a_constant_changes_nothing(frame: pd.DataFrame, constant: float) -> None:
     moved = estimates(frame.assign(visits=frame["visits"] + constant))
@@ -91,7 +91,7 @@ def test_adding_a_constant_changes_nothing(frame: pd.DataFrame, constant: float)
         np.testing.assert_allclose(ours.covariance, theirs.covariance, atol=1e-9 * constant)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(panels(), st.integers(2, 4))
 def test_parts_add_up_to_the_whole(frame: pd.DataFrame, n_parts: int) -> None:
     part = frame["member_id"] % n_parts

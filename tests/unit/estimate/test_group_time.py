@@ -11,7 +11,7 @@ from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import GroupTimeEffects, aggregate, group_time_att
 from calaim_eval.moments import CellMoments, reduce_panel
 
-MEMBERS = 120
+MEMBERS = 70
 
 
 def two_by_two(values: dict[str, list[list[float]]]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import pre_post
 from calaim_eval.moments import reduce_panel
 
-MEMBERS = 120
+MEMBERS = 70
 
 
 def plain_changes(frame: pd.DataFrame, weight: np.ndarray, *, before: int, after: int) -> list:
