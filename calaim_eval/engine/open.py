@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calaim_eval.engine.failures import engine_failures
 from calaim_eval.errors import OutputError
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ def open_engine(
     >>> open_engine(memory_limit_gb=0.5).execute(ibis.literal(2) + 3)
     5
     """
+    import duckdb
     import ibis
 
     if memory_limit_gb <= 0:
@@ -64,10 +64,15 @@ def open_engine(
     }
     if threads is not None:
         options["threads"] = threads
-    with engine_failures(doing="opening the engine"):
+    try:
         backend = ibis.duckdb.connect(":memory:", **options)
         # In a notebook DuckDB would draw a bar of its own for every query.
         backend.raw_sql("SET enable_progress_bar = false")
+    except duckdb.Error as problem:
+        raise OutputError(
+            f"the engine cannot be opened with `memory_limit_gb` {memory_limit_gb:g} and `threads` "
+            f"{threads} ({type(problem).__name__}).\n  Give other values, or leave them out."
+        ) from problem
     return backend
 
 

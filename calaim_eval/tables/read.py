@@ -294,8 +294,8 @@ def _stage_one(
     marked = mark_rows(raw, table, extract_date=cut, n_buckets=own_buckets)
     shutil.rmtree(folder, ignore_errors=True)
     with engine_failures(doing=f"reading table `{name}` (file {label})"):
-        write_staged(marked, folder, backend=backend, n_buckets=own_buckets)
-        written = backend.read_parquet(str(folder / "*" / "*.parquet"), hive_partitioning=False)
+        write_staged(marked, raw.columns, folder, backend=backend, n_buckets=own_buckets)
+        written = open_staged(folder, table, None, backend=backend)
         return count_marked(written, table, source=label)
 
 
@@ -323,7 +323,7 @@ def _settle_one(
     if not done.exists():
         with engine_failures(doing="checking the rows of one member bucket"):
             staged = {
-                name: open_staged(building / "staged" / name, bucket, backend=backend)
+                name: open_staged(building / "staged" / name, TABLES[name], bucket, backend=backend)
                 for name in names
             }
             counted = settle_bucket(

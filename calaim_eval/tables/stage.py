@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.schema.check import STRUCTURAL_SIGNS, empty_message, raise_if_structural
 from calaim_eval.schema.field import Table
 from calaim_eval.schema.rules import REASON, REMARKS, read_rows, remark_texts
+from calaim_eval.schema.values import engine_type
 from calaim_eval.tables.ledger import RowLedger
 
 if TYPE_CHECKING:
@@ -113,22 +115,37 @@ def _raise_if_unusable(staged: StagedTable, marked: ibis.Table, table: Table, so
 
 
 def write_staged(
-    marked: ibis.Table, folder: Path, *, backend: ibis.BaseBackend, n_buckets: int
+    marked: ibis.Table,
+    columns: Sequence[str],
+    folder: Path,
+    *,
+    backend: ibis.BaseBackend,
+    n_buckets: int,
 ) -> None:
-    """Write marked rows to one folder a bucket."""
+    """Write marked rows to one folder a bucket; columns the source lacks are left out."""
     folder.mkdir(parents=True, exist_ok=True)
+    rows = marked.select(*columns, REASON, REMARKS, "bucket")
     if n_buckets == 1:
         (folder / "bucket=0").mkdir(exist_ok=True)
-        target = folder / "bucket=0" / "rows.parquet"
-        backend.to_parquet(marked.drop("bucket"), target)
+        backend.to_parquet(rows.drop("bucket"), folder / "bucket=0" / "rows.parquet")
         return
-    backend.to_parquet(marked, folder, partition_by="bucket", overwrite_or_ignore=True)
+    backend.to_parquet(rows, folder, partition_by="bucket", overwrite_or_ignore=True)
 
 
-def open_staged(folder: Path, bucket: int, *, backend: ibis.BaseBackend) -> ibis.Table:
-    """Marked rows of one bucket; no rows where the bucket is empty."""
-    own = folder / f"bucket={bucket}"
-    if own.is_dir():
-        return backend.read_parquet(str(own / "*.parquet"), hive_partitioning=False)
-    anywhere = backend.read_parquet(str(folder / "*" / "*.parquet"), hive_partitioning=False)
-    return anywhere.limit(0)
+def open_staged(
+    folder: Path, table: Table, bucket: int | None, *, backend: ibis.BaseBackend
+) -> ibis.Table:
+    """Marked rows of one bucket, or of all; no rows where the bucket is empty."""
+    import ibis
+
+    own = folder / ("*" if bucket is None else f"bucket={bucket}")
+    is_empty = bucket is not None and not own.is_dir()
+    pattern = (folder / "*" if is_empty else own) / "*.parquet"
+    rows = backend.read_parquet(str(pattern), hive_partitioning=False)
+    absent = {
+        column: ibis.null(engine_type(column))
+        for column in table.fields
+        if column not in rows.columns
+    }
+    rows = rows.mutate(**absent)
+    return rows.limit(0) if is_empty else rows
