@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from calaim_eval.errors import MissingExtraError
 from calaim_eval.report.embedded.word_styles import write_reference
+from calaim_eval.report.embedded.word_tables import keep_tables_whole
 from calaim_eval.report.errors import ReportError
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ def to_docx(markdown: str, *, meta: Mapping[str, Any], folder: Path, stem: str) 
             f"--output={target}",
         ],
     )
-    return target
+    return keep_tables_whole(target)
 
 
 def _pandoc_path() -> str:

@@ -20,6 +20,10 @@ _CALLOUT = """<w:style w:type="paragraph" w:customStyle="1" w:styleId="Callout">
 <w:name w:val="Table Note"/><w:basedOn w:val="BodyText"/><w:qFormat/>
 <w:pPr><w:spacing w:before="20" w:after="40"/></w:pPr>
 <w:rPr><w:color w:val="555555"/><w:sz w:val="17"/><w:szCs w:val="17"/></w:rPr>
+</w:style>
+<w:style w:type="paragraph" w:customStyle="1" w:styleId="TableSmall">
+<w:name w:val="Table Small"/><w:basedOn w:val="Compact"/><w:qFormat/>
+<w:rPr><w:sz w:val="14"/><w:szCs w:val="14"/></w:rPr>
 </w:style>"""
 _TABLE = """<w:style w:type="table" w:default="0" w:styleId="Table">
 <w:name w:val="Table"/><w:basedOn w:val="TableNormal"/><w:qFormat/>

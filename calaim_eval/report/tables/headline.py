@@ -105,7 +105,7 @@ def _effect_row(released: Released, *, outcome: str) -> dict[str, str]:
     row = rows.iloc[0]
     if row["is_suppressed"]:
         return _row(question, SUPPRESSED_MARK, words)
-    d = decimals_for([row["estimate"]])
+    d = decimals_for([row["estimate"], row["conf_low"], row["conf_high"]])
     bounds = interval(row["conf_low"], row["conf_high"], decimals=d, is_signed=True)
     return _row(question, f"{signed(row['estimate'], decimals=d)} ({unbroken(bounds)})", words)
 

@@ -143,6 +143,14 @@ def test_tables_keep_headers_alignment_and_notes(made):
     assert "A note." in made["docx"]
 
 
+def test_word_keeps_rows_whole_and_short_tables_together(made):
+    rows = re.findall(r"<w:tr(?: [^>]*)?>.*?</w:tr>", made["docx"], flags=re.S)
+    assert len(rows) >= 2
+    assert all("<w:cantSplit/>" in row for row in rows)
+    assert "<w:keepNext/>" in rows[0]
+    assert "<w:keepNext/>" not in rows[-1]
+
+
 def test_conditional_content(made):
     assert "Only on the web." in made["html"]
     assert "Not on the web." not in made["html"]

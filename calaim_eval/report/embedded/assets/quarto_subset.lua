@@ -151,7 +151,7 @@ end
 local LONG_TABLE_ROWS = 18 -- more rows than this may break over pages
 -- Characters across a page at the letter sizes of tables with up to 3, up to 6, more columns. In
 -- Word, narrower: the reader's font may be a wide one.
-local TEXT_WIDTH = is_docx and { 94, 94, 96 } or { 104, 106, 126 }
+local TEXT_WIDTH = is_docx and { 94, 94, 112 } or { 104, 106, 126 }
 
 local function size_class(tbl)
   return #tbl.colspecs <= 3 and 1 or #tbl.colspecs <= 6 and 2 or 3
@@ -198,16 +198,30 @@ local function measure(tbl)
     end
   end
   -- Header cells may span columns or rows: a cell counts for its column when it has only that one.
-  local taken = {}
+  local taken, spanned = {}, pandoc.List({})
   for _, row in ipairs(tbl.head.rows) do
     local column, still = 1, {}
     for _, cell in ipairs(row.cells) do
       while taken[column] do column = column + 1 end
-      if cell.col_span == 1 then widen(column, cell, true) end
+      if cell.col_span == 1 then
+        widen(column, cell, true)
+      else
+        local _, word = lengths(pandoc.utils.stringify(cell.contents))
+        spanned:insert({ first = column, count = cell.col_span, word = word * 1.25 })
+      end
       for offset = 0, cell.col_span - 1 do still[column + offset] = cell.row_span > 1 or nil end
       column = column + cell.col_span
     end
     taken = still
+  end
+  for _, over in ipairs(spanned) do
+    local have = 0
+    for offset = 0, over.count - 1 do have = have + needs[over.first + offset] end
+    local each = math.max(0, over.word - have) / over.count
+    for column = over.first, over.first + over.count - 1 do
+      needs[column] = needs[column] + each
+      wants[column] = math.max(wants[column], needs[column])
+    end
   end
   return wants, needs
 end
