@@ -48,6 +48,7 @@ def exposure_design(study: Study, panel: MemberMonths, *, anchor: Anchor) -> Des
         lookback_months=exposure.lookback_months,
         follow_up_months=exposure.follow_up_months,
         anticipation_months=exposure.anticipation_months,
+        eligibility_cell=exposure.eligibility_cell,
         strata=(STRATUM,),
     )
 

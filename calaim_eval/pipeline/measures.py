@@ -62,11 +62,11 @@ def _use_of_all_members(panel: MemberMonths, outcomes: list[str]) -> dict[str, R
 
 def measure_integration(study: Study, tables: Tables, quarter: str) -> IntegrationMeasures:
     """CBO-integration measures of a quarter, with the reasons for those that are not there."""
-    period = study.check_quarter(quarter)
+    study.check_quarter(quarter)
     return integration_measures(
         tables,
         quarter=quarter,
-        as_of=period.end_time.date(),
+        as_of=study.file.window.extract_date,
         maturation_days=study.file.integration.maturation_days,
     )
 

@@ -85,6 +85,7 @@ class Exposure(_Section):
     lookback_months: int = Field(ge=1, le=24)
     follow_up_months: int = Field(ge=1, le=36)
     anticipation_months: int = Field(ge=0, le=6)
+    eligibility_cell: Literal["month", "quarter"]
     base_period: Literal["varying", "universal"] = "varying"
 
 

@@ -1,0 +1,45 @@
+"""ARCHITECTURE.md and the public names say what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import calaim_eval
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+ROOMS = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", TEXT, flags=re.MULTILINE))
+
+
+def test_every_room_is_described_and_every_described_room_exists():
+    package = ROOT / "calaim_eval"
+    folders = {p.parent.name for p in package.glob("*/__init__.py")}
+    modules = {p.stem for p in package.glob("*.py")} - {"__init__", "__main__", "version"}
+    assert set(ROOMS) == folders | modules
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_files_and_names_of_a_room_exist(room):
+    package = ROOT / "calaim_eval"
+    source = package / room if (package / room).is_dir() else package
+    code = "\n".join(p.read_text(encoding="utf-8") for p in source.rglob("*.py"))
+    for word in re.findall(r"`([\w./]+)`", ROOMS[room]):
+        if word.endswith((".py", ".csv", "/")):
+            assert (source / word).exists(), f"{room}: {word}"
+        else:
+            assert re.search(rf"\b{word}\b", code), f"{room}: {word}"
+
+
+def test_every_public_name_is_there():
+    assert len(set(calaim_eval.__all__)) == len(calaim_eval.__all__)
+    assert not [name for name in calaim_eval.__all__ if not hasattr(calaim_eval, name)]
+
+
+def test_links_of_the_readme_lead_somewhere():
+    for page in ("README.md", "CONTRIBUTING.md", "analyses/README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
