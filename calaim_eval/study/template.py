@@ -54,7 +54,7 @@ comparison = "not_yet_exposed"  # or "never_exposed"
 lookback_months = 6             # covered months required before eligibility
 follow_up_months = 12           # months followed after first exposure
 anticipation_months = 0         # months before exposure that it may already have changed
-eligibility_cell = "month"      # compared within the "month" or, coarser, the "quarter" of eligibility
+eligibility_cell = "month"      # compared within the "month" (or coarser "quarter") of eligibility
 base_period = "varying"         # "varying" or "universal", as in Callaway and Sant'Anna
 
 # County phases: identified for January to June 2022 only; from July every county is exposed.
