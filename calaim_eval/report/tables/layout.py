@@ -116,13 +116,10 @@ def lay_out(
 
 
 def _mark_notes(frame: pd.DataFrame) -> list[str]:
-    cells = frame.astype(str)
+    cells = {str(cell) for column in frame.columns for cell in frame[column]}
     notes = []
-    if cells.apply(lambda column: column.str.contains(SUPPRESSED_MARK, regex=False)).any(axis=None):
+    if any(SUPPRESSED_MARK in cell for cell in cells):
         notes.append(SUPPRESSED_NOTE)
-    undefined = cells.eq(UNDEFINED_MARK) | cells.apply(
-        lambda column: column.str.contains(f"({UNDEFINED_MARK})", regex=False)
-    )
-    if undefined.any(axis=None):
+    if any(cell == UNDEFINED_MARK or f"({UNDEFINED_MARK})" in cell for cell in cells):
         notes.append(UNDEFINED_NOTE)
     return notes
