@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 from calaim_eval.engine import write_parquet
 from calaim_eval.panel.claim_lines import event_lines
 from calaim_eval.panel.claim_standing import with_standing
-from calaim_eval.panel.coverage import (
-    candidate_months,
-    enrollment_spans,
-    panel_months,
-    span_months,
-    span_outcomes,
-)
+from calaim_eval.panel.coverage import candidate_months, enrollment_spans, span_outcomes
 from calaim_eval.panel.custody import jail_days
 from calaim_eval.panel.emergency import ed_visits
 from calaim_eval.panel.exposure import member_exposure
@@ -62,7 +56,7 @@ def build_bucket(
     A table that was not given costs nothing: only the feeds that are there are worked on.
     """
     tally = Tally(bucket)
-    months, land = _coverage(bucket, tally)
+    candidates, land = _coverage(bucket, tally)
     claims = {name: with_standing(bucket, name) for name in CLAIM_TABLES if bucket.tables.has(name)}
     met = _contacts(bucket, claims.get("medical_claim"), land, tally)
     pieces = [
@@ -73,27 +67,25 @@ def build_bucket(
     ]
     fated = bucket.keep("fated_events", with_fate(event_table(bucket, pieces), land))
     tally.add_events(event_outcomes(fated))
-    rows = member_month_rows(months, only_used(fated), unobserved)
+    rows = member_month_rows(bucket, candidates, only_used(fated), unobserved)
     write_parquet(rows, month_part, backend=bucket.backend)
     exposure = member_exposure(bucket, met).order_by("member_id", "service")
     write_parquet(exposure, exposure_part, backend=bucket.backend)
     tally.add_feeds(land)
-    return tally.result(months)
+    return tally.result(candidates)
 
 
 def _coverage(bucket: Bucket, tally: Tally) -> tuple[Table, Landing]:
-    """Member months of the bucket, and where rows can land."""
+    """Covered months of the bucket, and where rows can land."""
     spans = bucket.keep("spans", enrollment_spans(bucket))
-    pieces = bucket.keep("span_months", span_months(bucket, spans))
-    candidates = bucket.keep("candidates", candidate_months(bucket, spans, pieces))
-    months = bucket.keep("months", panel_months(bucket, candidates))
-    tally.add("eligibility", span_outcomes(spans, pieces, candidates))
+    candidates = candidate_months(bucket, spans)
+    tally.add("eligibility", span_outcomes(bucket, spans, candidates))
     if bucket.tables.has("person"):
-        tally.add("person", person_outcomes(bucket, months))
+        tally.add("person", person_outcomes(bucket, candidates))
     reason = candidates.select(reason=candidates["reason"].fill_null(USED))
     tally.add("member_month", reason.group_by("reason").agg(n_rows=reason.count()))
     tally.note_spans(spans)
-    return months, landing(bucket, candidates)
+    return candidates, landing(bucket, candidates)
 
 
 def _contacts(bucket: Bucket, claims: Table | None, land: Landing, tally: Tally) -> Table:

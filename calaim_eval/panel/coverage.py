@@ -1,5 +1,9 @@
 # ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
-"""Enrollment spans to member months: one row per member and covered month, always."""
+"""Enrollment spans to covered months: one row per member and month, always.
+
+Most members never have two spans in one month: their spans are cut into months and that is all.
+The others' months are settled day by day (`contested_months`), which is slow per row and rare.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from calaim_eval.panel.contested_months import settled_months
 from calaim_eval.panel.rules import PanelRules
-from calaim_eval.panel.spans import completed_years, cut_by_month, day_number
+from calaim_eval.panel.spans import cut_by_month, date_of, day_number, month_number
 from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
@@ -35,7 +40,9 @@ def enrollment_spans(bucket: Bucket) -> Table:
     start = day_number(joined["enrollment_start_date"])
     days = joined.mutate(
         span=ibis.row_number(),
-        county=ibis.coalesce(joined["county"], joined["home_county"]),
+        plan=joined["plan"].fill_null(""),
+        county=ibis.coalesce(joined["county"], joined["home_county"], ""),
+        aid_code=joined["aid_code"].fill_null(""),
         payer=joined["payer_type"].fill_null("medicaid"),
         is_full=joined["benefit_scope"].fill_null("full") == "full",
         is_dual_span=joined["dual_status_code"].fill_null("").notin(NO_DUAL),
@@ -68,8 +75,41 @@ def _span_reason(spans: Table, bucket: Bucket) -> Value:
     )
 
 
-def span_months(bucket: Bucket, spans: Table) -> Table:
-    """Spans that count, cut into the months of the window."""
+def candidate_months(bucket: Bucket, spans: Table) -> Table:
+    """One row per member and month with any counted day, with the `reason` it stays out, if any.
+
+    `span` is the span the month is read off; missing where several touch the month: `settled`
+    then holds its plan, county and aid code (see `contested_months.settled_months`).
+    """
+    counted = bucket.keep("counted_spans", _mark_contested(spans))
+    clear = cut_by_month(counted.filter(~counted["is_contested"]), bucket.calendar)
+    contested = bucket.keep(
+        "contested_pieces", cut_by_month(counted.filter(counted["is_contested"]), bucket.calendar)
+    )
+    columns = [*_KEPT, *_FACTS]
+    months = ibis.union(
+        clear.select(*_KEPT, *_FACTS[1:], covered_days="n_days").select(*columns),
+        _grouped(contested, settled_months(bucket, contested)).select(*columns),
+    )
+    marked = months.left_join(_medicare_months(bucket, spans), ["member_id", "month"])
+    marked = marked.mutate(is_dual=marked["is_dual_span"] | marked["has_medicare"].fill_null(False))
+    dated = marked.select(*_KEPT, "covered_days", "from_day", "is_full", "is_dual", "recorded_day")
+    dated = dated.join(bucket.calendar, "month")
+    return bucket.keep(
+        "candidates",
+        dated.mutate(
+            reason=_month_reason(dated, bucket.rules),
+            is_retroactive=dated["recorded_day"] > dated["last_day"],
+        ).drop("first_day", "last_day", "days_in_month", "from_day", "recorded_day"),
+    )
+
+
+_KEPT = ("member_id", "month", "span")
+_FACTS = ("covered_days", "from_day", "is_full", "is_dual_span", "recorded_day")
+
+
+def _mark_contested(spans: Table) -> Table:
+    """Spans that count; contested are all of a member who has two in one month."""
     counted = spans.filter(spans["reason"].isnull()).select(
         "span",
         "member_id",
@@ -77,44 +117,36 @@ def span_months(bucket: Bucket, spans: Table) -> Table:
         "end_day",
         "is_full",
         "is_dual_span",
-        "recorded_date",
-        plan=spans["plan"].fill_null(""),
-        county=spans["county"].fill_null(""),
-        aid_code=spans["aid_code"].fill_null(""),
+        recorded_day=day_number(spans["recorded_date"]),
+        first_month=month_number(date_of(spans["start_day"])),
+        last_month=month_number(date_of(spans["end_day"])),
     )
-    return cut_by_month(counted, bucket.calendar)
+    order = ["first_month", "last_month", "span"]
+    before = ibis.window(group_by="member_id", order_by=order, preceding=(None, 1))
+    reached = counted["last_month"].max().over(before)
+    shares = counted.mutate(shares_month=(counted["first_month"] <= reached).fill_null(False))
+    member = ibis.window(group_by="member_id")
+    return shares.mutate(is_contested=shares["shares_month"].max().over(member)).drop(
+        "shares_month", "first_month", "last_month"
+    )
 
 
-def candidate_months(bucket: Bucket, spans: Table, pieces: Table) -> Table:
-    """One row per member and month with any counted day, with the `reason` it stays out, if any.
-
-    Months that one span covers are read off it. Months that several touch are settled day by day
-    (`_contested_months`), which is slow per row and rare.
-    """
-    once = pieces.group_by("member_id", "month").agg(
+def _grouped(pieces: Table, settled: Table) -> Table:
+    """One row per contested member and month: its span if it is alone, else the settled days."""
+    grouped = pieces.group_by("member_id", "month").agg(
         n_spans=pieces.count(),
-        covered_days=pieces["n_days"].sum(),
+        only_span=pieces["span"].min(),
+        only_days=pieces["n_days"].sum(),
         from_day=pieces["from_day"].min(),
-        is_full_scope=pieces["is_full"].max(),
+        is_full=pieces["is_full"].max(),
         is_dual_span=pieces["is_dual_span"].max(),
-        recorded_date=pieces["recorded_date"].min(),
-        plan=pieces["plan"].arbitrary(),
-        county=pieces["county"].arbitrary(),
-        aid_code=pieces["aid_code"].arbitrary(),
+        recorded_day=pieces["recorded_day"].min(),
     )
-    once = bucket.keep("months_once", once)
-    settled = _contested_months(bucket, pieces, once)
-    both = once.left_join(settled, ["member_id", "month"], rname="{name}_settled")
-    names = ("covered_days", "plan", "county", "aid_code")
-    chosen = both.mutate(
-        **{name: ibis.coalesce(both[f"{name}_settled"], both[name]) for name in names}
-    ).select(*once.columns)
-    dual = _medicare_months(bucket, spans)
-    marked = chosen.left_join(dual, ["member_id", "month"]).drop("member_id_right", "month_right")
-    marked = marked.mutate(is_dual=marked["is_dual_span"] | marked["has_medicare"].fill_null(False))
-    dated = marked.join(bucket.calendar, "month")
-    return dated.mutate(reason=_month_reason(dated, bucket.rules)).drop(
-        "has_medicare", "is_dual_span"
+    joined = grouped.left_join(settled, ["member_id", "month"])
+    is_alone = joined["n_spans"] == 1
+    return joined.mutate(
+        span=ibis.ifelse(is_alone, joined["only_span"], ibis.null("int64")),
+        covered_days=ibis.ifelse(is_alone, joined["only_days"], joined["settled_days"]),
     )
 
 
@@ -147,73 +179,16 @@ def _medicare_months(bucket: Bucket, spans: Table) -> Table:
     return cut.group_by("member_id", "month").agg(has_medicare=ibis.literal(True))
 
 
-def _contested_months(bucket: Bucket, pieces: Table, once: Table) -> Table:
-    """Covered days, plan, county and aid code of months that several spans touch."""
-    several = once.filter(once["n_spans"] > 1).select("member_id", "month")
-    contested = pieces.semi_join(several, ["member_id", "month"])
-    calendar = bucket.days
-    by_day = contested.join(
-        calendar,
-        [
-            contested["month"] == calendar["month"],
-            contested["from_day"] <= calendar["day"],
-            contested["to_day"] >= calendar["day"],
-        ],
-    ).select("member_id", "month", "day", "plan", "county", "aid_code", "recorded_date")
-    by_day = bucket.keep("contested_days", by_day)
-    key = ["member_id", "month"]
-    days = by_day.group_by(key).agg(covered_days=by_day["day"].nunique())
-    plan = bucket.keep("contested_plan", _settle(by_day, key, "plan", bucket.rules))
-    mine, key_plan = by_day.semi_join(plan, [*key, "plan"]), [*key, "plan"]
-    county = bucket.keep("contested_county", _settle(mine, key_plan, "county", bucket.rules))
-    mine, key_county = by_day.semi_join(county, [*key_plan, "county"]), [*key_plan, "county"]
-    aid = _settle(mine, key_county, "aid_code", bucket.rules)
-    return aid.join(days, key)
-
-
-def _settle(by_day: Table, key: list[str], value: str, rules: PanelRules) -> Table:
-    """The one value of each key, by the plan rule."""
-    weighed = by_day.group_by([*key, value]).agg(
-        n_days=by_day["day"].nunique(), recorded_date=by_day["recorded_date"].max()
-    )
-    most = weighed["n_days"].desc()
-    latest = weighed["recorded_date"].desc(nulls_first=False)
-    first, second = (most, latest) if rules.plan_rule == "most_days" else (latest, most)
-    order = [first, second, weighed[value] == "", weighed[value]]
-    ranked = weighed.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=order)))
-    return ranked.filter(ranked["place"] == 0).select(*key, value)
-
-
-def panel_months(bucket: Bucket, candidates: Table) -> Table:
-    """Member months of the panel with who the member is; measures come later."""
-    person = bucket.read("person").select(
-        "member_id", "birth_date", "sex", "race_ethnicity", "language"
-    )
-    months = candidates.filter(candidates["reason"].isnull()).left_join(person, "member_id")
-    age = completed_years(months["birth_date"], months["month_start"])
-    return months.select(
-        "member_id",
-        "month",
-        "month_start",
-        "covered_days",
-        "is_dual",
-        "is_full_scope",
-        "language",
-        plan=months["plan"].nullif(""),
-        county=months["county"].nullif(""),
-        aid_code=months["aid_code"].nullif(""),
-        is_retroactive=day_number(months["recorded_date"]) > months["last_day"],
-        age_years=ibis.ifelse(age < 0, 0, age),
-        sex=months["sex"].fill_null("unknown"),
-        race_ethnicity=months["race_ethnicity"].fill_null("unknown"),
-    )
-
-
-def span_outcomes(spans: Table, pieces: Table, candidates: Table) -> Table:
+def span_outcomes(bucket: Bucket, spans: Table, candidates: Table) -> Table:
     """What became of each span: `reason` and `n_rows`; a span is used if a month of it is."""
-    landed = pieces.select("span", "member_id", "month").join(
-        candidates.select("member_id", "month", month_reason=candidates["reason"].fill_null(USED)),
-        ["member_id", "month"],
+    fates = candidates.select(
+        "member_id", "month", "span", month_reason=candidates["reason"].fill_null(USED)
+    )
+    alone = fates.filter(fates["span"].notnull()).select("span", "month_reason")
+    shared = fates.filter(fates["span"].isnull()).drop("span")
+    pieces = bucket.kept("contested_pieces").select("span", "member_id", "month")
+    landed = ibis.union(
+        alone, pieces.join(shared, ["member_id", "month"]).select("span", "month_reason")
     )
     per_span = landed.group_by("span").agg(
         is_used=(landed["month_reason"] == USED).max(),

@@ -129,8 +129,9 @@ def custody_outcomes(bucket: Bucket, land: Landing, spells: Table) -> Table:
     return told.group_by("reason").agg(n_rows=told.count())
 
 
-def person_outcomes(bucket: Bucket, months: Table) -> Table:
+def person_outcomes(bucket: Bucket, candidates: Table) -> Table:
     """Persons with a month in the panel, and those without."""
+    months = candidates.filter(candidates["reason"].isnull())
     inside = months.select("member_id").distinct().mutate(is_inside=ibis.literal(True))
     joined = bucket.read("person").left_join(inside, "member_id")
     told = joined.select(reason=ibis.ifelse(joined["is_inside"].fill_null(False), USED, NO_MONTH))

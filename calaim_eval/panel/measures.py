@@ -1,3 +1,4 @@
+# ruff: noqa: PD003  (Ibis names: `isnull`)
 """Every event of a bucket in one table, and that table joined to the member months once."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.calendar import number_of
-from calaim_eval.panel.spans import date_of, month_number
+from calaim_eval.panel.spans import completed_years, date_of, month_number
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import EXPOSURES, MEASURES, TABLES
 from calaim_eval.tables.ledger import USED
@@ -46,9 +47,9 @@ def event_table(bucket: Bucket, pieces: list[Table]) -> Table:
 
 
 def member_month_rows(
-    months: Table, events: Table, unobserved: Mapping[str, pd.PeriodIndex]
+    bucket: Bucket, candidates: Table, events: Table, unobserved: Mapping[str, pd.PeriodIndex]
 ) -> Table:
-    """Rows of the table `member_month`: the covered months with every measure.
+    """Rows of the table `member_month`: covered months, who the member is, every measure.
 
     A month without an event has 0; a month in which a measure cannot be known has none.
     """
@@ -58,10 +59,40 @@ def member_month_rows(
             for measure in ALL_MEASURES
         }
     )
-    joined = months.left_join(wide, ["member_id", "month"])
+    months = candidates.filter(candidates["reason"].isnull())
+    described = _with_person(bucket, _with_plan(bucket, months))
+    joined = described.left_join(wide, ["member_id", "month"])
     values = {measure: _known(joined, measure, unobserved.get(measure)) for measure in ALL_MEASURES}
-    rows = joined.mutate(**values, month=joined["month_start"])
+    rows = joined.mutate(**values, month=joined["month_start"], is_full_scope=joined["is_full"])
     return rows.select(*TABLES["member_month"].fields).order_by("member_id", "month")
+
+
+def _with_plan(bucket: Bucket, months: Table) -> Table:
+    """Months with their plan, county and aid code: the span's, or as settled among several."""
+    names = ("plan", "county", "aid_code")
+    settled = bucket.kept("settled_months").select("member_id", "month", *names)
+    said = bucket.kept("spans").select("span", **{f"{name}_said": name for name in names})
+    joined = months.left_join(said, "span").left_join(settled, ["member_id", "month"])
+    chosen = {name: ibis.coalesce(joined[name], joined[f"{name}_said"]) for name in names}
+    return joined.select(
+        *months.columns, **{name: value.nullif("") for name, value in chosen.items()}
+    )
+
+
+def _with_person(bucket: Bucket, months: Table) -> Table:
+    """Months with age on their first day and what the person table says of the member."""
+    person = bucket.read("person").select(
+        "member_id", "birth_date", "sex", "race_ethnicity", "language"
+    )
+    joined = months.left_join(person, "member_id")
+    age = completed_years(joined["birth_date"], joined["month_start"])
+    return joined.select(
+        *months.columns,
+        "language",
+        age_years=ibis.ifelse(age < 0, 0, age),
+        sex=joined["sex"].fill_null("unknown"),
+        race_ethnicity=joined["race_ethnicity"].fill_null("unknown"),
+    )
 
 
 def _known(rows: Table, measure: str, hidden: pd.PeriodIndex | None) -> Value:

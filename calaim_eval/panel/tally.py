@@ -82,8 +82,9 @@ class Tally:
         unclassified = lines.filter(lines["unclassified_reason"].notnull()).count()
         self.n_unclassified += int(self.bucket.backend.execute(unclassified))
 
-    def result(self, months: Table) -> dict[str, Any]:
+    def result(self, candidates: Table) -> dict[str, Any]:
         """Everything counted, as plain values for the bucket's manifest."""
+        months = candidates.filter(candidates["reason"].isnull())
         (row,) = self._rows(
             months.agg(n_member_months=months.count(), n_members=months["member_id"].nunique())
         )
