@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pandas as pd
+import panel_oracle as oracle
 import pytest
 
 from calaim_eval.panel import build_member_months
 from calaim_eval.simulate import simulate_medi_cal
 from calaim_eval.tables import read_tables
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "property"))
-import panel_oracle as oracle
 
 MEMBERS = 500
 

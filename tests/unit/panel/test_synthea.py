@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pandas as pd
+import panel_oracle as oracle
 import pytest
 
 from calaim_eval.panel import PanelRules, build_member_months
 from calaim_eval.tables import read_tables
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "property"))
-import panel_oracle as oracle
 
 ALL_PAYERS = ("medicaid", "medicare", "commercial", "self_pay", "other")
 EXPORTS = {
