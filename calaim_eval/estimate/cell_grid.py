@@ -51,9 +51,9 @@ class CellGrid:
         return np.asarray(self.cohorts == MISSING)
 
     def words(self) -> str:
-        """The stratum in words, empty without strata."""
+        """The values that make the stratum, such as "black, Kings"; "" without strata."""
         labels = self.stratum.iloc[0]
-        return ", ".join(f"{name} {value}" for name, value in labels.items())
+        return ", ".join(str(value) for value in labels)
 
 
 def stratum_grids(moments: CellMoments, outcome: str) -> list[CellGrid]:

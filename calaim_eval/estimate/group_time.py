@@ -19,6 +19,7 @@ from calaim_eval.estimate.words import (
     cohort_words,
     count_words,
     default_unit,
+    notes_by_group,
     percent_words,
     period_words,
 )
@@ -117,7 +118,7 @@ def group_time_att(
     grids = stratum_grids(moments, outcome)
     _require_comparison(moments, grids, comparison)
     strata: list[StratumEffects] = []
-    notes: list[str] = [*moments.provenance.get("notes", []), *cluster_notes(moments, cluster)]
+    lost: list[tuple[str, str, str]] = []
     for grid in grids:
         pairs = time_pairs(
             grid.cohorts,
@@ -127,12 +128,17 @@ def group_time_att(
             anticipation_months=anticipation_months,
         )
         effects = stratum_effects(grid, pairs, per=per)
-        notes += _identification_notes(moments, grid, pairs, effects)
+        lost += [(what, grid.words(), much) for what, much in _lost(moments, grid, pairs, effects)]
         if len(effects):
             strata.append(effects)
     if not strata:
         raise DesignError(_nothing_identified(moments, grids, comparison))
     sides = [both for effects in strata for both in pair_supports(effects)]
+    notes = [
+        *moments.provenance.get("notes", []),
+        *cluster_notes(moments, cluster),
+        *notes_by_group(lost),
+    ]
     return GroupTimeEffects(
         keys=pd.concat([_keys(moments, e) for e in strata], ignore_index=True),
         estimate=np.concatenate([e.estimate for e in strata]),
@@ -215,35 +221,41 @@ def _require_comparison(moments: CellMoments, grids: list[CellGrid], comparison:
         )
 
 
-def _identification_notes(
+def _lost(
     moments: CellMoments, grid: CellGrid, pairs: TimePairs, effects: StratumEffects
-) -> list[str]:
-    """What was lost: cohorts without a month before, pairs and cells without comparison."""
-    where = f"{grid.words()}: " if grid.words() else ""
+) -> list[tuple[str, str]]:
+    """What one stratum lost, and how much of it."""
     is_early = (grid.cohorts != MISSING) & (grid.cohorts <= grid.axis[-1])
     is_early &= ~np.isin(np.arange(len(grid.cohorts)), pairs.cohort)
-    notes = []
+    lost = []
     if is_early.any():
         members = count_words(grid.n_members[is_early].sum(), "members")
-        notes.append(
-            f"{where}set aside for want of a month before exposure: "
-            f"{cohort_words(int(is_early.sum()))} ({members})."
+        lost.append(
+            (
+                "Cohorts set aside for want of a month before exposure",
+                f"{cohort_words(int(is_early.sum()))} ({members})",
+            )
         )
-    lost = len(pairs.cohort) - len(effects)
-    if lost:
-        notes.append(
-            f"{where}{lost:,} of {len(pairs.cohort):,} cohort-months have no exposed or no "
-            f"comparison members in both months and are not identified"
-            f"{_last_identified(moments, effects)}."
+    n_lost = len(pairs.cohort) - len(effects)
+    if n_lost:
+        lost.append(
+            (
+                "Cohort-months not identified, for want of exposed or comparison members in both "
+                "months",
+                f"{n_lost:,} of {len(pairs.cohort):,}{_last_identified(moments, effects)}",
+            )
         )
     in_month = effects.grid.at_risk[effects.pairs.cohort, :, effects.pairs.month]
     aside, whole = float((in_month * ~effects.kept).sum()), float(in_month.sum())
     if aside:
-        notes.append(
-            f"{where}{percent_words(aside, whole)} of the exposed member-months are in covariate "
-            "cells without comparison members and are set aside on both sides."
+        lost.append(
+            (
+                "Share of the exposed member-months in covariate cells without comparison "
+                "members, set aside on both sides",
+                percent_words(aside, whole),
+            )
         )
-    return notes
+    return lost
 
 
 def _last_identified(moments: CellMoments, effects: StratumEffects) -> str:
@@ -251,7 +263,7 @@ def _last_identified(moments: CellMoments, effects: StratumEffects) -> str:
     if not len(effects):
         return ""
     last = effects.grid.axis[effects.pairs.month.max()]
-    return f"; the last identified month is {period_words(last, moments.months)}"
+    return f" (last identified {period_words(last, moments.months)})"
 
 
 def _nothing_identified(moments: CellMoments, grids: list[CellGrid], comparison: str) -> str:

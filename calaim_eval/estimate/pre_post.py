@@ -22,7 +22,13 @@ from calaim_eval.estimate.influence import (
 )
 from calaim_eval.estimate.support import has_single_member, side_support, support_frame
 from calaim_eval.estimate.time_pairs import Comparison
-from calaim_eval.estimate.words import cohort_words, count_words, default_unit, percent_words
+from calaim_eval.estimate.words import (
+    cohort_words,
+    count_words,
+    default_unit,
+    notes_by_group,
+    percent_words,
+)
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -133,11 +139,11 @@ def pre_post(
         )
     require_cluster(moments, cluster)
     changes: list[_Change] = []
-    notes = [NOT_CAUSAL, *moments.provenance.get("notes", []), *cluster_notes(moments, cluster)]
+    losses: list[tuple[str, str, str]] = []
     for grid in stratum_grids(moments, outcome):
         windows = _windows(grid, months_before, months_after, comparison)
         change, lost = _change(grid, windows, per)
-        notes += [f"{grid.words()}: {note}" if grid.words() else note for note in lost]
+        losses += [(what, grid.words(), much) for what, much in lost]
         if change is not None:
             changes.append(change)
     if not changes:
@@ -171,7 +177,12 @@ def pre_post(
             estimator="Event-time aligned change, comparison standardized to the exposed",
             options=MappingProxyType(options),
         ),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=(
+            NOT_CAUSAL,
+            *moments.provenance.get("notes", []),
+            *cluster_notes(moments, cluster),
+            *notes_by_group(losses),
+        ),
     )
 
 
@@ -218,20 +229,22 @@ def _both(sums: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray((sums["before"] > 0) & (sums["after"] > 0))
 
 
-def _change(grid: CellGrid, windows: list[_Window], per: float) -> tuple[_Change | None, list[str]]:
-    """Changes of one stratum, and notes on what was lost."""
-    notes = _window_notes(grid, windows)
+def _change(
+    grid: CellGrid, windows: list[_Window], per: float
+) -> tuple[_Change | None, list[tuple[str, str]]]:
+    """Changes of one stratum; what was lost, and how much of it."""
+    lost = _outside(grid, windows)
     own = [_both(w.exposed_at_risk) for w in windows]
     matched = [kept & _both(w.comparison_at_risk) for kept, w in zip(own, windows, strict=True)]
     if not any(kept.any() for kept in own):
-        return None, notes
+        return None, lost
     has_comparison = any(kept.any() for kept in matched)
     kept = matched if has_comparison else own
     if not has_comparison:
-        notes.append("no comparison members in the same covariate cells and months.")
+        lost.append(("No comparison members in the same covariate cells and months", ""))
     elif (aside := _member_months(windows, own) - _member_months(windows, kept)) > 0:
         share = percent_words(aside, _member_months(windows, own))
-        notes.append(f"{share} of the exposed member-months have no comparison and are set aside.")
+        lost.append(("Share of the exposed member-months without comparison, set aside", share))
     exposed, exposed_loads = _exposed_change(grid, windows, kept)
     sides: tuple[str, ...] = (EXPOSED,)
     estimate, loads = [exposed], [exposed_loads]
@@ -248,7 +261,7 @@ def _change(grid: CellGrid, windows: list[_Window], per: float) -> tuple[_Change
             per * np.array(loads),
             _side_supports(grid, windows, kept, sides),
         ),
-        notes,
+        lost,
     )
 
 
@@ -336,7 +349,7 @@ def _member_months(windows: list[_Window], kept: list[np.ndarray]) -> float:
     )
 
 
-def _window_notes(grid: CellGrid, windows: list[_Window]) -> list[str]:
+def _outside(grid: CellGrid, windows: list[_Window]) -> list[tuple[str, str]]:
     """Cohorts set aside because a window reaches outside the panel."""
     is_exposed = (grid.cohorts != MISSING) & (grid.cohorts <= grid.axis[-1])
     is_exposed[[w.cohort for w in windows]] = False
@@ -344,8 +357,10 @@ def _window_notes(grid: CellGrid, windows: list[_Window]) -> list[str]:
         return []
     members = count_words(grid.n_members[is_exposed].sum(), "members")
     return [
-        f"set aside because their windows reach outside the panel: "
-        f"{cohort_words(int(is_exposed.sum()))} ({members})."
+        (
+            "Cohorts set aside because their windows reach outside the panel",
+            f"{cohort_words(int(is_exposed.sum()))} ({members})",
+        )
     ]
 
 

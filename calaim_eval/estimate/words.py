@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from calaim_eval.moments import CellMoments
@@ -44,3 +46,17 @@ def period_words(ordinal: int, months: pd.Index) -> str:
     if isinstance(months, pd.PeriodIndex):
         return str(pd.Period(ordinal=int(ordinal), freq=months.freq))
     return str(int(ordinal))
+
+
+def notes_by_group(lost: Iterable[tuple[str, str, str]]) -> list[str]:
+    """One note for each thing lost, naming the groups it was lost in.
+
+    Takes (what was lost, group or "", how much); groups of one loss share a note.
+    """
+    details: dict[str, list[str]] = {}
+    for what, group, how_much in lost:
+        details.setdefault(what, []).append(" ".join(word for word in (group, how_much) if word))
+    return [
+        f"{what}: {'; '.join(parts)}." if any(parts) else f"{what}."
+        for what, parts in details.items()
+    ]
