@@ -19,6 +19,11 @@ from calaim_eval.errors import TableError
 from calaim_eval.schema.columns import declared_table, match_columns
 from calaim_eval.schema.field import Table
 from calaim_eval.schema.fields import FIELDS
+from calaim_eval.schema.race_ethnicity import (
+    CODE_COLUMNS,
+    UNLISTED_RACE,
+    derive_race_ethnicity,
+)
 from calaim_eval.schema.rules import row_rules, type_columns
 from calaim_eval.schema.values import DATE_FORMATS
 
@@ -96,6 +101,8 @@ def check_table(
             declared, column, problem, n_bad, n_recorded.get(column, n_rows), source=source
         )
     findings += _key_findings(typed, declared, n_rows)
+    if table == "person":
+        findings.append(("race_code", UNLISTED_RACE, _count_unlisted_race(typed), False))
     return _as_frame(declared, findings, n_rows)
 
 
@@ -216,6 +223,13 @@ def _key_findings(typed: ibis.Table, table: Table, n_rows: int) -> list[tuple[st
             f"  {hint}"
         )
     return [(", ".join(key), f"repeats the key ({named})", n_repeats, True)]
+
+
+def _count_unlisted_race(typed: ibis.Table) -> int:
+    """Persons with a race or ethnicity code that the code list does not have."""
+    combinations = typed.group_by(list(CODE_COLUMNS)).agg(n=typed.count()).to_pandas()
+    unlisted = derive_race_ethnicity(combinations)["has_unlisted_code"].astype(bool)
+    return int(combinations.loc[unlisted, "n"].sum())
 
 
 def _as_frame(

@@ -14,6 +14,7 @@ import pandas as pd
 from calaim_eval.schema.codes import load_codes
 
 CODE_COLUMNS = ("race_code", "race_code_system", "ethnicity_code", "ethnicity_code_system")
+UNLISTED_RACE = "race code not in code list (kept as unknown)"
 SEVERAL_CODES_SEPARATOR = ";"
 _NO_ANSWER = frozenset({"declined", "unknown"})
 _T_MSIS_RACE_DIGITS = 3

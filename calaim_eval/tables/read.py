@@ -8,18 +8,17 @@ end; a killed reading goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from calaim_eval.engine import bucket_count, engine_failures, open_engine, track, write_json
+from calaim_eval.engine import bucket_count, engine_failures, open_engine, write_json
 from calaim_eval.engine.failures import output_error
 from calaim_eval.errors import TableError
 from calaim_eval.schema.tables import TABLES
@@ -32,16 +31,9 @@ from calaim_eval.tables.fingerprint import (
     versions,
 )
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.settle import settle_bucket
-from calaim_eval.tables.sources import find_sources, select_declared
-from calaim_eval.tables.stage import (
-    READ,
-    StagedTable,
-    count_marked,
-    mark_rows,
-    open_staged,
-    write_staged,
-)
+from calaim_eval.tables.passes import settle_all, stage_all
+from calaim_eval.tables.sources import SourceFiles, find_sources, select_declared
+from calaim_eval.tables.stage import READ
 from calaim_eval.tables.synthea import open_synthea
 from calaim_eval.tables.tables import Tables
 
@@ -123,17 +115,14 @@ def read_tables(
         backend.disconnect()
 
 
+@dataclass(frozen=True)
 class _Opened:
     """Input tables as expressions, the files behind them, and what the reader counted itself."""
 
-    def __init__(
-        self,
-        tables: Mapping[str, ibis.Table],
-        labels: Mapping[str, str],
-        files: list[Any],
-        ledger: RowLedger,
-    ) -> None:
-        self.tables, self.labels, self.files, self.ledger = tables, labels, files, ledger
+    tables: Mapping[str, ibis.Table]
+    labels: Mapping[str, str]
+    files: tuple[SourceFiles, ...]
+    ledger: RowLedger
 
 
 def _open_source(folder: Path, source: str, backend: ibis.BaseBackend) -> _Opened:
@@ -142,11 +131,11 @@ def _open_source(folder: Path, source: str, backend: ibis.BaseBackend) -> _Opene
         with engine_failures(doing=f"reading the Synthea export in `{folder}`"):
             export = open_synthea(folder, backend=backend)
         labels = dict.fromkeys(export.tables, "Synthea export")
-        return _Opened(export.tables, labels, list(export.files), export.ledger)
+        return _Opened(export.tables, labels, export.files, export.ledger)
     found = find_sources(folder)
     tables = {name: files.open(backend) for name, files in found.items()}
     labels = {name: files.label for name, files in found.items()}
-    return _Opened(tables, labels, list(found.values()), RowLedger())
+    return _Opened(tables, labels, tuple(found.values()), RowLedger())
 
 
 def _read(
@@ -174,8 +163,8 @@ def _read(
     buckets = options["n_buckets"] or _count_buckets(tables, opened.labels, backend)
     ledger = RowLedger()
     ledger.extend(opened.ledger)
-    _stage_all(tables, opened.labels, building, backend, buckets, cut, ledger)
-    _settle_all(list(tables), building, backend, buckets, ledger)
+    stage_all(tables, opened.labels, building, backend, buckets, cut, ledger)
+    settle_all(list(tables), building, backend, buckets, ledger)
     for name, raw in tables.items():
         with engine_failures(doing=f"counting the rows of `{name}`"):
             ledger.check(name, READ, int(backend.execute(raw.count())))
@@ -257,84 +246,6 @@ def _count_buckets(
     with engine_failures(doing=f"reading table `eligibility` (file {label})"):
         members = tables["eligibility"].member_id.approx_nunique()
         return bucket_count(int(backend.execute(members)))
-
-
-def _stage_all(
-    tables: Mapping[str, ibis.Table],
-    labels: Mapping[str, str],
-    building: Path,
-    backend: ibis.BaseBackend,
-    n_buckets: int,
-    cut: date | None,
-    ledger: RowLedger,
-) -> None:
-    """First pass over every table that the broken-off reading has not staged."""
-    for name in track(list(tables), description="reading tables"):
-        done = building / "staged" / f"{name}.json"
-        if not done.exists():
-            staged = _stage_one(
-                tables[name], name, labels[name], done.with_suffix(""), backend, n_buckets, cut
-            )
-            write_json(asdict(staged), done)
-        StagedTable(**json.loads(done.read_text(encoding="utf-8"))).add_to(ledger, name)
-
-
-def _stage_one(
-    raw: ibis.Table,
-    name: str,
-    label: str,
-    folder: Path,
-    backend: ibis.BaseBackend,
-    n_buckets: int,
-    cut: date | None,
-) -> StagedTable:
-    """First pass over one table."""
-    table = TABLES[name]
-    own_buckets = n_buckets if "member_id" in table.fields else 1
-    marked = mark_rows(raw, table, extract_date=cut, n_buckets=own_buckets)
-    shutil.rmtree(folder, ignore_errors=True)
-    with engine_failures(doing=f"reading table `{name}` (file {label})"):
-        write_staged(marked, raw.columns, folder, backend=backend, n_buckets=own_buckets)
-        written = open_staged(folder, table, None, backend=backend)
-        return count_marked(written, table, source=label)
-
-
-def _settle_all(
-    names: list[str], building: Path, backend: ibis.BaseBackend, n_buckets: int, ledger: RowLedger
-) -> None:
-    """Second pass: tables without members at once, then one member bucket after the other."""
-    of_members = [name for name in names if "member_id" in TABLES[name].fields]
-    shared = [name for name in names if name not in of_members]
-    _settle_one(shared, 0, "shared", building, backend, ledger)
-    for bucket in track(range(n_buckets), description="checking members"):
-        _settle_one(of_members, bucket, f"bucket-{bucket:04d}", building, backend, ledger)
-
-
-def _settle_one(
-    names: list[str],
-    bucket: int,
-    step: str,
-    building: Path,
-    backend: ibis.BaseBackend,
-    ledger: RowLedger,
-) -> None:
-    """Settle one bucket unless the broken-off reading has."""
-    done = building / f"{step}.json"
-    if not done.exists():
-        with engine_failures(doing="checking the rows of one member bucket"):
-            staged = {
-                name: open_staged(building / "staged" / name, TABLES[name], bucket, backend=backend)
-                for name in names
-            }
-            counted = settle_bucket(
-                staged,
-                part_path=lambda name: building / "parts" / name / f"part-{bucket:04d}.parquet",
-                backend=backend,
-            )
-        write_json({"ledger": counted.to_frame().to_dict("records")}, done)
-    rows = json.loads(done.read_text(encoding="utf-8"))["ledger"]
-    columns = ["table", "stage", "reason", "n_rows"]
-    ledger.extend(RowLedger.from_frame(pd.DataFrame(rows, columns=columns)))
 
 
 def _publish(building: Path, work_dir: Path, manifest: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import write_parquet
-from calaim_eval.schema.race_ethnicity import CODE_COLUMNS, derive_race_ethnicity
+from calaim_eval.schema.race_ethnicity import CODE_COLUMNS, UNLISTED_RACE, derive_race_ethnicity
 from calaim_eval.schema.rules import REASON
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import USED, RowLedger
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 AFTER_DEATH = "span starts after the member's death (kept; the panel ends coverage at death)"
 NO_MEMBER = "member not in `eligibility`"
 NO_SPAN = "member not in `eligibility` (kept)"
-UNLISTED_RACE = "race code not in code list (kept as unknown)"
 _FIRST = ("person", "eligibility")
 _RACE_LOOKUP = "race_ethnicity_of_codes"
 

@@ -114,6 +114,12 @@ def test_repeats_of_a_key_are_counted():
     assert problems(frame, "person") == {"repeats the key (`member_id`)": 1}
 
 
+def test_unlisted_race_codes_are_counted():
+    codes = {"race_code": ["1", "Q", "Q"], "race_code_system": ["meds"] * 3}
+    frame = pd.DataFrame({"member_id": ["a", "b", "c"], "birth_date": ["2000-01-01"] * 3, **codes})
+    assert problems(frame, "person") == {"race code not in code list (kept as unknown)": 2}
+
+
 def test_an_unreadable_value_here_and_there_is_a_finding():
     assert problems(spans(enrollment_start_date=["2022-01-01", "x", "2022-01-01"])) == {
         "`enrollment_start_date` cannot be read as a date": 1

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import OutputError, TableError
-from calaim_eval.tables import open_tables, read_tables
+from calaim_eval.tables import open_tables, passes, read_tables
 from calaim_eval.tables import read as reading
 
 MEMBERS = [f"m{i}" for i in range(30)]
@@ -96,7 +96,7 @@ def test_manifest_tells_files_options_and_ledger(raw, work):
 
 def test_unchanged_input_is_not_read_again(raw, work, monkeypatch):
     first = read_tables(raw, work_dir=work)
-    monkeypatch.setattr(reading, "_stage_all", None)
+    monkeypatch.setattr(reading, "stage_all", None)
     again = read_tables(raw, work_dir=work)
     same(content(first), content(again))
     pd.testing.assert_frame_equal(first.ledger.to_frame(), again.ledger.to_frame())
@@ -113,7 +113,7 @@ def test_changed_input_or_options_are_read_again(raw, work):
 def test_touched_but_unchanged_files_are_not_read_again(raw, work, monkeypatch):
     read_tables(raw, work_dir=work)
     (raw / "eligibility.csv").touch()
-    monkeypatch.setattr(reading, "_stage_all", None)
+    monkeypatch.setattr(reading, "stage_all", None)
     read_tables(raw, work_dir=work)
 
 
@@ -128,7 +128,7 @@ def test_a_table_that_is_gone_leaves_no_parts(raw, work):
 
 
 def test_a_killed_reading_goes_on_where_it_stopped(raw, work, monkeypatch):
-    settle = reading.settle_bucket
+    settle = passes.settle_bucket
     done = []
 
     def settle_some(staged, **options):
@@ -137,19 +137,37 @@ def test_a_killed_reading_goes_on_where_it_stopped(raw, work, monkeypatch):
         done.append(1)
         return settle(staged, **options)
 
-    monkeypatch.setattr(reading, "settle_bucket", settle_some)
+    monkeypatch.setattr(passes, "settle_bucket", settle_some)
     with pytest.raises(KeyboardInterrupt):
         read_tables(raw, work_dir=work, n_buckets=5)
     assert not (work / "manifest.json").exists()
     resumed = []
     monkeypatch.setattr(
-        reading, "settle_bucket", lambda staged, **o: (resumed.append(1), settle(staged, **o))[1]
+        passes, "settle_bucket", lambda staged, **o: (resumed.append(1), settle(staged, **o))[1]
     )
-    monkeypatch.setattr(reading, "_stage_one", None)
+    monkeypatch.setattr(passes, "_stage_one", None)
     tables = read_tables(raw, work_dir=work, n_buckets=5)
     assert len(resumed) == 6 - 3  # one step for tables without members, five buckets
     assert len(tables.frame("medical_claim")) == 60
     assert not (work / ".reading").exists()
+
+
+def test_a_reading_killed_while_it_is_put_in_place_is_finished_by_the_next(raw, work, monkeypatch):
+    first = content(read_tables(raw, work_dir=work, n_buckets=2))
+    write_json = reading.write_json
+
+    def killed(content, path):
+        raise KeyboardInterrupt
+
+    SPANS.iloc[:20].to_csv(raw / "eligibility.csv", index=False)
+    monkeypatch.setattr(reading, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        read_tables(raw, work_dir=work, n_buckets=2)
+    monkeypatch.setattr(reading, "write_json", write_json)
+    again = content(read_tables(raw, work_dir=work, n_buckets=2))
+    assert len(again["eligibility"]) == 20
+    assert len(first["eligibility"]) == 30
+    assert len(again["medical_claim"]) == 40
 
 
 def test_a_failed_reading_leaves_the_earlier_one(raw, work):
