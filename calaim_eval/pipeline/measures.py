@@ -20,6 +20,7 @@ from calaim_eval.pipeline.designs import (
     observed_outcomes,
 )
 from calaim_eval.results import Method, RateTable, stack_rates
+from calaim_eval.schema import TABLES
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables
 
@@ -36,7 +37,9 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
     design = exposure_design(study, panel, anchor=MAIN_ANCHOR)
     lookback = study.file.exposure.lookback_months
     baseline = [
-        baseline_utilization(design, outcome=o, by=STRATUM, months_before=lookback)
+        baseline_utilization(
+            design, outcome=o, by=STRATUM, months_before=lookback, margins=(STRATUM,)
+        )
         for o in outcomes
     ]
     trend = [utilization_trend(design, outcome=o) for o in outcomes]
@@ -49,7 +52,7 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
 
 def _use_of_all_members(panel: MemberMonths, outcomes: list[str]) -> dict[str, RateTable]:
     """Rates of everybody in the panel, for a study without an exposure."""
-    baseline = [rate_by_group(panel, outcome=o, by=STRATUM) for o in outcomes]
+    baseline = [rate_by_group(panel, outcome=o, by=STRATUM, margins=(STRATUM,)) for o in outcomes]
     frame = panel.to_frame(columns=["member_id", "month", *outcomes])
     frame["quarter"] = frame["month"].dt.to_period("Q").astype(str)
     frame["side"] = "all_members"
@@ -74,6 +77,8 @@ def measure_integration(study: Study, tables: Tables, quarter: str) -> Integrati
 def ledger_rates(panel: MemberMonths) -> RateTable:
     """The row ledger as a result: every input row, used or set aside, by reason."""
     ledger = panel.ledger.to_frame()
+    is_input = ledger["table"].isin([t.name for t in TABLES.values() if t.is_input])
+    ledger = ledger[is_input & ledger["stage"].isin(["read", "panel"])].reset_index(drop=True)
     n_rows = ledger["n_rows"].to_numpy(dtype=float)
     unknown = np.full(len(ledger), np.nan)
     return RateTable(

@@ -14,12 +14,13 @@ from calaim_eval.report.release_items import (
     item_title,
     require_released,
 )
+from calaim_eval.schema.race_ethnicity import race_ethnicity_groups
 
 if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
 _OUTCOME = re.compile(r"^`(\w+)`: (.*)$", flags=re.S)
-_GROUP = re.compile(r"^race_ethnicity (\w+): (.*)$", flags=re.S)
+_GROUP_AMOUNT = re.compile(r"(?<=[:;] )(\w+)(?= )")
 
 
 def collect_notes(released: Released) -> pd.DataFrame:
@@ -36,38 +37,36 @@ def collect_notes(released: Released) -> pd.DataFrame:
         concerns; empty for all), `note`. A note repeated for several outcomes is one row.
     """
     tables = require_released(released).tables
-    found: dict[tuple[str, str], tuple[set[str], dict[str, None]]] = {}
+    found: dict[str, tuple[set[str], dict[str, None]]] = {}
     for name in ordered(tables, order=(*EXPECTED_ITEMS, *FURTHER_ITEMS)):
         for note in tables[name].meta.get("notes") or ():
-            outcome, group, text = _taken_apart(str(note))
-            outcomes, items = found.setdefault((group, text), (set(), {}))
+            outcome, text = _taken_apart(str(note))
+            outcomes, items = found.setdefault(text, (set(), {}))
             outcomes |= {outcome} if outcome else set()
             items[item_title(name)] = None
     rows = [
-        {"items": "; ".join(items), "about": _about(outcomes, group), "note": _sentence(text)}
-        for (group, text), (outcomes, items) in found.items()
+        {"items": "; ".join(items), "about": _about(outcomes), "note": _sentence(text)}
+        for text, (outcomes, items) in found.items()
     ]
     return pd.DataFrame(rows, columns=["items", "about", "note"])
 
 
-def _taken_apart(note: str) -> tuple[str, str, str]:
-    """Outcome, group and text of a note; empty where it concerns none in particular."""
+def _taken_apart(note: str) -> tuple[str, str]:
+    """Outcome and text of a note; the outcome is empty where it concerns none in particular."""
     match = _OUTCOME.match(note)
     if match and match.group(1) in OUTCOMES:
-        return match.group(1), "", match.group(2)
-    if match := _GROUP.match(note):
-        return "", match.group(1), match.group(2)
-    return "", "", note
+        return match.group(1), match.group(2)
+    return "", note
 
 
-def _about(outcomes: set[str], group: str) -> str:
-    if group:
-        return race_label(group)
+def _about(outcomes: set[str]) -> str:
     return "; ".join(outcome_label(o) for o in ordered(outcomes, order=tuple(OUTCOMES)))
 
 
 def _sentence(text: str) -> str:
-    """The note as a sentence without code marks."""
+    """The note as a sentence without code marks, groups by their labels."""
     text = text.strip().replace("`", "")
+    groups = race_ethnicity_groups()
+    text = _GROUP_AMOUNT.sub(lambda m: f"{race_label(m[1])}:" if m[1] in groups else m[1], text)
     text = f"{text[:1].upper()}{text[1:]}"
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -124,7 +124,7 @@ def effects(
             "214 of 3,120 members were set aside: no comparison member in their cell",
             "`ed_visits`: break in 2022-05.",
             "`jail_days`: break in 2022-05.",
-            "race_ethnicity asian: 3 cohorts set aside.",
+            "Cohorts set aside: asian 3 cohorts; white 2 cohorts.",
         ),
     )
 

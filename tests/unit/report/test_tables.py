@@ -206,7 +206,7 @@ def test_notes_are_said_once_with_labels_for_codes(released):
     text = " | ".join(cell for row in rows for cell in row)
     assert text.count("214 of 3,120 members were set aside") == 1
     assert "Emergency department visits; Days in jail | Break in 2022-05." in text
-    assert "Asian | 3 cohorts set aside." in text
+    assert "Cohorts set aside: Asian: 3 cohorts; White: 2 cohorts." in text
 
 
 def test_methods_are_listed_once_with_their_items(released):
