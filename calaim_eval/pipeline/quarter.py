@@ -19,8 +19,10 @@ from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.report import render_report
 from calaim_eval.results import load_results, save_results
+from calaim_eval.schema import codes_sha256
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables
+from calaim_eval.version import __version__
 
 T = TypeVar("T")
 
@@ -136,19 +138,18 @@ def _left_out(folder: Path, quarter: str) -> dict[str, str]:
     return reasons
 
 
-def provenance(study: Study) -> dict[str, str]:
-    """What a release was made from: hashes of the study file, inputs and code lists; versions."""
-    from calaim_eval.schema import codes_sha256
-    from calaim_eval.version import __version__
-
+def provenance(study: Study) -> dict[str, str | bool]:
+    """What a release was made from: hashes of study file, inputs, code lists and code; versions."""
     manifest = study.restricted / "tables" / "manifest.json"
     return {
         "study_id": study.file.study_id,
         "title": study.file.title,
         "question": study.file.question,
+        "is_simulated": (study.folder / "truth" / "simulation.json").exists(),
         "study_file_sha256": study.sha256,
         "input_manifest_sha256": _sha256(manifest) if manifest.exists() else "",
         "code_lists_sha256": codes_sha256(),
+        "code_sha256": _code_sha256(),
         "extract_date": str(study.file.window.extract_date),
         "first_month": str(study.file.months[0]),
         "last_month": str(study.file.months[-1]),
@@ -160,3 +161,13 @@ def provenance(study: Study) -> dict[str, str]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _code_sha256() -> str:
+    """Hash of the package's code, whatever the line endings of the machine."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode("utf-8"))
+        digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()

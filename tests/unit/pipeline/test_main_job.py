@@ -69,8 +69,9 @@ def test_an_unchanged_quarter_can_be_released_again(small_run):
 
 def test_a_release_says_what_it_was_made_from(small_run):
     made_from = small_run.released.provenance
+    assert made_from["is_simulated"] is True
     assert made_from["study_file_sha256"] == small_run.study.sha256
-    for name in ("input_manifest_sha256", "code_lists_sha256"):
+    for name in ("input_manifest_sha256", "code_lists_sha256", "code_sha256"):
         assert len(made_from[name]) == 64
 
 
