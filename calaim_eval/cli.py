@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from calaim_eval.errors import CalaimEvalError
 from calaim_eval.version import __version__
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 T = TypeVar("T")
 FINDINGS_EXIT_CODE = 3
 UNEXPECTED_EXIT_CODE = 70
+INTERRUPTED_EXIT_CODE = 130
 
 app = typer.Typer(
     name="calaim-eval",
@@ -55,7 +64,9 @@ def init(
     format: Annotated[  # noqa: A002 (the option's name)
         str, typer.Option(help="Format of the raw files: calaim or synthea.")
     ] = "calaim",
-    raw: Annotated[str, typer.Option(help="Where the raw files are.")] = "raw",
+    raw: Annotated[
+        Path | None, typer.Option(help="Where the raw files are.", show_default="FOLDER/raw")
+    ] = None,
 ) -> None:
     """Write a commented study file and its folders."""
     from calaim_eval.errors import StudyFileError
@@ -63,8 +74,13 @@ def init(
 
     if format not in ("calaim", "synthea"):
         raise StudyFileError(f"`--format {format}` is not one of 'calaim', 'synthea'.")
-    path = init_study(folder, input_format=format, raw=raw)  # type: ignore[arg-type]
-    typer.echo(f"Wrote {path}. Next: read it, set what it asks, then\n  calaim-eval check {path}")
+    if raw is not None and not raw.is_dir():
+        raise StudyFileError(f"`--raw {raw}`: there is no such folder.")
+    where = "raw" if raw is None else str(raw.resolve())
+    path = init_study(folder, input_format=format, raw=where)  # type: ignore[arg-type]
+    put = f"put your files into {folder / 'raw'}, " if raw is None else ""
+    typer.echo(f"Wrote {path}. Next: {put}read it, change what differs in your study, then")
+    typer.echo(f"  calaim-eval check {_quoted(path)}")
 
 
 @app.command()
@@ -78,13 +94,13 @@ def check(study: StudyArgument) -> None:
 
     loaded = read_study(study)
     findings = _step("Reading and checking the raw files", lambda: check_study(loaded))
-    typer.echo(findings.ledger.to_string(index=False))
+    typer.echo(_ledger_text(findings.ledger))
     if findings.n_set_aside:
         typer.echo(
             f"\n{findings.n_set_aside:,} rows are set aside for the reasons above; the study "
             "can run without them. Mend the files if that is not what you expect."
         )
-    typer.echo(f"Next: calaim-eval panel {loaded.path.name}")
+    _say_next("panel", study)
     if findings.n_set_aside:
         raise typer.Exit(FINDINGS_EXIT_CODE)
 
@@ -98,7 +114,7 @@ def panel(study: StudyArgument) -> None:
     loaded = read_study(study)
     built = _step("Building the member-month panel", lambda: build_panel(loaded))
     typer.echo(repr(built))
-    typer.echo(f"Next: calaim-eval moments {loaded.path.name}")
+    _say_next("moments", study)
 
 
 @app.command()
@@ -130,14 +146,19 @@ def moments(
             f"{out}: unsuppressed sums of small groups. It is restricted: do not send it outside "
             "your organization."
         )
-    typer.echo(f"Next: calaim-eval estimate {loaded.path.name}")
+    _say_next("estimate", study)
 
 
 @app.command()
 def estimate(
     study: StudyArgument,
     others: Annotated[
-        list[Path] | None, typer.Argument(help="Moments of other plans to pool with.")
+        list[Path] | None,
+        typer.Argument(
+            help="Moments of other plans to pool with (their `moments --out`).",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Effects and use of care, into restricted/."""
@@ -148,7 +169,7 @@ def estimate(
     built = _step("Building the member-month panel", lambda: build_panel(loaded))
     names = estimate_quarterless(loaded, built, pooled_with=tuple(others or ()), step=_step)
     typer.echo("Estimated: " + ", ".join(names))
-    typer.echo(f"Next: calaim-eval integration {loaded.path.name} --quarter 2024Q4")
+    _say_next("integration", study, quarter=loaded.last_quarter)
 
 
 @app.command()
@@ -162,7 +183,7 @@ def integration(study: StudyArgument, *, quarter: QuarterOption) -> None:
     tables = _step("Reading and checking the raw files", lambda: read_study_tables(loaded))
     names = _step("Measuring CBO integration", lambda: measure_quarter(loaded, tables, quarter))
     typer.echo("Measured: " + ", ".join(names))
-    typer.echo(f"Next: calaim-eval release {loaded.path.name} --quarter {quarter}")
+    _say_next("release", study, quarter=quarter)
 
 
 @app.command()
@@ -174,16 +195,24 @@ def release(study: StudyArgument, *, quarter: QuarterOption) -> None:
     loaded = read_study(study)
     released = _step("Disclosure control", lambda: release_quarter(loaded, quarter))
     typer.echo(released.summary())
-    typer.echo(f"Next: calaim-eval report {loaded.path.name} --quarter {quarter}")
+    _say_next("report", study, quarter=quarter)
 
 
 @app.command()
 def report(study: StudyArgument, *, quarter: QuarterOption) -> None:
     """Render HTML, PDF and DOCX from release/ only."""
+    from calaim_eval.errors import OutputError
     from calaim_eval.pipeline import render_quarter
     from calaim_eval.study import read_study
 
     loaded = read_study(study)
+    loaded.check_quarter(quarter)
+    if not loaded.release_folder(quarter).is_dir():
+        raise OutputError(
+            f"{loaded.release_folder(quarter)}: nothing is released for {quarter} yet. "
+            f"`calaim-eval release {_quoted(study)} --quarter {quarter}` releases what was "
+            "estimated; `run` does everything."
+        )
     _say_where(_step("Rendering the report", lambda: render_quarter(loaded, quarter)))
 
 
@@ -202,14 +231,18 @@ def simulate(
     *,
     members: Annotated[int, typer.Option(min=200, help="How many members.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed of all chance.")] = 20_260_101,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep files that are there.")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep a simulation of this size, seed and version."),
+    ] = False,
 ) -> None:
     """A simulated Medi-Cal: raw files, with the true effects written beside them."""
     from calaim_eval.simulate import simulate_medi_cal
     from calaim_eval.study import init_study
 
-    if keep and (folder / "truth").is_dir():
-        typer.echo(f"Keeping the simulated files in {folder}.")
+    wanted = {"members": members, "seed": seed, "package_version": __version__}
+    if keep and _is_simulated(folder, wanted):
+        typer.echo(f"{folder} holds the simulated files of {members:,} members; they are kept.")
         return
     _step(
         f"Simulating {members:,} members",
@@ -217,7 +250,7 @@ def simulate(
     )
     if not (folder / "study.toml").exists():
         init_study(folder)
-    typer.echo(f"Next: calaim-eval run {folder / 'study.toml'} --quarter 2024Q4")
+    _say_next("run", folder / "study.toml", quarter="2024Q4")
 
 
 @app.command()
@@ -253,30 +286,105 @@ def _step(description: str, work: Callable[[], T]) -> T:
     return value
 
 
+def _say_next(command: str, study: Path, *, quarter: str | None = None) -> None:
+    """The next command, as it can be typed from where the user is."""
+    ending = "" if quarter is None else f" --quarter {quarter}"
+    typer.echo(f"Next: calaim-eval {command} {_quoted(study)}{ending}")
+
+
 def _say_where(paths: dict[str, Path]) -> None:
     typer.echo("The report is here:")
     for name, path in paths.items():
         typer.echo(f"  {name.upper():<5} {path}")
 
 
+def _quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
+def _ledger_text(ledger: pd.DataFrame) -> str:
+    """What became of the rows, with what each stage counts."""
+    titles = {
+        "source": "Files as they came, and what of them became tables of the study:",
+        "read": "Rows of the study's tables, used or set aside:",
+        "notice": "Remarks on rows that are kept:",
+    }
+    blocks = []
+    for stage in dict.fromkeys([*titles, *ledger["stage"]]):
+        rows = ledger.loc[ledger["stage"] == stage].sort_values("table", kind="stable")
+        if rows.empty:
+            continue
+        width = int(rows["table"].str.len().max())
+        lines = [
+            f"  {table:<{width}}  {n_rows:>13,}  {reason}"
+            for table, reason, n_rows in rows[["table", "reason", "n_rows"]].itertuples(index=False)
+        ]
+        blocks.append("\n".join([titles.get(stage, f"{stage}:"), *lines]))
+    return "\n\n".join(blocks)
+
+
+def _is_simulated(folder: Path, wanted: dict[str, object]) -> bool:
+    """Whether a folder holds the simulation that is asked for."""
+    about = folder / "truth" / "simulation.json"
+    if not about.is_file() or not (folder / "raw").is_dir():
+        return False
+    found = json.loads(about.read_text(encoding="utf-8"))
+    return all(found.get(key) == value for key, value in wanted.items())
+
+
 def main() -> None:
     """Entry point: user errors as a message and an exit code, never a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    with _interrupts_noticed() as interrupted:
+        try:
+            app(standalone_mode=True)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            sys.exit(_interruption() if interrupted.is_set() else _exit_code(error))
+
+
+@contextmanager
+def _interrupts_noticed() -> Iterator[threading.Event]:
+    """Remember that Ctrl-C was pressed: libraries turn it into errors of their own."""
+    interrupted = threading.Event()
+
+    def notice(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, notice)
     try:
-        app(standalone_mode=True)
-    except CalaimEvalError as error:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interruption() -> int:
+    typer.echo(
+        "\nInterrupted. What was finished is kept; the same command goes on from there.", err=True
+    )
+    return INTERRUPTED_EXIT_CODE
+
+
+def _exit_code(error: BaseException) -> int | str | None:
+    """Say what an error means to the user; the code to leave with."""
+    if isinstance(error, SystemExit):
+        return error.code
+    if isinstance(error, CalaimEvalError):
         typer.echo(f"{type(error).__name__}: {error}", err=True)
-        sys.exit(error.exit_code)
-    except Exception as error:
-        typer.echo(_unexpected(error), err=True)
-        sys.exit(UNEXPECTED_EXIT_CODE)
+        return error.exit_code
+    typer.echo(_unexpected(error), err=True)
+    return UNEXPECTED_EXIT_CODE
 
 
-def _unexpected(error: Exception) -> str:
+def _unexpected(error: BaseException) -> str:
     """Where an unforeseen error arose; its text, which may hold members' values, goes to a file."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "calaim_eval" in f.filename]
     where = f"{Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else "a library"
-    details = Path("restricted") / "last_error.txt"
+    details = _study_folder(sys.argv[2:]) / "restricted" / "last_error.txt"
     try:
         details.parent.mkdir(exist_ok=True)
         details.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
@@ -287,3 +395,13 @@ def _unexpected(error: Exception) -> str:
         f"Unexpected {type(error).__name__} in {where}. This is a defect of calaim_eval: please "
         f"report this line. {kept}"
     )
+
+
+def _study_folder(arguments: list[str]) -> Path:
+    """Folder of the study a command was given; where the user is, if there is none."""
+    for path in map(Path, arguments):
+        if path.is_file() and path.suffix == ".toml":
+            return path.parent
+        if (path / "study.toml").is_file():
+            return path
+    return Path()

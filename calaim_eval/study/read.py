@@ -57,6 +57,11 @@ class Study:
         """Rendered pages of a quarter."""
         return self.folder / "report" / quarter
 
+    @property
+    def last_quarter(self) -> str:
+        """Last quarter that lies wholly before the end of the analysed months."""
+        return str((self.file.months[-1] + 1).asfreq("Q") - 1)
+
     def check_quarter(self, quarter: str) -> pd.Period:
         """The quarter as a period.
 

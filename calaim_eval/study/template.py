@@ -14,7 +14,7 @@ _HEAD = Template("""\
 # A study: what is asked, of whom, with which rules. Every output carries the hash of this file.
 # `calaim-eval check study.toml` says whether it and the raw files agree; nothing is estimated.
 format_version = 1
-study_id = "$study_id"        # lower case; goes into the report
+study_id = "$study_id"   # lower case; goes into the report
 title = "$title"
 question = "$question"
 
@@ -27,11 +27,12 @@ outcomes = $outcomes
 first_month = "$first_month"
 last_month = "$last_month"
 extract_date = $extract_date       # day the raw files were drawn; tells restatements apart
-run_out_months = $run_out_months             # last months left out: claims still arrive
+run_out_months = $run_out_months              # last months left out: claims still arrive
 
 [input]
-folder = "$folder"                # relative to this file
-format = "$input_format"               # "calaim" (data_dictionary/) or "synthea"
+# Where the files are (from this file, or a full path); "calaim" (data_dictionary/) or "synthea".
+folder = "$folder"
+format = "$input_format"
 # Columns called otherwise in your files: yours = "ours"
 # [input.rename.eligibility]
 # eff_dt = "enrollment_start_date"

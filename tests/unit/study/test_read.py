@@ -98,3 +98,15 @@ def test_the_hash_follows_the_bytes(tmp_path):
     first = read_study(_write(tmp_path, study_template())).sha256
     assert read_study(_write(tmp_path, study_template())).sha256 == first
     assert read_study(_write(tmp_path, study_template() + "\n")).sha256 != first
+
+
+@pytest.mark.parametrize(
+    ("last_month", "quarter"), [("2024-12", "2024Q4"), ("2024-11", "2024Q3"), ("2024-10", "2024Q3")]
+)
+def test_the_last_quarter_is_whole(tmp_path, last_month, quarter):
+    path = init_study(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("2024-12", last_month)
+    path.write_text(text, encoding="utf-8")
+    study = read_study(path)
+    assert study.last_quarter == quarter
+    study.check_quarter(quarter)
