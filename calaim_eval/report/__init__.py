@@ -3,7 +3,7 @@
 from calaim_eval.report import figures, phrases, tables
 from calaim_eval.report.completeness import Completeness, completeness
 from calaim_eval.report.errors import ReportError
-from calaim_eval.report.markdown import block
+from calaim_eval.report.markdown import absences, block, section, simulated_notice
 from calaim_eval.report.release_items import EXPECTED_ITEMS, Absent, open_release
 from calaim_eval.report.render import render_report
 
@@ -12,11 +12,14 @@ __all__ = [
     "Absent",
     "Completeness",
     "ReportError",
+    "absences",
     "block",
     "completeness",
     "figures",
     "open_release",
     "phrases",
     "render_report",
+    "section",
+    "simulated_notice",
     "tables",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from calaim_eval.report.numbers import percent, plural
-from calaim_eval.report.release_items import EXPECTED_ITEMS, require_released
+from calaim_eval.report.numbers import percent
+from calaim_eval.report.release_items import EXPECTED_ITEMS, lower_first, require_released
 
 if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
@@ -16,6 +16,7 @@ CORE_ITEMS = ("members_by_group", "row_ledger", "effect_overall", "effect_by_rac
 """Without one of these the report cannot answer its question."""
 PARTLY_WITHHELD = 0.10
 MOSTLY_WITHHELD = 0.30
+_NAMED = 4
 _MARKS: dict[Light, str] = {"complete": "●", "partly complete": "◐", "incomplete": "○"}
 
 
@@ -43,17 +44,22 @@ class Completeness:
     @property
     def words(self) -> str:
         """The light as a sentence, with a mark that survives grey printing."""
-        titles = ", ".join(EXPECTED_ITEMS[name][0].lower() for name in self.absent)
-        missing = (
-            f"{plural(len(self.absent), 'item')} absent ({titles})"
-            if self.absent
-            else "every item is present"
-        )
+        missing = self._missing()
         share = percent(self.n_withheld / self.n_rows) if self.n_rows else "none"
         return (
             f"{_MARKS[self.light]} **{self.light.capitalize()}**: {missing}; "
             f"{self.n_withheld:,} of {self.n_rows:,} rows ({share}) withheld for small numbers."
         )
+
+    def _missing(self) -> str:
+        """Absent items by name where they are few, else how many."""
+        if not self.absent:
+            return "every item is present"
+        of = f"{len(self.absent)} of {len(EXPECTED_ITEMS)} items absent"
+        if len(self.absent) > _NAMED:
+            return of
+        titles = "; ".join(lower_first(EXPECTED_ITEMS[name][0]) for name in self.absent)
+        return f"{of} ({titles})"
 
 
 def completeness(released: Released) -> Completeness:

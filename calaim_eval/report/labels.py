@@ -83,6 +83,15 @@ def _race_labels() -> dict[str, str]:
     return labels | {ALL: "All members"}
 
 
+_SHORT_RACE_LABELS = {"asian_pi_unsplit": "Asian or Pacific Islander, unsplit"}
+"""Labels too long for a line of a figure; the tables give them in full."""
+
+
+def short_race_label(code: str) -> str:
+    """Label of a race and ethnicity group on one line of a figure."""
+    return _SHORT_RACE_LABELS.get(code, race_label(code))
+
+
 @cache
 def _service_labels() -> dict[str, str]:
     codes = load_codes("community_support")
@@ -113,6 +122,18 @@ def service_label(code: str) -> str:
 def service_order() -> tuple[str, ...]:
     """Enhanced Care Management, the Community Supports in list order, then totals."""
     return tuple(_service_labels())
+
+
+def quarter_label(code: str) -> str:
+    """``2022Q1`` as ``Q1 2022``."""
+    return f"{code[4:]} {code[:4]}"
+
+
+def month_label(code: str) -> str:
+    """``2021-01`` as ``January 2021``."""
+    import calendar
+
+    return f"{calendar.month_name[int(code[5:7])]} {code[:4]}"
 
 
 def readable(code: str) -> str:

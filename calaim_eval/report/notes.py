@@ -23,6 +23,51 @@ _OUTCOME = re.compile(r"^`(\w+)`: (.*)$", flags=re.S)
 _GROUP_AMOUNT = re.compile(r"(?<=[:;] )(\w+)(?= )")
 
 
+_NO_EVENT = re.compile(r"^\d+ groups? ha\w+ no event")
+_ZEROS = "Where a group has no event, the interval is Byar's for a count of zero."
+_LISTED = 3
+_CODES = re.compile(rf"\b({'|'.join(OUTCOMES)})\b")
+_FOR_ANALYSTS = re.compile(
+    r"(?:See|Report) \w+\(.*?\)[^.]*\.?|Repeat with \w+=[^.]*\.?", flags=re.S
+)
+Found = dict[str, tuple[set[str], dict[str, None]]]
+_PARTS = {
+    name: part
+    for part, names in {
+        "Members": ("members_by_group", "access_funnel"),
+        "Use of care": ("baseline_utilization", "utilization_trend"),
+        "Effects": ("effect_event_study", "effect_overall"),
+        "Effects by group": ("effect_by_race", "effect_gap"),
+        "Change among members served": ("pre_post",),
+        "County phase": ("county_phase",),
+        "Referrals": (
+            "referral_funnel",
+            "referral_closure",
+            "referral_closure_by_service",
+            "referral_closure_by_organization_type",
+            "referral_losses",
+            "referral_findings",
+        ),
+        "Organizations": (
+            "delivery_organizations",
+            "delivery_contracts",
+            "delivery_members",
+            "local_cbo_share",
+            "single_plan_dependence",
+            "payment_timeliness",
+            "payment_denials",
+        ),
+        "Coverage": (
+            "coverage",
+            "coverage_summary",
+            "coverage_summary_two_or_more",
+            "contracted_but_idle",
+        ),
+    }.items()
+    for name in names
+}
+
+
 def collect_notes(released: Released) -> pd.DataFrame:
     """Every note of the released tables once.
 
@@ -33,22 +78,49 @@ def collect_notes(released: Released) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns `items` (titles of the tables that carry the note), `about` (outcomes or group it
-        concerns; empty for all), `note`. A note repeated for several outcomes is one row.
+        Columns `part` (of the report), `items` (titles of the tables that carry the note),
+        `about` (outcomes it concerns; empty for all), `note`. A note repeated for several
+        outcomes is one row.
     """
     tables = require_released(released).tables
-    found: dict[str, tuple[set[str], dict[str, None]]] = {}
+    found: Found = {}
     for name in ordered(tables, order=(*EXPECTED_ITEMS, *FURTHER_ITEMS)):
         for note in tables[name].meta.get("notes") or ():
             outcome, text = _taken_apart(str(note))
             outcomes, items = found.setdefault(text, (set(), {}))
             outcomes |= {outcome} if outcome else set()
-            items[item_title(name)] = None
+            items[name] = None
+    measured = _measured(released)
     rows = [
-        {"items": "; ".join(items), "about": _about(outcomes), "note": _sentence(text)}
-        for text, (outcomes, items) in found.items()
+        {
+            "part": "; ".join(dict.fromkeys(_PARTS.get(name, "Other") for name in items)),
+            "items": "; ".join(item_title(name) for name in items),
+            "about": "" if outcomes >= measured else _about(outcomes),
+            "note": _sentence(text),
+        }
+        for text, (outcomes, items) in _one_for_zeros(found).items()
     ]
-    return pd.DataFrame(rows, columns=["items", "about", "note"])
+    notes = pd.DataFrame(rows, columns=["part", "items", "about", "note"])
+    return notes.drop_duplicates(["part", "about", "note"], ignore_index=True)
+
+
+def _measured(released: Released) -> set[str]:
+    """Outcomes with an effect, or any outcome where there is no effect."""
+    tables = released.tables.values()
+    stacked = [t for t in tables if "outcome" in t.frame]
+    effects = [t for t in stacked if t.kind == "effect"] or stacked
+    return {str(o) for t in effects for o in t.frame["outcome"]}
+
+
+def _one_for_zeros(found: Found) -> Found:
+    """Notes about groups without an event differ only in their number: one for each item set."""
+    merged: Found = {}
+    for text, (outcomes, items) in found.items():
+        plain = _ZEROS if _NO_EVENT.match(text) else text
+        kept, kept_items = merged.setdefault(plain, (set(), {}))
+        kept |= outcomes
+        kept_items |= items
+    return merged
 
 
 def _taken_apart(note: str) -> tuple[str, str]:
@@ -63,9 +135,24 @@ def _about(outcomes: set[str]) -> str:
     return "; ".join(outcome_label(o) for o in ordered(outcomes, order=tuple(OUTCOMES)))
 
 
+def _few_groups(text: str) -> str:
+    """The note without its list of amounts where it names many groups: the release holds it."""
+    lead, found, rest = text.partition(": ")
+    amounts = rest.rstrip(".").split("; ")
+    groups = race_ethnicity_groups()
+    if (
+        not found
+        or len(amounts) <= _LISTED
+        or any(a.partition(" ")[0] not in groups for a in amounts)
+    ):
+        return text
+    return f"{lead}: in {len(amounts)} groups, with the amounts in the release's manifest."
+
+
 def _sentence(text: str) -> str:
     """The note as a sentence without code marks, groups by their labels."""
-    text = text.strip().replace("`", "")
+    text = _FOR_ANALYSTS.sub("", text.strip()).strip().rstrip(";").replace("`", "")
+    text = _CODES.sub(lambda m: outcome_label(m[1]).lower(), _few_groups(text))
     groups = race_ethnicity_groups()
     text = _GROUP_AMOUNT.sub(lambda m: f"{race_label(m[1])}:" if m[1] in groups else m[1], text)
     text = f"{text[:1].upper()}{text[1:]}"

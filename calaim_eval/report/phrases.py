@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 from calaim_eval.report.labels import (
     ACCESS_STAGES,
     ORGANIZATION_TYPES,
+    month_label,
     outcome_label,
+    quarter_label,
     race_label,
     service_label,
 )
@@ -312,7 +314,7 @@ def delivery_sentence(released: Released, *, organization_type: str = "cbo") -> 
     name = ORGANIZATION_TYPES.get(organization_type, organization_type)
     if rows.empty:
         return f"{name}: not in this release."
-    words = _share_words(rows.iloc[0], found.meta, of="members served")
+    words = _share_words(rows.iloc[0], found.meta, of=f"members served{_in_quarter(found.meta)}")
     contracts = find_item(released, "delivery_contracts")
     tail = ""
     if not isinstance(contracts, Absent):
@@ -321,6 +323,13 @@ def delivery_sentence(released: Released, *, organization_type: str = "cbo") -> 
         if len(held) and not held["is_suppressed"].iloc[0]:
             tail = f" They hold {percent(_fraction(held.iloc[0]))} of contracts."
     return f"{name}, members served: {words}.{tail}"
+
+
+def _in_quarter(meta: Mapping[str, object]) -> str:
+    """`` in Q4 2024`` where the item counts one quarter."""
+    options = meta.get("options")
+    quarter = str(options.get("quarter", "")) if isinstance(options, Mapping) else ""
+    return f" in {quarter_label(quarter)}" if quarter else ""
 
 
 def coverage_sentence(released: Released) -> str:
@@ -343,14 +352,17 @@ def coverage_sentence(released: Released) -> str:
     if rows.empty:
         return "Coverage: nothing is shown."
     rows = rows.assign(share=rows["numerator"] / rows["denominator"]).sort_values("share")
-    low, high = rows.iloc[0], rows.iloc[-1]
 
-    def words(row: pd.Series) -> str:
-        return (
-            f"{service_label(row['service'])} ({number(row['numerator'])} of "
-            f"{number(row['denominator'])} counties)"
-        )
+    def words(share: float) -> str:
+        """Every service with this share: ties are named together."""
+        tied = rows[rows["share"] == share]
+        names = " and ".join(service_label(s) for s in tied["service"])
+        counts = f"{number(tied['numerator'].iloc[0])} of {number(tied['denominator'].iloc[0])}"
+        return f"{names} ({counts} counties{' each' if len(tied) > 1 else ''})"
 
+    low, high = rows["share"].iloc[0], rows["share"].iloc[-1]
+    if low == high:
+        return f"An active organization is found in equally many counties for {words(high)}."
     return (
         f"An active organization is found in most counties for {words(high)} and in fewest for "
         f"{words(low)}."
@@ -420,14 +432,16 @@ def _range_tail(rows: pd.DataFrame, *, total: str) -> str:
     if len(shown) >= 2:
         shares = shown.assign(share=shown["numerator"] / shown["denominator"]).sort_values("share")
         low, high = shares.iloc[0], shares.iloc[-1]
-        text = (
-            f" By race and ethnicity it runs from {percent(low['share'])} "
-            f"({race_label(low['race_ethnicity'])}) to {percent(high['share'])} "
-            f"({race_label(high['race_ethnicity'])})."
-        )
+        text = f" By race and ethnicity it runs from {_end_words(low)} to {_end_words(high)}."
     if hidden:
         text += f" {plural(hidden, 'group')} {'is' if hidden == 1 else 'are'} {NOT_SHOWN}."
     return text
+
+
+def _end_words(row: pd.Series) -> str:
+    """``29% (Asian, 75 of 257)``."""
+    counts = f"{number(row['numerator'])} of {number(row['denominator'])}"
+    return f"{percent(row['share'])} ({race_label(row['race_ethnicity'])}, {counts})"
 
 
 def _fraction(row: pd.Series) -> float:
@@ -449,3 +463,30 @@ def question_sentence(released: Released) -> str:
     """
     question = str(require_released(released).provenance.get("question", "")).strip()
     return f"The question: {question}" if question else ""
+
+
+def period_sentence(released: Released) -> str:
+    """Which numbers concern the quarter and which the whole study.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `first_month` and `last_month` of the provenance.
+
+    Returns
+    -------
+    str
+        Empty where the release does not state its months.
+    """
+    released = require_released(released)
+    first, last = (str(released.provenance.get(f"{end}_month", "")) for end in ("first", "last"))
+    if not (first and last):
+        return ""
+    months = f"all months of the study, {month_label(first)} to {month_label(last)}"
+    of_quarter = [t for t in released.tables.values() if _in_quarter(t.meta)]
+    if not of_quarter:
+        return f"The numbers cover {months}."
+    return (
+        f"Organizations, contracts, members they served, invoices and coverage are those of "
+        f"{quarter_label(str(released.quarter))}; all other numbers cover {months}."
+    )

@@ -29,6 +29,7 @@ def render_quarto(
     parameters: Mapping[str, object],
     title: str,
     stem: str,
+    notice: str = "",
 ) -> dict[str, Path]:
     """Render a `.qmd` file with the Quarto program, to each format beside it.
 
@@ -43,6 +44,8 @@ def render_quarto(
         Replaces the title in the front matter; empty keeps it.
     stem : str
         File name without extension.
+    notice : str
+        Stands under the title.
 
     Returns
     -------
@@ -76,6 +79,7 @@ def render_quarto(
         "--execute-params",
         values.name,
         *(["--metadata", f"title:{title}"] if title else []),
+        *(["--metadata", f"subtitle:{notice}"] if notice else []),
     ]
     done = subprocess.run(
         command,

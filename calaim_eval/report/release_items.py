@@ -59,6 +59,11 @@ FURTHER_ITEMS: dict[str, str] = {
 """Items a page shows where the release holds them; a release without them is complete."""
 
 
+def lower_first(text: str) -> str:
+    """The text as it stands inside a sentence: names in it keep their capitals."""
+    return f"{text[:1].lower()}{text[1:]}"
+
+
 def item_title(name: str) -> str:
     """What an item is, for a reader."""
     if name in EXPECTED_ITEMS:
@@ -79,11 +84,18 @@ class Absent:
         return item_title(self.name)
 
     @property
+    def why(self) -> str:
+        """The reason the release states, else the usual one; a sentence."""
+        usual = EXPECTED_ITEMS.get(self.name, ("", "it was not released"))[1]
+        if not self.reason:
+            return f"The usual reason is that {usual}."
+        return f"Reason: {self.reason.rstrip('.')}."
+
+    @property
     def words(self) -> str:
         """One plain sentence for the page: the reason the release states, else the usual one."""
-        usual = EXPECTED_ITEMS.get(self.name, ("", "it was not released"))[1]
-        why = f"Reason: {self.reason}" if self.reason else f"The usual reason is that {usual}."
-        return f"**Not in this release: {self.title.lower()}** (item `{self.name}`). {why}"
+        why = self.why
+        return f"**Not in this release: {lower_first(self.title)}.** {why}"
 
 
 def open_release(folder: str | Path) -> Released:
@@ -137,6 +149,14 @@ def reason_left_out(released: Released, name: str) -> str:
     """Why the item is not in the release, where its provenance says so; else empty."""
     left_out = released.provenance.get("left_out")
     return str(left_out.get(name, "")) if isinstance(left_out, Mapping) else ""
+
+
+def is_simulated(released: Released) -> bool:
+    """Whether the release says (provenance key `is_simulated`) that no row of its data is a person.
+
+    A release that does not say counts as not simulated.
+    """
+    return require_released(released).provenance.get("is_simulated") is True
 
 
 def need_columns(item: ReleasedTable, columns: tuple[str, ...]) -> None:

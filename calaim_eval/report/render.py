@@ -13,8 +13,9 @@ from typing import Literal
 from calaim_eval.errors import OutputError
 from calaim_eval.report.embedded import render_embedded
 from calaim_eval.report.errors import ReportError
+from calaim_eval.report.markdown import SIMULATED
 from calaim_eval.report.quarto import has_quarto, render_quarto
-from calaim_eval.report.release_items import open_release
+from calaim_eval.report.release_items import is_simulated, open_release
 from calaim_eval.report.source import find_source
 
 Format = Literal["html", "pdf", "docx"]
@@ -78,7 +79,7 @@ def render_report(
     """
     wanted = _checked_formats(formats)
     folder = Path(release_folder).resolve()
-    open_release(folder)
+    notice = SIMULATED if is_simulated(open_release(folder)) else ""
     chosen = _chosen_engine(engine)
     qmd = find_source(source)
     target = _writable(Path(out_dir))
@@ -94,7 +95,9 @@ def render_report(
         prefix="calaim_eval-report-", ignore_cleanup_errors=True
     ) as work:
         copied = _copy_source(qmd, Path(work))
-        made = render(copied, formats=wanted, parameters=parameters, title=title, stem=stem)
+        made = render(
+            copied, formats=wanted, parameters=parameters, title=title, stem=stem, notice=notice
+        )
         return _publish(made, target)
 
 

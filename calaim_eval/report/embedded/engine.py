@@ -29,6 +29,7 @@ def render_embedded(
     parameters: Mapping[str, object],
     title: str,
     stem: str,
+    notice: str = "",
 ) -> dict[str, Path]:
     """Render a `.qmd` file to each format beside it.
 
@@ -43,6 +44,8 @@ def render_embedded(
         Replaces the title in the front matter; empty keeps it.
     stem : str
         File name without extension.
+    notice : str
+        Repeated at the head of every page of the PDF.
 
     Returns
     -------
@@ -61,6 +64,7 @@ def render_embedded(
     executed = execute(document, parameters=parameters, folder=source.parent)
     markdown = assemble(document, executed, folder=source.parent)
     meta = _page_meta(document.meta, title=title, stem=stem, formats=formats)
+    meta["notice"] = notice
     writers = {"html": to_html, "pdf": to_pdf, "docx": to_docx}
     return {
         name: writers[name](markdown, meta=meta, folder=source.parent, stem=stem)

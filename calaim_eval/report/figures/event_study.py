@@ -72,7 +72,7 @@ def event_study(
         caption=caption + withheld_words(int(frame["is_suppressed"].sum()), "month-point"),
         alt_text=_alt_text(frame, since=since),
         width=WIDTH,
-        height=0.8 + 2.25 * ((n_panels + 1) // 2),
+        height=0.7 + 1.75 * ((n_panels + 1) // 2),
     )
 
 

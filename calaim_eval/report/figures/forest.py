@@ -22,9 +22,13 @@ from calaim_eval.results import ALL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plotnine import ggplot
+    from plotnine import geom_segment, ggplot
 
     from calaim_eval.disclosure import Released
+
+
+_WIDE = 2.0
+_ROOM = 0.04
 
 
 def effects_by_race(
@@ -147,6 +151,9 @@ def _forest(
     frame: pd.DataFrame, outcomes: Sequence[str] | None, *, caption: str, is_causal: bool
 ) -> Figure:
     frame = group_rows(choose_outcomes(frame, outcomes), width=36)
+    frame = with_axis_ends(frame)
+    if frame[["runs_on_left", "runs_on_right"]].to_numpy().any():
+        caption += " An arrow: the interval runs on beyond the axis; the table has its ends."
     n_withheld = int(frame["is_suppressed"].sum())
     n_panel_rows = (frame["panel"].nunique() + 1) // 2
     label = "" if is_causal else f"{NOT_CAUSAL_WORDS} "
@@ -191,10 +198,12 @@ def _draw(frame: pd.DataFrame, *, is_causal: bool) -> ggplot:
             size=8,
             fontstyle="italic",
         )
+    for arrows in _arrows(shown):
+        plot += arrows
     return (
         plot
         + p9.geom_segment(
-            p9.aes(x="conf_low", xend="conf_high", yend="group"), colour=EXPOSED, size=0.9
+            p9.aes(x="drawn_low", xend="drawn_high", yend="group"), colour=EXPOSED, size=0.9
         )
         + p9.geom_point(p9.aes(shape="is_all", size="is_all"), colour=EXPOSED, fill=EXPOSED)
         + p9.scale_shape_manual(values={False: "o", True: "D"})
@@ -211,9 +220,51 @@ def _draw(frame: pd.DataFrame, *, is_causal: bool) -> ggplot:
     )
 
 
+def with_axis_ends(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the ends of the intervals as drawn.
+
+    An interval more than twice as wide as its panel's median would push all others into a
+    corner. A panel's axis spans every point estimate and the intervals that are not that wide;
+    the others are cut there and marked in `runs_on_left` and `runs_on_right`.
+    """
+    width = frame["conf_high"] - frame["conf_low"]
+    median = width.groupby(frame["panel"], observed=True).transform("median")
+    usual = frame[~(width > _WIDE * median)]
+    by_panel = usual.groupby("panel", observed=True)
+    points = frame.groupby("panel", observed=True)["estimate"]
+    first = pd.concat([by_panel["conf_low"].min(), points.min()], axis=1).min(axis=1)
+    last = pd.concat([by_panel["conf_high"].max(), points.max()], axis=1).max(axis=1)
+    room = _ROOM * (last - first)
+    low = frame["panel"].map(first - room).astype(float)
+    high = frame["panel"].map(last + room).astype(float)
+    return frame.assign(
+        drawn_low=frame["conf_low"].clip(lower=low),
+        drawn_high=frame["conf_high"].clip(upper=high),
+        runs_on_left=frame["conf_low"] < low,
+        runs_on_right=frame["conf_high"] > high,
+    )
+
+
+def _arrows(shown: pd.DataFrame) -> list[geom_segment]:
+    """Heads on the intervals that run on beyond the axis."""
+    import plotnine as p9
+
+    return [
+        p9.geom_segment(
+            p9.aes(x="estimate", xend=end, yend="group"),
+            data=shown[shown[flag]],
+            arrow=p9.arrow(length=0.07, type="closed"),
+            colour=EXPOSED,
+            size=0.9,
+        )
+        for flag, end in (("runs_on_left", "drawn_low"), ("runs_on_right", "drawn_high"))
+        if shown[flag].any()
+    ]
+
+
 def _left_edges(frame: pd.DataFrame) -> pd.Series:
     """Leftmost value of each row's panel: where the words for a withheld row stand."""
-    lowest = frame.groupby("panel", observed=True)["conf_low"].transform("min")
+    lowest = frame.groupby("panel", observed=True)["drawn_low"].transform("min")
     return lowest.fillna(0.0).clip(upper=0.0)
 
 

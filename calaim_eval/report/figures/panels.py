@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.report.labels import OUTCOMES, ordered, outcome_label, race_label, race_order, wrap
+from calaim_eval.report.labels import (
+    OUTCOMES,
+    ordered,
+    outcome_label,
+    race_order,
+    short_race_label,
+    wrap,
+)
 from calaim_eval.results import ALL
 
 if TYPE_CHECKING:
@@ -60,7 +67,7 @@ def choose_outcomes(frame: pd.DataFrame, outcomes: Sequence[str] | None) -> pd.D
 def group_rows(frame: pd.DataFrame, *, width: int, total: str = "All members") -> pd.DataFrame:
     """Adds `group`, the label of `race_ethnicity`, ordered so that the total comes on top."""
     codes = ordered(frame["race_ethnicity"], order=(ALL, *race_order()))
-    names = {code: total if code == ALL else race_label(code) for code in codes}
+    names = {code: total if code == ALL else short_race_label(code) for code in codes}
     labels = {code: wrap(name, width=width) for code, name in names.items()}
     return frame.assign(
         group=pd.Categorical(
@@ -72,11 +79,11 @@ def group_rows(frame: pd.DataFrame, *, width: int, total: str = "All members") -
     )
 
 
-def rows_height(frame: pd.DataFrame, *, line: float = 0.155) -> float:
+def rows_height(frame: pd.DataFrame, *, line: float = 0.145) -> float:
     """Inches the group rows need so that no label touches the next one.
 
     Rows are evenly spaced, so two neighbours of several lines set the distance for all.
     """
     lines = [1 + label.count("\n") for label in frame["group"].cat.categories]
     pairs = [(a + b) / 2 for a, b in pairwise(lines)]
-    return max(0.22, line * max(pairs, default=1)) * max(len(lines), 4)
+    return max(0.185, line * max(pairs, default=1)) * max(len(lines), 4)

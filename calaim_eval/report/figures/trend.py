@@ -16,7 +16,7 @@ from calaim_eval.report.figures.theme import (
     report_theme,
 )
 from calaim_eval.report.figures.words import withheld_words
-from calaim_eval.report.labels import SIDES, outcome_label
+from calaim_eval.report.labels import SIDES, outcome_label, quarter_label
 from calaim_eval.report.numbers import decimals_for, number
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.schema.codes import load_codes
@@ -63,7 +63,7 @@ def utilization_trend(
     ).sort_values(["panel", "side", "position"], kind="stable")
     n_rows = (frame["panel"].nunique() + 1) // 2
     starts = program_starts()
-    dates = "; ".join(f"{label} in {quarter}" for quarter, label in starts.items())
+    dates = "; ".join(f"{label} in {quarter_label(quarter)}" for quarter, label in starts.items())
     return Figure(
         plot=_draw(frame, quarters=quarters, starts=starts),
         caption=(
@@ -73,7 +73,7 @@ def utilization_trend(
         ),
         alt_text=_alt_text(frame),
         width=WIDTH,
-        height=0.8 + 2.35 * n_rows,
+        height=0.7 + 1.75 * n_rows,
     )
 
 
@@ -118,11 +118,12 @@ def _draw(frame: pd.DataFrame, *, quarters: list[str], starts: dict[str, str]) -
             fontweight="bold",
         )
         + p9.geom_blank(data=frame.assign(rate=0.0))
+        + p9.geom_blank(data=_tops(frame))
         + p9.scale_colour_manual(values=_COLOURS)
         + p9.scale_linetype_manual(values=_LINES)
         + p9.scale_x_continuous(
             breaks=ticks,
-            labels=[_quarter(quarters[i]) for i in ticks],
+            labels=[quarter_label(quarters[i]) for i in ticks],
             expand=(0.07, 0),
         )
         + p9.scale_y_continuous(expand=(0.04, 0, 0.16, 0))
@@ -142,20 +143,21 @@ def _draw(frame: pd.DataFrame, *, quarters: list[str], starts: dict[str, str]) -
     return plot
 
 
+def _tops(frame: pd.DataFrame) -> pd.DataFrame:
+    """Invisible points that give a panel without any event an axis from zero to one."""
+    highest = frame.groupby("panel", observed=True)["rate"].transform("max")
+    return frame.assign(rate=highest.fillna(0.0).where(highest > 0, 1.0))
+
+
 def _date_labels(frame: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
     """Words right of each date in the first panel, the earlier date's one line higher."""
     panels = frame["panel"].cat.categories
-    line = 0.09 * float(frame.loc[frame["panel"] == panels[0], "rate"].max())
+    line = 0.11 * (float(frame.loc[frame["panel"] == panels[0], "rate"].max()) or 1.0)
     return marks.assign(
         panel=pd.Categorical([panels[0]] * len(marks), categories=panels, ordered=True),
         position=marks["position"] + 0.2,
         height=[line * step for step in reversed(range(len(marks)))],
     )
-
-
-def _quarter(code: str) -> str:
-    """``2022Q1`` as ``Q1 2022``."""
-    return f"{code[4:]} {code[:4]}"
 
 
 def _line_labels(frame: pd.DataFrame) -> pd.DataFrame:
@@ -185,10 +187,11 @@ def _alt_text(frame: pd.DataFrame) -> str:
             d = decimals_for(line["rate"])
             start, end = line.iloc[0], line.iloc[-1]
             name = SIDES.get(str(side), str(side)).lower()
-            sides.append(
-                f"{name} from {number(start['rate'], decimals=d)} in {_quarter(start['quarter'])} "
-                f"to {number(end['rate'], decimals=d)} in {_quarter(end['quarter'])}"
-            )
+            ends = [
+                f"{number(end['rate'], decimals=d)} in {quarter_label(end['quarter'])}"
+                for end in (start, end)
+            ]
+            sides.append(f"{name} from {' to '.join(ends)}")
         words = "; ".join(sides) if sides else "no quarter is shown"
         parts.append(f"{outcome_label(str(outcome))}, {rows['unit'].iloc[0]}: {words}.")
     return "Rates by calendar quarter. " + " ".join(parts)

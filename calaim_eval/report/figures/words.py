@@ -9,7 +9,7 @@ from calaim_eval.report.numbers import decimals_for, interval, number, plural, s
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_CAUSAL_WORDS = "Not causal: a change over time, with no comparison members."
+NOT_CAUSAL_WORDS = "Not causal: a change over time, compared with nobody."
 
 
 def withheld_words(n_withheld: int, noun: str = "point") -> str:

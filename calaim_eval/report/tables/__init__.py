@@ -3,6 +3,7 @@
 from calaim_eval.report.tables.documentation import (
     contents_table,
     definitions_table,
+    findings_table,
     methods_table,
     notes_table,
     provenance_table,
@@ -44,6 +45,7 @@ __all__ = [
     "delivery_table",
     "effects_by_race_table",
     "effects_table",
+    "findings_table",
     "gaps_table",
     "headline_outcome",
     "headline_table",

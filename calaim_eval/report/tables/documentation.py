@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.report.labels import OUTCOMES, ordered, outcome_label, readable
+from calaim_eval.report.labels import OUTCOMES, ordered, outcome_label, race_label, readable
 from calaim_eval.report.notes import collect_notes
-from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number
+from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, plural
 from calaim_eval.report.release_items import (
     EXPECTED_ITEMS,
     FURTHER_ITEMS,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
 _USED = "used"
+LEDGER_STEPS = {"read": "Reading", "panel": "Member-months"}
 _ITEM_ORDER = (*EXPECTED_ITEMS, *FURTHER_ITEMS)
 _DEFINITIONS = {
     "ed_visits": ("ed_visit",),
@@ -38,6 +39,25 @@ _DEFINITIONS = {
     "jail_days": ("jail_days",),
 }
 """Outcome to the measures of the code list `utilization_definitions` that it is made of."""
+
+
+_FACTS = {
+    "study_id": "Study",
+    "study_file_sha256": "Fingerprint of the study file (SHA-256)",
+    "input_manifest_sha256": "Fingerprint of the input files (SHA-256)",
+    "code_lists_sha256": "Fingerprint of the code lists (SHA-256)",
+    "code_sha256": "Fingerprint of the program (SHA-256)",
+    "extract_date": "Day the input files were drawn",
+    "reference": "Reference group of the gaps",
+    "package_version": "Version of calaim_eval",
+    "python_version": "Version of Python",
+    "is_simulated": "Simulated data",
+    "policy_confirmed": "Rules confirmed by a public source",
+    "narrowest_range": "Narrowest range a withheld number can be worked out to",
+    "range_required": "Narrowest range allowed",
+    "search": "How the withheld rows were chosen",
+}
+"""Fact of the provenance or the certificate to its name on the page."""
 
 
 def row_ledger_table(released: Released) -> DisplayTable | Absent:
@@ -56,31 +76,70 @@ def row_ledger_table(released: Released) -> DisplayTable | Absent:
     if isinstance(found, Absent):
         return found
     need_columns(found, ("table", "stage", "reason"))
-    frame = found.frame
-    place = {
-        key: i
-        for i, key in enumerate(dict.fromkeys(zip(frame["table"], frame["stage"], strict=True)))
-    }
-    frame = frame.assign(
-        place=[place[key] for key in zip(frame["table"], frame["stage"], strict=True)],
-        is_set_aside=frame["reason"].ne(_USED),
-    ).sort_values(["place", "is_set_aside"], kind="stable")
-    names = frame["table"].astype(str) + ": " + frame["stage"].astype(str)
-    table = pd.DataFrame(
-        {
-            "Table and step": names,
-            "Row was": frame["reason"].astype(str).str.replace("`", "", regex=False),
-            "Rows": [
-                SUPPRESSED_MARK if hidden else number(count)
-                for hidden, count in zip(frame["is_suppressed"], frame["numerator"], strict=True)
-            ],
-        }
-    )
+    rows = [
+        _ledger_row(str(name), str(stage), mine)
+        for (name, stage), mine in found.frame.groupby(["table", "stage"], sort=False)
+    ]
     return lay_out(
-        table,
+        pd.DataFrame(rows),
         caption="Input rows used and set aside, by table and step.",
-        row_name="Row was",
-        row_group="Table and step",
+        row_name="Table",
+        left=("Step", "Rows set aside, by reason"),
+        n_suppressed=int(found.frame["is_suppressed"].sum()),
+    )
+
+
+def _ledger_row(name: str, stage: str, rows: pd.DataFrame) -> dict[str, str]:
+    """One table at one step: rows used, and each reason with its number of rows."""
+    is_used = rows["reason"].eq(_USED)
+    reasons = [
+        f"{str(row['reason']).replace('`', '')}: {_ledger_count(row)}"
+        for _, row in rows[~is_used].iterrows()
+    ]
+    used = [_ledger_count(row) for _, row in rows[is_used].iterrows()]
+    return {
+        "Table": readable(name),
+        "Step": LEDGER_STEPS.get(stage, readable(stage)),
+        "Rows used": used[0] if used else number(0),
+        "Rows set aside, by reason": "; ".join(reasons) or "none",
+    }
+
+
+def _ledger_count(row: pd.Series) -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else number(row["numerator"])
+
+
+def findings_table(released: Released) -> DisplayTable | Absent:
+    """Findings in the referral records that occurred, and how many checks found nothing.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `referral_findings` (key `finding`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "referral_findings")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("finding",))
+    frame = found.frame
+    is_clean = frame["numerator"].eq(0) & ~frame["is_suppressed"]
+    rows = [
+        {
+            "Finding": readable(row["finding"]),
+            "Records": _ledger_count(row),
+            "Out of": SUPPRESSED_MARK if row["is_suppressed"] else number(row["denominator"]),
+        }
+        for _, row in frame[~is_clean].iterrows()
+    ] or [{"Finding": "None", "Records": number(0), "Out of": UNDEFINED_MARK}]
+    clean = plural(int(is_clean.sum()), "further check")
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=f"Findings in the referral records; {clean} found nothing.",
+        row_name="Finding",
         n_suppressed=int(frame["is_suppressed"].sum()),
     )
 
@@ -95,13 +154,15 @@ def suppression_table(released: Released) -> DisplayTable:
     Returns
     -------
     DisplayTable
-        One row a released table: rows, rows withheld. Says nothing about which rule or which
-        value.
+        One row a released table with withheld rows: rows, rows withheld. Says nothing
+        about which rule or which value.
     """
     tables = require_released(released).tables
     rows = []
     for name in ordered(tables, order=_ITEM_ORDER):
         frame = tables[name].frame
+        if not frame["is_suppressed"].any():
+            continue
         rows.append(
             {
                 "Item": item_title(name),
@@ -109,6 +170,7 @@ def suppression_table(released: Released) -> DisplayTable:
                 "Rows withheld": number(int(frame["is_suppressed"].sum())),
             }
         )
+    n_whole = len(tables) - len(rows)
     total = sum(int(t.frame["is_suppressed"].sum()) for t in tables.values())
     rows.append(
         {
@@ -119,7 +181,10 @@ def suppression_table(released: Released) -> DisplayTable:
     )
     return lay_out(
         pd.DataFrame(rows),
-        caption=f"Numbers withheld under the disclosure policy {policy_words(released)}.",
+        caption=(
+            f"Rows withheld under the disclosure policy {policy_words(released)}; nothing is "
+            f"withheld in the other {plural(n_whole, 'item')}."
+        ),
         row_name="Item",
         n_suppressed=total,
     )
@@ -209,21 +274,22 @@ def notes_table(released: Released) -> DisplayTable:
     Returns
     -------
     DisplayTable
-        Each note once, with what it concerns and the items that carry it.
+        Each note once, with the part of the report and, where not all, the outcomes it concerns.
     """
-    notes = collect_notes(released).sort_values("items", kind="stable")
+    notes = collect_notes(released)
     table = pd.DataFrame(
         {
-            "Items": notes["items"],
-            "Concerns": notes["about"].where(notes["about"] != "", "All"),
-            "Note": notes["note"],
+            "Part": notes["part"],
+            "Note": [
+                f"{about}: {note}" if about else note
+                for about, note in zip(notes["about"], notes["note"], strict=True)
+            ],
         }
     )
     return lay_out(
         table,
         caption="Notes that came with the results.",
-        row_name="Concerns",
-        row_group="Items",
+        row_name="Part",
         left=("Note",),
     )
 
@@ -287,8 +353,11 @@ def provenance_table(released: Released) -> DisplayTable:
     released = require_released(released)
     facts = {"Quarter": str(released.quarter), "Disclosure policy": policy_words(released)}
     made_from = {k: v for k, v in released.provenance.items() if k != "left_out"}
+    if made_from.get("reference"):
+        made_from["reference"] = race_label(str(made_from["reference"]))
     facts |= _flat(made_from, prefix="")
-    facts |= _flat(released.certificate, prefix="Certificate: ")
+    certificate = {k: v for k, v in released.certificate.items() if k != "policy"}
+    facts |= _flat(certificate, prefix="Disclosure: ")
     table = pd.DataFrame({"Fact": list(facts), "Value": list(facts.values())})
     return lay_out(
         table, caption="Where these numbers come from.", row_name="Fact", left=("Value",)
@@ -319,12 +388,16 @@ def _flat(facts: Mapping[str, object], *, prefix: str) -> dict[str, str]:
 
 
 def _fact_label(key: str) -> str:
-    """``n_rows`` as ``Number of rows``."""
+    """``n_rows`` as ``Number of rows``; the plain name of a fact that has one."""
+    if key in _FACTS:
+        return _FACTS[key]
     rest = key.removeprefix("n_")
     return readable(rest) if rest == key else f"Number of {readable(rest).lower()}"
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{_fact_label(str(k)).lower()} {_text(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.report.figures.panels import HEADLINE_OUTCOMES, unit_words
+from calaim_eval.report.figures.panels import HEADLINE_OUTCOMES
 from calaim_eval.report.labels import (
     ANCHORS,
     OUTCOMES,
     ordered,
-    outcome_label,
     race_label,
     race_order,
 )
@@ -21,12 +20,11 @@ from calaim_eval.report.numbers import (
     decimals_for,
     interval,
     number,
-    p_value,
     signed,
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
-from calaim_eval.report.tables.layout import DisplayTable, lay_out
+from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 from calaim_eval.results import ALL
 
 if TYPE_CHECKING:
@@ -68,11 +66,12 @@ def effects_table(released: Released) -> DisplayTable | Absent:
     }
     described = {heading: cells for heading, cells in described.items() if cells}
     anchors = ordered(frame["anchor"], order=tuple(ANCHORS))
+    headings, per = outcome_headings(frame, found)
     rows = []
     for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
         mine = frame[frame["outcome"] == outcome]
         decimals = decimals_for(mine["estimate"])
-        row = {"Outcome": f"{outcome_label(outcome)}, {unit_words(_unit(mine, found))}"}
+        row = {"Outcome": headings[outcome]}
         row |= {h: cells.get(outcome, UNDEFINED_MARK) for h, cells in described.items()}
         by_anchor = mine.set_index("anchor")
         for anchor in anchors:
@@ -86,8 +85,8 @@ def effects_table(released: Released) -> DisplayTable | Absent:
     return lay_out(
         pd.DataFrame(rows),
         caption=(
-            "Use of care before eligibility, change from before to after, and effect, with 95% "
-            "intervals; negative means fewer."
+            f"Use of care before eligibility, change from before to after, and effect{per}, with "
+            "95% intervals; negative means fewer."
         ),
         row_name="Outcome",
         spanners=spanners,
@@ -150,6 +149,10 @@ def effects_by_race_table(
         find_item(released, "effect_by_race"),
         outcomes,
         caption="Effect by race and ethnicity, with 95% intervals; negative means fewer.",
+        notes=(
+            "Of twenty groups without an effect, about one has an interval that leaves out zero by "
+            "chance.",
+        ),
     )
 
 
@@ -179,10 +182,9 @@ def gaps_table(
         outcomes,
         caption=f"Gap: the group's effect minus the effect for {names}, with 95% intervals.",
         notes=(
-            "p values are for one comparison each. Of twenty comparisons without a true gap, about "
-            "one shows p < 0.05 by chance.",
+            "Of twenty comparisons without a true gap, about one has an interval that leaves out "
+            "zero by chance.",
         ),
-        with_p_value=True,
     )
 
 
@@ -232,29 +234,31 @@ def county_phase_table(released: Released) -> DisplayTable | Absent:
     frame = found.frame
     overall = frame[frame["event_time"].astype(str) == "overall"]
     frame = overall if len(overall) else frame
+    headings, per = outcome_headings(frame, found)
     rows = []
     for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
         mine = frame[frame["outcome"] == outcome]
         decimals = decimals_for(mine["estimate"])
         rows += [
             {
-                "Outcome": outcome_label(outcome),
+                "Outcome": headings[outcome],
                 "Months since start": _event_time(row["event_time"]),
-                "Unit": _unit(mine, found),
                 "Difference": _estimate(row, decimals=decimals),
                 _INTERVAL: _bounds(row, decimals=decimals),
-                "p": _p(row),
             }
             for _, row in mine.iterrows()
         ]
+    table = pd.DataFrame(rows)
+    if table["Months since start"].eq("Overall").all():
+        table = table.drop(columns="Months since start")
     return lay_out(
-        pd.DataFrame(rows),
+        table,
         caption=(
             "Counties that started in January 2022 compared with counties that had not yet "
-            "started, January to June 2022, all members of the county."
+            f"started, January to June 2022, all members of the county; differences{per}."
         ),
         row_name="Outcome",
-        left=("Months since start", "Unit"),
+        left=tuple(c for c in table if c == "Months since start"),
         notes=(
             "Intention to treat for everyone who lives in the county. Few members were served in "
             "these months, so an effect on those served appears here diluted many times over.",
@@ -273,7 +277,6 @@ def _group_table(
     *,
     caption: str,
     notes: tuple[str, ...] = (),
-    with_p_value: bool = False,
 ) -> DisplayTable | Absent:
     if isinstance(found, Absent):
         return found
@@ -290,26 +293,16 @@ def _group_table(
     names = ordered(frame["outcome"], order=tuple(OUTCOMES))
     groups = ordered(frame["race_ethnicity"], order=(ALL, *race_order()))
     columns: dict[str, list[str]] = {_GROUP: [race_label(group) for group in groups]}
-    spanners: dict[str, list[str]] = {}
-    labels: dict[str, str] = {}
+    headings, per = outcome_headings(frame, found)
     for outcome in names:
         mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
-        heading = f"{outcome_label(outcome)}, {unit_words(_unit(mine, found))}"
         decimals = decimals_for(mine["estimate"])
         rows = [mine.loc[group] if group in mine.index else None for group in groups]
-        columns[heading] = [_cell_or_dash(row, decimals=decimals) for row in rows]
-        if with_p_value:
-            p_column = f"p, {outcome}"
-            columns[p_column] = [UNDEFINED_MARK if row is None else _p(row) for row in rows]
-            spanners[heading] = [heading, p_column]
-            labels |= {heading: "Gap", p_column: "p"}
-    listed = "; ".join(outcome_label(outcome).lower() for outcome in names)
+        columns[headings[outcome]] = [_cell_or_dash(row, decimals=decimals) for row in rows]
     return lay_out(
         pd.DataFrame(columns),
-        caption=f"{caption} Outcomes: {listed}.",
+        caption=f"{caption} Numbers are{per or ' in the unit of each column'}.",
         row_name=_GROUP,
-        spanners=spanners,
-        labels=labels,
         notes=notes,
         n_suppressed=int(frame["is_suppressed"].sum()),
     )
@@ -319,11 +312,10 @@ def _cell_or_dash(row: pd.Series | None, *, decimals: int) -> str:
     return UNDEFINED_MARK if row is None else _effect_cell(row, decimals=decimals)
 
 
-def _unit(rows: pd.DataFrame, item: ReleasedTable) -> str:
-    return str(rows["unit"].iloc[0]) if "unit" in rows else str(item.meta.get("unit", ""))
-
-
 def _estimate(row: pd.Series, *, decimals: int) -> str:
+    """An estimate without an interval rests on no event: it is not defined, not zero."""
+    if not row["is_suppressed"] and pd.isna(row["conf_low"]):
+        return UNDEFINED_MARK
     return SUPPRESSED_MARK if row["is_suppressed"] else signed(row["estimate"], decimals=decimals)
 
 
@@ -333,15 +325,13 @@ def _bounds(row: pd.Series, *, decimals: int) -> str:
     return unbroken(interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True))
 
 
-def _p(row: pd.Series) -> str:
-    return SUPPRESSED_MARK if row["is_suppressed"] else p_value(row["p_value"])
-
-
 def _effect_cell(row: pd.Series, *, decimals: int) -> str:
     """``−28.4 (−38.0 to −18.8)``."""
     if row["is_suppressed"]:
         return SUPPRESSED_MARK
     bounds = interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
+    if bounds == UNDEFINED_MARK:
+        return UNDEFINED_MARK
     return f"{signed(row['estimate'], decimals=decimals)} ({unbroken(bounds)})"
 
 

@@ -70,7 +70,7 @@ def headline_table(released: Released) -> DisplayTable:
     ]
     return lay_out(
         pd.DataFrame(rows),
-        caption="The quarter in five numbers.",
+        caption="Five questions, five numbers.",
         row_name="Question",
         left=("Number", "In plain words"),
     )

@@ -6,11 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from calaim_eval.report.figures.panels import unit_words
+from calaim_eval.report.labels import OUTCOMES, ordered, outcome_label
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
 
 if TYPE_CHECKING:
-    import pandas as pd
     from great_tables import GT
+
+    from calaim_eval.disclosure.released import ReleasedTable
 
 SUPPRESSED_NOTE = (
     f"{SUPPRESSED_MARK} Not shown: small numbers, or a number from which a small one could be "
@@ -113,6 +118,34 @@ def lay_out(
     for note in (*_mark_notes(frame), *notes):
         table = table.tab_source_note(source_note=note)
     return DisplayTable(gt=table, caption=caption, n_suppressed=n_suppressed)
+
+
+def outcome_headings(frame: pd.DataFrame, item: ReleasedTable) -> tuple[dict[str, str], str]:
+    """Heading of each outcome, and the unit that all of them share, for the caption.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Rows of `item` with `outcome` and, where stacked over outcomes, `unit`.
+    item : ReleasedTable
+
+    Returns
+    -------
+    dict[str, str]
+        Outcome to its name; followed by its unit where the units differ.
+    str
+        `` per 1,000 member-months``, with the space before it; empty where the units differ.
+    """
+    outcomes = ordered(frame["outcome"], order=tuple(OUTCOMES))
+    if "unit" in frame:
+        units = frame.drop_duplicates("outcome").set_index("outcome")["unit"].astype(str)
+    else:
+        units = pd.Series(str(item.meta.get("unit", "")), index=outcomes)
+    words = {o: " ".join(unit_words(units[o]).split()) for o in outcomes}
+    shared = set(words.values())
+    if len(shared) == 1 and (per := shared.pop()).startswith("per "):
+        return {o: outcome_label(o) for o in outcomes}, f" {per}"
+    return {o: f"{outcome_label(o)}, {words[o]}" for o in outcomes}, ""
 
 
 def _mark_notes(frame: pd.DataFrame) -> list[str]:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.report.figures.delivery import PANELS as DELIVERY_PANELS
-from calaim_eval.report.figures.panels import unit_words
 from calaim_eval.report.labels import (
     ACCESS_STAGES,
     ORGANIZATION_TYPES,
     OUTCOMES,
     REFERRAL_STEPS,
     ordered,
-    outcome_label,
     race_label,
     race_order,
     service_label,
@@ -30,7 +28,7 @@ from calaim_eval.report.numbers import (
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
-from calaim_eval.report.tables.layout import DisplayTable, lay_out
+from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 from calaim_eval.results import ALL
 
 if TYPE_CHECKING:
@@ -275,6 +273,7 @@ def baseline_table(released: Released) -> DisplayTable | Absent:
     need_columns(found, ("outcome", "race_ethnicity"))
     frame = found.frame
     outcomes = ordered(frame["outcome"], order=tuple(OUTCOMES))
+    headings, per = outcome_headings(frame, found)
     rows = []
     for group in ordered(frame["race_ethnicity"], order=race_order()):
         row = {_GROUP: race_label(group)}
@@ -282,21 +281,17 @@ def baseline_table(released: Released) -> DisplayTable | Absent:
             mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
             decimals = decimals_for(mine["rate"])
             cell = mine.loc[group] if group in mine.index else None
-            heading = f"{outcome_label(outcome)}, {_unit_of(mine, found)}"
-            row[heading] = UNDEFINED_MARK if cell is None else _rate(cell, decimals=decimals)
+            text = UNDEFINED_MARK if cell is None else _rate(cell, decimals=decimals)
+            row[headings[outcome]] = text
         rows.append(row)
+    is_before = "before" in str(found.meta.get("denominator_name", "before"))
+    when = "before eligibility" if is_before else "in all covered months"
     return lay_out(
         pd.DataFrame(rows),
-        caption="Use of care before eligibility, by race and ethnicity.",
+        caption=f"Use of care {when}{per}, by race and ethnicity.",
         row_name=_GROUP,
         n_suppressed=_n_suppressed(found),
     )
-
-
-def _unit_of(rows: pd.DataFrame, found: ReleasedTable) -> str:
-    """Unit of one outcome's rates, without what the outcome's name already says."""
-    unit = rows["unit"].iloc[0] if "unit" in rows else found.meta.get("unit", "")
-    return unit_words(str(unit))
 
 
 def _funnel_table(

@@ -1,12 +1,13 @@
 """Figures: withheld points are absent, captions count them, words are computed."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 
 from calaim_eval.disclosure import release
 from calaim_eval.report import Absent, figures
 from calaim_eval.report.figures import coverage_maps, event_study
-from calaim_eval.report.figures.forest import effects_by_race
+from calaim_eval.report.figures.forest import effects_by_race, with_axis_ends
 from calaim_eval.report.figures.trend import program_starts
 
 ONE_FIGURE = [name for name in figures.__all__ if name not in ("Figure", "coverage_maps")]
@@ -57,6 +58,34 @@ def test_the_overall_effect_stands_beside_the_groups(released):
     row = overall[(overall["outcome"] == "ed_visits") & (overall["anchor"] == "first_service")]
     drawn = effects_by_race(released, outcomes=["ed_visits"]).plot.data
     assert drawn.loc[drawn["is_all"], "estimate"].tolist() == row["estimate"].tolist()
+
+
+def test_an_interval_far_wider_than_the_others_is_cut_and_said_to_be():
+    panel = pd.Categorical(["a"] * 4)
+    frame = pd.DataFrame(
+        {
+            "panel": panel,
+            "estimate": [0.0, -2.0, 1.0, -30.0],
+            "conf_low": [-5.0, -8.0, -4.0, -400.0],
+            "conf_high": [5.0, 4.0, 6.0, 340.0],
+        }
+    )
+    drawn = with_axis_ends(frame)
+    assert drawn["runs_on_left"].tolist() == [False, False, False, True]
+    assert drawn["runs_on_right"].tolist() == [False, False, False, True]
+    assert drawn["drawn_low"].min() <= frame["estimate"].min()
+    assert drawn["drawn_low"].min() > -40
+    assert drawn["drawn_high"].max() < 10
+    assert drawn["drawn_low"].tolist()[:3] == frame["conf_low"].tolist()[:3]
+
+
+def test_intervals_of_like_width_are_drawn_whole(released):
+    frame = released.tables["effect_overall"].frame.iloc[:3]
+    alike = frame.assign(
+        panel=pd.Categorical(["a"] * 3), conf_low=-1.0, conf_high=2.0, estimate=0.5
+    )
+    drawn = with_axis_ends(alike)
+    assert not drawn[["runs_on_left", "runs_on_right"]].to_numpy().any()
 
 
 def test_changes_without_comparison_are_marked_as_not_causal(released):

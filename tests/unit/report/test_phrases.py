@@ -1,5 +1,6 @@
 """Sentences: direction, unit, interval, uncertainty, and what is withheld."""
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -9,6 +10,7 @@ from calaim_eval.disclosure import release
 from calaim_eval.report import completeness, phrases
 from calaim_eval.report.phrases import NOT_SHOWN, difference_words
 from calaim_eval.results import ALL
+from tests.unit.report.conftest import proportions
 
 UNIT = "ED visits per 1,000 member-months"
 
@@ -120,6 +122,31 @@ def test_what_is_compared_is_said_in_the_words_of_the_design(released):
 
 def test_the_question_of_the_study_is_quoted(released):
     assert phrases.question_sentence(released) == "The question: Does it work, and for whom?"
+
+
+def test_tied_services_are_named_together():
+    keys = pd.DataFrame({"service": ["ecm", "respite", "medical_meals"]})
+    summary = proportions("Coverage", keys, [40, 1, 1], [58] * 3, ("counties_active", "counties"))
+    text = phrases.coverage_sentence(
+        release(
+            {"coverage_summary": dataclasses.replace(summary, about="organizations")},
+            quarter="2024Q4",
+        )
+    )
+    assert "most counties for Enhanced Care Management (40 of 58 counties)" in text
+    assert text.endswith("(1 of 58 counties each).")
+    assert "Respite" in text
+    assert "eals" in text
+
+
+def test_the_period_is_stated_where_the_release_has_it():
+    one = release(
+        {}, quarter="2024Q4", provenance={"first_month": "2021-01", "last_month": "2024-12"}
+    )
+    assert phrases.period_sentence(one) == (
+        "The numbers cover all months of the study, January 2021 to December 2024."
+    )
+    assert phrases.period_sentence(release({}, quarter="2024Q4")) == ""
 
 
 def test_counts_in_completeness_are_those_of_the_release(released):

@@ -127,6 +127,26 @@ def test_withheld_counts_are_marks_in_the_page(page, released):
     assert cells.count("†") == len(hidden) >= 1
 
 
+def test_simulated_data_are_marked_in_every_format(quarter_results, tmp_path):
+    from calaim_eval.disclosure import release
+
+    part = {"members_by_group": quarter_results["members_by_group"]}
+    release(part, quarter="2024Q4", to=tmp_path / "release", provenance={"is_simulated": True})
+    made = render_report(
+        tmp_path / "release" / "2024Q4", out_dir=tmp_path / "out", engine="embedded", **STUDY
+    )
+    words = "Simulated data: a demonstration, not findings"
+    page = made["html"].read_text(encoding="utf-8")
+    assert page.index(words) < page.index("<h2")
+    with zipfile.ZipFile(made["docx"]) as archive:
+        assert words in plain(archive.read("word/document.xml").decode("utf-8"))
+    if shutil.which("pdftotext"):
+        done = subprocess.run(
+            ["pdftotext", "-layout", str(made["pdf"]), "-"], capture_output=True, check=True
+        )
+        assert all(words in leaf for leaf in done.stdout.decode("utf-8").split("\f")[:-1])
+
+
 def test_an_absent_item_is_said_on_the_page(quarter_results, tmp_path):
     from calaim_eval.disclosure import release
 
@@ -142,6 +162,8 @@ def test_an_absent_item_is_said_on_the_page(quarter_results, tmp_path):
     text = plain(made["html"].read_text(encoding="utf-8"))
     assert "Not in this release: referrals step by step" in text
     assert "○ Incomplete" in text
+    assert "From first outreach" not in text
+    assert "matured" not in text
     assert "?@" not in text
 
 

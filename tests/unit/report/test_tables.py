@@ -1,13 +1,17 @@
 """Tables: accessible, one mark for withheld cells, notes where marks occur."""
 
+import dataclasses
 import re
 
+import pandas as pd
 import pytest
 
 from calaim_eval.disclosure import release
 from calaim_eval.report import Absent, figures, tables
 from calaim_eval.report.labels import race_label
+from calaim_eval.report.notes import collect_notes
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
+from tests.unit.report.conftest import UNITS, effects, proportions
 
 OPTIONAL = [
     "access_table",
@@ -55,7 +59,13 @@ def rows_of(table) -> list[list[str]]:
 
 
 def test_the_lists_above_name_every_table():
-    others = {"DisplayTable", "headline_outcome", "other_outcomes", "shares_table"}
+    others = {
+        "DisplayTable",
+        "findings_table",
+        "headline_outcome",
+        "other_outcomes",
+        "shares_table",
+    }
     assert set(tables.__all__) - others == {*OPTIONAL, *ALWAYS}
 
 
@@ -132,10 +142,11 @@ def test_changes_by_group_are_those_of_members_served(released):
     assert rows["White"].lstrip("−+").startswith(f"{abs(row['estimate']):.0f}")
 
 
-def test_gaps_leave_out_the_reference_and_keep_p_values(released):
+def test_gaps_leave_out_the_reference_and_give_intervals(released):
     rows = rows_of(tables.gaps_table(released, outcomes=["ed_visits"]))
     assert race_label("white") not in [row[0] for row in rows]
-    assert all(re.fullmatch(r"<?0\.\d{3}|1\.000|†|&lt;0\.001", row[2]) for row in rows)
+    signed = r"[+−]?[\d,.]+"
+    assert all(re.fullmatch(rf"{signed} \({signed} to {signed}\)|†", row[1]) for row in rows)
 
 
 def test_pre_post_caption_says_not_causal(released):
@@ -149,11 +160,52 @@ def test_suppression_summary_counts_what_the_release_withholds(released):
     assert last[2] == f"{total:,}"
 
 
-def test_row_ledger_keeps_every_reason_used_rows_first(released):
+def test_row_ledger_keeps_every_reason_beside_the_rows_used(released):
+    frame = released.tables["row_ledger"].frame
     rows = rows_of(tables.row_ledger_table(released))
-    assert rows[0] == ["eligibility: read"]
-    assert rows[1] == ["used", "311,402"]
-    assert ["outside covered months", "33,219"] in rows
+    assert len(rows) == len(frame.drop_duplicates(["table", "stage"]))
+    assert rows[0][:3] == ["Eligibility", "Reading", "311,402"]
+    reasons = [reason for row in rows for reason in row[3].split("; ") if reason != "none"]
+    set_aside = frame[frame["reason"] != "used"]
+    assert len(reasons) == len(set_aside)
+    assert "outside covered months: 33,219" in reasons
+    hidden = int(set_aside["is_suppressed"].sum())
+    assert sum(reason.endswith(SUPPRESSED_MARK) for reason in reasons) == hidden
+
+
+def test_findings_that_did_not_occur_are_counted_not_listed():
+    keys = pd.DataFrame({"finding": ["steps_out_of_order", "closed_before_opened", "no_status"]})
+    findings = proportions(
+        "Findings", keys, [104, 0, 0], [3361] * 3, ("records_with_finding", "records")
+    )
+    one = release({"referral_findings": findings}, quarter="2024Q4")
+    table = tables.findings_table(one)
+    assert rows_of(table) == [["Steps out of order", "104", "3,361"]]
+    assert "2 further checks found nothing" in table.caption
+
+
+def test_a_unit_that_all_outcomes_share_stands_in_the_caption(released):
+    table = tables.effects_by_race_table(released)
+    assert "per 1,000 member-months" in table.caption
+    assert "per 1,000" not in table.to_html()
+    mixed = tables.effects_by_race_table(released, outcomes=["ed_visits", "paid_usd"])
+    assert "Amount paid, USD per member-month" in mixed.to_html()
+    assert "Emergency department visits, per 1,000 member-months" in mixed.to_html()
+
+
+def test_an_effect_without_an_interval_is_not_shown_as_zero():
+    keys = pd.DataFrame(
+        {
+            "outcome": ["jail_days"] * 2,
+            "unit": UNITS["jail_days"],
+            "race_ethnicity": ["asian", "white"],
+        }
+    )
+    table = effects(keys, [0.0, -2.0], [float("nan"), 1.0], [400, 900])
+    one = release({"effect_by_race": table}, quarter="2024Q4")
+    cells = dict(rows_of(tables.effects_by_race_table(one)))
+    assert cells["Asian"] == UNDEFINED_MARK
+    assert cells["White"].startswith("−2.00 (")
 
 
 def test_contents_say_what_is_missing_and_why(quarter_results):
@@ -205,8 +257,28 @@ def test_notes_are_said_once_with_labels_for_codes(released):
     rows = rows_of(tables.notes_table(released))
     text = " | ".join(cell for row in rows for cell in row)
     assert text.count("214 of 3,120 members were set aside") == 1
-    assert "Emergency department visits; Days in jail | Break in 2022-05." in text
+    assert "| Emergency department visits; Days in jail: Break in 2022-05." in text
     assert "Cohorts set aside: Asian: 3 cohorts; White: 2 cohorts." in text
+
+
+def test_notes_that_name_many_groups_or_speak_to_analysts_are_cut():
+    keys = pd.DataFrame({"outcome": ["ed_visits"], "unit": UNITS["ed_visits"], "anchor": "x"})
+    many = "; ".join(f"{group} 3 cohorts" for group in ("asian", "black", "nhpi", "white"))
+    table = dataclasses.replace(
+        effects(keys, [-2.0], [1.0], [900]),
+        notes=(
+            f"Cohorts set aside: {many}.",
+            "1.86 % are left out. See support_by(design, ...); a coarser cell keeps more.",
+            "6 groups have no event; their interval is Byar's for a count of zero.",
+            "1 groups have no event; their interval is Byar's for a count of zero.",
+        ),
+    )
+    notes = collect_notes(release({"effect_overall": table}, quarter="2024Q4"))["note"].tolist()
+    assert notes == [
+        "Cohorts set aside: in 4 groups, with the amounts in the release's manifest.",
+        "1.86 % are left out.",
+        "Where a group has no event, the interval is Byar's for a count of zero.",
+    ]
 
 
 def test_methods_are_listed_once_with_their_items(released):
@@ -238,8 +310,6 @@ def test_headline_has_five_fixed_questions(released, empty):
 
 
 def test_text_cells_are_escaped():
-    import pandas as pd
-
     from calaim_eval.report.tables.layout import lay_out
 
     html = lay_out(

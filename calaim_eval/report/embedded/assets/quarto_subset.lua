@@ -138,10 +138,13 @@ local function draw_figure(figure)
   local label = figure.identifier
   if numbers[label] then caption = titled(label, caption) end
   if is_typst then
+    -- A numbered figure may move to the foot of this or the next page, so that text fills the page; never
+    -- to a page before the text that speaks of it.
+    local float = kind_of(label) == "fig" and (numbers[label] or ""):match("^%d+$") and ", placement: bottom" or ""
     local mark = label ~= "" and (" <" .. label .. ">") or ""
     return pandoc.RawBlock("typst", string.format(
-      "#figure(image(%s, width: %s, alt: %s), caption: [%s])%s",
-      typst_string(image.src), image.attributes.width or "100%", typst_string(alt), typst_of(caption), mark))
+      "#figure(image(%s, width: %s, alt: %s), caption: [%s]%s)%s",
+      typst_string(image.src), image.attributes.width or "100%", typst_string(alt), typst_of(caption), float, mark))
   end
   return pandoc.Figure({ pandoc.Plain({ image }) }, { long = { pandoc.Plain(caption) } }, figure.attr)
 end
@@ -232,7 +235,16 @@ local function sum(list)
   return total
 end
 
--- Shares of the text width: words give way first, down to 20 characters, then numbers wrap.
+local function text_columns(tbl)
+  local count = 0
+  for _, spec in ipairs(tbl.colspecs) do
+    if spec[1] ~= "AlignRight" then count = count + 1 end
+  end
+  return count
+end
+
+-- Shares of the text width: words give way first, down to 20 characters (28 where one column
+-- names the rows of numbers), then numbers wrap.
 local function set_widths(tbl)
   local wants, needs = measure(tbl)
   local padding = size_class(tbl) == 3 and 1.6 or 2.4
@@ -252,8 +264,9 @@ local function set_widths(tbl)
     local share = math.min(1, excess / total)
     for column in ipairs(wants) do wants[column] = wants[column] - spare[column] * share end
   end
-  shrink(true, 20)
+  shrink(true, text_columns(tbl) == 1 and 28 or 20)
   shrink(false, 0)
+  shrink(true, 20)
   shrink(true, 12)
   local total = sum(wants) + padding * #wants
   local width = math.min(1, math.max(0.4, total / TEXT_WIDTH[size_class(tbl)]))
