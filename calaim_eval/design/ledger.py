@@ -43,15 +43,23 @@ def member_ledger(reason: np.ndarray, is_exposed: np.ndarray, order: Sequence[st
 
 
 def count_words(count: int) -> str:
-    """A count of members for a note: 1 to 10 are "fewer than 11"."""
-    return f"fewer than {FEW}" if 0 < count < FEW else f"{count:,}"
+    """A count of members for a note: 1 to 10 are "fewer than 11", the rest to the nearest ten.
+
+    Rounded, so that no small count follows from a note minus a table or another note.
+    """
+    if not count:
+        return "0"
+    return f"fewer than {FEW}" if count < FEW else f"about {10 * round(count / 10):,}"
 
 
 def share_words(count: int, total: int) -> str:
-    """A share in percent for a note; withheld where it rests on 1 to 10 members."""
-    if 0 < count < FEW or total < FEW:
+    """A share in whole percent for a note; withheld where 1 to 10 members are on either side.
+
+    Of a total known from a table, a share with more digits is a count.
+    """
+    if 0 < count < FEW or 0 < total - count < FEW or total < FEW:
         return f"a share that rests on fewer than {FEW} members"
-    return f"{100 * count / total:.2f} %"
+    return f"about {100 * count / total:.0f} %" if count >= total / 100 else "less than 1 %"
 
 
 def largest_reasons(ledger: pd.DataFrame, n_reasons: int = 3) -> str:

@@ -63,10 +63,11 @@ def hide_effects(
     before = already_hidden or {}
     hidden = {
         name: small_effects(table, policy=policy, populations=populations)
-        | before.get(name, np.zeros(len(table), dtype=bool))
         for name, table in tables.items()
     }
     _hide_groups_of_hidden_gaps(tables, hidden)
+    for name, rows in before.items():
+        hidden[name] |= rows
     columns = _strata(tables, policy)
     n_before = -1
     while n_before != (n_before := sum(int(rows.sum()) for rows in hidden.values())):

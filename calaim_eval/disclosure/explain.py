@@ -75,7 +75,9 @@ def log_text(content: ReleaseContent, policy: Policy) -> str:
         "* An estimate is hidden where fewer members than that stand on either side, a gap where "
         "either of its two estimates is.",
         "* A number that differs from an earlier release by so few, or that an earlier release of "
-        "the quarter hid, stays hidden.",
+        "the same numbers hid, stays hidden.",
+        "* Estimates are rounded to the second digit of their standard error: all their digits "
+        "would give away counts of events.",
         "* Counts of organizations are not about persons and are shown.",
         "",
         "## What was checked",

@@ -156,7 +156,7 @@ def _compare(system: System, history: History, policy: Policy) -> tuple[np.ndarr
         change = abs(system.value[i] - history.known[cell])
         if change <= 1e-6 or np.isnan(change):
             known[i] = True
-        elif change < policy.min_count:
+        elif change < policy.min_count and (policy.protect_changes or cell in history.same):
             restated.add(i)
     return known, restated
 

@@ -1,8 +1,8 @@
 """The ledger of everything released: append-only, each entry sealed by the one before.
 
-What was shown once stays known. A later release of the same quarter is checked against the
-ledger: numbers shown before count as known to the reader, cells hidden before stay hidden, and a
-number restated by a few people is hidden, because the difference would show those few.
+What was shown once stays known. A later release is checked against the ledger: numbers shown
+before count as known to the reader, cells hidden before stay hidden, and a number restated by a
+few people is hidden, because the difference would show those few.
 """
 
 from __future__ import annotations
@@ -46,15 +46,19 @@ class History:
     ----------
     known : Mapping[CellId, float]
         Counts shown, the latest value of each.
+    same : frozenset[CellId]
+        Those of them from releases of the same numbers: the same quarter, the same month or
+        quarter of care, or the same inputs.
     hidden_cells : frozenset[CellId]
         Counts hidden and not shown anywhere.
     hidden_rows : frozenset[RowId]
         Rows hidden: table, key values.
     tables : tuple[CountTable, ...]
-        Tables of the latest release of the same quarter, NaN where hidden.
+        Tables of the latest release of the same numbers, NaN where hidden.
     """
 
     known: Mapping[CellId, float] = field(default_factory=dict)
+    same: frozenset[CellId] = frozenset()
     hidden_cells: frozenset[CellId] = frozenset()
     hidden_rows: frozenset[RowId] = frozenset()
     tables: tuple[CountTable, ...] = ()
@@ -136,14 +140,23 @@ def make_entry(content: ReleaseContent, *, content_sha256: str, released_at: str
     }
 
 
-def history_of(entries: Sequence[Mapping[str, Any]], quarter: str) -> History:
-    """What the reader of a quarter's releases knows already."""
+def history_of(
+    entries: Sequence[Mapping[str, Any]], quarter: str, provenance: Mapping[str, Any] | None = None
+) -> History:
+    """What the reader of earlier releases knows when this quarter's comes out.
+
+    A number shown is known, whatever the quarter of its release: one that comes to differ by a
+    few would show those few. What was hidden stays hidden where it is the same number still: in
+    the same quarter, for the same month or quarter of care, or made from the same inputs.
+    """
     known: dict[CellId, float] = {}
+    same: set[CellId] = set()
     hidden_cells: set[CellId] = set()
     hidden_rows: set[RowId] = set()
     latest: dict[str, CountTable] = {}
     for entry in entries:
         same_quarter = entry["quarter"] == quarter
+        same_numbers = same_quarter or _same_inputs(entry["provenance"], provenance or {})
         tables = {
             name: _counts(name, table)
             for name, table in entry["tables"].items()
@@ -156,20 +169,31 @@ def history_of(entries: Sequence[Mapping[str, Any]], quarter: str) -> History:
         stated = {cell for row in system.rows for cell in row.cells}
         for cell in sorted(stated):
             identity = system.cells[cell]
-            if not same_quarter and not _TIME_COLUMNS & {column for column, _ in identity[1]}:
-                continue
+            is_same = same_numbers or bool(_TIME_COLUMNS & {column for column, _ in identity[1]})
             if cell in shown:
                 known[identity] = float(system.value[cell])
-            else:
+                same |= {identity} if is_same else set()
+            elif is_same:
                 hidden_cells.add(identity)
-        if same_quarter:
+        if same_numbers:
             latest |= tables
         for name, table in entry["tables"].items():
-            if same_quarter or _TIME_COLUMNS & set(table["keys"]):
+            same_rows = same_quarter or (same_numbers and table["kind"] == "effect")
+            if same_rows or _TIME_COLUMNS & set(table["keys"]):
                 hidden_rows |= {(name, tuple(row)) for row in table["hidden"]}
     return History(
-        known, frozenset(hidden_cells - set(known)), frozenset(hidden_rows), tuple(latest.values())
+        known,
+        frozenset(same),
+        frozenset(hidden_cells - set(known)),
+        frozenset(hidden_rows),
+        tuple(latest.values()),
     )
+
+
+def _same_inputs(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether two releases were made from the same files by the same study."""
+    hashes = ("input_manifest_sha256", "study_file_sha256")
+    return all(now.get(name) and earlier.get(name) == now[name] for name in hashes)
 
 
 def check_ledger_is_whole(folder: Path, entries: Sequence[Mapping[str, Any]]) -> None:

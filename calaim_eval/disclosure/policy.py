@@ -32,6 +32,9 @@ class Policy:
     min_interval_share : float
         The same as a share of the value, half of it on either side, for large counts (events,
         dollars) from few members.
+    protect_changes : bool
+        Whether a count that differs by 1 to ``min_count - 1`` from the one an earlier quarter's
+        release shows is hidden: published one after the other, the two give away those few.
     score_edition : str
         Edition of the scoring table in the code list `ddg_scoring`; empty where there is none.
     score_limit : int
@@ -54,6 +57,7 @@ class Policy:
     zeros_shown: bool
     min_interval: float
     min_interval_share: float
+    protect_changes: bool
     score_edition: str
     score_limit: int
     time_limit_seconds: float

@@ -24,9 +24,51 @@ def released_table(
     keys = _plain_keys(result.keys)
     numbers = result.to_frame()[list(columns)].astype(float).reset_index(drop=True)
     numbers[hidden] = np.nan
+    numbers = _round_effects(numbers) if isinstance(result, EffectTable) else _round_bounds(numbers)
     frame = pd.concat([keys, numbers], axis=1).assign(is_suppressed=hidden)
     meta = {"keys": list(keys.columns), **_meta(result), **structure}
     return TableContent("effect" if isinstance(result, EffectTable) else "rate", frame, plain(meta))
+
+
+def _round_effects(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Estimates to the second significant digit of their standard error.
+
+    A change of rates written to all its digits is a fraction whose denominator is the
+    member-months of both sides; from it the counts of events follow.
+    """
+    error = numbers["std_error"].to_numpy()
+    estimate = numbers["estimate"].to_numpy()
+    # Without a standard error: three digits of the estimate.
+    decimals = np.where(np.isfinite(error), _decimals(error, 2), _decimals(estimate, 3))
+    rounded = numbers.copy()
+    for column in ("estimate", "std_error", "conf_low", "conf_high"):
+        rounded[column] = _round_to(numbers[column].to_numpy(), decimals)
+    p_value = numbers["p_value"].to_numpy()
+    rounded["p_value"] = _round_to(p_value, _decimals(p_value, 2))
+    return rounded
+
+
+def _round_bounds(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Intervals to four significant digits: their width says how events lie on members."""
+    rounded = numbers.copy()
+    for column in ("conf_low", "conf_high"):
+        values = numbers[column].to_numpy()
+        rounded[column] = _round_to(values, _decimals(values, 4))
+    return rounded
+
+
+def _decimals(values: np.ndarray, digits: int) -> np.ndarray:
+    """Decimal places that show so many significant digits of each value."""
+    size = np.abs(np.where(np.isfinite(values) & (values != 0), values, 1.0))
+    return digits - 1 - np.floor(np.log10(size)).astype(int)
+
+
+def _round_to(values: np.ndarray, decimals: np.ndarray) -> np.ndarray:
+    """Each value rounded to its own number of decimal places."""
+    pairs = zip(values.tolist(), decimals.tolist(), strict=True)
+    return np.array(
+        [round(value, places) if np.isfinite(value) else value for value, places in pairs]
+    )
 
 
 def _meta(result: Result) -> dict[str, Any]:

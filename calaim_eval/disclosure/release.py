@@ -105,7 +105,7 @@ def release(
     entries = [] if path is None else read_ledger(path)
     if to is not None and path == Path(to) / LEDGER_NAME:
         check_ledger_is_whole(Path(to), entries)
-    history = history_of(entries, quarter or "")
+    history = history_of(entries, quarter or "", provenance)
     content = protect_results(
         results, rules, history, quarter=quarter or "", provenance=provenance or {}
     )
@@ -157,7 +157,7 @@ def _certify(
     found = audit(
         shown,
         policy=policy,
-        known=history.known,
+        known=_still_true(history, choice),
         enough=lambda cell: needed.get(cell, policy.min_interval),
     )
     _refuse_narrow_ranges(found, needed)
@@ -177,6 +177,16 @@ def _certify(
         "search": "fewest rows proved"
         if choice.pattern.gap < 1e-3
         else f"within {choice.pattern.gap:.0%} of the fewest rows",
+    }
+
+
+def _still_true(history: History, choice: Choice) -> dict[CellId, float]:
+    """Numbers of earlier releases that were not restated since."""
+    now = dict(zip(choice.system.cells, choice.system.value, strict=True))
+    return {
+        cell: value
+        for cell, value in history.known.items()
+        if cell in now and abs(now[cell] - value) <= 1e-6
     }
 
 

@@ -17,6 +17,15 @@ import numpy as np
 from scipy import sparse
 
 from calaim_eval.disclosure.count_table import CellId, CountTable, Part, margin_groups
+from calaim_eval.disclosure.quantities import (
+    LOST_BETWEEN,
+    NESTED_REMAINDERS,
+    PARTS,
+    SAME,
+    Groups,
+    PartOf,
+    rows_carried_on,
+)
 from calaim_eval.errors import DisclosureError
 
 
@@ -88,6 +97,7 @@ def build_system(tables: Sequence[CountTable], *, earlier: Sequence[CountTable] 
     n_rows = len(builder.rows)
     for table in earlier:
         builder.add(table)
+    builder.link_tables()
     return builder.finish(n_rows)
 
 
@@ -118,6 +128,58 @@ class _Builder:
             self.rows.append(Row(table.name, row, tuple(dict.fromkeys(shown)), complement))
         self._add_margins(table, numerators, denominators)
         self._add_stages(table, numerators)
+
+    def link_tables(self) -> None:
+        """Tie quantities of different tables together, as their names say they hang together."""
+        for link in PARTS:
+            self._remainders(link)
+        for inner, outer in NESTED_REMAINDERS:
+            wholes = dict(self._remainders(outer))
+            for groups, rest in self._remainders(inner):
+                if groups in wholes and not self._contradict([rest], wholes[groups], is_part=True):
+                    self._left_over(rest, wholes[groups])
+        for lost, between in LOST_BETWEEN:
+            for groups, rest in self._remainders(between):
+                at = self.index.get(lost.cell(groups))
+                if at is not None and not self._contradict([at], rest, is_part=True):
+                    self._left_over(at, rest)
+        self._tie_sums()
+
+    def _tie_sums(self) -> None:
+        """Tie numbers that are one number, or the sum of others, in different tables."""
+        for one, other in SAME:
+            if one in self.index and other in self.index:
+                self._tie(self.index[other], [self.index[one]])
+        for total, parts in list(rows_carried_on(self.index)):
+            self._tie(self.index[total], [self.index[cell] for cell in parts])
+
+    def _linked(self, link: PartOf) -> list[tuple[int, int]]:
+        """Positions of every part and whole of a link, of one group each."""
+        found = []
+        for cell, part in list(self.index.items()):
+            groups = link.part.groups_of(cell)
+            whole = None if groups is None else self.index.get(link.whole.cell(groups))
+            if whole is not None and not self._contradict([part], whole, is_part=True):
+                found.append((part, whole))
+        return found
+
+    def _remainders(self, link: PartOf) -> list[tuple[Groups, int]]:
+        """What is left over of every whole of a link, with the groups it is counted in."""
+        names = list(self.index)
+        return [
+            (link.part.groups_of(names[part]) or (), self._left_over(part, whole))
+            for part, whole in self._linked(link)
+        ]
+
+    def _tie(self, total: int, parts: list[int]) -> None:
+        """Add the sum a reader knows of; numbers that do not add up are not so tied."""
+        if not self._contradict(parts, total, is_part=False):
+            self._add_sum(total, parts)
+
+    def _contradict(self, parts: list[int], total: int, *, is_part: bool) -> bool:
+        """Whether the numbers are at hand and do not hang together as their names say."""
+        rest = self.value[total] - sum(self.value[part] for part in parts)
+        return bool(rest < -1e-6 or (not is_part and abs(rest) > 1e-6))
 
     def finish(self, n_rows: int) -> System:
         """Freeze what was collected, with the first `n_rows` rows."""

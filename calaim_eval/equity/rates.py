@@ -164,7 +164,7 @@ def rate_table(
     if zero and used == "member_clustered":
         notes = (
             *notes,
-            f"{zero} groups have no event; their interval is Byar's for a count of zero.",
+            "Groups without an event have Byar's interval for a count of zero.",
         )
     return RateTable(
         measure=f"{measure.label if measure else outcome} by {', '.join(by)}",

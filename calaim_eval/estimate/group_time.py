@@ -16,12 +16,11 @@ from calaim_eval.estimate.stratum_effects import StratumEffects, stratum_effects
 from calaim_eval.estimate.support import has_single_member, pair_supports, support_frame
 from calaim_eval.estimate.time_pairs import BasePeriod, Comparison, TimePairs, time_pairs
 from calaim_eval.estimate.words import (
-    cohort_words,
     count_words,
     default_unit,
     notes_by_group,
-    percent_words,
     period_words,
+    share_words,
 )
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING, index_frequency, period_labels
@@ -233,7 +232,7 @@ def _lost(
         lost.append(
             (
                 "Cohorts set aside for want of a month before exposure",
-                f"{cohort_words(int(is_early.sum()))} ({members})",
+                f"({members})",
             )
         )
     n_lost = len(pairs.cohort) - len(effects)
@@ -242,7 +241,7 @@ def _lost(
             (
                 "Cohort-months not identified, for want of exposed or comparison members in both "
                 "months",
-                f"{n_lost:,} of {len(pairs.cohort):,}{_last_identified(moments, effects)}",
+                f"{share_words(n_lost, len(pairs.cohort))}{_last_identified(moments, effects)}",
             )
         )
     in_month = effects.grid.at_risk[effects.pairs.cohort, :, effects.pairs.month]
@@ -252,7 +251,7 @@ def _lost(
             (
                 "Share of the exposed member-months in covariate cells without comparison "
                 "members, set aside on both sides",
-                percent_words(aside, whole),
+                share_words(aside, whole),
             )
         )
     return lost

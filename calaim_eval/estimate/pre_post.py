@@ -23,11 +23,10 @@ from calaim_eval.estimate.influence import (
 from calaim_eval.estimate.support import has_single_member, side_support, support_frame
 from calaim_eval.estimate.time_pairs import Comparison
 from calaim_eval.estimate.words import (
-    cohort_words,
     count_words,
     default_unit,
     notes_by_group,
-    percent_words,
+    share_words,
 )
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
@@ -243,7 +242,7 @@ def _change(
     if not has_comparison:
         lost.append(("No comparison members in the same covariate cells and months", ""))
     elif (aside := _member_months(windows, own) - _member_months(windows, kept)) > 0:
-        share = percent_words(aside, _member_months(windows, own))
+        share = share_words(aside, _member_months(windows, own))
         lost.append(("Share of the exposed member-months without comparison, set aside", share))
     exposed, exposed_loads = _exposed_change(grid, windows, kept)
     sides: tuple[str, ...] = (EXPOSED,)
@@ -359,7 +358,7 @@ def _outside(grid: CellGrid, windows: list[_Window]) -> list[tuple[str, str]]:
     return [
         (
             "Cohorts set aside because their windows reach outside the panel",
-            f"{cohort_words(int(is_exposed.sum()))} ({members})",
+            f"({members})",
         )
     ]
 

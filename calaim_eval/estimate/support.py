@@ -71,9 +71,15 @@ def pair_supports(effects: StratumEffects) -> np.ndarray:
 
 
 def support_frame(sides: Sequence[np.ndarray]) -> pd.DataFrame:
-    """The smaller side of each estimate; `sides` holds arrays of shape (2, 3)."""
+    """The smaller side of each estimate; `sides` holds arrays of shape (2, 3).
+
+    Of events the smaller side that has any: with none on one side, an estimate tells how many
+    there are on the other.
+    """
     smaller = np.array([both.min(axis=0) for both in sides]).reshape(-1, len(SUPPORT_COLUMNS))
     frame = pd.DataFrame(smaller, columns=list(SUPPORT_COLUMNS))
+    events = np.array([both[:, SUPPORT_COLUMNS.index("n_events")] for both in sides]).reshape(-1, 2)
+    frame["n_events"] = np.where(events.min(axis=1) > 0, events.min(axis=1), events.max(axis=1))
     frame["n_members"] = frame["n_members"].astype(np.int64)
     frame["n_events"] = np.rint(frame["n_events"]).astype(np.int64)
     return frame

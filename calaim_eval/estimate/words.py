@@ -14,15 +14,13 @@ SMALL_COUNT = 11
 
 
 def count_words(count: float, noun: str) -> str:
-    """A count that hides 1 to 10: "1,204 members", "fewer than 11 members"."""
+    """A count that hides 1 to 10 and blurs the rest: "about 1,200 members".
+
+    To the nearest ten, so that no small count follows from one note minus others.
+    """
     if 0 < count < SMALL_COUNT:
         return f"fewer than {SMALL_COUNT} {noun}"
-    return f"{count:,.0f} {noun}"
-
-
-def cohort_words(count: int) -> str:
-    """A number of cohorts: "1 cohort" or "3 cohorts"."""
-    return f"{count} cohort" if count == 1 else f"{count} cohorts"
+    return f"about {10 * round(count / 10):,} {noun}" if count else f"0 {noun}"
 
 
 def default_unit(moments: CellMoments, outcome: str, per: float) -> str:
@@ -35,10 +33,13 @@ def default_unit(moments: CellMoments, outcome: str, per: float) -> str:
     return f"{outcome} per {amount}member-{grain}{'s' if per != 1 else ''}"
 
 
-def percent_words(part: float, whole: float) -> str:
-    """A share in words, without the digits that would give away a small count."""
+def share_words(part: float, whole: float) -> str:
+    """A share as a band: in a small group a percentage is a count."""
     share = part / whole if whole else 0.0
-    return "less than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
+    for bound, words in ((0.25, "less than a quarter"), (0.5, "a quarter to a half")):
+        if share < bound:
+            return words
+    return "half or more"
 
 
 def period_words(ordinal: int, months: pd.Index) -> str:

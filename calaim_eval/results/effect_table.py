@@ -37,7 +37,8 @@ class EffectTable:
         cross-product is the covariance.
     support : pd.DataFrame
         ``n_members``, ``n_events``, ``member_months`` behind each row, the smaller of the two
-        sides compared; shape (k, 3). Disclosure control reads it.
+        sides compared (of events: the smaller side that has any); shape (k, 3). Disclosure
+        control reads it.
     estimand : Estimand
     method : Method
     notes : tuple[str, ...]

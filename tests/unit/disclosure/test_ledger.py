@@ -56,10 +56,45 @@ def test_what_was_hidden_stays_hidden_when_it_has_grown(tmp_path):
     assert {"other", "nhpi"} <= hidden(release({"t": grown}, to=tmp_path, quarter="2024Q4"))
 
 
-def test_another_quarter_starts_anew(tmp_path):
+def test_a_new_extract_in_another_quarter_starts_anew(tmp_path):
     release({"t": by_race(SMALL)}, to=tmp_path, quarter="2024Q4")
     grown = by_race({"white": 400, "black": 180, "other": 140, "nhpi": 104})
     assert hidden(release({"t": grown}, to=tmp_path, quarter="2025Q1")) == set()
+
+
+INPUTS = {"input_manifest_sha256": "a", "study_file_sha256": "b"}
+
+
+def test_the_same_inputs_in_another_quarter_hide_the_same(tmp_path):
+    release({"t": by_race(SMALL)}, to=tmp_path, quarter="2024Q3", provenance=INPUTS)
+    other = by_race({"white": 300, "black": 80, "other": 40, "nhpi": 104})
+    later = release({"t": other}, to=tmp_path, quarter="2024Q4", provenance=INPUTS)
+    assert {"other", "nhpi"} <= hidden(later)
+
+
+def test_a_number_grown_by_a_few_since_the_last_quarter_is_hidden(tmp_path):
+    numbers = {"white": 300, "black": 80, "other": 40, "nhpi": 30}
+    release({"t": by_race(numbers)}, to=tmp_path, quarter="2024Q3", provenance=INPUTS)
+    grown = by_race({"white": 400, "black": 120, "other": 80, "nhpi": 33})
+    later = release({"t": grown}, to=tmp_path, quarter="2024Q4")
+    assert "nhpi" in hidden(later)
+    assert len(hidden(later)) == 2
+
+
+def test_effects_released_again_hide_no_more(tmp_path):
+    effects = effect_table(
+        pd.DataFrame({"race_ethnicity": ["white", "black", "asian", "other", "all"]}),
+        [300, 80, 60, 4, 444],
+    )
+    gaps = effect_table(
+        pd.DataFrame({"race_ethnicity": ["black", "asian", "other"], "reference": "white"}),
+        [80, 60, 4],
+    )
+    results = {"effects": effects, "gaps": gaps}
+    first = release(results, to=tmp_path, quarter="2024Q4")
+    second = release(results, to=tmp_path, quarter="2024Q4")
+    for name in results:
+        assert first.tables[name].n_suppressed == second.tables[name].n_suppressed
 
 
 def test_a_count_of_a_named_quarter_is_the_same_in_every_release(tmp_path):

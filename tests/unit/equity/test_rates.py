@@ -140,7 +140,7 @@ def test_a_group_without_events_keeps_its_row_with_byars_interval():
     assert table.rate[0] == 0
     assert table.conf_low[0] == 0
     assert table.conf_high[0] == pytest.approx(byar_interval(0)[1])
-    assert any("no event" in note for note in table.notes)
+    assert any("without an event" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_stratum_without_comparison_has_its_exposed_row_only() -> None:
 def test_windows_outside_the_panel_are_counted_or_refused() -> None:
     moments = reduce_panel(awkward_panel(seed=1), outcomes=["visits"])
     table = pre_post(moments, outcome="visits", months_before=4, months_after=2)
-    assert any("windows reach outside the panel: 1 cohort (" in note for note in table.notes)
+    assert any("windows reach outside the panel: (" in note for note in table.notes)
     with pytest.raises(DesignError, match="no exposed cohort has 12 months before and 12"):
         pre_post(moments, outcome="visits")
     with pytest.raises(EstimationError, match="each window needs at least one month"):
