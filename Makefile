@@ -12,7 +12,7 @@ MEMBERS ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test check fix test-slow bench dictionary docs notebooks clean
+.PHONY: help report test check check-code fix test-slow bench dictionary notebooks clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

@@ -143,8 +143,8 @@ def moments(
     if out is not None and MAIN_ANCHOR in paths:
         shutil.copyfile(paths[MAIN_ANCHOR][0], out)
         typer.echo(
-            f"{out}: unsuppressed sums of small groups. It is restricted: do not send it outside "
-            "your organization."
+            f"{out}: unsuppressed sums of small groups. It is restricted: send it outside your "
+            "organization only where an agreement allows it."
         )
     _say_next("estimate", study)
 
