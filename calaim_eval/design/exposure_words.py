@@ -42,9 +42,9 @@ def check_somebody(
     if not cohort[entered].notna().any():
         exposed = int(candidates["exposed"].notna().sum())
         raise DesignError(
-            f"none of the {int(entered.sum()):,} members who meet the design is exposed in the "
-            f"window; {exposed:,} members of the panel are exposed at some time. Members are set "
-            f"aside because: {aside}.\n"
+            f"none of the {count_words(int(entered.sum()))} members who meet the design is exposed "
+            f"in the window; {count_words(exposed)} members of the panel are exposed at some time. "
+            f"Members are set aside because: {aside}.\n"
             "  Widen the window, shorten the look-back, or check the dates of the service records."
         )
 
@@ -55,8 +55,8 @@ def no_support_message(ledger: pd.DataFrame, cell: str, comparison: str) -> str:
     cure = 'Use eligibility_cell="quarter"' if cell == "month" else "Widen the window"
     other = ', or comparison="not_yet_exposed"' if comparison == "never_exposed" else ""
     return (
-        f"none of the {n:,} members who meet the rules has a comparison: in no {cell} did both "
-        f"exposed and comparison members become eligible.\n  {cure}{other}."
+        f"none of the {count_words(n)} members who meet the rules has a comparison: in no {cell} "
+        f"did both exposed and comparison members become eligible.\n  {cure}{other}."
     )
 
 

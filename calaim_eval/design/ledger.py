@@ -67,5 +67,6 @@ def largest_reasons(ledger: pd.DataFrame, n_reasons: int = 3) -> str:
     aside = ledger[~ledger["is_kept"] & (ledger["n_members"] > 0)]
     top = aside.sort_values("n_members", ascending=False).head(n_reasons)
     return "; ".join(
-        f"{reason} ({n:,})" for reason, n in zip(top["reason"], top["n_members"], strict=True)
+        f"{reason} ({count_words(n)})"
+        for reason, n in zip(top["reason"], top["n_members"], strict=True)
     )

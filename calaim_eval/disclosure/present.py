@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,10 @@ from calaim_eval.disclosure.released import TableContent
 from calaim_eval.results import EffectTable, Result
 
 _EFFECT_COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
+_FEW_PEOPLE = re.compile(
+    r"(?<![\d.,-])(?:10|[1-9])(?= (?:of (?:the )?[\d,]+ )?"
+    r"(?:\w+ )?(?:members?|persons?|people|referrals?|events?)\b)"
+)
 _RATE_COLUMNS = ("numerator", "denominator", "rate", "conf_low", "conf_high")
 
 
@@ -77,7 +82,7 @@ def _meta(result: Result) -> dict[str, Any]:
         "method": result.method.estimator,
         "options": {str(k): str(v) for k, v in result.method.options.items()},
         "reference": result.method.reference,
-        "notes": list(result.notes),
+        "notes": [without_small_counts(note) for note in result.notes],
     }
     if isinstance(result, EffectTable):
         return {
@@ -114,6 +119,14 @@ def _plain_keys(keys: pd.DataFrame) -> pd.DataFrame:
         else:
             columns[str(column)] = values.astype(str)
     return pd.DataFrame(columns, index=range(len(keys)))
+
+
+def without_small_counts(text: str) -> str:
+    """Free text (a note, a reason) with every "3 members" made "fewer than 11 members".
+
+    The last net: what writes a text blurs its counts itself.
+    """
+    return _FEW_PEOPLE.sub("fewer than 11", text)
 
 
 def plain(content: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from calaim_eval.disclosure.ledger import (
     read_ledger,
 )
 from calaim_eval.disclosure.policy import Policy, load_policy
-from calaim_eval.disclosure.present import plain, released_table
+from calaim_eval.disclosure.present import plain, released_table, without_small_counts
 from calaim_eval.disclosure.primary import small_populations
 from calaim_eval.disclosure.released import (
     ReleaseContent,
@@ -143,9 +143,19 @@ def protect_results(
         quarter=quarter,
         policy=f"{policy.name} version {policy.version}",
         tables=tables,
-        provenance=plain(dict(provenance)),
+        provenance=_safe_reasons(plain(dict(provenance))),
         certificate=certificate,
     )
+
+
+def _safe_reasons(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The provenance, its reasons for what is left out without small counts."""
+    reasons = provenance.get("left_out")
+    if not isinstance(reasons, dict):
+        return provenance
+    return provenance | {
+        "left_out": {name: without_small_counts(str(text)) for name, text in reasons.items()}
+    }
 
 
 def _certify(

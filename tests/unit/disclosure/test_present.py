@@ -65,3 +65,18 @@ def test_events_on_one_side_alone_count_as_the_smaller_side():
     exposed_none = np.array([[40.0, 0.0, 400.0], [90.0, 3.0, 900.0]])
     neither = np.array([[40.0, 0.0, 400.0], [90.0, 0.0, 900.0]])
     assert support_frame([exposed_none, neither])["n_events"].tolist() == [3, 0]
+
+
+def test_free_text_carries_no_small_count(tmp_path):
+    table = replace(one_effect(3.0, 1.0), notes=("4 members are outside.", "Of 58 members 12.5 %."))
+    reasons = {"effect_by_race": "none of the 7 exposed members has a comparison (6 of 9 members)"}
+    released = release({"t": table}, provenance={"left_out": reasons, "n": 3})
+    assert released.tables["t"].meta["notes"] == [
+        "fewer than 11 members are outside.",
+        "Of 58 members 12.5 %.",
+    ]
+    assert released.provenance["n"] == 3
+    assert released.provenance["left_out"]["effect_by_race"] == (
+        "none of the fewer than 11 exposed members has a comparison "
+        "(fewer than 11 of fewer than 11 members)"
+    )
