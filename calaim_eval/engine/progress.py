@@ -41,5 +41,6 @@ def track(items: Iterable[T], *, description: str, total: int | None = None) -> 
         delay=SECONDS_BEFORE_SHOWING,
         file=sys.stderr,
         leave=False,
+        disable=None,  # no bars in a log file
         dynamic_ncols=True,
     )

@@ -21,6 +21,9 @@ FORMAT_VERSION = 1
 _PARTS = ("total", "yy", "yr", "nonzero")
 
 
+HOW_TO_WRITE = "`calaim-eval moments STUDY --out FILE` or moments.save(path) writes one."
+
+
 def save_moments(moments: CellMoments, path: Path) -> Path:
     """Write moments to `path`; the folder must exist. Returns the path."""
     arrays: dict[str, np.ndarray] = {
@@ -59,15 +62,13 @@ def load_moments(path: str | Path) -> CellMoments:
     """
     file = Path(path)
     if not file.is_file():
-        raise TableError(f"there is no file of moments at {file}. Write one with moments.save().")
+        raise TableError(f"there is no file of moments at {file}. {HOW_TO_WRITE}")
     try:
         with np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         header = json.loads(arrays["header"].tobytes())
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise TableError(
-            f"{file.name} is not a file of moments. Write one with moments.save(path)."
-        ) from error
+        raise TableError(f"{file.name} is not a file of moments. {HOW_TO_WRITE}") from error
     if header.get("format_version") != FORMAT_VERSION:
         raise TableError(
             f"{file.name} has format version {header.get('format_version')}; this package reads "

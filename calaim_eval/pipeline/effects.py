@@ -48,8 +48,8 @@ def estimate_effects(
     for path in pooled_with:
         loaded[MAIN_ANCHOR] = _added(loaded[MAIN_ANCHOR], load_moments(path))
     moments = {name: _by_outcome(files) for name, files in loaded.items()}
+    left_out = _only_pooled(moments, pooled_with)
     made: dict[str, dict[str, EffectTable]] = {}
-    left_out: dict[str, str] = {}
     for outcome in moments.get(MAIN_ANCHOR, {}):
         recipes = _exposure_recipes(study, moments, outcome)
         _attempt(recipes, outcome, made=made, left_out=left_out)
@@ -83,6 +83,18 @@ def _added(ours: list[CellMoments], theirs: CellMoments) -> list[CellMoments]:
             "same `outcomes` in the study file."
         )
     return [cells + theirs if cells is same[0] else cells for cells in ours]
+
+
+def _only_pooled(moments: dict[str, Moments], pooled_with: Sequence[Path]) -> dict[str, str]:
+    """Take out outcomes the other plans did not share; the reason."""
+    if not pooled_with:
+        return {}
+    shared = [set(load_moments(path).outcomes) for path in pooled_with]
+    main = moments[MAIN_ANCHOR]
+    alone = [outcome for outcome in main if not all(outcome in theirs for theirs in shared)]
+    for outcome in alone:
+        del main[outcome]
+    return {"pooled": f"not in the moments of every plan: {', '.join(alone)}"} if alone else {}
 
 
 def _by_outcome(loaded: list[CellMoments]) -> dict[str, _Groups]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from calaim_eval.disclosure import Released, release
-from calaim_eval.engine import write_json
-from calaim_eval.errors import TableError
 from calaim_eval.panel import MemberMonths
 from calaim_eval.pipeline.designs import build_moments
 from calaim_eval.pipeline.effects import estimate_effects
+from calaim_eval.pipeline.kept import keep, kept, made_from
 from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.report import render_report
-from calaim_eval.results import load_results, save_results
 from calaim_eval.schema import codes_sha256
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables
@@ -41,30 +38,19 @@ def release_quarter(study: Study, quarter: str) -> Released:
     Raises
     ------
     TableError
-        If there are no results yet.
+        If results are not there, or were made with another study file or other inputs.
     DisclosureError
         If something cannot be released safely; nothing is written then.
     """
     study.check_quarter(quarter)
-    folder = study.restricted / "results"
-    results = (
-        load_results(folder / "effects")
-        | load_results(folder / "use")
-        | load_results(folder / f"integration-{quarter}")
-    )
-    if not results:
-        raise TableError(
-            f"{folder}: there are no results to release. "
-            f"`calaim-eval run {study.path.name} --quarter {quarter}` makes them all; `estimate` "
-            "and `integration` make them one by one."
-        )
+    results, left_out = kept(study, quarter)
     return release(
         results,
         policy=study.file.disclosure.policy,
         to=study.folder / "release",
         quarter=quarter,
         ledger=study.folder / "release" / "ledger.jsonl",
-        provenance=provenance(study) | {"left_out": _left_out(folder, quarter)},
+        provenance=provenance(study) | {"left_out": left_out},
     )
 
 
@@ -86,24 +72,20 @@ def estimate_quarterless(
     study: Study, panel: MemberMonths, *, step: Step, pooled_with: Sequence[Path] = ()
 ) -> list[str]:
     """Use of care and effects, which do not depend on the quarter, kept in restricted/results."""
-    folder = study.restricted / "results"
     use = step("Counting use of care and access", lambda: measure_use(study, panel))
-    save_results(use, folder / "use")
+    keep(study, "use", use, {})
     paths, refused = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
     effects, left_out = step(
         "Estimating effects", lambda: estimate_effects(study, paths, pooled_with=pooled_with)
     )
-    save_results(effects, folder / "effects")
-    write_json(refused | left_out, folder / "effects.left_out.json")
+    keep(study, "effects", effects, refused | left_out)
     return [*use, *effects]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
     """CBO-integration measures of a quarter, kept in restricted/results."""
-    folder = study.restricted / "results"
     measures = measure_integration(study, tables, quarter)
-    save_results(measures, folder / f"integration-{quarter}")
-    write_json(measures.skipped, folder / f"integration-{quarter}.left_out.json")
+    keep(study, f"integration-{quarter}", measures, measures.skipped)
     return list(measures)
 
 
@@ -128,26 +110,16 @@ def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:
     return step("Rendering the report", lambda: render_quarter(study, quarter))
 
 
-def _left_out(folder: Path, quarter: str) -> dict[str, str]:
-    """Results that are not there, with the reason."""
-    reasons: dict[str, str] = {}
-    for name in ("effects", f"integration-{quarter}"):
-        path = folder / f"{name}.left_out.json"
-        if path.exists():
-            reasons |= json.loads(path.read_text(encoding="utf-8"))
-    return reasons
-
-
 def provenance(study: Study) -> dict[str, str | bool]:
     """What a release was made from: hashes of study file, inputs, code lists and code; versions."""
-    manifest = study.restricted / "tables" / "manifest.json"
+    hashes = made_from(study)
     return {
         "study_id": study.file.study_id,
         "title": study.file.title,
         "question": study.file.question,
         "is_simulated": (study.folder / "truth" / "simulation.json").exists(),
-        "study_file_sha256": study.sha256,
-        "input_manifest_sha256": _sha256(manifest) if manifest.exists() else "",
+        "study_file_sha256": hashes["study file"],
+        "input_manifest_sha256": hashes["input files"],
         "code_lists_sha256": codes_sha256(),
         "code_sha256": _code_sha256(),
         "extract_date": str(study.file.window.extract_date),
@@ -157,10 +129,6 @@ def provenance(study: Study) -> dict[str, str | bool]:
         "package_version": __version__,
         "python_version": platform.python_version(),
     }
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _code_sha256() -> str:

@@ -88,7 +88,7 @@ def test_pooling_with_other_moments_is_adding_them(small_run):
     paths, _ = build_moments(small_run.study, small_run.panel)
     main = next(p for p in paths["first_service"] if p.name == "first_service.moments")
     alone, _ = estimate_effects(small_run.study, paths)
-    doubled, _ = estimate_effects(small_run.study, paths, pooled_with=[main])
+    doubled, reasons = estimate_effects(small_run.study, paths, pooled_with=[main])
     once, twice = (
         effects["effect_event_study"].select(
             effects["effect_event_study"].keys["outcome"] == "ed_visits"
@@ -99,6 +99,9 @@ def test_pooling_with_other_moments_is_adding_them(small_run):
     np.testing.assert_allclose(twice.estimate, once.estimate)
     np.testing.assert_allclose(twice.std_error, once.std_error / np.sqrt(2))
     assert "county_phase" not in doubled
+    # Readmissions are in a file of their own, which was not shared.
+    assert "readmissions_30d" not in set(doubled["effect_overall"].keys["outcome"])
+    assert "readmissions_30d" in reasons["pooled"]
 
 
 def test_moments_of_other_outcomes_cannot_be_pooled(small_run, tmp_path):
@@ -114,6 +117,23 @@ def test_moments_of_other_outcomes_cannot_be_pooled(small_run, tmp_path):
         estimate_effects(
             small_run.study, paths, pooled_with=[other.save(tmp_path / "other.moments")]
         )
+
+
+def test_results_of_another_study_file_are_not_released(small_run):
+    path = small_run.study.path
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("lookback_months = 6 ", "lookback_months = 7 "), encoding="utf-8")
+    try:
+        with pytest.raises(TableError, match="before the study file changed"):
+            release_quarter(read_study(path), QUARTER)
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+def test_a_quarter_whose_integration_was_not_measured_is_not_released(small_run):
+    with pytest.raises(TableError, match=r"integration --quarter 2024Q3.*nothing was released"):
+        release_quarter(small_run.study, "2024Q3")
+    assert not small_run.study.release_folder("2024Q3").exists()
 
 
 def test_a_release_without_results_says_what_to_run(tmp_path):
