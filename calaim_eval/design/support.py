@@ -61,8 +61,8 @@ def stratum_notes(
             notes.append(
                 f"Estimates by `{name}` leave out exposed members who have nobody of their own "
                 f"group to compare with in the same period: "
-                f"{share_words(alone, int(is_exposed.sum()))} of the exposed. See "
-                "support_by(design, ...); a coarser `eligibility_cell` keeps more."
+                f"{share_words(alone, int(is_exposed.sum()))} of the exposed. A "
+                "coarser `eligibility_cell` keeps more."
             )
     return tuple(notes)
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from calaim_eval.disclosure.count_table import CellId, CountTable
 from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.system import System, build_system
 from calaim_eval.errors import DisclosureError
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
 
 _SLACK = 1e-6
 _SWEEPS = 60
@@ -162,6 +166,8 @@ def _blocks(
     matrix: sparse.csr_array,
 ) -> tuple[np.ndarray, dict[int, tuple[np.ndarray, np.ndarray]]]:
     """Unknowns that hang together: label of each, and (columns, rows) of each block."""
+    from scipy import sparse
+
     m, n = matrix.shape
     row, column = matrix.nonzero()
     graph = sparse.coo_array((np.ones(len(row)), (column, n + row)), shape=(n + m, n + m))
@@ -224,7 +230,7 @@ class _Block:
 
     def _solve(self, objective: np.ndarray, *, ceiling: float | None) -> np.ndarray | None:
         """Values that make the objective smallest; None where nothing bounds it."""
-        from scipy import optimize
+        from scipy import optimize, sparse
 
         if self.whole.all():
             exact = {"A_eq": self.matrix, "b_eq": self.right}

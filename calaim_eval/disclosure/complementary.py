@@ -16,9 +16,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from calaim_eval.disclosure.primary import Target
 from calaim_eval.disclosure.system import System
@@ -30,6 +30,10 @@ from calaim_eval.disclosure.worlds import (
     largest,
     make_part,
 )
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
 
 _ROUNDS = 60
 
@@ -115,6 +119,8 @@ def protect(
 
 def _components(system: System) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cells and rows of each part of the system that shares nothing with the rest."""
+    from scipy import sparse
+
     n, m, r = len(system.cells), system.equations.shape[0], len(system.rows)
     equation, cell = system.equations.nonzero()
     row_of = np.repeat(np.arange(r), [len(row.cells) for row in system.rows])
@@ -156,6 +162,8 @@ class _Search:
         hidden_rows: np.ndarray,
     ) -> _Search:
         """Cut the part out of the system."""
+        from scipy import sparse
+
         at = {int(cell): position for position, cell in enumerate(cells)}
         mine = tuple(Target(at[t.cell], t.width, t.up, t.down) for t in targets if t.cell in at)
         equations = system.equations[:, cells]
@@ -237,7 +245,7 @@ class _Search:
 
     def _cheapest_world(self, hidden: np.ndarray, cell: int, move: float) -> np.ndarray | None:
         """World with the target moved, the cheapest in rows newly hidden (linear relaxation)."""
-        from scipy import optimize
+        from scipy import optimize, sparse
 
         columns = np.flatnonzero(self.part.can_move)
         if cell not in columns:
@@ -346,7 +354,7 @@ class _Search:
         self, cuts: list[tuple[np.ndarray, float]], seconds: float
     ) -> tuple[np.ndarray | None, float]:
         """Cheapest rows that meet every condition so far, and the bound proved."""
-        from scipy import optimize
+        from scipy import optimize, sparse
 
         n_rows, n_cells = len(self.rows), len(self.cells)
         never_shown = np.diff(self.shows.tocsc().indptr) == 0

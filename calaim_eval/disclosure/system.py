@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from calaim_eval.disclosure.count_table import CellId, CountTable, Part, margin_groups
 from calaim_eval.disclosure.quantities import (
@@ -27,6 +27,9 @@ from calaim_eval.disclosure.quantities import (
     rows_carried_on,
 )
 from calaim_eval.errors import DisclosureError
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,8 @@ class _Builder:
 
     def finish(self, n_rows: int) -> System:
         """Freeze what was collected, with the first `n_rows` rows."""
+        from scipy import sparse
+
         equations = sorted(self.equations)
         i = [r for r, terms in enumerate(equations) for _ in terms]
         j = [cell for terms in equations for cell, _ in terms]

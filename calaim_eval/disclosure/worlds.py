@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from calaim_eval.disclosure.primary import Target
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
 
 # A cell is never moved further than this many times the widest range asked for: a smaller set of
 # worlds can only make a cell look less protected than it is.

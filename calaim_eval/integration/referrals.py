@@ -230,7 +230,10 @@ def referral_closure(
         by=by,
         step_keys=[],
         measure="Referral closure",
-        names=("root_referrals_closed_services_received", "matured_root_referrals"),
+        names=(
+            "root_referrals_closed_services_received",
+            "matured_root_referrals" if exempt_services else "matured_root_referrals_any_service",
+        ),
         unit="share of matured root referrals",
         options={
             "as_of": str(day.date()),

@@ -179,9 +179,17 @@ def _contract_recipes(*, quarter: str, ledger: RowLedger) -> dict[str, Recipe]:
 def _referral_recipes(
     *, last: pd.Timestamp, day: pd.Timestamp, maturation_days: int, ledger: RowLedger
 ) -> dict[str, Recipe]:
-    """The referral loop: the tables each measure needs, and its call."""
+    """The referral loop: the tables each measure needs, and its call.
+
+    Every table counts all services: were exempt ones left out of some, the difference between two
+    tables would be a handful of members, and most groups would have to be hidden.
+    """
     closure = partial(
-        referral_closure, as_of=day, referred_to=last, maturation_days=maturation_days
+        referral_closure,
+        as_of=day,
+        referred_to=last,
+        maturation_days=maturation_days,
+        exempt_services=(),
     )
     return {
         "referral_funnel": (

@@ -21,6 +21,12 @@ from calaim_eval.study.model import Exposure
 
 log = logging.getLogger(__name__)
 
+OUTREACH_NOTE = (
+    "From first outreach: outreach is often in the month of listing, so the month before it can "
+    "lie in the rise in use that led to listing. Read it beside the effect from first service, not "
+    "in its place."
+)
+
 
 def estimate_effects(
     study: Study, paths: dict[str, tuple[Path, ...]], *, pooled_with: Sequence[Path] = ()
@@ -186,7 +192,8 @@ def _by_anchor(
     tables = {MAIN_ANCHOR: _overall(exposure, served)}
     if "first_outreach" in moments:
         outreach = _att(exposure, moments["first_outreach"][outcome].everybody, outcome)
-        tables["first_outreach"] = _overall(exposure, outreach)
+        overall = _overall(exposure, outreach)
+        tables["first_outreach"] = replace(overall, notes=(*overall.notes, OUTREACH_NOTE))
     return stack(list(tables.values()), key="anchor", labels=list(tables))
 
 

@@ -117,7 +117,7 @@ def provenance(study: Study) -> dict[str, str | bool]:
         "study_id": study.file.study_id,
         "title": study.file.title,
         "question": study.file.question,
-        "is_simulated": (study.folder / "truth" / "simulation.json").exists(),
+        "is_simulated": _is_simulated(study),
         "study_file_sha256": hashes["study file"],
         "input_manifest_sha256": hashes["input files"],
         "code_lists_sha256": codes_sha256(),
@@ -129,6 +129,12 @@ def provenance(study: Study) -> dict[str, str | bool]:
         "package_version": __version__,
         "python_version": platform.python_version(),
     }
+
+
+def _is_simulated(study: Study) -> bool:
+    """Synthea exports are always simulated; `calaim-eval simulate` leaves its truth beside."""
+    has_truth = (study.folder / "truth" / "simulation.json").exists()
+    return has_truth or study.file.input.format == "synthea"
 
 
 def _code_sha256() -> str:

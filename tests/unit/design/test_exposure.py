@@ -150,7 +150,7 @@ def test_what_is_refused(options, message):
 
 def test_nobody_exposed_is_refused_with_the_reasons():
     text = TWO.replace("2022-05 | 2022-07", "2022-05 | 2022-03")
-    with pytest.raises(DesignError, match=r"none of the fewer than 11 members who meet the design is exposed"):
+    with pytest.raises(DesignError, match="none of the fewer than 11 members who meet the design"):
         design_exposure(hand_panel(text), **SHORT)
 
 
