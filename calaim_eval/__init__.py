@@ -1,7 +1,7 @@
 """Evaluate CalAIM: panels, effects, equity, CBO integration and safe quarterly reports.
 
 The public names, by room; see ``ARCHITECTURE.md``. What is not listed in ``__all__`` may change
-unannounced.
+unannounced. The simulated Medi-Cal is `calaim_eval.simulate.simulate_medi_cal`.
 """
 
 from calaim_eval.design import Design, design_county_phase, design_exposure
@@ -38,7 +38,6 @@ from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.report import open_release, render_report
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable
 from calaim_eval.schema import FIELDS, TABLES, load_codes
-from calaim_eval.simulate import simulate_medi_cal
 from calaim_eval.study import Study, init_study, read_study
 from calaim_eval.tables import RowLedger, Tables, read_tables
 from calaim_eval.version import __version__
@@ -91,6 +90,5 @@ __all__ = [
     "reduce_panel",
     "release",
     "render_report",
-    "simulate_medi_cal",
     "simultaneous_bands",
 ]
