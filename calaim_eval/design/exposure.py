@@ -71,9 +71,10 @@ def design_exposure(
     service : str
         ``"ecm"``, a Community Support, or ``"any_community_support"``.
     anchor : {"first_service", "first_outreach"}
-        The event that makes a member exposed. First outreach is intention to treat, first service
-        as treated; report both. A member served without an earlier outreach record counts as
-        reached in the month of the first service.
+        The event that makes a member exposed. First outreach counts everyone reached, served
+        or not; where outreach falls in the month of eligibility its base month lies in the spike
+        that made members eligible. First service is as treated. A member served without an earlier
+        outreach record counts as reached in the month of the first service.
     eligibility : {"listed", "high_ed_use"}
         Rule that fixes the month of eligibility of *everyone*: first on the plan's list of
         eligible members, or first reaching `high_use_visits` ED visits in `high_use_months`.

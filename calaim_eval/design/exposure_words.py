@@ -14,7 +14,7 @@ from calaim_eval.errors import DesignError
 
 _ANCHOR_WORDS = {
     "first_service": "received a first {service} service (as treated)",
-    "first_outreach": "were first reached out to for {service} (intention to treat)",
+    "first_outreach": "were first reached out to for {service} (served or not)",
 }
 _RULE_WORDS = {
     "listed": "were put on the list of eligible members",

@@ -51,10 +51,11 @@ def estimate_effects(
     """
     kept = {MAIN_ANCHOR: paths[MAIN_ANCHOR]} if pooled_with else paths
     loaded = {name: [load_moments(path) for path in files] for name, files in kept.items()}
-    for path in pooled_with:
-        loaded[MAIN_ANCHOR] = _added(loaded[MAIN_ANCHOR], load_moments(path))
+    others = [load_moments(path) for path in pooled_with]
+    for theirs in others:
+        loaded[MAIN_ANCHOR] = _added(loaded[MAIN_ANCHOR], theirs)
     moments = {name: _by_outcome(files) for name, files in loaded.items()}
-    left_out = _only_pooled(moments, pooled_with)
+    left_out = _only_pooled(moments, others)
     made: dict[str, dict[str, EffectTable]] = {}
     for outcome in moments.get(MAIN_ANCHOR, {}):
         recipes = _exposure_recipes(study, moments, outcome)
@@ -91,13 +92,10 @@ def _added(ours: list[CellMoments], theirs: CellMoments) -> list[CellMoments]:
     return [cells + theirs if cells is same[0] else cells for cells in ours]
 
 
-def _only_pooled(moments: dict[str, Moments], pooled_with: Sequence[Path]) -> dict[str, str]:
+def _only_pooled(moments: dict[str, Moments], others: Sequence[CellMoments]) -> dict[str, str]:
     """Take out outcomes the other plans did not share; the reason."""
-    if not pooled_with:
-        return {}
-    shared = [set(load_moments(path).outcomes) for path in pooled_with]
-    main = moments[MAIN_ANCHOR]
-    alone = [outcome for outcome in main if not all(outcome in theirs for theirs in shared)]
+    main = moments.get(MAIN_ANCHOR, {})
+    alone = [o for o in main if not all(o in theirs.outcomes for theirs in others)]
     for outcome in alone:
         del main[outcome]
     return {"pooled": f"not in the moments of every plan: {', '.join(alone)}"} if alone else {}

@@ -52,7 +52,7 @@ REFERRAL_STEPS = {
     "closed": "Closed",
 }
 ANCHORS = {
-    "first_outreach": "From first outreach (intention to treat)",
+    "first_outreach": "From first outreach (served or not)",
     "first_service": "From first service (as treated)",
 }
 LOCAL_DEFINITIONS = {

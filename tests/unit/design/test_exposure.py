@@ -64,6 +64,9 @@ def test_quarter_cells_name_the_first_month_of_the_quarter():
 def test_the_design_is_named_in_words_and_its_repr_has_no_member():
     design = design_exposure(hand_panel(TWO.replace("a  ", "Zoe")), **SHORT)
     assert "intention to treat" not in design.estimand_words
+    assert "(as treated)" in design.estimand_words
+    reached = design_exposure(hand_panel(TWO), **(SHORT | {"anchor": "first_outreach"}))
+    assert "served or not" in reached.estimand_words
     assert "list of eligible members" in design.estimand_words
     assert "Zoe" not in repr(design) + design._repr_html_() + " ".join(design.notes)
 
