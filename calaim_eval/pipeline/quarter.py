@@ -19,6 +19,7 @@ from calaim_eval.report import render_report
 from calaim_eval.schema import codes_sha256
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables
+from calaim_eval.tables.formats import FORMATS
 from calaim_eval.version import __version__
 
 T = TypeVar("T")
@@ -132,9 +133,9 @@ def provenance(study: Study) -> dict[str, str | bool]:
 
 
 def _is_simulated(study: Study) -> bool:
-    """Synthea exports are always simulated; `calaim-eval simulate` leaves its truth beside."""
+    """Some formats are always simulated; `calaim-eval simulate` leaves its truth beside."""
     has_truth = (study.folder / "truth" / "simulation.json").exists()
-    return has_truth or study.file.input.format == "synthea"
+    return has_truth or FORMATS[study.file.input.format].is_simulated
 
 
 def _code_sha256() -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from calaim_eval.schema.tables import MEASURES
+from calaim_eval.tables.formats import FORMATS
 
 
 def _month(value: str) -> str:
@@ -21,6 +22,12 @@ def _month(value: str) -> str:
 def _outcome(value: str) -> str:
     if value not in MEASURES:
         raise ValueError(f"'{value}' is not a measure; the measures are {', '.join(MEASURES)}")
+    return value
+
+
+def _format(value: str) -> str:
+    if value not in FORMATS:
+        raise ValueError(f"'{value}' is not one of {', '.join(FORMATS)}")
     return value
 
 
@@ -61,7 +68,7 @@ class Input(_Section):
     """Where the raw files are and how their columns are called."""
 
     folder: str
-    format: Literal["calaim", "synthea"]
+    format: Annotated[str, AfterValidator(_format)]
     rename: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from string import Template
-from typing import Literal
 
 from calaim_eval.errors import OutputError
-
-InputFormat = Literal["calaim", "synthea"]
+from calaim_eval.tables.formats import FORMATS
 
 _HEAD = Template("""\
 # A study: what is asked, of whom, with which rules. Every output carries the hash of this file.
@@ -30,7 +28,8 @@ extract_date = $extract_date       # day the raw files were drawn; tells restate
 run_out_months = $run_out_months              # last months left out: claims still arrive
 
 [input]
-# Where the files are (from this file, or a full path); "calaim" (data_dictionary/) or "synthea".
+# Where the files are (from this file, or a full path), and their format: one of
+# $formats.
 folder = "$folder"
 format = "$input_format"
 # Columns called otherwise in your files: yours = "ours"
@@ -107,27 +106,27 @@ _SYNTHEA = {
 }
 
 
-def study_template(input_format: InputFormat = "calaim", *, folder: str = "raw") -> str:
+def study_template(input_format: str = "calaim", *, folder: str = "raw") -> str:
     """Text of a commented study file for raw files of a format.
 
     Synthea files hold no ECM or Community Supports records, so that template leaves `[exposure]`
     out: its report describes and estimates nothing.
     """
     values = _SYNTHEA if input_format == "synthea" else _CALAIM
-    head = _HEAD.substitute(values, input_format=input_format, folder=folder)
+    formats = ", ".join(f'"{each}"' for each in FORMATS)
+    head = _HEAD.substitute(values, input_format=input_format, folder=folder, formats=formats)
     return head + ("" if input_format == "synthea" else _EXPOSURE) + _TAIL
 
 
-def init_study(
-    folder: str | Path, *, input_format: InputFormat = "calaim", raw: str = "raw"
-) -> Path:
+def init_study(folder: str | Path, *, input_format: str = "calaim", raw: str = "raw") -> Path:
     """Write a commented study file and the folders beside it.
 
     Parameters
     ----------
     folder : path
         Created if absent. A study file that is already there is never overwritten.
-    input_format : {"calaim", "synthea"}
+    input_format : str
+        A name of `tables.formats.FORMATS`.
     raw : str
         Where the raw files are, relative to `folder` or absolute.
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -30,11 +29,11 @@ from calaim_eval.tables.fingerprint import (
     read_manifest,
     versions,
 )
+from calaim_eval.tables.formats import SourceTables, require_format
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.passes import settle_all, stage_all
-from calaim_eval.tables.sources import SourceFiles, find_sources, select_declared
+from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ
-from calaim_eval.tables.synthea import open_synthea
 from calaim_eval.tables.tables import Tables
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def read_tables(
     folder: Path | str,
     *,
     work_dir: Path | str,
-    source: Literal["calaim", "synthea"] = "calaim",
+    source: str = "calaim",
     rename: Rename | None = None,
     n_buckets: int | None = None,
     memory_limit_gb: float = 2.0,
@@ -62,12 +61,12 @@ def read_tables(
     ----------
     folder : Path or str
         Folder with `eligibility`, `person`, `medical_claim` and any optional table, each as
-        `.parquet`, `.csv`, `.csv.gz` or a folder of parts. With ``source="synthea"``: a Synthea
-        export (see `tables.synthea`).
+        `.parquet`, `.csv`, `.csv.gz` or a folder of parts; or the files of another `source`.
     work_dir : Path or str
         Where the checked tables go; restricted, for it holds member rows. Given the same files and
         options again, what is there is used.
-    source : {"calaim", "synthea"}
+    source : str
+        Format of the files: a name of `tables.formats.FORMATS`, such as ``"synthea"``.
     rename : mapping, optional
         Table to {name in the file: declared name}.
     n_buckets : int, optional
@@ -103,7 +102,7 @@ def read_tables(
     cut = date.fromisoformat(extract_date) if isinstance(extract_date, str) else extract_date
     backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=_unfinished(work_dir))
     try:
-        opened = _open_source(folder, source, backend)
+        opened = require_format(source).open(folder, backend=backend)
         options = {
             "source": source,
             "rename": {table: dict(pairs) for table, pairs in rename.items()},
@@ -115,31 +114,8 @@ def read_tables(
         backend.disconnect()
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """Input tables as expressions, the files behind them, and what the reader counted itself."""
-
-    tables: Mapping[str, ibis.Table]
-    labels: Mapping[str, str]
-    files: tuple[SourceFiles, ...]
-    ledger: RowLedger
-
-
-def _open_source(folder: Path, source: str, backend: ibis.BaseBackend) -> _Opened:
-    """Open the files of a folder."""
-    if source == "synthea":
-        with engine_failures(doing=f"reading the Synthea export in `{folder}`"):
-            export = open_synthea(folder, backend=backend)
-        labels = dict.fromkeys(export.tables, "Synthea export")
-        return _Opened(export.tables, labels, export.files, export.ledger)
-    found = find_sources(folder)
-    tables = {name: files.open(backend) for name, files in found.items()}
-    labels = {name: files.label for name, files in found.items()}
-    return _Opened(tables, labels, tuple(found.values()), RowLedger())
-
-
 def _read(
-    opened: _Opened,
+    opened: SourceTables,
     options: dict[str, Any],
     cut: date | None,
     work_dir: Path,
@@ -204,8 +180,7 @@ def open_tables(work_dir: Path | str) -> Tables:
 
 def _check_options(rename: Rename, n_buckets: int | None, source: str) -> None:
     """Raise for options that cannot be meant."""
-    if source not in ("calaim", "synthea"):
-        raise TableError(f"`source` is '{source}'.\n  Allowed: 'calaim', 'synthea'.")
+    require_format(source)
     if n_buckets is not None and n_buckets < 1:
         raise TableError(f"`n_buckets` is {n_buckets}.\n  Give 1 or more, or leave it out.")
     unknown = [name for name in rename if name not in TABLES]

@@ -10,19 +10,16 @@ study counts is a rule of the panel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.errors import TableError
-from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.formats import SOURCE, SourceTables
 from calaim_eval.tables.sources import SourceFiles, find_files, require_folder
 
 if TYPE_CHECKING:
     import ibis
 
-SOURCE = "source"
 EXPORT_FILES = (
     "patients",
     "payers",
@@ -38,26 +35,7 @@ FHIR_FILES = ("patients", "coverage", "encounters", "claim_lines")
 FHIR_EXTRA_FILES = ("conditions",)
 
 
-@dataclass(frozen=True)
-class SyntheaExport:
-    """A Synthea export as declared tables.
-
-    Attributes
-    ----------
-    tables : Mapping[str, ibis.Table]
-        Rows by declared table, not yet checked.
-    files : tuple[SourceFiles, ...]
-        Files they come from.
-    ledger : RowLedger
-        What became of every row of every file, stage ``"source"``.
-    """
-
-    tables: Mapping[str, ibis.Table]
-    files: tuple[SourceFiles, ...]
-    ledger: RowLedger
-
-
-def open_synthea(folder: Path, *, backend: ibis.BaseBackend) -> SyntheaExport:
+def open_synthea(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
     """Open a Synthea export of either shape.
 
     Parameters
@@ -69,7 +47,7 @@ def open_synthea(folder: Path, *, backend: ibis.BaseBackend) -> SyntheaExport:
 
     Returns
     -------
-    SyntheaExport
+    SourceTables
 
     Raises
     ------
@@ -92,7 +70,8 @@ def open_synthea(folder: Path, *, backend: ibis.BaseBackend) -> SyntheaExport:
     tables, ledger = convert(opened, backend)
     for name, rows in opened.items():
         ledger.check(source_name(name), SOURCE, int(backend.execute(rows.count())))
-    return SyntheaExport(tables, tuple(files.values()), ledger)
+    labels = dict.fromkeys(tables, "Synthea export")
+    return SourceTables(tables, labels, tuple(files.values()), ledger)
 
 
 def _find(folder: Path, needed: tuple[str, ...], extra: tuple[str, ...]) -> dict[str, SourceFiles]:
@@ -111,26 +90,6 @@ def _find(folder: Path, needed: tuple[str, ...], extra: tuple[str, ...]) -> dict
 def source_name(file: str) -> str:
     """Name of a Synthea file in the ledger."""
     return f"synthea {file}"
-
-
-def count_rows(
-    ledger: RowLedger, file: str, rows: ibis.Table, reason: ibis.Value, backend: ibis.BaseBackend
-) -> None:
-    """Count the rows of a file by what became of them."""
-    counted = backend.execute(rows.group_by(reason=reason).agg(n_rows=rows.count()))
-    for row in counted.sort_values("reason").itertuples(index=False):
-        ledger.add(source_name(file), row.reason, row.n_rows, stage=SOURCE)
-
-
-def require_columns(rows: ibis.Table, file: str, columns: tuple[str, ...]) -> None:
-    """Raise when a Synthea file lacks a column the reader needs."""
-    lacking = [column for column in columns if column not in rows.columns]
-    if lacking:
-        has = ", ".join(f"`{column}`" for column in rows.columns)
-        raise TableError(
-            f"Synthea file `{file}` lacks column `{lacking[0]}`; it has {has}.\n"
-            "  Export it again with all columns, or rename the column in the file."
-        )
 
 
 def _neither_shape(folder: Path) -> str:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from calaim_eval.tables.formats import count_rows, require_columns
 from calaim_eval.tables.ledger import USED, RowLedger
-from calaim_eval.tables.synthea import count_rows, require_columns
+from calaim_eval.tables.synthea import source_name
 from calaim_eval.tables.synthea_codes import PLAN_PAYMENT_METHOD
 from calaim_eval.tables.synthea_columns import (
     claim_columns,
@@ -53,7 +54,7 @@ def export_tables(
 ) -> tuple[dict[str, ibis.Table], RowLedger]:
     """Declared tables and what became of every row of the files."""
     for file, columns in _COLUMNS.items():
-        require_columns(files[file], file, tuple(columns.split()))
+        require_columns(files[file], f"Synthea file `{file}`", tuple(columns.split()))
     transactions = _transactions(files)
     lines = _charges(transactions)
     ledger = _ledger(files, transactions, backend)
@@ -70,10 +71,10 @@ def export_tables(
 def _eligibility(spans: ibis.Table, payers: ibis.Table) -> ibis.Table:
     """Spans with the name of their payer."""
     starts = [name for name in ("START_YEAR", "START_DATE") if name in spans.columns]
-    require_columns(spans, "payer_transitions", (*(starts or ["START_DATE"]),))
+    require_columns(spans, "Synthea file `payer_transitions`", (*(starts or ["START_DATE"]),))
     start_column = starts[0]
     end_column = start_column.replace("START", "END")
-    require_columns(spans, "payer_transitions", (end_column,))
+    require_columns(spans, "Synthea file `payer_transitions`", (end_column,))
     named = spans.left_join(payers.select(PAYER="Id", NAME="NAME"), "PAYER")
     start = named[start_column]
     is_year = start.re_search(r"^\d{4}$")
@@ -197,7 +198,7 @@ def _ledger(
 
     ledger = RowLedger()
     fate = _transaction_fate(transactions)
-    count_rows(ledger, "claims_transactions", transactions, fate, backend)
+    count_rows(ledger, source_name("claims_transactions"), transactions, fate, backend)
     marked = transactions.mutate(fate=fate, is_charge=transactions.TYPE == "CHARGE")
     charges = marked.filter(marked.is_charge)
     for file, key, missing in (
@@ -208,12 +209,12 @@ def _ledger(
             fate=(charges.fate == USED).any().ifelse(USED, charges.fate.min())
         )
         joined = files[file].left_join(best, "Id")
-        count_rows(ledger, file, joined, joined.fate.fill_null(missing), backend)
+        count_rows(ledger, source_name(file), joined, joined.fate.fill_null(missing), backend)
     for file in ("patients", "payers", "payer_transitions", "medications", "organizations"):
-        count_rows(ledger, file, files[file], ibis.literal(USED), backend)
+        count_rows(ledger, source_name(file), files[file], ibis.literal(USED), backend)
     for file in ("procedures", "providers"):
         if file in files:
-            count_rows(ledger, file, files[file], ibis.literal(NOT_NEEDED), backend)
+            count_rows(ledger, source_name(file), files[file], ibis.literal(NOT_NEEDED), backend)
     return ledger
 
 

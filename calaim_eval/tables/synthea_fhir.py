@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from calaim_eval.tables.formats import count_rows, require_columns
 from calaim_eval.tables.ledger import USED, RowLedger
-from calaim_eval.tables.synthea import count_rows, require_columns
+from calaim_eval.tables.synthea import source_name
 from calaim_eval.tables.synthea_columns import (
     claim_columns,
     encounter_class,
@@ -41,12 +42,12 @@ def fhir_tables(
     import ibis
 
     for file, columns in _COLUMNS.items():
-        require_columns(files[file], file, tuple(columns.split()))
+        require_columns(files[file], f"Synthea file `{file}`", tuple(columns.split()))
     lines = _join_encounters(files)
     used = lines.encounter_class.notnull()
     ledger = RowLedger()
     fate = ibis.cases((used, USED), (lines.has_encounter.isnull(), NO_ENCOUNTER), else_=NO_CLASS)
-    count_rows(ledger, "claim_lines", lines, fate, backend)
+    count_rows(ledger, source_name("claim_lines"), lines, fate, backend)
     encounters = files["encounters"]
     with_line = files["claim_lines"].select("encounter_id").distinct()
     has_line = encounters.left_join(with_line, "encounter_id")
@@ -55,11 +56,17 @@ def fhir_tables(
         (encounter_class(has_line.enc_class).isnull(), NO_CLASS),
         else_=USED,
     )
-    count_rows(ledger, "encounters", has_line, fate, backend)
+    count_rows(ledger, source_name("encounters"), has_line, fate, backend)
     for file in ("patients", "coverage"):
-        count_rows(ledger, file, files[file], ibis.literal(USED), backend)
+        count_rows(ledger, source_name(file), files[file], ibis.literal(USED), backend)
     if "conditions" in files:
-        count_rows(ledger, "conditions", files["conditions"], ibis.literal(NOT_NEEDED), backend)
+        count_rows(
+            ledger,
+            source_name("conditions"),
+            files["conditions"],
+            ibis.literal(NOT_NEEDED),
+            backend,
+        )
     tables = {
         "eligibility": _eligibility(files["coverage"]),
         "person": _person(files["patients"]),

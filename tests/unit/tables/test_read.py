@@ -313,7 +313,7 @@ def test_work_folder_that_cannot_be_written(raw, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": "tuva"}, "Allowed: 'calaim', 'synthea'"),
+        ({"source": "omop"}, "Allowed: 'calaim', 'synthea'"),
         ({"n_buckets": 0}, "`n_buckets` is 0"),
     ],
 )

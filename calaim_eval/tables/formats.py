@@ -1,0 +1,158 @@
+"""The formats raw files may come in, by name: what `read_tables` and the study file accept.
+
+To add one, write `open_<format>(folder, *, backend) -> SourceTables` in a file of its own and name
+it in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from calaim_eval.engine import engine_failures
+from calaim_eval.errors import TableError
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.sources import SourceFiles, find_sources
+
+if TYPE_CHECKING:
+    import ibis
+
+SOURCE = "source"
+"""Stage of the ledger for the rows of a format's own files."""
+
+
+@dataclass(frozen=True)
+class SourceTables:
+    """Raw files as declared tables, not yet checked.
+
+    Attributes
+    ----------
+    tables : mapping of str to ibis.Table
+        Rows by declared table, under declared names or names that `rename` maps to them.
+    labels : mapping of str to str
+        For each table the file or folder it comes from, for messages.
+    files : tuple[SourceFiles, ...]
+        Files they come from; their content goes into the fingerprint of the reading.
+    ledger : RowLedger
+        What became of every row of a format's own files, stage ``"source"``. Empty where files and
+        tables are the same rows: the ledger of the reading then has them all.
+    """
+
+    tables: Mapping[str, ibis.Table]
+    labels: Mapping[str, str]
+    files: tuple[SourceFiles, ...]
+    ledger: RowLedger = field(default_factory=RowLedger)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format of raw files.
+
+    Attributes
+    ----------
+    name : str
+        As in the study file.
+    description : str
+        What such files are, in one line.
+    opener : str
+        ``"module:function"`` of the function that opens a folder of them.
+    is_simulated : bool
+        The format never holds real people: outputs say so.
+    """
+
+    name: str
+    description: str
+    opener: str
+    is_simulated: bool = False
+
+    def open(self, folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
+        """Open a folder of such files as declared tables."""
+        module, function = self.opener.split(":")
+        opener: Callable[..., SourceTables] = getattr(import_module(module), function)
+        with engine_failures(doing=f"reading the {self.name} files in `{folder}`"):
+            return opener(folder, backend=backend)
+
+
+def open_declared(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
+    """Open files named after the declared tables."""
+    found = find_sources(folder)
+    return SourceTables(
+        tables={name: files.open(backend) for name, files in found.items()},
+        labels={name: files.label for name, files in found.items()},
+        files=tuple(found.values()),
+    )
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Format(
+                "calaim",
+                "one file or folder a table, named and laid out as in data_dictionary/",
+                "calaim_eval.tables.formats:open_declared",
+            ),
+            Format(
+                "synthea",
+                "Synthea export, CSV or flattened FHIR (simulated people)",
+                "calaim_eval.tables.synthea:open_synthea",
+                is_simulated=True,
+            ),
+        )
+    }
+)
+"""Formats by name."""
+
+
+def require_format(name: str) -> Format:
+    """The format of a name.
+
+    Raises
+    ------
+    TableError
+        There is no such format; the message lists those there are.
+    """
+    if name not in FORMATS:
+        listed = ", ".join(f"'{each}'" for each in FORMATS)
+        raise TableError(f"no format of raw files is named '{name}'.\n  Allowed: {listed}.")
+    return FORMATS[name]
+
+
+def count_rows(
+    ledger: RowLedger, file: str, rows: ibis.Table, reason: ibis.Value, backend: ibis.BaseBackend
+) -> None:
+    """Count the rows of a format's own file by what became of them, stage ``"source"``.
+
+    Parameters
+    ----------
+    ledger : RowLedger
+    file : str
+        Name of the file in the ledger, such as ``"synthea encounters"``.
+    rows : ibis.Table
+    reason : ibis.Value
+        Per row ``"used"``, or why it is not, in words a reader understands.
+    backend : ibis.BaseBackend
+    """
+    counted = backend.execute(rows.group_by(reason=reason).agg(n_rows=rows.count()))
+    for row in counted.sort_values("reason").itertuples(index=False):
+        ledger.add(file, row.reason, row.n_rows, stage=SOURCE)
+
+
+def require_columns(rows: ibis.Table, file: str, columns: tuple[str, ...]) -> None:
+    """Raise when a format's own file lacks a column the reader needs.
+
+    Raises
+    ------
+    TableError
+    """
+    lacking = [column for column in columns if column not in rows.columns]
+    if lacking:
+        has = ", ".join(f"`{column}`" for column in rows.columns)
+        raise TableError(
+            f"{file} lacks column `{lacking[0]}`; it has {has}.\n"
+            "  Export it again with all columns, or rename the column in the file."
+        )
