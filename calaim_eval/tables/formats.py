@@ -7,16 +7,17 @@ it in `FORMATS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calaim_eval.engine import engine_failures
 from calaim_eval.errors import TableError
+from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.sources import SourceFiles, find_sources
+from calaim_eval.tables.sources import SourceFiles, find_sources, wanted_columns
 
 if TYPE_CHECKING:
     import ibis
@@ -40,12 +41,21 @@ class SourceTables:
     ledger : RowLedger
         What became of every row of a format's own files, stage ``"source"``. Empty where files and
         tables are the same rows: the ledger of the reading then has them all.
+    described : tuple[dict, ...]
+        Sources that are no files, such as the tables of a database, with `table`, `file` and
+        `sha256` of what is known about their content.
+    convert : callable, optional
+        For files that must be converted before the engine can read them: given a scratch folder,
+        it converts them and gives the opened tables. It is not called when the files were read
+        before, and may be called again after a reading was killed.
     """
 
     tables: Mapping[str, ibis.Table]
     labels: Mapping[str, str]
     files: tuple[SourceFiles, ...]
     ledger: RowLedger = field(default_factory=RowLedger)
+    described: tuple[dict[str, Any], ...] = ()
+    convert: Callable[[Path], SourceTables] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +72,60 @@ class Format:
         ``"module:function"`` of the function that opens a folder of them.
     is_simulated : bool
         The format never holds real people: outputs say so.
+    takes_files : bool
+        The opener takes an `InputMap`, whose `files` say where each table is.
     """
 
     name: str
     description: str
     opener: str
     is_simulated: bool = False
+    takes_files: bool = False
 
-    def open(self, folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
-        """Open a folder of such files as declared tables."""
+    def open(
+        self, folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap | None = None
+    ) -> SourceTables:
+        """Open a folder of such files as declared tables.
+
+        Raises
+        ------
+        TableError
+            `input_map` names files, and files of this format have names of their own.
+        """
         module, function = self.opener.split(":")
         opener: Callable[..., SourceTables] = getattr(import_module(module), function)
         with engine_failures(doing=f"reading the {self.name} files in `{folder}`"):
+            if self.takes_files:
+                return opener(folder, backend=backend, input_map=input_map or InputMap())
+            if input_map is not None and input_map.files:
+                raise TableError(
+                    f"files: {self.name} files are found by their own names.\n"
+                    "  Leave `files` out, or use the format 'calaim'."
+                )
             return opener(folder, backend=backend)
 
 
-def open_declared(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
-    """Open files named after the declared tables."""
-    found = find_sources(folder)
-    return SourceTables(
-        tables={name: files.open(backend) for name, files in found.items()},
+def open_declared(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -> SourceTables:
+    """Open files named after the declared tables, or named in `input_map.files`."""
+    found = find_sources(folder, files=input_map.files)
+
+    def convert(scratch: Path) -> SourceTables:
+        wanted = {name: wanted_columns(name, input_map.rename.get(name, {})) for name in found}
+        return replace(
+            opened,
+            tables={
+                name: files.open(backend, scratch=scratch / name, wanted=wanted[name])
+                for name, files in found.items()
+            },
+        )
+
+    opened = SourceTables(
+        tables={},
         labels={name: files.label for name, files in found.items()},
         files=tuple(found.values()),
+        convert=convert,
     )
+    return opened
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -95,6 +136,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "calaim",
                 "one file or folder a table, named and laid out as in data_dictionary/",
                 "calaim_eval.tables.formats:open_declared",
+                takes_files=True,
             ),
             Format(
                 "synthea",

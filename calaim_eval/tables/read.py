@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from calaim_eval.engine import bucket_count, engine_failures, open_engine, write
 from calaim_eval.engine.failures import output_error
 from calaim_eval.errors import TableError
 from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables.cross_reference import XREF
 from calaim_eval.tables.fingerprint import (
     MANIFEST,
     definitions_hash,
@@ -30,6 +32,7 @@ from calaim_eval.tables.fingerprint import (
     versions,
 )
 from calaim_eval.tables.formats import SourceTables, require_format
+from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.passes import settle_all, stage_all
 from calaim_eval.tables.sources import select_declared
@@ -51,6 +54,7 @@ def read_tables(
     work_dir: Path | str,
     source: str = "calaim",
     rename: Rename | None = None,
+    input_map: InputMap | None = None,
     n_buckets: int | None = None,
     memory_limit_gb: float = 2.0,
     extract_date: date | str | None = None,
@@ -61,14 +65,17 @@ def read_tables(
     ----------
     folder : Path or str
         Folder with `eligibility`, `person`, `medical_claim` and any optional table, each as
-        `.parquet`, `.csv`, `.csv.gz` or a folder of parts; or the files of another `source`.
+        parquet, delimited text (packed or not), SAS, Stata or SPSS file, or a folder of parts; or
+        the files of another `source`.
     work_dir : Path or str
         Where the checked tables go; restricted, for it holds member rows. Given the same files and
         options again, what is there is used.
     source : str
         Format of the files: a name of `tables.formats.FORMATS`, such as ``"synthea"``.
     rename : mapping, optional
-        Table to {name in the file: declared name}.
+        Table to {name in the file: declared name}; short for `input_map.rename`.
+    input_map : InputMap, optional
+        Files called otherwise, columns called otherwise, constant columns, codes of one's own.
     n_buckets : int, optional
         Member buckets; by default 16 a million members.
     memory_limit_gb : float
@@ -91,31 +98,35 @@ def read_tables(
 
     Notes
     -----
+    Where `member_xref` is given, rows of merged members go to their current `member_id` first; the
+    ledger says how many, and of that table itself nothing else is kept.
+
     A row is set aside when a value it cannot do without is missing, unreadable or impossible, when
     its dates are out of order, when it repeats another row, and when its member is not in
     `eligibility`. Values that a row can do without are read as missing and remarked on under the
     stage ``"notice"``.
     """
     folder, work_dir = Path(folder), Path(work_dir)
-    rename = dict(rename or {})
-    _check_options(rename, n_buckets, source)
+    input_map = _merged(rename, input_map)
+    _check_options(input_map, n_buckets, source)
     cut = date.fromisoformat(extract_date) if isinstance(extract_date, str) else extract_date
     backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=_unfinished(work_dir))
     try:
-        opened = require_format(source).open(folder, backend=backend)
+        opened = require_format(source).open(folder, backend=backend, input_map=input_map)
         options = {
             "source": source,
-            "rename": {table: dict(pairs) for table, pairs in rename.items()},
+            **input_map.to_dict(),
             "n_buckets": n_buckets,
             "extract_date": cut.isoformat() if cut else None,
         }
-        return _read(opened, options, cut, work_dir, backend)
+        return _read(opened, input_map, options, cut, work_dir, backend)
     finally:
         backend.disconnect()
 
 
 def _read(
     opened: SourceTables,
+    input_map: InputMap,
     options: dict[str, Any],
     cut: date | None,
     work_dir: Path,
@@ -124,30 +135,39 @@ def _read(
     """Reuse the earlier reading if it is of the same files and options, else read."""
     earlier = read_manifest(work_dir)
     files = describe_sources(opened.files, known=(earlier or {}).get("files", ()))
+    files += opened.described
     mark = fingerprint(files, options)
     if earlier and earlier.get("fingerprint") == mark and _is_complete(work_dir, earlier):
         logger.info("input files and options are those of the earlier reading; it is used")
         shutil.rmtree(_unfinished(work_dir), ignore_errors=True)
         return open_tables(work_dir)
+    building = _start_or_go_on(work_dir, mark)
+    if opened.convert:
+        opened = opened.convert(building / "converted")
     tables = {
         name: select_declared(
-            raw, name, rename=options["rename"].get(name), label=opened.labels[name]
+            raw,
+            name,
+            rename=input_map.rename.get(name),
+            label=opened.labels[name],
+            constants=input_map.constants.get(name),
+            values=input_map.values.get(name),
         )
         for name, raw in opened.tables.items()
     }
-    building = _start_or_go_on(work_dir, mark)
     buckets = options["n_buckets"] or _count_buckets(tables, opened.labels, backend)
     ledger = RowLedger()
     ledger.extend(opened.ledger)
     stage_all(tables, opened.labels, building, backend, buckets, cut, ledger)
-    settle_all(list(tables), building, backend, buckets, ledger)
+    names = [name for name in tables if name != XREF]
+    settle_all(names, building, backend, buckets, ledger)
     for name, raw in tables.items():
         with engine_failures(doing=f"counting the rows of `{name}`"):
             ledger.check(name, READ, int(backend.execute(raw.count())))
     manifest = {
         "fingerprint": mark,
         "n_buckets": buckets,
-        "tables": list(tables),
+        "tables": names,
         "options": options,
         "definitions_sha256": definitions_hash(),
         "versions": versions(),
@@ -178,17 +198,24 @@ def open_tables(work_dir: Path | str) -> Tables:
     return Tables(folder, manifest["n_buckets"], tuple(manifest["tables"]), ledger, manifest)
 
 
-def _check_options(rename: Rename, n_buckets: int | None, source: str) -> None:
+def _merged(rename: Rename | None, input_map: InputMap | None) -> InputMap:
+    """One map of `rename` and `input_map`."""
+    input_map = input_map or InputMap()
+    twice = [table for table in rename or {} if table in input_map.rename]
+    if twice:
+        raise TableError(
+            f"rename: columns of `{twice[0]}` are renamed in `rename` and in `input_map.rename`.\n"
+            "  Name them in one of the two."
+        )
+    return replace(input_map, rename={**input_map.rename, **(rename or {})})
+
+
+def _check_options(input_map: InputMap, n_buckets: int | None, source: str) -> None:
     """Raise for options that cannot be meant."""
     require_format(source)
+    input_map.check()
     if n_buckets is not None and n_buckets < 1:
         raise TableError(f"`n_buckets` is {n_buckets}.\n  Give 1 or more, or leave it out.")
-    unknown = [name for name in rename if name not in TABLES]
-    if unknown:
-        listed = ", ".join(f"`{table.name}`" for table in TABLES.values() if table.is_input)
-        raise TableError(
-            f"rename: no table is named `{unknown[0]}`.\n  Rename columns of: {listed}."
-        )
 
 
 def _unfinished(work_dir: Path) -> Path:

@@ -12,14 +12,19 @@ from calaim_eval.engine import engine_failures
 from calaim_eval.errors import TableError
 from calaim_eval.schema.columns import match_columns
 from calaim_eval.schema.tables import TABLES
-from calaim_eval.tables.text_files import read_text
+from calaim_eval.tables.input_map import Constant, add_constants, map_values
+from calaim_eval.tables.statistical_files import STATISTICAL_SUFFIXES, convert_statistical
+from calaim_eval.tables.text_files import read_text, unpack
 
 if TYPE_CHECKING:
     import ibis
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".parquet", ".csv", ".csv.gz")
+_TEXT = (".csv", ".txt", ".tsv", ".psv")
+_PACKED = ("", ".gz", ".zst", ".bz2", ".zip")
+TEXT_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in _PACKED)
+SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -33,41 +38,71 @@ class SourceFiles:
     paths : tuple[Path, ...]
         Files in name order.
     suffix : str
-        ``".parquet"``, ``".csv"`` or ``".csv.gz"``.
+        One of `SUFFIXES`, such as ``".parquet"`` or ``".csv.gz"``.
+    pattern : str
+        How the study names the files, where they are not named after their table.
     """
 
     name: str
     paths: tuple[Path, ...]
     suffix: str
+    pattern: str = ""
 
     @property
     def label(self) -> str:
         """File, or folder of parts, for messages."""
+        if self.pattern:
+            return self.pattern
         first = self.paths[0]
         is_one = first.name == f"{self.name}{self.suffix}"
         return first.name if is_one else f"{first.parent.name}/"
 
-    def open(self, backend: ibis.BaseBackend) -> ibis.Table:
-        """Rows as they come; every column of a CSV is text."""
-        if self.suffix == ".parquet":
-            for path in self.paths:
-                _check_parquet(path)
+    def open(
+        self,
+        backend: ibis.BaseBackend,
+        *,
+        scratch: Path | None = None,
+        wanted: frozenset[str] | None = None,
+    ) -> ibis.Table:
+        """Rows as they come; every column of a text file is text.
+
+        Parameters
+        ----------
+        backend : ibis.BaseBackend
+        scratch : Path, optional
+            Where files of a kind the engine cannot read are converted to one it can; without it
+            such files raise `TableError`.
+        wanted : frozenset of str, optional
+            Columns to convert, in lower case; all by default.
+        """
+        paths, kind = self.paths, "text"
         with engine_failures(doing=f"reading table `{self.name}` (file {self.label})"):
-            if self.suffix == ".parquet":
-                return backend.read_parquet([str(path) for path in self.paths], union_by_name=True)
-            return read_text(self.paths, self.name, backend=backend)
+            if self.suffix in STATISTICAL_SUFFIXES:
+                folder = _require_scratch(scratch, self)
+                paths, kind = convert_statistical(paths, folder, wanted=wanted), ".parquet"
+            elif self.suffix.endswith((".bz2", ".zip")):
+                paths = unpack(paths, _require_scratch(scratch, self))
+            elif self.suffix == ".parquet":
+                kind = ".parquet"
+                for path in paths:
+                    _check_parquet(path)
+            if kind == ".parquet":
+                return backend.read_parquet([str(path) for path in paths], union_by_name=True)
+            return read_text(paths, self.name, backend=backend)
 
 
-def find_sources(folder: Path) -> dict[str, SourceFiles]:
+def find_sources(folder: Path, *, files: Mapping[str, str] | None = None) -> dict[str, SourceFiles]:
     """Files of each input table in a folder.
 
-    A table is `<table>.parquet`, `<table>.csv` or `<table>.csv.gz`, or a folder `<table>` with
-    parts of one of these kinds.
+    A table is a file named after it with one of `SUFFIXES`, such as `<table>.parquet` or
+    `<table>.csv.gz`, a folder `<table>` with parts of one kind, or what `files` says.
 
     Parameters
     ----------
     folder : Path
         Folder with the input files.
+    files : mapping of str to str, optional
+        Table to a file name or pattern, from the folder.
 
     Returns
     -------
@@ -84,9 +119,10 @@ def find_sources(folder: Path) -> dict[str, SourceFiles]:
     inputs = [table for table in TABLES.values() if table.is_input]
     found = {}
     for table in inputs:
-        files = find_files(folder, table.name)
-        if files is not None:
-            found[table.name] = files
+        pattern = (files or {}).get(table.name)
+        own = find_named(folder, table.name, pattern) if pattern else find_files(folder, table.name)
+        if own is not None:
+            found[table.name] = own
     lacking = [table.name for table in inputs if not table.is_optional and table.name not in found]
     if lacking:
         raise TableError(_lacking_message(folder, lacking))
@@ -104,6 +140,37 @@ def require_folder(folder: Path) -> None:
             f"the input folder `{folder}` does not exist.\n"
             "  Name the folder that holds `eligibility`, `person` and `medical_claim`."
         )
+
+
+def find_named(folder: Path, name: str, pattern: str) -> SourceFiles:
+    """Files of one table by the name or pattern the study gives.
+
+    Raises
+    ------
+    TableError
+        No file has such a name, the files are of several kinds, or of a kind that is not read.
+    """
+    is_inside = not Path(pattern).is_absolute() and ".." not in Path(pattern).parts
+    paths = sorted(each for each in folder.glob(pattern) if each.is_file()) if is_inside else []
+    if not paths:
+        raise TableError(
+            f"files: table `{name}`: no file in `{folder}` is named '{pattern}'.\n"
+            "  Give a name, or a pattern with `*`, that starts from the input folder."
+        )
+    kinds = {suffix_of(path) for path in paths}
+    if len(kinds) > 1 or "" in kinds:
+        shown = ", ".join(sorted(kind or "unknown" for kind in kinds))
+        raise TableError(
+            f"files: table `{name}`: the {len(paths)} files named '{pattern}' are of the kinds "
+            f"{shown}.\n  Name files of one kind: {', '.join(SUFFIXES)}."
+        )
+    return SourceFiles(name, tuple(paths), kinds.pop(), pattern)
+
+
+def suffix_of(path: Path) -> str:
+    """Which of `SUFFIXES` a file has, in any case; empty for another."""
+    fitting = [suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)]
+    return max(fitting, key=len, default="")
 
 
 def find_files(folder: Path, name: str) -> SourceFiles | None:
@@ -130,14 +197,53 @@ def find_files(folder: Path, name: str) -> SourceFiles | None:
 
 
 def select_declared(
-    raw: ibis.Table, name: str, *, rename: Mapping[str, str] | None, label: str
+    raw: ibis.Table,
+    name: str,
+    *,
+    rename: Mapping[str, str] | None,
+    label: str,
+    constants: Mapping[str, Constant] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
 ) -> ibis.Table:
-    """Declared columns of a file under their declared names; others are left behind."""
-    columns = match_columns(raw.columns, TABLES[name], rename=rename, source=label)
-    left_out = [column for column in raw.columns if column not in columns.values()]
+    """Declared columns of a file under their declared names; others are left behind.
+
+    Constant columns are added and values replaced as the study says; see `InputMap`.
+
+    Raises
+    ------
+    TableError
+        A required column is missing, `rename` or `values` names a column the file does not have,
+        or `constants` one it has.
+    """
+    whole = add_constants(raw, name, constants or {}, rename=rename or {}, label=label)
+    columns = match_columns(whole.columns, TABLES[name], rename=rename, source=label)
+    left_out = [column for column in whole.columns if column not in columns.values()]
     if left_out:
         logger.info("table `%s`: %d columns are not declared and not read", name, len(left_out))
-    return raw.select(**{declared: raw[given] for declared, given in columns.items()})
+    selected = {declared: whole[given] for declared, given in columns.items()}
+    for column, pairs in (values or {}).items():
+        if column not in selected:
+            raise TableError(
+                f"values: table `{name}` has no column `{column}` (file {label}).\n"
+                "  Rename the column that holds it, or give it a value with `constants`."
+            )
+        selected[column] = map_values(selected[column], pairs)
+    return whole.select(**selected)
+
+
+def wanted_columns(name: str, rename: Mapping[str, str]) -> frozenset[str]:
+    """Columns of a file a table can use, in lower case."""
+    return frozenset({*TABLES[name].fields, *(given.strip().lower() for given in rename)})
+
+
+def _require_scratch(scratch: Path | None, files: SourceFiles) -> Path:
+    """Folder to convert files in."""
+    if scratch is None:
+        raise TableError(
+            f"`{files.label}`: {files.suffix} files are not read in this format.\n"
+            "  Unpack or convert them first, for example to .csv.gz or .parquet."
+        )
+    return scratch
 
 
 def _check_parquet(path: Path) -> None:
