@@ -15,6 +15,12 @@ FIELDS: dict[str, Field] = {
             "string",
             "Study pseudonym of a Medi-Cal member. Never printed, logged or released.",
         ),
+        _F(
+            "current_member_id",
+            "string",
+            "Study pseudonym that the `member_id` of the row was merged into. Never printed, logged or released.",
+        ),
+        _F("merged_date", "date", "Day the merge of two identifiers was recorded."),
         _F("birth_date", "date", "Date of birth. Never printed, logged or released."),
         _F("death_date", "date", "Date of death; missing while alive."),
         _F(

@@ -316,6 +316,21 @@ _INPUTS = (
         date_order=(("invoice_received_date", "paid_date"),),
         source="plan or CBO accounts",
     ),
+    Table(
+        name="member_xref",
+        grain="one former member identifier that was merged into another",
+        fields=("member_id", "current_member_id", "merged_date"),
+        required=("member_id", "current_member_id"),
+        not_null=("member_id", "current_member_id"),
+        key=("member_id",),
+        is_optional=True,
+        caveats=(
+            "Applied to every table when it is read, chains followed to the end, and then used up: the tables that were read hold current identifiers only.",
+            "Of several rows for one `member_id` those with the latest `merged_date` decide; if they disagree, and where merges form a circle, the rows are set aside.",
+            "Of persons that become one member the row nearest to the current identifier is kept.",
+        ),
+        source="identifier cross-reference of MEDS or the plan (former to current client index number)",
+    ),
 )
 
 MEASURES = (

@@ -8,18 +8,23 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from calaim_eval.engine import open_engine
 from calaim_eval.schema.check import frame_as_ibis
 from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables.cross_reference import XREF, count_merges, read_merges, resolve_merges
 from calaim_eval.tables.fingerprint import versions
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.settle import settle_bucket
 from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ, count_marked, mark_rows
 from calaim_eval.tables.tables import Tables, require_declared
+
+if TYPE_CHECKING:
+    import ibis
 
 
 def tables_from_frames(
@@ -35,9 +40,12 @@ def tables_from_frames(
     backend = open_engine()
     try:
         marked = {}
+        merges = _merges(frames[XREF], backend, ledger) if XREF in frames else None
         for name, frame in frames.items():
+            if name == XREF:
+                continue
             raw = select_declared(frame_as_ibis(frame), name, rename=None, label="")
-            rows = mark_rows(raw, TABLES[name], extract_date=None, n_buckets=buckets)
+            rows = mark_rows(raw, TABLES[name], extract_date=None, n_buckets=buckets, merges=merges)
             marked[name] = backend.create_table(f"marked_{name}", rows)
             count_marked(marked[name], TABLES[name], source="").add_to(ledger, name)
         for bucket in range(buckets):
@@ -56,12 +64,22 @@ def tables_from_frames(
         backend.disconnect()
     for name, frame in frames.items():
         ledger.check(name, READ, len(frame))
-    manifest = {"n_buckets": buckets, "tables": list(frames), "versions": versions(), "files": []}
-    tables = Tables(folder, buckets, tuple(frames), ledger, manifest)
+    names = [name for name in frames if name != XREF]
+    manifest = {"n_buckets": buckets, "tables": names, "versions": versions(), "files": []}
+    tables = Tables(folder, buckets, tuple(names), ledger, manifest)
     if is_temporary:
         # At exit, not with the object: a panel built from it may live in the same folder.
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return tables
+
+
+def _merges(frame: pd.DataFrame, backend: ibis.BaseBackend, ledger: RowLedger) -> ibis.Table:
+    """Merged identifiers, each with the current one at the end of its chain."""
+    raw = select_declared(frame_as_ibis(frame), XREF, rename=None, label="")
+    rows = backend.create_table("marked_member_xref", read_merges(raw, extract_date=None))
+    merges, set_aside = resolve_merges(rows, backend=backend)
+    ledger.extend(count_merges(rows, set_aside, merges, source=""))
+    return merges
 
 
 def _part_path(folder: Path, bucket: int, name: str) -> Path:

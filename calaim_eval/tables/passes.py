@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.engine import engine_failures, track, write_json
+from calaim_eval.engine import engine_failures, track, write_json, write_parquet
 from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables.cross_reference import XREF, count_merges, read_merges, resolve_merges
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.settle import settle_bucket
 from calaim_eval.tables.stage import (
@@ -42,11 +43,22 @@ def stage_all(
     ledger: RowLedger,
 ) -> None:
     """First pass over every table that the broken-off reading has not staged."""
-    for name in track(list(tables), description="reading tables"):
+    merges = None
+    if XREF in tables:
+        merges = _stage_merges(tables[XREF], labels[XREF], building, backend, cut, ledger)
+    of_rows = [name for name in tables if name != XREF]
+    for name in track(of_rows, description="reading tables"):
         done = building / "staged" / f"{name}.json"
         if not done.exists():
             staged = _stage_one(
-                tables[name], name, labels[name], done.with_suffix(""), backend, n_buckets, cut
+                tables[name],
+                name,
+                labels[name],
+                done.with_suffix(""),
+                backend,
+                n_buckets,
+                cut,
+                merges,
             )
             write_json(asdict(staged), done)
         StagedTable(**json.loads(done.read_text(encoding="utf-8"))).add_to(ledger, name)
@@ -60,16 +72,38 @@ def _stage_one(
     backend: ibis.BaseBackend,
     n_buckets: int,
     cut: date | None,
+    merges: ibis.Table | None,
 ) -> StagedTable:
     """First pass over one table."""
     table = TABLES[name]
     own_buckets = n_buckets if "member_id" in table.fields else 1
-    marked = mark_rows(raw, table, extract_date=cut, n_buckets=own_buckets)
+    marked = mark_rows(raw, table, extract_date=cut, n_buckets=own_buckets, merges=merges)
     shutil.rmtree(folder, ignore_errors=True)
     with engine_failures(doing=f"reading table `{name}` (file {label})"):
         write_staged(marked, raw.columns, folder, backend=backend, n_buckets=own_buckets)
         written = open_staged(folder, table, None, backend=backend)
         return count_marked(written, table, source=label)
+
+
+def _stage_merges(
+    raw: ibis.Table,
+    label: str,
+    building: Path,
+    backend: ibis.BaseBackend,
+    cut: date | None,
+    ledger: RowLedger,
+) -> ibis.Table:
+    """Merged identifiers of `member_xref`, each with the current one at the end of its chain."""
+    done, part = building / "merges.json", building / "merges.parquet"
+    if not (done.exists() and part.exists()):
+        with engine_failures(doing=f"reading table `{XREF}` (file {label})"):
+            rows = read_merges(raw, extract_date=cut)
+            merges, set_aside = resolve_merges(rows, backend=backend)
+            write_parquet(merges, part, backend=backend)
+            counted = count_merges(rows, set_aside, merges, source=label)
+        write_json({"ledger": counted.to_frame().to_dict("records")}, done)
+    ledger.extend(_read_counts(done))
+    return backend.read_parquet(str(part))
 
 
 def settle_all(
@@ -102,6 +136,11 @@ def _settle_one(
             }
             counted = settle_bucket(staged, part_path=parts.__getitem__, backend=backend)
         write_json({"ledger": counted.to_frame().to_dict("records")}, done)
+    ledger.extend(_read_counts(done))
+
+
+def _read_counts(done: Path) -> RowLedger:
+    """Counts of a finished step."""
     rows = json.loads(done.read_text(encoding="utf-8"))["ledger"]
     columns = ["table", "stage", "reason", "n_rows"]
-    ledger.extend(RowLedger.from_frame(pd.DataFrame(rows, columns=columns)))
+    return RowLedger.from_frame(pd.DataFrame(rows, columns=columns))

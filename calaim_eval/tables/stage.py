@@ -14,6 +14,7 @@ from calaim_eval.schema.check import STRUCTURAL_SIGNS, empty_message, raise_if_s
 from calaim_eval.schema.field import Table
 from calaim_eval.schema.rules import REASON, REMARKS, read_rows, remark_texts
 from calaim_eval.schema.values import engine_type
+from calaim_eval.tables.current_ids import MERGED, with_current_ids
 from calaim_eval.tables.ledger import RowLedger
 
 if TYPE_CHECKING:
@@ -49,10 +50,17 @@ class StagedTable:
 
 
 def mark_rows(
-    raw: ibis.Table, table: Table, *, extract_date: date | None, n_buckets: int
+    raw: ibis.Table,
+    table: Table,
+    *,
+    extract_date: date | None,
+    n_buckets: int,
+    merges: ibis.Table | None = None,
 ) -> ibis.Table:
-    """Rows as declared with their reason, remarks and bucket."""
+    """Rows as declared, under current member ids, with their reason, remarks and bucket."""
     rows = read_rows(raw, table, extract_date=extract_date)
+    if merges is not None and "member_id" in table.fields:
+        rows = with_current_ids(rows, table.name, merges)
     if "member_id" not in table.fields or n_buckets == 1:
         return rows.mutate(bucket=0)
     return rows.mutate(bucket=bucket_of(rows.member_id.fill_null(""), n_buckets=n_buckets))
@@ -82,10 +90,8 @@ def count_marked(marked: ibis.Table, table: Table, *, source: str) -> StagedTabl
 
 def _count_remarks(marked: ibis.Table, table: Table) -> dict[str, int]:
     """Kept rows by remark."""
-    texts = remark_texts(table)
+    texts = (*remark_texts(table), MERGED)
     kept = marked.filter(marked[REASON].isnull())
-    if not texts:
-        return {}
     bits = {str(i): ((kept[REMARKS] // (1 << i)) % 2).sum().fill_null(0) for i in range(len(texts))}
     counted = kept.aggregate(**bits).to_pandas().iloc[0]
     return {text: int(counted[str(i)]) for i, text in enumerate(texts) if counted[str(i)]}
