@@ -34,11 +34,15 @@ def describe_sources(
     Returns
     -------
     list[dict]
-        `table`, `file`, `n_bytes`, `modified_ns`, `sha256` by file. No path: only names.
+        `table`, `file`, `n_bytes`, `modified_ns`, `sha256` by file, or one for a bulk of files. No
+        path: only names.
     """
     earlier = {_identity(each): str(each["sha256"]) for each in known}
     described = []
     for source in sources:
+        if source.is_bulk:
+            described.append(_describe_bulk(source, earlier))
+            continue
         for path in source.paths:
             status = path.stat()
             entry: dict[str, Any] = {
@@ -50,6 +54,21 @@ def describe_sources(
             entry["sha256"] = earlier.get(_identity(entry)) or sha256_of(path)
             described.append(entry)
     return described
+
+
+def _describe_bulk(source: SourceFiles, earlier: Mapping[tuple[Any, ...], str]) -> dict[str, Any]:
+    """One description of many files, without their names."""
+    statuses = [path.stat() for path in source.paths]
+    entry: dict[str, Any] = {
+        "table": source.name,
+        "file": f"{len(source.paths)} files",
+        "n_bytes": sum(status.st_size for status in statuses),
+        "modified_ns": max(status.st_mtime_ns for status in statuses),
+    }
+    known = earlier.get(_identity(entry))
+    hashes = [] if known else [sha256_of(path) for path in source.paths]
+    entry["sha256"] = known or hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return entry
 
 
 def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:

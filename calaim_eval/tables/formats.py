@@ -144,6 +144,31 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "calaim_eval.tables.synthea:open_synthea",
                 is_simulated=True,
             ),
+            Format(
+                "cms_rif",
+                "Medicare research files: beneficiary years, claims, drug events",
+                "calaim_eval.tables.cms_rif:open_cms_rif",
+            ),
+            Format(
+                "cms_idr",
+                "Medicare coverage history of the CMS Integrated Data Repository",
+                "calaim_eval.tables.cms_idr:open_cms_idr",
+            ),
+            Format(
+                "taf",
+                "T-MSIS Analytic Files: annual demographic and eligibility file",
+                "calaim_eval.tables.taf:open_taf",
+            ),
+            Format(
+                "tuva",
+                "Tuva input layer: eligibility, medical_claim, pharmacy_claim",
+                "calaim_eval.tables.tuva:open_tuva",
+            ),
+            Format(
+                "fhir",
+                "FHIR R4 bundles or bulk export: Patient, Coverage, ExplanationOfBenefit or Claim",
+                "calaim_eval.tables.fhir:open_fhir",
+            ),
         )
     }
 )

@@ -27,6 +27,10 @@ TEXT_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in _PACKED)
 SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES)
 
 
+STANDS_IN = {"eligibility": "eligibility_month"}
+"""Needed tables that another one may take the place of."""
+
+
 @dataclass(frozen=True)
 class SourceFiles:
     """Files of one table: one file, or the parts in a folder, all of one kind.
@@ -41,12 +45,16 @@ class SourceFiles:
         One of `SUFFIXES`, such as ``".parquet"`` or ``".csv.gz"``.
     pattern : str
         How the study names the files, where they are not named after their table.
+    is_bulk : bool
+        The files are many and one thing together, as FHIR bundles are; their names, which may be
+        those of people, are not recorded.
     """
 
     name: str
     paths: tuple[Path, ...]
     suffix: str
     pattern: str = ""
+    is_bulk: bool = False
 
     @property
     def label(self) -> str:
@@ -123,10 +131,19 @@ def find_sources(folder: Path, *, files: Mapping[str, str] | None = None) -> dic
         own = find_named(folder, table.name, pattern) if pattern else find_files(folder, table.name)
         if own is not None:
             found[table.name] = own
-    lacking = [table.name for table in inputs if not table.is_optional and table.name not in found]
+    lacking = [
+        table.name
+        for table in inputs
+        if not table.is_optional
+        and found.keys().isdisjoint((table.name, STANDS_IN.get(table.name)))
+    ]
     if lacking:
         raise TableError(_lacking_message(folder, lacking))
-    absent = [table.name for table in inputs if table.is_optional and table.name not in found]
+    absent = [
+        table.name
+        for table in inputs
+        if table.is_optional and table.name not in found and table.name not in STANDS_IN.values()
+    ]
     if absent:
         listed = ", ".join(f"`{name}`" for name in absent)
         logger.warning("optional tables not given: %s; what needs them stays missing", listed)
@@ -262,7 +279,10 @@ def _check_parquet(path: Path) -> None:
 
 def _lacking_message(folder: Path, lacking: Sequence[str]) -> str:
     """What is missing and what the folder has."""
-    listed = ", ".join(f"`{name}`" for name in lacking)
+    listed = ", ".join(
+        f"`{name}` (or `{STANDS_IN[name]}`)" if name in STANDS_IN else f"`{name}`"
+        for name in lacking
+    )
     there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     shown = ", ".join(f"`{name}`" for name in there) if there else "nothing"
     noun = "table" if len(lacking) == 1 else "tables"

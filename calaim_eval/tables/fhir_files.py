@@ -1,0 +1,144 @@
+"""Resources out of FHIR files, one bundle or one line at a time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from calaim_eval.errors import TableError
+from calaim_eval.tables.fhir_values import Json, Links
+
+FHIR_SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
+NOT_JSON = "line that is not JSON"
+NO_RESOURCE = "entry without a resource"
+NO_TYPE = "object without a resource type"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resource, or why there is none.
+
+    Attributes
+    ----------
+    resource : dict, optional
+    reason : str
+        Why there is no resource; empty otherwise.
+    links : Links
+        What references mean within its bundle.
+    """
+
+    resource: Json | None
+    reason: str = ""
+    links: Links = field(default_factory=dict)
+
+
+def find_fhir_files(folder: Path) -> tuple[Path, ...]:
+    """All FHIR files in a folder and the folders in it, in name order.
+
+    Raises
+    ------
+    TableError
+        There are none.
+    """
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name.lower().endswith(FHIR_SUFFIXES)
+        and not path.name.startswith(".")
+    )
+    if not paths:
+        raise TableError(
+            f"`{folder}` holds no FHIR files.\n"
+            "  Bundles are `.json`, bulk exports `.ndjson`; both may be packed (`.gz`)."
+        )
+    return tuple(paths)
+
+
+def read_entries(path: Path, *, place: str) -> Iterator[Entry]:
+    """Resources of one file, with their bundle's links.
+
+    Parameters
+    ----------
+    path : Path
+        A bundle, a single resource, or newline-delimited resources.
+    place : str
+        What to call the file in messages: names of bundles hold the names of people.
+
+    Raises
+    ------
+    TableError
+        A bundle is no JSON, or the file is damaged.
+    """
+    try:
+        with _open(path) as stream:
+            if ".ndjson" in path.name.lower():
+                yield from _lines(stream)
+            else:
+                yield from _entries(json.load(stream))
+    except (OSError, EOFError, ValueError) as problem:
+        raise TableError(
+            f"FHIR {place} cannot be read ({type(problem).__name__}).\n"
+            "  It is damaged, cut short or no JSON; fetch it again. Newline-delimited files must "
+            "be named `.ndjson`."
+        ) from None
+
+
+def _open(path: Path) -> IO[str]:
+    """A file as text, packed or not."""
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return path.open("rt", encoding="utf-8-sig")
+
+
+def _lines(stream: IO[str]) -> Iterator[Entry]:
+    """Resources of a newline-delimited file."""
+    for line in stream:
+        if not line.strip():
+            continue
+        try:
+            content = json.loads(line)
+        except ValueError:
+            yield Entry(None, NOT_JSON)
+            continue
+        yield from _entries(content)
+
+
+def _entries(content: Any) -> Iterator[Entry]:
+    """Resources of a bundle, or the one resource the content is."""
+    if not isinstance(content, dict) or not isinstance(content.get("resourceType"), str):
+        yield Entry(None, NO_TYPE)
+    elif content["resourceType"] != "Bundle":
+        yield Entry(content)
+    else:
+        entries = [each for each in content.get("entry") or [] if isinstance(each, dict)]
+        links = _links(entries)
+        for entry in entries:
+            yield _entry(entry, links)
+
+
+def _entry(entry: Mapping[str, Any], links: Links) -> Entry:
+    """One entry of a bundle; a resource without an id takes that of its URL."""
+    resource = entry.get("resource")
+    if not isinstance(resource, dict):
+        return Entry(None, NO_RESOURCE)
+    if not isinstance(resource.get("resourceType"), str):
+        return Entry(None, NO_TYPE)
+    if not resource.get("id") and entry.get("fullUrl") in links:
+        resource["id"] = links[entry["fullUrl"]].split("/", 1)[1]
+    return Entry(resource, "", links)
+
+
+def _links(entries: list[Json]) -> Links:
+    """Full URL of each resource of a bundle to ``Type/id``."""
+    links = {}
+    for entry in entries:
+        url, resource = entry.get("fullUrl"), entry.get("resource")
+        if isinstance(url, str) and isinstance(resource, dict):
+            own = resource.get("id") or url.replace(":", "/").rsplit("/", 1)[-1]
+            links[url] = f"{resource.get('resourceType')}/{own}"
+    return links

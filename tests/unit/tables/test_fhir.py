@@ -1,0 +1,652 @@
+"""FHIR: counts made with plain json, every mapped field by hand, and the flattened shape."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections import Counter
+
+import pandas as pd
+import pytest
+
+from calaim_eval.errors import TableError
+from calaim_eval.tables import fhir_scan, read_tables
+from calaim_eval.tables.fhir_values import first_day, last_day, reference
+
+CARIN = "http://hl7.org/fhir/us/carin-bb/CodeSystem"
+TERMS = "http://terminology.hl7.org/CodeSystem"
+NPI = "http://hl7.org/fhir/sid/us-npi"
+US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition"
+
+
+def coded(system, *codes):
+    return {"coding": [{"system": system, "code": code} for code in codes]}
+
+
+def info(category, sequence, **value):
+    return {
+        "sequence": sequence,
+        "category": coded(f"{CARIN}/C4BBSupportingInfoType", category),
+        **value,
+    }
+
+
+def paid(code, value, system=f"{TERMS}/adjudication"):
+    return {"category": coded(system, code), "amount": {"value": value, "currency": "USD"}}
+
+
+def diagnosis(sequence, code, kind):
+    return {
+        "sequence": sequence,
+        "diagnosisCodeableConcept": coded("http://hl7.org/fhir/sid/icd-10-cm", code),
+        "type": [coded(f"{TERMS}/ex-diagnosistype", kind)],
+    }
+
+
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "gender": "other",
+    "birthDate": "1980-05-06",
+    "deceasedDateTime": "2024-07-08T10:00:00Z",
+    "address": [
+        {"use": "old", "district": "Kern"},
+        {"use": "home", "district": "Alameda County"},
+    ],
+    "communication": [
+        {"language": coded("urn:ietf:bcp:47", "en")},
+        {"language": coded("urn:ietf:bcp:47", "es"), "preferred": True},
+    ],
+    "extension": [
+        {
+            "url": f"{US_CORE}/us-core-race",
+            "extension": [
+                {"url": "ombCategory", "valueCoding": {"code": "2106-3"}},
+                {"url": "ombCategory", "valueCoding": {"code": "1002-5"}},
+                {"url": "detailed", "valueCoding": {"code": "2034-7"}},
+            ],
+        },
+        {
+            "url": f"{US_CORE}/us-core-ethnicity",
+            "extension": [{"url": "ombCategory", "valueCoding": {"code": "2186-5"}}],
+        },
+        {"url": f"{US_CORE}/us-core-birthsex", "valueCode": "F"},
+    ],
+}
+PAYER = {"resourceType": "Organization", "id": "plan", "name": "Example Health Plan"}
+HOSPITAL = {
+    "resourceType": "Organization",
+    "id": "hospital",
+    "identifier": [{"system": NPI, "value": "1111111112"}],
+}
+DOCTOR = {
+    "resourceType": "Practitioner",
+    "id": "doctor",
+    "identifier": [{"system": NPI, "value": "2222222228"}],
+}
+COVERAGE = {
+    "resourceType": "Coverage",
+    "id": "cov",
+    "status": "active",
+    "beneficiary": {"reference": "Patient/p1"},
+    "payor": [{"reference": "Organization/plan"}],
+    "type": coded("https://nahdo.org/sopt", "2"),
+    "period": {"start": "2023", "end": "2024-06"},
+}
+
+
+def eob(resource_id, kind, **more):
+    return {
+        "resourceType": "ExplanationOfBenefit",
+        "id": resource_id,
+        "identifier": [
+            {"type": coded(f"{CARIN}/C4BBIdentifierType", "uc"), "value": f"claim-{resource_id}"}
+        ],
+        "status": "active",
+        "use": "claim",
+        "outcome": "complete",
+        "type": coded(f"{TERMS}/claim-type", kind),
+        "patient": {"reference": "Patient/p1"},
+        "insurer": {"reference": "Organization/plan"},
+        "provider": {"reference": "https://example.org/fhir/Organization/hospital/_history/2"},
+        "insurance": [{"focal": True, "coverage": {"reference": "Coverage/cov"}}],
+        "billablePeriod": {"start": "2024-01-02", "end": "2024-01-05"},
+        "created": "2024-02-01T00:00:00+00:00",
+        "item": [{"sequence": 1}],
+        **more,
+    }
+
+
+INPATIENT = eob(
+    "in",
+    "institutional",
+    supportingInfo=[
+        info(
+            "admissionperiod",
+            1,
+            timingPeriod={"start": "2024-01-02T03:04:05Z", "end": "2024-01-05"},
+        ),
+        info("typeofbill", 2, code=coded("https://www.nubc.org/CodeSystem/TypeOfBill", "111")),
+        info("discharge-status", 3, code=coded("https://www.nubc.org/x", "30")),
+        info("drg", 4, code=coded("https://www.cms.gov/MS-DRG", "470")),
+        info("clmrecvddate", 5, timingDate="2024-01-20"),
+    ],
+    diagnosis=[
+        diagnosis(1, "I10", "admitting"),
+        diagnosis(2, "E78.5", "secondary"),
+        diagnosis(3, "I21.4", "principal"),
+    ],
+    item=[
+        {"sequence": 2, "revenue": coded("https://www.nubc.org/CodeSystem/RevenueCodes", "0450")},
+        {"sequence": 1, "revenue": coded("https://www.nubc.org/CodeSystem/RevenueCodes", "0120")},
+    ],
+    total=[paid("submitted", 7147.2), paid("benefit", 1393.57)],
+    payment={"date": "2024-02-15", "type": coded("x", "paid"), "amount": {"value": 1.0}},
+)
+PROFESSIONAL = eob(
+    "pro",
+    "professional",
+    careTeam=[
+        {
+            "sequence": 1,
+            "provider": {"reference": "Practitioner/other"},
+            "role": coded("x", "referring"),
+        },
+        {
+            "sequence": 2,
+            "provider": {"reference": "Practitioner/doctor"},
+            "role": coded("x", "rendering"),
+            "qualification": coded("http://nucc.org/provider-taxonomy", "207Q00000X"),
+        },
+    ],
+    diagnosis=[diagnosis(n, f"Z{n}", "secondary") for n in range(1, 8)],
+    item=[
+        {
+            "sequence": 1,
+            "productOrService": coded("http://www.ama-assn.org/go/cpt", "99214"),
+            "modifier": [coded("x", "25"), coded("x", "U1")],
+            "locationCodeableConcept": coded("https://www.cms.gov/place-of-service-codes", "11"),
+            "servicedPeriod": {"start": "2024-01-03", "end": "2024-01-04"},
+            "diagnosisSequence": [4, 2],
+            "careTeamSequence": [2],
+            "adjudication": [
+                paid("benefit", 99.0),
+                paid("paidtoprovider", 60.25, f"{CARIN}/C4BBAdjudication"),
+                paid("paidtopatient", 10.0, f"{CARIN}/C4BBAdjudication"),
+            ],
+        }
+    ],
+)
+PHARMACY = eob(
+    "rx",
+    "pharmacy",
+    supportingInfo=[info("dayssupply", 1, valueQuantity={"value": 30})],
+    item=[
+        {
+            "sequence": 1,
+            "productOrService": coded("http://hl7.org/fhir/sid/ndc", "0777-3105-02"),
+            "servicedDate": "2024-01-03",
+            "quantity": {"value": 60},
+            "adjudication": [paid("benefit", 20.0)],
+        }
+    ],
+)
+BASE = [PATIENT, PAYER, HOSPITAL, DOCTOR, COVERAGE, INPATIENT, PROFESSIONAL, PHARMACY]
+
+
+def bundle(path, resources):
+    entries = [{"fullUrl": f"http://x/{i}", "resource": each} for i, each in enumerate(resources)]
+    content = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(resources, **options):
+        folder = tmp_path / "raw"
+        folder.mkdir(exist_ok=True)
+        bundle(folder / "bundle.json", resources)
+        return read_tables(folder, work_dir=tmp_path / "work", source="fhir", **options)
+
+    return read
+
+
+def fates(tables, kind):
+    frame = tables.ledger.to_frame()
+    frame = frame[(frame["table"] == f"fhir {kind}") & (frame["stage"] == "source")]
+    return dict(zip(frame["reason"], frame["n_rows"], strict=True))
+
+
+def only(frame, **chosen):
+    for column, value in chosen.items():
+        frame = frame[frame[column] == value]
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+def expect(row, **values):
+    for column, value in values.items():
+        found = row[column]
+        if value is None:
+            assert pd.isna(found), column
+        else:
+            is_date = isinstance(found, pd.Timestamp)
+            assert (f"{found:%Y-%m-%d}" if is_date else found) == value, column
+
+
+def test_patient_becomes_a_person(read):
+    person = only(read(BASE).frame("person"))
+    expect(
+        person,
+        member_id="p1",
+        birth_date="1980-05-06",
+        death_date="2024-07-08",
+        sex="female",
+        race_code="2106-3;1002-5",
+        race_code_system="cdc_omb",
+        ethnicity_code="2186-5",
+        ethnicity_code_system="cdc_omb",
+        language="es",
+        county="Alameda",
+        race_ethnicity="multiple",
+    )
+
+
+def test_coverage_becomes_a_span(read):
+    span = only(read(BASE).frame("eligibility"))
+    expect(
+        span,
+        member_id="p1",
+        enrollment_start_date="2023-01-01",
+        enrollment_end_date="2024-06-30",
+        plan="Example Health Plan",
+        payer_type="medicaid",
+        dual_status_code=None,
+    )
+
+
+def test_inpatient_benefit(read):
+    lines = read(BASE).frame("medical_claim")
+    first = only(lines, claim_id="claim-in", claim_line_number=1)
+    expect(
+        first,
+        member_id="p1",
+        claim_type="institutional",
+        plan="Example Health Plan",
+        claim_start_date="2024-01-02",
+        claim_end_date="2024-01-05",
+        admission_date="2024-01-02",
+        discharge_date="2024-01-05",
+        bill_type_code="111",
+        revenue_center_code="0120",
+        discharge_disposition_code="30",
+        drg_code="470",
+        diagnosis_code_1="I214",
+        diagnosis_code_2="E785",
+        diagnosis_code_3=None,
+        facility_npi="1111111112",
+        claim_status="original",
+        original_claim_id=None,
+        paid_date="2024-02-15",
+        paid_amount=1393.57,
+        hcpcs_code=None,
+    )
+    second = only(lines, claim_id="claim-in", claim_line_number=2)
+    expect(second, revenue_center_code="0450", bill_type_code="111", paid_amount=None)
+
+
+def test_professional_benefit(read):
+    tables = read(BASE)
+    line = only(tables.frame("medical_claim"), claim_id="claim-pro")
+    expect(
+        line,
+        claim_type="professional",
+        hcpcs_code="99214",
+        hcpcs_modifier_1="25",
+        hcpcs_modifier_2="U1",
+        hcpcs_modifier_3=None,
+        place_of_service_code="11",
+        claim_line_start_date="2024-01-03",
+        claim_line_end_date="2024-01-04",
+        diagnosis_code_1="Z4",
+        diagnosis_code_2="Z2",
+        diagnosis_code_3="Z1",
+        diagnosis_code_4="Z3",
+        diagnosis_code_5="Z5",
+        rendering_npi="2222222228",
+        paid_date="2024-02-01",
+        paid_amount=70.25,
+        bill_type_code=None,
+    )
+    notes = tables.ledger.to_frame().set_index("reason")["n_rows"]
+    assert notes["more than five diagnoses; the first five are kept"] == 1
+
+
+def test_pharmacy_benefit(read):
+    fill = only(read(BASE).frame("pharmacy_claim"))
+    expect(
+        fill,
+        claim_id="claim-rx",
+        member_id="p1",
+        dispensing_date="2024-01-03",
+        ndc_code="00777310502",
+        quantity=60.0,
+        days_supply=30,
+        paid_amount=20.0,
+        plan="Example Health Plan",
+        claim_status="original",
+    )
+
+
+@pytest.mark.parametrize("kind", [("oral", "dental"), ("vision", "vision")])
+def test_other_kinds_of_claims(read, kind):
+    lines = read([*BASE, eob("x", kind[0])]).frame("medical_claim")
+    expect(only(lines, claim_id="claim-x"), claim_type=kind[1])
+
+
+def test_standing_of_claims(read):
+    by_number = {"relationship": coded("x", "prior"), "reference": {"value": "claim-old"}}
+    by_resource = {"relationship": coded("x", "prior"), "claim": {"reference": "Claim/pro"}}
+    tables = read(
+        [
+            *BASE,
+            eob("void", "professional", status="cancelled"),
+            eob("denied", "professional", payment={"type": coded("x", "denied")}),
+            eob("new1", "professional", related=[by_number]),
+            eob("new2", "professional", related=[by_resource]),
+            eob("error", "professional", status="entered-in-error"),
+            eob("draft", "professional", status="draft"),
+            eob("pre", "professional", use="preauthorization"),
+            eob("nobody", "professional", patient={"display": "somebody"}),
+            eob("odd", "something"),
+        ]
+    )
+    lines = tables.frame("medical_claim")
+    expect(only(lines, claim_id="claim-void"), claim_status="void")
+    expect(only(lines, claim_id="claim-denied"), claim_status="denied")
+    expect(
+        only(lines, claim_id="claim-new1"),
+        claim_status="replacement",
+        original_claim_id="claim-old",
+    )
+    expect(
+        only(lines, claim_id="claim-new2"),
+        claim_status="replacement",
+        original_claim_id="claim-pro",
+    )
+    assert fates(tables, "ExplanationOfBenefit") == {
+        "used": 7,
+        "entered in error or a draft": 2,
+        "preauthorization or predetermination": 1,
+        "no reference to a patient": 1,
+        "claim type that no table holds": 1,
+    }
+
+
+def test_the_version_updated_last_counts(read):
+    def version(start, updated):
+        return {**COVERAGE, "period": {"start": start}, "meta": {"lastUpdated": updated}}
+
+    late, early = version("2024-03-01", "2024-09-01"), version("2023-01-01", "2024-01-01")
+    tables = read([*BASE[:4], late, early, *BASE[5:]])
+    expect(only(tables.frame("eligibility")), enrollment_start_date="2024-03-01")
+    assert fates(tables, "Coverage") == {"used": 1, "older or repeated version of a resource": 1}
+
+
+def test_coverage_that_is_not_valid_or_ends_at_a_switch(read):
+    def coverage(name, **more):
+        return {**COVERAGE, "id": name, **more}
+
+    at = "2024-06-15T10:00:00Z"
+    tables = read(
+        [
+            *BASE[:4],
+            *BASE[5:],
+            coverage("a", period={"start": "2024-01-01", "end": at}, status="cancelled"),
+            coverage("b", period={"start": at}, type=coded("https://nahdo.org/sopt", "141")),
+            coverage("c", status="cancelled", period={"start": "2020-01-01"}),
+            coverage("d", status="entered-in-error"),
+            coverage("e", beneficiary={}),
+        ]
+    )
+    spans = tables.frame("eligibility").sort_values("enrollment_start_date")
+    assert len(spans) == 2
+    expect(spans.iloc[0], enrollment_end_date="2024-06-14", payer_type="medicaid")
+    expect(
+        spans.iloc[1],
+        enrollment_start_date="2024-06-15",
+        enrollment_end_date=None,
+        payer_type="medicaid",
+        dual_status_code="08",
+    )
+    assert fates(tables, "Coverage") == {
+        "used": 2,
+        "cancelled coverage without an end": 1,
+        "entered in error or a draft": 1,
+        "no reference to a patient": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("payer", "kind"),
+    [
+        ("Medi-Cal Managed Care", "medicaid"),
+        ("Medicare", "medicare"),
+        ("NO_INSURANCE", "self_pay"),
+        ("Acme Insurance", "other"),
+    ],
+)
+def test_payer_type_by_name_where_the_type_does_not_say(read, payer, kind):
+    coverage = {
+        **COVERAGE,
+        "payor": [{"display": payer}],
+        "type": coded(f"{TERMS}/v3-ActCode", "HIP"),
+    }
+    tables = read([*BASE[:4], coverage, *BASE[5:]])
+    expect(only(tables.frame("eligibility")), payer_type=kind, plan=payer)
+    remarks = tables.ledger.to_frame()["reason"].str.contains("line of business not told")
+    assert bool(remarks.any()) == (kind == "other")
+
+
+def test_setting_comes_from_the_encounter_where_the_claim_has_none(read):
+    encounter = {
+        "resourceType": "Encounter",
+        "id": "e1",
+        "class": {"code": "EMER"},
+        "subject": {"reference": "Patient/p1"},
+        "period": {"start": "2024-03-04T05:06:07Z", "end": "2024-03-05T00:00:00Z"},
+    }
+    idle = {**encounter, "id": "e2"}
+    claim = {
+        **eob("c9", "professional"),
+        "resourceType": "Claim",
+        "item": [{"sequence": 1, "encounter": [{"reference": "Encounter/e1"}]}],
+    }
+    benefit = eob("b9", "professional", claim={"reference": "Claim/c9"})
+    del benefit["billablePeriod"]
+    tables = read([*BASE, encounter, idle, claim, benefit])
+    expect(
+        only(tables.frame("medical_claim"), claim_id="claim-b9"),
+        claim_type="institutional",
+        bill_type_code="131",
+        revenue_center_code="0450",
+        claim_start_date="2024-03-04",
+        claim_end_date="2024-03-05",
+    )
+    assert fates(tables, "Claim") == {"claim whose explanation of benefit is there": 1}
+    assert fates(tables, "Encounter") == {
+        "used": 1,
+        "not needed (its claims say the setting themselves)": 1,
+    }
+
+
+def test_a_claim_without_benefit_is_used_and_has_no_payment(read):
+    claim = {**eob("c1", "professional"), "resourceType": "Claim", "total": {"value": 125.0}}
+    line = only(read([*BASE, claim]).frame("medical_claim"), claim_id="claim-c1")
+    expect(line, paid_amount=None, paid_date=None)
+
+
+def test_bulk_export_gives_what_bundles_give(read, tmp_path):
+    tables = read(BASE)
+    folder = tmp_path / "bulk"
+    folder.mkdir()
+    for kind in {each["resourceType"] for each in BASE}:
+        own = [json.dumps(each) for each in BASE if each["resourceType"] == kind]
+        with gzip.open(folder / f"{kind}.ndjson.gz", "wt", encoding="utf-8") as stream:
+            stream.write("\n".join(own) + "\n\n")
+    with (folder / "more.ndjson").open("w", encoding="utf-8") as stream:
+        stream.write('{"resourceType": "Patient", "id": \n{"id": "p9"}\n')
+    bulk = read_tables(folder, work_dir=tmp_path / "bulk_work", source="fhir")
+    for name in tables.names:
+        one, other = tables.frame(name), bulk.frame(name)
+        order = list(one.columns)
+        pd.testing.assert_frame_equal(
+            one.sort_values(order, ignore_index=True), other.sort_values(order, ignore_index=True)
+        )
+    assert fates(bulk, "Bundle") == {
+        "line that is not JSON": 1,
+        "object without a resource type": 1,
+    }
+
+
+def test_many_rows_are_written_in_parts(read, monkeypatch):
+    monkeypatch.setattr(fhir_scan, "ROWS_PER_PART", 3)
+    items = [{"sequence": n, "revenue": coded("x", "0300")} for n in range(1, 11)]
+    lines = read([*BASE, eob("long", "institutional", item=items)]).frame("medical_claim")
+    own = lines[lines["claim_id"] == "claim-long"]
+    assert sorted(own["claim_line_number"]) == list(range(1, 11))
+
+
+def test_unchanged_files_are_not_read_again(read, monkeypatch):
+    read(BASE)
+    monkeypatch.setattr(fhir_scan, "read_entries", None)
+    assert len(read(BASE).frame("person")) == 1
+
+
+def test_file_names_are_not_recorded_and_not_in_messages(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    bundle(folder / "Maria_Garcia_p1.json", BASE)
+    tables = read_tables(folder, work_dir=tmp_path / "work", source="fhir")
+    assert "Maria" not in json.dumps(tables.manifest)
+    (folder / "Maria_Garcia_p1.json").write_text('{"resourceType": "Bundle", "entry": [')
+    with pytest.raises(TableError, match="FHIR file 1 of 1 cannot be read") as raised:
+        read_tables(folder, work_dir=tmp_path / "work", source="fhir")
+    assert "Maria" not in str(raised.value)
+
+
+def test_a_folder_without_fhir_files_says_what_is_read(tmp_path):
+    with pytest.raises(TableError, match=r"(?s)holds no FHIR files.*\.ndjson"):
+        read_tables(tmp_path, work_dir=tmp_path / "work", source="fhir")
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2024", "2024-01-01", "2024-12-31"),
+        ("2024-02", "2024-02-01", "2024-02-29"),
+        ("2024-02-03", "2024-02-03", "2024-02-03"),
+        ("2024-02-03T23:59:59-08:00", "2024-02-03", "2024-02-03"),
+        ("2024-13", "2024-13-01", "2024-13"),
+        (None, None, None),
+    ],
+)
+def test_dates_of_less_than_a_day(text, first, last):
+    assert (first_day(text), last_day(text)) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer"),
+    [
+        ("Patient/1", "Patient/1"),
+        ("https://x.org/fhir/Patient/1", "Patient/1"),
+        ("https://x.org/fhir/Patient/1/_history/3", "Patient/1"),
+        ("urn:uuid:ab", "Patient/own"),
+        ("urn:uuid:cd", "?/cd"),
+        ("#inside", None),
+        ("", None),
+    ],
+)
+def test_references(text, pointer):
+    assert reference({"reference": text}, {"urn:uuid:ab": "Patient/own"}) == pointer
+
+
+# --- Synthea bundles ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bundles(shared):
+    folder = shared / "data" / "synthea_ca" / "fhir"
+    if not folder.is_dir():
+        pytest.skip("../shared/data/synthea_ca/fhir is absent")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def synthea(bundles, tmp_path_factory):
+    return read_tables(bundles, work_dir=tmp_path_factory.mktemp("work"), source="fhir")
+
+
+def resources_in(folder):
+    for path in sorted(folder.glob("*.json.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            for entry in json.load(stream)["entry"]:
+                yield entry["resource"]
+
+
+@pytest.mark.shared
+def test_every_resource_of_synthea_is_accounted_for(bundles, synthea):
+    expected = Counter(each["resourceType"] for each in resources_in(bundles))
+    ledger = synthea.ledger.to_frame()
+    source = ledger[ledger["stage"] == "source"]
+    found = source.groupby(source["table"].str.removeprefix("fhir "))["n_rows"].sum()
+    assert found.to_dict() == dict(expected)
+
+
+@pytest.mark.shared
+def test_synthea_money_and_lines_by_plain_json(bundles, synthea):
+    benefit, n_items = 0.0, 0
+    for each in resources_in(bundles):
+        if each["resourceType"] == "ExplanationOfBenefit":
+            for item in each["item"]:
+                n_items += 1
+                for part in item["adjudication"]:
+                    if part["category"]["coding"][0]["code"] == "benefit":
+                        benefit += part["amount"]["value"]
+    lines = synthea.frame("medical_claim")
+    assert len(lines) == n_items
+    assert lines["paid_amount"].sum() == pytest.approx(benefit, rel=1e-12)
+
+
+@pytest.fixture(scope="module")
+def flattened(shared, bundles, tmp_path_factory):
+    """The flattened files of the people whose bundles are there, read as such."""
+    own = {each["id"] for each in resources_in(bundles) if each["resourceType"] == "Patient"}
+    folder = tmp_path_factory.mktemp("flattened")
+    for name in ("patients", "coverage", "encounters", "claim_lines"):
+        with (shared / "data" / "synthea_ca" / f"{name}.csv").open(encoding="utf-8") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["patient_id"] in own]
+        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    return read_tables(folder, work_dir=tmp_path_factory.mktemp("work"), source="synthea")
+
+
+@pytest.mark.shared
+def test_bundles_say_what_the_flattened_files_say(synthea, flattened):
+    columns = {
+        "person": "member_id birth_date death_date sex race_ethnicity language",
+        "eligibility": "member_id enrollment_start_date enrollment_end_date plan",
+        "medical_claim": (
+            "member_id claim_line_number claim_type claim_start_date claim_end_date "
+            "admission_date discharge_date bill_type_code revenue_center_code hcpcs_code "
+            "place_of_service_code facility_npi"
+        ),
+    }
+    for name, listed in columns.items():
+        own = listed.split()
+        one, other = (
+            each.frame(name)[own].sort_values(own, ignore_index=True)
+            for each in (synthea, flattened)
+        )
+        assert len(one)
+        pd.testing.assert_frame_equal(one, other)
