@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from calaim_eval.engine.failures import output_error
 from calaim_eval.errors import TableError
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.cross_reference import XREF
+from calaim_eval.tables.database import connect, is_database, mark_of, open_database
 from calaim_eval.tables.fingerprint import (
     MANIFEST,
     definitions_hash,
@@ -34,6 +36,7 @@ from calaim_eval.tables.fingerprint import (
 from calaim_eval.tables.formats import SourceTables, require_format
 from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.monthly import MONTHS, SPANS, with_spans_of_months
 from calaim_eval.tables.passes import settle_all, stage_all
 from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ
@@ -49,7 +52,7 @@ _UNFINISHED = ".reading"
 
 
 def read_tables(
-    folder: Path | str,
+    folder: Path | str | ibis.BaseBackend,
     *,
     work_dir: Path | str,
     source: str = "calaim",
@@ -58,15 +61,17 @@ def read_tables(
     n_buckets: int | None = None,
     memory_limit_gb: float = 2.0,
     extract_date: date | str | None = None,
+    extraction: str = "",
 ) -> Tables:
     """Read the input files of a study: check every row, account for it, bucket by member.
 
     Parameters
     ----------
-    folder : Path or str
+    folder : Path, str or ibis.BaseBackend
         Folder with `eligibility`, `person`, `medical_claim` and any optional table, each as
         parquet, delimited text (packed or not), SAS, Stata or SPSS file, or a folder of parts; or
-        the files of another `source`.
+        the files of another `source`. Or a database with such tables or views: its address
+        (``"postgresql://user@host/database"``, never with a password) or an Ibis connection.
     work_dir : Path or str
         Where the checked tables go; restricted, for it holds member rows. Given the same files and
         options again, what is there is used.
@@ -83,6 +88,9 @@ def read_tables(
     extract_date : date or str, optional
         Day the files were cut. Dates after it are impossible, planned ones apart. By default only
         dates after 2100 are.
+    extraction : str
+        Any name of this extraction of a database: a change of rows that changes neither their
+        number nor a latest date goes unnoticed, and another name has them extracted again.
 
     Returns
     -------
@@ -106,22 +114,45 @@ def read_tables(
     `eligibility`. Values that a row can do without are read as missing and remarked on under the
     stage ``"notice"``.
     """
-    folder, work_dir = Path(folder), Path(work_dir)
+    work_dir = Path(work_dir)
     input_map = _merged(rename, input_map)
     _check_options(input_map, n_buckets, source)
     cut = date.fromisoformat(extract_date) if isinstance(extract_date, str) else extract_date
     backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=_unfinished(work_dir))
     try:
-        opened = require_format(source).open(folder, backend=backend, input_map=input_map)
         options = {
             "source": source,
             **input_map.to_dict(),
             "n_buckets": n_buckets,
             "extract_date": cut.isoformat() if cut else None,
+            "extraction": extraction,
+            "database": mark_of(folder),
         }
-        return _read(opened, input_map, options, cut, work_dir, backend)
+        with _opened(folder, source, input_map, backend) as opened:
+            return _read(opened, input_map, options, cut, work_dir, backend)
     finally:
         backend.disconnect()
+
+
+@contextmanager
+def _opened(
+    place: Path | str | ibis.BaseBackend,
+    source: str,
+    input_map: InputMap,
+    backend: ibis.BaseBackend,
+) -> Iterator[SourceTables]:
+    """The raw tables of a folder or a database."""
+    if isinstance(place, Path) or not is_database(place):
+        folder = Path(str(place))
+        yield require_format(source).open(folder, backend=backend, input_map=input_map)
+        return
+    if source != "calaim":
+        raise TableError(
+            f"a database holds declared tables, not {source} files.\n"
+            "  Leave the format at 'calaim'; rename tables and columns in the study file."
+        )
+    with connect(place) as connection:
+        yield open_database(connection, backend=backend, input_map=input_map)
 
 
 def _read(
@@ -158,7 +189,10 @@ def _read(
     buckets = options["n_buckets"] or _count_buckets(tables, opened.labels, backend)
     ledger = RowLedger()
     ledger.extend(opened.ledger)
-    stage_all(tables, opened.labels, building, backend, buckets, cut, ledger)
+    tables, labels = with_spans_of_months(
+        tables, opened.labels, building, backend, buckets, cut, ledger
+    )
+    stage_all(tables, labels, building, backend, buckets, cut, ledger)
     names = [name for name in tables if name != XREF]
     settle_all(names, building, backend, buckets, ledger)
     for name, raw in tables.items():
@@ -244,10 +278,12 @@ def _count_buckets(
     tables: Mapping[str, ibis.Table], labels: Mapping[str, str], backend: ibis.BaseBackend
 ) -> int:
     """Buckets for the number of members with eligibility."""
-    label = labels["eligibility"]
-    with engine_failures(doing=f"reading table `eligibility` (file {label})"):
-        members = tables["eligibility"].member_id.approx_nunique()
-        return bucket_count(int(backend.execute(members)))
+    n_members = 0
+    for name in (each for each in (SPANS, MONTHS) if each in tables):
+        with engine_failures(doing=f"reading table `{name}` (file {labels[name]})"):
+            members = tables[name].member_id.approx_nunique()
+            n_members = max(n_members, int(backend.execute(members)))
+    return bucket_count(n_members)
 
 
 def _publish(building: Path, work_dir: Path, manifest: Mapping[str, Any]) -> None:
