@@ -1,0 +1,145 @@
+"""The findings as a JSON file that programs can read; `docs/data_quality.md` has its fields."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from calaim_eval.quality.check import QualityReport
+from calaim_eval.quality.checks import CHECKS
+from calaim_eval.quality.findings import Finding, Group
+from calaim_eval.quality.masking import Masking
+from calaim_eval.quality.verdict import verdict_level, verdict_words
+from calaim_eval.version import __version__
+
+SCHEMA_NAME = "calaim_eval data quality"
+SCHEMA_VERSION = 1
+"""Raised whenever a field changes its meaning or goes away."""
+
+
+def quality_content(
+    report: QualityReport, *, made_from: Mapping[str, str], exact: bool = False
+) -> dict[str, Any]:
+    """Content of the JSON file.
+
+    Parameters
+    ----------
+    report : QualityReport
+    made_from : mapping of str to str
+        Name and hash of the study and its files.
+    exact : bool
+        Show counts of 1 to 10 people as they are, not as "1-10".
+    """
+    masking = Masking(exact=exact)
+    return {
+        "schema": SCHEMA_NAME,
+        "schema_version": SCHEMA_VERSION,
+        "package_version": __version__,
+        "made_from": dict(made_from),
+        "exact": exact,
+        "first_month": report.months[0],
+        "last_month": report.months[1],
+        "analysed_until": report.analysed_until,
+        "extract_date": report.extract_date.isoformat(),
+        "verdict": {
+            "level": verdict_level(report),
+            "words": verdict_words(report),
+            "stops": [finding.check.id for finding in report.stops],
+        },
+        "findings": [_finding(finding, masking) for finding in report.findings],
+        "checks": [_check(check_id, report) for check_id in CHECKS],
+        "completeness": _completeness(report),
+        "run_out": [_run_out(table, report) for table in report.run_out],
+    }
+
+
+def _finding(finding: Finding, masking: Masking) -> dict[str, Any]:
+    """One finding."""
+    of_people = finding.check.is_about_people
+    return {
+        "id": finding.check.id,
+        "table": finding.table,
+        "columns": list(finding.columns),
+        "severity": finding.severity,
+        "accepted": finding.accepted,
+        "title": finding.check.title,
+        "unit": finding.check.unit,
+        "of_what": finding.check.of,
+        **_numbers(finding, masking, of_people=of_people),
+        "warn_above": finding.warn_above,
+        "stop_above": finding.stop_above,
+        "next_step": finding.check.next_step,
+        "groups": [
+            {
+                "dimension": group.dimension,
+                "name": group.name,
+                **_numbers(group, masking, of_people=of_people),
+            }
+            for group in finding.groups
+        ],
+    }
+
+
+def _numbers(part: Finding | Group, masking: Masking, *, of_people: bool) -> dict[str, Any]:
+    """Counts and share; null where they are not shown, with the words that stand for them."""
+    hides_n = masking.hides(part.n, of_people=of_people)
+    hides_of = masking.hides(part.of, of_people=of_people)
+    return {
+        "n": None if hides_n else part.n,
+        "n_shown": masking.count(part.n, of_people=of_people),
+        "of": None if hides_of else part.of,
+        "of_shown": masking.count(part.of, of_people=of_people),
+        "share": None if hides_n or hides_of else round(part.share, 6),
+    }
+
+
+def _check(check_id: str, report: QualityReport) -> dict[str, Any]:
+    """One check: whether it had anything to look at, and in how many tables it found something."""
+    return {
+        "id": check_id,
+        "title": CHECKS[check_id].title,
+        "had_something_to_look_at": report.looked_at.get(check_id, 0) > 0,
+        "n_findings": sum(finding.check.id == check_id for finding in report.findings),
+    }
+
+
+def _completeness(report: QualityReport) -> list[dict[str, Any]]:
+    """Flags by kind of claim, plan and month; rates of plan-months, no counts of people."""
+    return [
+        {
+            "feed": row.feed,
+            "plan": row.plan,
+            "month": month_text(row.month),
+            "lines_per_1000_member_months": _rounded(row.per_1000),
+            "running_median": _rounded(row.reference),
+            "flag": row.flag,
+        }
+        for row in report.completeness.itertuples(index=False)
+    ]
+
+
+def _run_out(table: str, report: QualityReport) -> dict[str, Any]:
+    """Completeness by months since service, and of each month."""
+    each = report.run_out[table]
+    return {
+        "table": table,
+        "as_of": month_text(each.as_of),
+        "arrived_within_months": [round(float(share), 6) for share in each.factors],
+        "months": [
+            {"month": month_text(row.month), "complete": round(float(row.complete), 6)}
+            for row in each.months.itertuples(index=False)
+        ],
+    }
+
+
+def month_text(number: int) -> str:
+    """A month number as 2024-01."""
+    return f"{int(number) // 12:04d}-{int(number) % 12 + 1:02d}"
+
+
+def _rounded(value: float) -> float | None:
+    """Three significant digits; nothing for what is not known."""
+    if not math.isfinite(value):
+        return None
+    return float(f"{value:.3g}")
