@@ -265,12 +265,13 @@ def dictionary(
 ) -> None:
     """Write the data dictionary from the declared tables."""
     from calaim_eval.errors import TableError
+    from calaim_eval.panel import declared_tables
     from calaim_eval.schema import dictionary_drift, write_dictionary
 
     if not check:
-        typer.echo(f"Wrote {write_dictionary(folder)}")
+        typer.echo(f"Wrote {write_dictionary(folder, declared_tables())}")
         return
-    drift = dictionary_drift(folder)
+    drift = dictionary_drift(folder, declared_tables())
     if drift:
         raise TableError(
             f"{folder}: {len(drift)} page(s) differ from the declared tables ({', '.join(drift)}). "

@@ -10,7 +10,7 @@ import pandas as pd
 from calaim_eval.design.design import Design
 from calaim_eval.design.member_month_parts import member_month_parts, month_numbers
 from calaim_eval.errors import DesignError
-from calaim_eval.schema.tables import MEASURES
+from calaim_eval.panel.measures import MEASURES
 
 
 def balance(

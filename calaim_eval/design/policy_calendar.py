@@ -9,8 +9,8 @@ import pandas as pd
 
 from calaim_eval.design.checks import to_month
 from calaim_eval.errors import DesignError
+from calaim_eval.panel.measures import MEASURES
 from calaim_eval.schema.codes import load_codes
-from calaim_eval.schema.tables import MEASURES
 
 OTHER_OUTCOMES = ("pharmacy_fills", "snf_days", "behavioral_health_visits")
 OUTCOMES = (*MEASURES, *OTHER_OUTCOMES)

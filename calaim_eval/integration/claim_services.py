@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.engine import engine_failures, open_engine
 from calaim_eval.integration.inputs import quarter_days
 from calaim_eval.tables import Tables
 from calaim_eval.tables.ledger import RowLedger
@@ -65,17 +64,20 @@ def services_from_claims(
     that two organizations share names neither. The county is the member's, from the enrollment
     span that covers the day (the latest to start); so coverage is told where members live.
     """
+    from calaim_eval.panel.bucket import run_on_buckets
+
+    bucket = _bucket(tables, quarter)
     first, last = quarter_days(quarter)
-    parts = []
-    for number in range(tables.n_buckets):
-        backend = open_engine(memory_limit_gb=memory_limit_gb)
-        try:
-            with engine_failures(doing=f"reading services from claims, bucket {number}"):
-                bucket = _bucket(backend, tables, number, quarter)
-                rows = _services(bucket, first=first, last=last)
-                parts.append(backend.execute(rows))
-        finally:
-            backend.disconnect()
+    bucket.recipe.fetch("services", _services(bucket, first=first, last=last))
+    parts = [
+        fetched["services"]
+        for fetched in run_on_buckets(
+            bucket.recipe,
+            tables,
+            memory_limit_gb=memory_limit_gb,
+            doing="reading services from claims",
+        )
+    ]
     services = pd.concat(parts, ignore_index=True)
     if ledger is not None:
         _remarks(ledger, services)
@@ -84,14 +86,15 @@ def services_from_claims(
     )
 
 
-def _bucket(backend: Any, tables: Tables, number: int, quarter: str) -> Bucket:
+def _bucket(tables: Tables, quarter: str) -> Bucket:
     """One share of the members, its window the months of the quarter."""
+    from calaim_eval.engine import Recipe
     from calaim_eval.panel.bucket import Bucket
     from calaim_eval.panel.rules import PanelRules
 
     first, last = quarter_days(quarter)
     months = pd.period_range(first, last, freq="M")
-    return Bucket(backend, tables, number, months, PanelRules(), None)
+    return Bucket(Recipe(), frozenset(tables.names), months, PanelRules())
 
 
 def _services(bucket: Bucket, *, first: pd.Timestamp, last: pd.Timestamp) -> Table:
@@ -110,7 +113,8 @@ def _services(bucket: Bucket, *, first: pd.Timestamp, last: pd.Timestamp) -> Tab
         & (dated["record_date"] <= ibis.date(last.date()))
     )
     placed = _with_county(bucket, _with_organization(bucket, dated))
-    return placed.select(*_COLUMNS).distinct().order_by("member_id", "record_date", "service")
+    named = placed.left_join(bucket.members, "member").select(*_COLUMNS).distinct()
+    return named.order_by("member_id", "record_date", "service")
 
 
 def _with_organization(bucket: Bucket, lines: Table) -> Table:
@@ -140,17 +144,17 @@ def _with_county(bucket: Bucket, lines: Table) -> Table:
 
     spans = bucket.read("eligibility")
     spans = spans.filter(spans["payer_type"].fill_null("medicaid") == "medicaid").select(
-        "member_id",
+        "member",
         "county",
         "plan",
         "enrollment_start_date",
         end=spans["enrollment_end_date"].fill_null(ibis.date("9999-12-31")),
     )
-    days = lines.select("member_id", "record_date").distinct()
+    days = lines.select("member", "record_date").distinct()
     covering = days.join(
         spans,
         [
-            days["member_id"] == spans["member_id"],
+            days["member"] == spans["member"],
             spans["enrollment_start_date"] <= days["record_date"],
             spans["end"] >= days["record_date"],
         ],
@@ -161,12 +165,10 @@ def _with_county(bucket: Bucket, lines: Table) -> Table:
         covering["county"],
         covering["plan"],
     ]
-    window = ibis.window(group_by=["member_id", "record_date"], order_by=order)
+    window = ibis.window(group_by=["member", "record_date"], order_by=order)
     latest = covering.mutate(place=ibis.row_number().over(window))
-    latest = latest.filter(latest["place"] == 0).select(
-        "member_id", "record_date", "county", "plan"
-    )
-    return lines.left_join(latest, ["member_id", "record_date"])
+    latest = latest.filter(latest["place"] == 0).select("member", "record_date", "county", "plan")
+    return lines.left_join(latest, ["member", "record_date"])
 
 
 def _remarks(ledger: RowLedger, services: pd.DataFrame) -> None:

@@ -1,8 +1,10 @@
 """Member months, stays, visits and measures from checked tables."""
 
 from calaim_eval.panel.build import build_member_months
+from calaim_eval.panel.columns import declared_tables
 from calaim_eval.panel.continuity import continuous_enrollment
-from calaim_eval.panel.definitions import EXPOSURES, MEASURES, Measure
+from calaim_eval.panel.measure import Measure
+from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import MemberMonths
 from calaim_eval.panel.rules import PanelRules
 
@@ -14,4 +16,5 @@ __all__ = [
     "PanelRules",
     "build_member_months",
     "continuous_enrollment",
+    "declared_tables",
 ]

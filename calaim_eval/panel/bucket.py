@@ -1,21 +1,26 @@
-"""One member bucket: its input tables and the calendar, open in the engine."""
+"""One member bucket as its expressions see it: its input tables, the calendar and the rules.
+
+The expressions are the same for every bucket: they go into a recipe, which runs once a bucket.
+Inside it a member is a number, in the order of the identifiers: numbers are quicker to match.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
+import ibis
+import pandas as pd
+
+from calaim_eval.engine import Recipe, engine_failures, open_engine
 from calaim_eval.panel.calendar import day_calendar, day_of, month_calendar
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables import Tables
 from calaim_eval.tables.tables import column_names
-
-if TYPE_CHECKING:
-    import ibis
-    import pandas as pd
 
 _IBIS_TYPES = {
     "string": "string",
@@ -29,57 +34,77 @@ _IBIS_TYPES = {
 
 @dataclass(frozen=True)
 class Bucket:
-    """One share of the members, open in the engine.
+    """One share of the members, as expressions.
 
     Attributes
     ----------
-    backend : ibis.BaseBackend
-    tables : Tables
-    number : int
-        Bucket, 0 to ``tables.n_buckets - 1``.
+    recipe : Recipe
+        Where steps go.
+    names : frozenset[str]
+        Input tables that are there.
     months : pd.PeriodIndex
         Window.
     rules : PanelRules
-    claims_end_day : int | None
-        Last day with a claim, of all buckets; None without claims.
     """
 
-    backend: Any
-    tables: Tables
-    number: int
+    recipe: Recipe
+    names: frozenset[str]
     months: pd.PeriodIndex
     rules: PanelRules
-    claims_end_day: int | None
-    _opened: dict[str, Any] = field(default_factory=dict, repr=False)
+    _opened: dict[str, ibis.Table] = field(default_factory=dict, repr=False)
+
+    def has(self, name: str) -> bool:
+        """Whether the table is there."""
+        return name in self.names
 
     def read(self, name: str) -> ibis.Table:
-        """The bucket's rows of a table; none where the table was not given."""
+        """The bucket's rows of a table; none where the table was not given.
+
+        A member table has `member` (missing where neither `eligibility` nor `person` has the
+        member) in place of `member_id`.
+        """
         if name not in self._opened:
-            self._opened[name] = self._open(name)
+            rows = self._raw(name)
+            self._opened[name] = self._numbered(rows) if "member_id" in rows.columns else rows
         return self._opened[name]
 
-    def _open(self, name: str) -> ibis.Table:
-        """The bucket's part of a table, or an empty one in its place."""
-        import ibis
+    def _raw(self, name: str) -> ibis.Table:
+        """The bucket's rows of a table as they are on disk, or an empty table in their place."""
+        schema = {column: _ibis_type(column) for column in column_names(name)}
+        if self.has(name):
+            return self.recipe.source(source_name(name), schema)
+        return ibis.memtable([], schema=ibis.schema(schema))
 
-        if not self.tables.has(name):
-            schema = {column: _ibis_type(column) for column in column_names(name)}
-            return self.keep(f"no_{name}", ibis.memtable([], schema=ibis.schema(schema)))
-        parts = self.tables.parts(name)
-        is_by_member = "member_id" in TABLES[name].fields
-        return self.backend.read_parquet(parts[self.number if is_by_member else 0])
+    def _numbered(self, rows: ibis.Table) -> ibis.Table:
+        """Rows with the member's number in place of the identifier."""
+        members = self.members
+        return rows.left_join(members, "member_id").drop("member_id", "member_id_right")
 
-    def view(self, name: str, rows: ibis.Table) -> ibis.Table:
-        """Give rows a name without computing them: they are computed by each use."""
-        return self.backend.create_view(name, rows, overwrite=True)
+    @cached_property
+    def members(self) -> ibis.Table:
+        """Everyone in `eligibility` or `person`: `member_id` and `member`, from 0 in its order."""
+        people = ibis.union(
+            self._raw("eligibility").select("member_id"),
+            self._raw("person").select("member_id"),
+            distinct=True,
+        )
+        number = ibis.row_number().over(ibis.window(order_by=people["member_id"]))
+        return self.keep("members", people.mutate(member=number.cast("int64")))
 
     def keep(self, name: str, rows: ibis.Table) -> ibis.Table:
         """Compute rows once and hold them under a name until the bucket is done."""
-        return self.backend.create_table(name, rows, temp=True, overwrite=True)
+        kept = self.recipe.keep(name, rows)
+        self._kept[name] = kept
+        return kept
 
     def kept(self, name: str) -> ibis.Table:
         """Rows that `keep` holds under a name."""
-        return self.backend.table(name)
+        return self._kept[name]
+
+    @cached_property
+    def _kept(self) -> dict[str, ibis.Table]:
+        """What is held, by name."""
+        return {}
 
     @property
     def first_day(self) -> int:
@@ -94,12 +119,53 @@ class Bucket:
     @cached_property
     def calendar(self) -> ibis.Table:
         """Months of the window."""
-        return self.keep("calendar_months", month_calendar(self.months))
+        return month_calendar(self.months)
 
     @cached_property
     def days(self) -> ibis.Table:
         """Days of the window."""
-        return self.keep("calendar_days", day_calendar(self.months))
+        return day_calendar(self.months)
+
+
+def run_on_buckets(
+    recipe: Recipe, tables: Tables, *, memory_limit_gb: float = 2.0, doing: str
+) -> Iterator[dict[str, pd.DataFrame]]:
+    """Run a recipe that writes nothing on every bucket; what it fetched, bucket by bucket.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Made with a `Bucket` whose `names` are tables of `tables`.
+    tables : Tables
+    memory_limit_gb : float
+        Memory the engine may hold.
+    doing : str
+        What is being done, for an error.
+    """
+    for number in range(tables.n_buckets):
+        backend = open_engine(memory_limit_gb=memory_limit_gb)
+        try:
+            with engine_failures(doing=f"{doing}, bucket {number}"):
+                yield recipe.run(backend, sources=bucket_sources(tables, number))
+        finally:
+            backend.disconnect()
+
+
+def bucket_sources(
+    tables: Tables, number: int, names: Iterable[str] | None = None
+) -> dict[str, list[Path]]:
+    """Files that a recipe reads for a bucket: its part of a member table, all of any other."""
+    sources = {}
+    for name in tables.names if names is None else names:
+        parts = tables.parts(name)
+        is_by_member = "member_id" in TABLES[name].fields
+        sources[source_name(name)] = [parts[number]] if is_by_member else list(parts)
+    return sources
+
+
+def source_name(table: str) -> str:
+    """Name under which the engine reads an input table."""
+    return f"input_{table}"
 
 
 def _ibis_type(column: str) -> str:

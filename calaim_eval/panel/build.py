@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ from calaim_eval.panel.data_facts import (
     require_run_out,
     unobserved_months,
 )
+from calaim_eval.panel.measure import Measure
+from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import MANIFEST, MemberMonths
 from calaim_eval.panel.resume import (
     INPUTS,
+    LOOKUPS,
     bucket_stamps,
     drop_leftovers,
     finished_share,
@@ -44,6 +47,7 @@ def build_member_months(
     first_month: str | pd.Period,
     last_month: str | pd.Period,
     rules: PanelRules | None = None,
+    measures: Iterable[str | Measure] | None = None,
     out_dir: str | Path | None = None,
     memory_limit_gb: float = 2.0,
 ) -> MemberMonths:
@@ -62,6 +66,9 @@ def build_member_months(
         Window, both months included ("2021-01").
     rules : PanelRules, optional
         How months, visits and stays are defined; the defaults of `PanelRules` without it.
+    measures : iterable of str or Measure, optional
+        Measures to build, by name or as a `Measure` of your own; all of `MEASURES` and `EXPOSURES`
+        by default. Fewer are quicker.
     out_dir : path, optional
         Folder of the panel, which holds one row per member and month: keep it restricted. By
         default a temporary folder that goes with the `MemberMonths`.
@@ -99,6 +106,7 @@ def build_member_months(
     [22, 28]
     """
     rules = rules or PanelRules()
+    wanted = chosen_measures(measures)
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
     folder = temporary_folder() if out_dir is None else Path(out_dir)
@@ -109,18 +117,46 @@ def build_member_months(
         require_run_out(facts, months, rules)
     finally:
         backend.disconnect()
-    stamps = bucket_stamps(tables, months, rules, facts)
+    stamps = bucket_stamps(tables, months, rules, facts, wanted)
     shares = _build_buckets(
         tables,
         folder,
         months=months,
         rules=rules,
+        measures=wanted,
         facts=facts,
         stamps=stamps,
         memory_limit_gb=memory_limit_gb,
     )
-    panel = _finish(tables, folder, months=months, rules=rules, facts=facts, shares=shares)
+    panel = _finish(
+        tables, folder, months=months, rules=rules, measures=wanted, facts=facts, shares=shares
+    )
     return panel if out_dir is not None else gone_with_panel(panel)
+
+
+def chosen_measures(measures: Iterable[str | Measure] | None) -> tuple[Measure, ...]:
+    """The measures a panel is to have.
+
+    Raises
+    ------
+    TableError
+        No measure has a name that is asked for, or one is asked for twice.
+    """
+    known = {**MEASURES, **EXPOSURES}
+    if measures is None:
+        return tuple(known.values())
+    chosen: dict[str, Measure] = {}
+    for each in measures:
+        if isinstance(each, str) and each not in known:
+            listed = ", ".join(f"`{name}`" for name in known)
+            raise TableError(f"no measure is named `{each}`.\n  Measures: {listed}.")
+        measure = known[each] if isinstance(each, str) else each
+        if measure.name in chosen:
+            raise TableError(f"measure `{measure.name}` is asked for twice.\n  Name it once.")
+        chosen[measure.name] = measure
+    if not chosen:
+        raise TableError("`measures` is empty.\n  Name a measure, or leave `measures` out for all.")
+    return tuple(chosen.values())
 
 
 def _require_eligibility(tables: Tables) -> None:
@@ -139,15 +175,16 @@ def _build_buckets(
     *,
     months: pd.PeriodIndex,
     rules: PanelRules,
+    measures: Sequence[Measure],
     facts: DataFacts,
     stamps: Sequence[str],
     memory_limit_gb: float,
 ) -> list[dict[str, Any]]:
     """Shares of all buckets: those on disk that still hold, and the others built now."""
-    from calaim_eval.panel.bucket import Bucket
-    from calaim_eval.panel.build_bucket import build_bucket
+    from calaim_eval.panel.bucket import bucket_sources
+    from calaim_eval.panel.build_bucket import EXPOSURE, MONTHS, bucket_recipe
 
-    hidden = unobserved_months(tables, facts, months, rules)
+    hidden = unobserved_months(tables, facts, months, rules, measures)
     waiting = [n for n, stamp in enumerate(stamps) if finished_share(folder, n, stamp) is None]
     if waiting:
         (folder / MANIFEST).unlink(missing_ok=True)
@@ -155,19 +192,18 @@ def _build_buckets(
         logger.info(
             "%d of %d member buckets are already built", len(stamps) - len(waiting), len(stamps)
         )
+    names = [name for name in (*INPUTS, *LOOKUPS) if tables.has(name)]
+    steps = bucket_recipe(names, months=months, rules=rules, measures=measures, unobserved=hidden)
     for number in track(waiting, description="member months"):
+        sources = bucket_sources(tables, number, names)
+        outputs = {name: part_file(folder, name, number) for name in (MONTHS, EXPOSURE)}
         backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
         try:
-            bucket = Bucket(backend, tables, number, months, rules, facts.claims_end_day)
             with engine_failures(doing=f"building member months, bucket {number}"):
-                share = build_bucket(
-                    bucket,
-                    month_part=part_file(folder, "member_month", number),
-                    exposure_part=part_file(folder, "member_exposure", number),
-                    unobserved=hidden,
-                )
+                fetched = steps.recipe.run(backend, sources=sources, outputs=outputs)
         finally:
             backend.disconnect()
+        share = steps.tally.share(fetched).to_dict()
         write_json({"stamp": stamps[number], **share}, share_file(folder, number))
     return [read_share(share_file(folder, number)) for number in range(tables.n_buckets)]
 
@@ -178,6 +214,7 @@ def _finish(
     *,
     months: pd.PeriodIndex,
     rules: PanelRules,
+    measures: Sequence[Measure],
     facts: DataFacts,
     shares: Sequence[Mapping[str, Any]],
 ) -> MemberMonths:
@@ -190,7 +227,7 @@ def _finish(
     for name in INPUTS:
         if tables.has(name):
             ledger.check(name, "panel", _n_rows(tables, name))
-    hidden = unobserved_months(tables, facts, months, rules)
+    hidden = unobserved_months(tables, facts, months, rules, measures)
     panel = MemberMonths(
         folder=folder,
         n_buckets=tables.n_buckets,
@@ -202,6 +239,7 @@ def _finish(
         n_member_months=sum(share["n_member_months"] for share in shares),
         feeds=frozenset(name for name in tables.names if TABLES[name].is_optional),
         n_unclassified=sum(share["n_unclassified"] for share in shares),
+        measures=tuple(measure.name for measure in measures),
         amounts=_amounts(shares),
         unobserved_months={k: tuple(str(m) for m in where) for k, where in hidden.items()},
         notes=panel_notes(hidden, months),

@@ -1,114 +1,181 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
-"""Final claim lines told apart once: emergency, inpatient, outpatient, ambulance."""
+"""Claim lines told apart once: one pass finds out every kind of line that any measure asks for.
+
+A code's kinds are looked up, not matched line by line: the distinct codes of a column are held
+against every pattern once, and each line then carries one number whose bits say what it matches.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add, or_
 from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.claim_standing import FINAL, bill_type
-from calaim_eval.panel.definitions import (
-    CLINIC_BILL_TYPES,
-    ED_BILL_TYPES,
-    NOT_OFFICE_PLACES,
-    code_pattern,
-)
+from calaim_eval.errors import TableError
+from calaim_eval.panel.claim_standing import bill_type
+from calaim_eval.panel.code_patterns import CodePattern
 from calaim_eval.panel.spans import day_number
 
 if TYPE_CHECKING:
     from ibis import Table, Value
 
     from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.measure import LineKind
+    from calaim_eval.panel.rules import PanelRules
+
+_BITS = 62
 
 
-def event_lines(bucket: Bucket, claims: Table) -> Table:
-    """Final lines that are part of any visit, stay or trip, with a flag for each kind.
+class ClaimLines:
+    """Claim lines as a line kind sees them.
 
-    One narrow row per line, computed once: every event is built from it.
+    Attributes
+    ----------
+    rules : PanelRules
+    is_institutional, is_professional : Value
+        Form of the line. One without a claim type is institutional when it has a bill type or a
+        revenue code, else professional.
+    bill : Value
+        First two digits of the type of bill, without the leading zero; missing where there is none.
     """
-    final = claims.filter(claims["standing"] == FINAL)
-    told = final.mutate(**_kinds(final, bucket))
+
+    def __init__(self, rows: Table, rules: PanelRules, patterns: dict[str, list[str]]) -> None:
+        self._rows = rows
+        self._patterns = patterns
+        self.rules = rules
+        has_form = rows["bill_type_code"].notnull() | rows["revenue_center_code"].notnull()
+        guessed = ibis.ifelse(has_form, "institutional", "professional")
+        form = ibis.coalesce(rows["claim_type"], guessed)
+        self.is_institutional: Value = form == "institutional"
+        self.is_professional: Value = form == "professional"
+        self.bill: Value = bill_type(rows["bill_type_code"]).substr(0, 2)
+
+    def __getitem__(self, column: str) -> Value:
+        """A column of `medical_claim`."""
+        return self._rows[column]
+
+    def has(self, pattern: CodePattern) -> Value:
+        """Whether the line's code matches; false where it has none."""
+        listed = self._patterns.setdefault(pattern.column, [])
+        if pattern.pattern not in listed:
+            listed.append(pattern.pattern)
+        if len(listed) > _BITS:
+            raise TableError(
+                f"the measures hold `{pattern.column}` against more than {_BITS} patterns.\n"
+                "  Join patterns with `|`, or build the panel with fewer `measures`."
+            )
+        bit = ibis.literal(1 << listed.index(pattern.pattern), "int64")
+        return ((self._rows[_mask(pattern.column)] & bit) != 0).fill_null(False)
+
+
+def _mask(column: str) -> str:
+    """Column with the bits of a code."""
+    return f"{column}_mask"
+
+
+_CODED = (
+    "revenue_center_code",
+    "hcpcs_code",
+    "place_of_service_code",
+    "bill_type_code",
+    "drg_code",
+    "discharge_disposition_code",
+    "diagnosis_code_1",
+    "rendering_taxonomy_code",
+    "billing_taxonomy_code",
+)
+_CARRIED = (
+    "claim_id",
+    "hcpcs_code",
+    "revenue_center_code",
+    "place_of_service_code",
+    "drg_code",
+    "diagnosis_code_1",
+    "discharge_disposition_code",
+    "facility_npi",
+    "rendering_npi",
+)
+"""Columns that measures may read off a line besides its flags."""
+
+
+def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Table:
+    """Every claim line, narrow, with its standing and a flag for each kind.
+
+    Computed once a bucket.
+
+    Parameters
+    ----------
+    bucket : Bucket
+    claims : Table
+        Lines with `standing`, `day` and `month` (`claim_standing.with_standing`).
+    kinds : sequence of LineKind
+
+    Returns
+    -------
+    Table
+        `member`, `standing`, `month`, `day`, `last_day` (of the line), `paid_amount`, the columns
+        of `_CARRIED`, `stay_start_day`, `stay_end_day` (of the claim), and a flag by the name of
+        each kind. Columns of `_CARRIED` are missing on lines without a flag.
+    """
+    patterns = _patterns(claims, kinds, bucket.rules)
+    for column, listed in patterns.items():
+        bucket.keep(f"codes_{column}", _lookup(claims, column, listed))
+    rows = _masked(claims, patterns)
+    lines = ClaimLines(rows, bucket.rules, patterns)
+    told = rows.mutate(**{kind.__name__: kind(lines) for kind in kinds})
+    return bucket.keep("claim_lines", _narrow(told, [kind.__name__ for kind in kinds]))
+
+
+def _patterns(claims: Table, kinds: Sequence[LineKind], rules: PanelRules) -> dict[str, list[str]]:
+    """Patterns that the kinds ask for, by column."""
+    asked: dict[str, list[str]] = {}
+    lines = ClaimLines(_masked(claims, _CODED), rules, asked)
+    for kind in kinds:
+        kind(lines)
+    return asked
+
+
+def _masked(claims: Table, columns: Iterable[str]) -> Table:
+    """Lines with the bits of the codes of some columns."""
+    for column in columns:
+        schema = {column: "string", _mask(column): "int64"}
+        claims = claims.left_join(ibis.table(schema, name=f"codes_{column}"), column).drop(
+            f"{column}_right"
+        )
+    return claims
+
+
+def _lookup(claims: Table, column: str, patterns: Sequence[str]) -> Table:
+    """Distinct codes of a column, each with a bit for every pattern it matches."""
+    codes = claims.filter(claims[column].notnull()).select(column).distinct()
+    bits = [
+        ibis.ifelse(codes[column].re_search(pattern), ibis.literal(1 << bit, "int64"), 0)
+        for bit, pattern in enumerate(patterns)
+    ]
+    told = codes.mutate(**{_mask(column): reduce(add, bits).cast("int64")})
+    return told.filter(told[_mask(column)] != 0)
+
+
+def _narrow(told: Table, flags: Sequence[str]) -> Table:
+    """What measures and the account of claims need of a line."""
+    has_flag = reduce(or_, [told[flag] for flag in flags], ibis.literal(False))
     stay_start = ibis.coalesce(told["admission_date"], told["claim_start_date"])
     stay_end = ibis.coalesce(told["discharge_date"], told["claim_end_date"], stay_start)
-    narrow = told.filter(
-        told["is_ed_facility"]
-        | told["is_ed_professional"]
-        | told["is_stay"]
-        | told["is_office_visit"]
-        | told["is_clinic_line"]
-        | told["is_ambulance"]
-    ).select(
-        "member_id",
-        "claim_id",
+    carried = {
+        column: ibis.ifelse(has_flag, told[column], ibis.null("string")) for column in _CARRIED
+    }
+    last_day = ibis.coalesce(told["claim_line_end_date"], told["claim_end_date"])
+    return told.select(
+        "member",
+        "standing",
+        "month",
         "day",
-        "is_ed_facility",
-        "is_ed_professional",
-        "is_stay",
-        "is_office_visit",
-        "is_clinic_line",
-        "is_clinic_bill",
-        "is_ambulance",
-        "has_accommodation",
-        "has_drg",
-        "rendering_npi",
-        "facility_npi",
-        place="place_of_service_code",
-        disposition=told["discharge_disposition_code"],
+        "paid_amount",
+        *flags,
+        **carried,
+        last_day=ibis.greatest(day_number(last_day).fill_null(told["day"]), told["day"]),
         stay_start_day=day_number(stay_start),
         stay_end_day=day_number(stay_end),
     )
-    return bucket.keep("event_lines", narrow)
-
-
-def _kinds(lines: Table, bucket: Bucket) -> dict[str, Value]:
-    """A flag for each kind of line."""
-    is_institutional, is_professional = _forms(lines)
-    bill = bill_type(lines["bill_type_code"]).substr(0, 2)
-    revenue, procedure = lines["revenue_center_code"], lines["hcpcs_code"]
-    place = lines["place_of_service_code"]
-    is_inpatient = _matches(lines["bill_type_code"], "ip_admission", "bill type")
-    is_ed_code = _matches(procedure, "ed_visit", "ED E/M")
-    is_ed_revenue = _matches(revenue, "ed_visit", "facility revenue")
-    if bucket.rules.ed_definition == "with_urgent_care":
-        variant = "facility revenue (0456 variant)"
-        is_ed_revenue = is_ed_revenue | _matches(revenue, "ed_visit", variant)
-    is_ed_place = _matches(place, "ed_visit", "place of service")
-    is_ed_bill = bill.isin(ED_BILL_TYPES) | bill.isnull()
-    is_health_center = _matches(procedure, "outpatient_visit", "FQHC/RHC encounter")
-    is_clinic_bill = is_institutional & bill.isin(CLINIC_BILL_TYPES).fill_null(False)
-    is_clinic_revenue = _matches(revenue, "outpatient_visit", "clinic revenue")
-    is_office_code = _matches(procedure, "outpatient_visit", "office and clinic E/M")
-    is_elsewhere = place.isin(NOT_OFFICE_PLACES).fill_null(False)
-    return {
-        "is_ed_facility": is_institutional
-        & ~is_inpatient
-        & is_ed_bill
-        & (is_ed_revenue | is_ed_code),
-        "is_ed_professional": is_professional & (is_ed_place | is_ed_code),
-        "is_stay": is_institutional & is_inpatient,
-        "is_office_visit": is_professional & is_office_code & ~is_elsewhere,
-        "is_clinic_line": is_health_center | (is_clinic_bill & is_clinic_revenue),
-        "is_clinic_bill": is_institutional,
-        "is_ambulance": _matches(procedure, "ambulance_transport", "ground emergency base")
-        | _matches(procedure, "ambulance_transport", "air emergency base"),
-        "has_accommodation": _matches(revenue, "ip_admission", "room and board"),
-        "has_drg": _matches(lines["drg_code"], "ip_admission", "DRG present"),
-    }
-
-
-def _forms(lines: Table) -> tuple[Value, Value]:
-    """Whether a line is institutional, and whether professional.
-
-    A line without a claim type is institutional when it has a bill type or a revenue code.
-    """
-    looks_institutional = lines["bill_type_code"].notnull() | lines["revenue_center_code"].notnull()
-    form = ibis.coalesce(
-        lines["claim_type"], ibis.ifelse(looks_institutional, "institutional", "professional")
-    )
-    return form == "institutional", form == "professional"
-
-
-def _matches(code: Value, measure: str, component: str) -> Value:
-    """Whether a code is of a component of a measure, by the code list; false where missing."""
-    return code.re_search(code_pattern(measure, component)).fill_null(False)

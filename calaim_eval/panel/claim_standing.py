@@ -1,4 +1,3 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
 """Which version of a claim counts: voids, replacements and denials settled before anything else.
 
 A void cancels the claim it names, and a replacement supersedes it; the last replacement of a claim

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
 
-KEY = ("member_id", "month")
+KEY = ("member", "month")
 
 
 def settled_months(bucket: Bucket, pieces: Table) -> Table:

@@ -1,4 +1,3 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
 """Enrollment spans to covered months: one row per member and month, always.
 
 Most members never have two spans in one month: their spans are cut into months and that is all.
@@ -33,8 +32,8 @@ def enrollment_spans(bucket: Bucket) -> Table:
     Ends are cut at death and starts at birth; an open end runs to the end of the window.
     """
     spans, person = bucket.read("eligibility"), bucket.read("person")
-    lives = person.select("member_id", "birth_date", "death_date", home_county=person["county"])
-    joined = spans.join(lives, "member_id", how="left")
+    lives = person.select("member", "birth_date", "death_date", home_county=person["county"])
+    joined = spans.join(lives, "member", how="left")
     recorded_end = day_number(joined["enrollment_end_date"]).fill_null(_WINDOW_END_CUT)
     death, birth = day_number(joined["death_date"]), day_number(joined["birth_date"])
     start = day_number(joined["enrollment_start_date"])
@@ -91,7 +90,7 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
         clear.select(*_KEPT, *_FACTS[1:], covered_days="n_days").select(*columns),
         _grouped(contested, settled_months(bucket, contested)).select(*columns),
     )
-    marked = months.left_join(_medicare_months(bucket, spans), ["member_id", "month"])
+    marked = months.left_join(_medicare_months(bucket, spans), ["member", "month"])
     marked = marked.mutate(is_dual=marked["is_dual_span"] | marked["has_medicare"].fill_null(False))
     dated = marked.select(*_KEPT, "covered_days", "from_day", "is_full", "is_dual", "recorded_day")
     dated = dated.join(bucket.calendar, "month")
@@ -104,7 +103,7 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
     )
 
 
-_KEPT = ("member_id", "month", "span")
+_KEPT = ("member", "month", "span")
 _FACTS = ("covered_days", "from_day", "is_full", "is_dual_span", "recorded_day")
 
 
@@ -112,7 +111,7 @@ def _mark_contested(spans: Table) -> Table:
     """Spans that count; contested are all of a member who has two in one month."""
     counted = spans.filter(spans["reason"].isnull()).select(
         "span",
-        "member_id",
+        "member",
         "start_day",
         "end_day",
         "is_full",
@@ -122,10 +121,10 @@ def _mark_contested(spans: Table) -> Table:
         last_month=month_number(date_of(spans["end_day"])),
     )
     order = ["first_month", "last_month", "span"]
-    before = ibis.window(group_by="member_id", order_by=order, preceding=(None, 1))
+    before = ibis.window(group_by="member", order_by=order, preceding=(None, 1))
     reached = counted["last_month"].max().over(before)
     shares = counted.mutate(shares_month=(counted["first_month"] <= reached).fill_null(False))
-    member = ibis.window(group_by="member_id")
+    member = ibis.window(group_by="member")
     return shares.mutate(is_contested=shares["shares_month"].max().over(member)).drop(
         "shares_month", "first_month", "last_month"
     )
@@ -133,7 +132,7 @@ def _mark_contested(spans: Table) -> Table:
 
 def _grouped(pieces: Table, settled: Table) -> Table:
     """One row per contested member and month: its span if it is alone, else the settled days."""
-    grouped = pieces.group_by("member_id", "month").agg(
+    grouped = pieces.group_by("member", "month").agg(
         n_spans=pieces.count(),
         only_span=pieces["span"].min(),
         only_days=pieces["n_days"].sum(),
@@ -142,7 +141,7 @@ def _grouped(pieces: Table, settled: Table) -> Table:
         is_dual_span=pieces["is_dual_span"].max(),
         recorded_day=pieces["recorded_day"].min(),
     )
-    joined = grouped.left_join(settled, ["member_id", "month"])
+    joined = grouped.left_join(settled, ["member", "month"])
     is_alone = joined["n_spans"] == 1
     return joined.mutate(
         span=ibis.ifelse(is_alone, joined["only_span"], ibis.null("int64")),
@@ -175,20 +174,20 @@ def _medicare_months(bucket: Bucket, spans: Table) -> Table:
     medicare = spans.filter(
         (spans["payer"] == "medicare") & (spans["start_day"] <= spans["end_day"]) & is_other
     )
-    cut = cut_by_month(medicare.select("member_id", "start_day", "end_day"), bucket.calendar)
-    return cut.group_by("member_id", "month").agg(has_medicare=ibis.literal(True))
+    cut = cut_by_month(medicare.select("member", "start_day", "end_day"), bucket.calendar)
+    return cut.group_by("member", "month").agg(has_medicare=ibis.literal(True))
 
 
 def span_outcomes(bucket: Bucket, spans: Table, candidates: Table) -> Table:
     """What became of each span: `reason` and `n_rows`; a span is used if a month of it is."""
     fates = candidates.select(
-        "member_id", "month", "span", month_reason=candidates["reason"].fill_null(USED)
+        "member", "month", "span", month_reason=candidates["reason"].fill_null(USED)
     )
     alone = fates.filter(fates["span"].notnull()).select("span", "month_reason")
     shared = fates.filter(fates["span"].isnull()).drop("span")
-    pieces = bucket.kept("contested_pieces").select("span", "member_id", "month")
+    pieces = bucket.kept("contested_pieces").select("span", "member", "month")
     landed = ibis.union(
-        alone, pieces.join(shared, ["member_id", "month"]).select("span", "month_reason")
+        alone, pieces.join(shared, ["member", "month"]).select("span", "month_reason")
     )
     per_span = landed.group_by("span").agg(
         is_used=(landed["month_reason"] == USED).max(),

@@ -19,18 +19,18 @@ def custody_spells(bucket: Bucket) -> Table:
 
     A spell without a release runs to the end of the window, or to death.
     """
-    feed, person = bucket.read("custody"), bucket.read("person").select("member_id", "death_date")
-    joined = feed.left_join(person, "member_id")
+    feed, person = bucket.read("custody"), bucket.read("person").select("member", "death_date")
+    joined = feed.left_join(person, "member")
     start = day_number(joined["booking_date"])
     open_end = ibis.least(
         ibis.literal(bucket.last_day), day_number(joined["death_date"]).fill_null(bucket.last_day)
     )
     last_day = day_number(joined["release_date"]).fill_null(open_end)
-    return joined.select("member_id", start_day=start, end_day=ibis.greatest(last_day, start))
+    return joined.select("member", start_day=start, end_day=ibis.greatest(last_day, start))
 
 
 def jail_days(bucket: Bucket) -> Table:
-    """Days by month, overlapping spells merged: `member_id`, `month`, `n_days`."""
-    merged = merge_spans(custody_spells(bucket), by=["member_id"])
+    """Days by month, overlapping spells merged: `member`, `month`, `n_days`."""
+    merged = merge_spans(custody_spells(bucket), by=["member"])
     cut = cut_by_month(merged, bucket.calendar)
-    return cut.group_by("member_id", "month").agg(n_days=cut["n_days"].sum())
+    return cut.group_by("member", "month").agg(n_days=cut["n_days"].sum())

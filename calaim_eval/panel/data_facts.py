@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -10,11 +11,9 @@ import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.calendar import day_of
+from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.rules import PanelRules
-from calaim_eval.schema.tables import MEASURES
 from calaim_eval.tables import Tables
-
-_CLAIM_MEASURES = tuple(m for m in MEASURES if m not in {"paid_usd", "jail_days"})
 
 
 @dataclass(frozen=True)
@@ -93,18 +92,24 @@ def require_run_out(facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules)
 
 
 def unobserved_months(
-    tables: Tables, facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules
+    tables: Tables,
+    facts: DataFacts,
+    months: pd.PeriodIndex,
+    rules: PanelRules,
+    measures: Iterable[Measure],
 ) -> dict[str, pd.PeriodIndex]:
     """Months in which a measure cannot be known, for the measures that have any."""
-    hidden = {"readmissions_30d": censored_months(months, facts.claims_end_day, rules)}
-    if not tables.has("medical_claim"):
-        hidden |= dict.fromkeys(_CLAIM_MEASURES, months)
     counted = ("medical_claim", "pharmacy_claim")[: 1 if rules.paid_claims == "medical" else 2]
-    if not set(counted) & set(facts.tables_with_amounts):
-        hidden["paid_usd"] = months
-    if not tables.has("custody"):
-        hidden["jail_days"] = months
-    return {measure: where for measure, where in hidden.items() if not where.empty}
+    has_amounts = bool(set(counted) & set(facts.tables_with_amounts))
+    hidden = {}
+    for measure in measures:
+        is_given = any(tables.has(name) for name in measure.needs)
+        if not is_given or (measure.name == "paid_usd" and not has_amounts):
+            hidden[measure.name] = months
+        elif measure.follow_up_days is not None:
+            days = measure.follow_up_days(rules)
+            hidden[measure.name] = censored_months(months, facts.claims_end_day, days)
+    return {name: where for name, where in hidden.items() if not where.empty}
 
 
 def panel_notes(hidden: dict[str, pd.PeriodIndex], months: pd.PeriodIndex) -> tuple[str, ...]:
@@ -117,11 +122,10 @@ def panel_notes(hidden: dict[str, pd.PeriodIndex], months: pd.PeriodIndex) -> tu
 
 
 def censored_months(
-    months: pd.PeriodIndex, claims_end_day: int | None, rules: PanelRules
+    months: pd.PeriodIndex, claims_end_day: int | None, follow_up_days: int
 ) -> pd.PeriodIndex:
-    """Months whose discharges cannot all be followed before the claims end."""
+    """Months whose events cannot all be followed for so many days before the claims end."""
     if claims_end_day is None:
         return months[:0]
     last_days = [day_of(month.end_time) for month in months]
-    is_censored = [day + rules.readmission_days > claims_end_day for day in last_days]
-    return months[is_censored]
+    return months[[day + follow_up_days > claims_end_day for day in last_days]]

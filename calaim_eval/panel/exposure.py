@@ -24,15 +24,19 @@ def member_exposure(bucket: Bucket, contacts: Table) -> Table:
         "exposure_contacts",
         ibis.union(by_service, supports.mutate(service=ibis.literal(ANY_SUPPORT))),
     )
-    firsts = rows.group_by("member_id", "service").agg(
+    firsts = rows.group_by("member", "service").agg(
         identified_month=_first_month(rows, "identified"),
         outreach_month=_first_month(rows, "outreach"),
         service_month=_first_month(rows, "service"),
     )
-    with_provider = firsts.left_join(_first_provider(rows), ["member_id", "service"]).drop(
-        "member_id_right", "service_right"
+    with_provider = firsts.left_join(_first_provider(rows), ["member", "service"]).drop(
+        "member_right", "service_right"
     )
-    return with_provider.left_join(_populations(rows), ["member_id", "service"]).select(
+    told = with_provider.left_join(_populations(rows), ["member", "service"]).drop(
+        "member_right", "service_right"
+    )
+    named = told.left_join(bucket.members, "member").order_by("member", "service")
+    return named.select(
         "member_id",
         "service",
         "identified_month",
@@ -57,19 +61,17 @@ def _first_provider(rows: Table) -> Table:
         served["is_claim"],
         served["organization_type"],
     ]
-    window = ibis.window(group_by=["member_id", "service"], order_by=order)
+    window = ibis.window(group_by=["member", "service"], order_by=order)
     placed = served.mutate(place=ibis.row_number().over(window))
-    return placed.filter(placed["place"] == 0).select("member_id", "service", "organization_type")
+    return placed.filter(placed["place"] == 0).select("member", "service", "organization_type")
 
 
 def _populations(rows: Table) -> Table:
     """Populations of focus on the records of a member and service: codes sorted, joined by ";"."""
     named = rows.filter(rows["population_of_focus"].notnull())
-    codes = named.select(
-        "member_id", "service", code=named["population_of_focus"].split(";").unnest()
-    )
+    codes = named.select("member", "service", code=named["population_of_focus"].split(";").unnest())
     codes = codes.mutate(code=codes["code"].strip())
     each = codes.filter(codes["code"] != "").distinct()
-    return each.group_by("member_id", "service").agg(
+    return each.group_by("member", "service").agg(
         population_of_focus=each["code"].group_concat(";", order_by=each["code"])
     )

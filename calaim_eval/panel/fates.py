@@ -1,4 +1,3 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
 """What became of rows that land in a member's month: used, or the counted reason they were not."""
 
 from __future__ import annotations
@@ -30,40 +29,30 @@ NOT_IN_PAID = "in the panel's months, not part of `paid_usd`"
 
 @dataclass(frozen=True)
 class Landing:
-    """Members and months that rows can land in.
+    """Months that rows can land in.
 
     Attributes
     ----------
-    members : Table
-        `member_id` of everyone in `eligibility` or `person`.
     months : Table
-        `member_id`, `month` and `month_reason`: ``"used"``, or why the month is not in the panel.
+        `member`, `month` and `month_reason`: ``"used"``, or why the month is not in the panel.
     """
 
     bucket: Bucket
-    members: Table
     months: Table
 
 
 def landing(bucket: Bucket, candidates: Table) -> Landing:
-    """Members and months of the bucket."""
-    people = ibis.union(
-        bucket.read("eligibility").select("member_id"),
-        bucket.read("person").select("member_id"),
-        distinct=True,
-    )
-    members = bucket.keep("known_members", people.mutate(is_known=ibis.literal(True)))
+    """Months of the bucket."""
     reason = candidates["reason"].fill_null(USED)
-    return Landing(bucket, members, candidates.select("member_id", "month", month_reason=reason))
+    return Landing(bucket, candidates.select("member", "month", month_reason=reason))
 
 
 def with_fate(rows: Table, land: Landing) -> Table:
-    """Rows with `member_id` and `month`, and the `reason` they are used or not."""
+    """Rows with `member` (missing for one nobody knows) and `month`, and their `reason`."""
     months = land.bucket.months
-    joined = rows.left_join(land.members, "member_id").drop("member_id_right")
-    joined = joined.left_join(land.months, ["member_id", "month"])
+    joined = rows.left_join(land.months, ["member", "month"])
     reason = ibis.cases(
-        (joined["is_known"].isnull(), UNKNOWN_MEMBER),
+        (joined["member"].isnull(), UNKNOWN_MEMBER),
         (~joined["month"].between(number_of(months[0]), number_of(months[-1])), OUTSIDE_WINDOW),
         (joined["month_reason"].isnull(), OUTSIDE_COVERAGE),
         else_=joined["month_reason"],
@@ -73,7 +62,7 @@ def with_fate(rows: Table, land: Landing) -> Table:
 
 def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Table:
     """Lines and dollars of a claim table by member, month and `reason`; every line is in it."""
-    grouped = claims.group_by("member_id", "month", "standing").agg(
+    grouped = claims.group_by("member", "month", "standing").agg(
         n_rows=claims.count(), paid_usd=claims["paid_amount"].sum().fill_null(0.0)
     )
     fated = with_fate(bucket.keep(f"{name}_grouped", grouped), land)
@@ -87,7 +76,7 @@ def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Ta
 def record_outcomes(bucket: Bucket, land: Landing) -> Table:
     """What became of each program record: `reason`, `n_rows`, and `remark` on kept ones."""
     records = bucket.read("program_service")
-    key = ["member_id", "program", "service", "record_type", "record_date"]
+    key = ["member", "program", "service", "record_type", "record_date"]
     place = ibis.row_number().over(ibis.window(group_by=key))
     ordered = records.mutate(month=month_number(records["record_date"]), place=place)
     fated = with_fate(ordered, land)
@@ -113,14 +102,14 @@ def _remark(month_reason: Value, *, is_used: Value) -> Value:
 def custody_outcomes(bucket: Bucket, land: Landing, spells: Table) -> Table:
     """What became of each custody spell: `reason` and `n_rows`."""
     numbered = bucket.keep("numbered_spells", spells.mutate(spell=ibis.row_number()))
-    pieces = cut_by_month(numbered, bucket.calendar).select("spell", "member_id", "month")
+    pieces = cut_by_month(numbered, bucket.calendar).select("spell", "member", "month")
     fated = with_fate(pieces, land)
     landed = fated.group_by("spell").agg(
         is_used=(fated["reason"] == USED).max(), month_reason=fated["reason"].min()
     )
-    joined = numbered.left_join(land.members, "member_id").left_join(landed, "spell")
+    joined = numbered.left_join(landed, "spell")
     reason = ibis.cases(
-        (joined["is_known"].isnull(), UNKNOWN_MEMBER),
+        (joined["member"].isnull(), UNKNOWN_MEMBER),
         (joined["month_reason"].isnull(), OUTSIDE_WINDOW),
         (joined["is_used"], USED),
         else_=joined["month_reason"],
@@ -132,7 +121,7 @@ def custody_outcomes(bucket: Bucket, land: Landing, spells: Table) -> Table:
 def person_outcomes(bucket: Bucket, candidates: Table) -> Table:
     """Persons with a month in the panel, and those without."""
     months = candidates.filter(candidates["reason"].isnull())
-    inside = months.select("member_id").distinct().mutate(is_inside=ibis.literal(True))
-    joined = bucket.read("person").left_join(inside, "member_id")
+    inside = months.select("member").distinct().mutate(is_inside=ibis.literal(True))
+    joined = bucket.read("person").left_join(inside, "member")
     told = joined.select(reason=ibis.ifelse(joined["is_inside"].fill_null(False), USED, NO_MONTH))
     return told.group_by("reason").agg(n_rows=told.count())

@@ -9,12 +9,15 @@ from typing import Any
 import pandas as pd
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel.member_months import EXPOSURE_COLUMNS, MONTH_COLUMNS, MemberMonths
+from calaim_eval.panel.columns import BASE_COLUMNS, EXPOSURE_COLUMNS, column_types
+from calaim_eval.panel.measures import EXPOSURES, MEASURES
+from calaim_eval.panel.member_months import ALL_MEASURES, MemberMonths
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.panel.temporary import gone_with_panel, temporary_folder
-from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import USED, RowLedger
+
+MONTH_COLUMNS = (*BASE_COLUMNS, *ALL_MEASURES)
 
 
 def write_frames(
@@ -95,9 +98,8 @@ def _check_key(member_month: pd.DataFrame) -> None:
 def _typed(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The columns in order, each of its declared type, absent ones missing."""
     data = pd.DataFrame(index=frame.index)
-    for column in columns:
+    for column, dtype in column_types(columns, {**MEASURES, **EXPOSURES}).items():
         values = frame[column] if column in frame else pd.Series(None, index=frame.index)
-        dtype = FIELDS[column].dtype if column in FIELDS else "month"
         if dtype in ("date", "month"):
             data[column] = pd.to_datetime(values).astype("datetime64[s]")
         else:

@@ -12,23 +12,15 @@ import pandas as pd
 
 from calaim_eval.engine import write_json
 from calaim_eval.errors import TableError
+from calaim_eval.panel.columns import BASE_COLUMNS, EXPOSURE_COLUMNS
+from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.fields import FIELDS
-from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import RowLedger
 
-MONTH_COLUMNS = TABLES["member_month"].fields
-EXPOSURE_COLUMNS = (
-    "member_id",
-    "service",
-    "identified_month",
-    "outreach_month",
-    "service_month",
-    "organization_type",
-    "population_of_focus",
-)
+ALL_MEASURES = (*MEASURES, *EXPOSURES)
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -60,6 +52,8 @@ class MemberMonths:
         `table`, `reason`, `paid_usd`: every dollar of the claims, used or set aside.
     unobserved_months : mapping of str to tuple of str
         Measures that cannot be known in some months ("2024-12"); their values there are missing.
+    measures : tuple[str, ...]
+        Columns of the panel that are measures, in order.
     notes : tuple[str, ...]
         What a reader of the panel must know.
     """
@@ -78,7 +72,13 @@ class MemberMonths:
         default_factory=lambda: pd.DataFrame({"table": [], "reason": [], "paid_usd": []})
     )
     unobserved_months: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measures: tuple[str, ...] = ALL_MEASURES
     notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the member months."""
+        return (*BASE_COLUMNS, *self.measures)
 
     @property
     def months(self) -> pd.PeriodIndex:
@@ -99,7 +99,7 @@ class MemberMonths:
         TableError
             The panel has no such column.
         """
-        _require_columns([measure], MONTH_COLUMNS, "member_month")
+        _require_columns([measure], self.columns, "member_month")
         hidden = pd.PeriodIndex(self.unobserved_months.get(measure, ()), freq="M")
         return self.months.difference(hidden)
 
@@ -118,8 +118,8 @@ class MemberMonths:
             first day as `datetime64`, flags are `boolean`, counts `int64`, or `float64` where some
             are missing.
         """
-        wanted = list(MONTH_COLUMNS if columns is None else columns)
-        _require_columns(wanted, MONTH_COLUMNS, "member_month")
+        wanted = list(self.columns if columns is None else columns)
+        _require_columns(wanted, self.columns, "member_month")
         return _read(self.folder / "member_month", wanted)
 
     def exposure_frame(self, service: str | None = None) -> pd.DataFrame:
@@ -232,6 +232,7 @@ class MemberMonths:
             "n_member_months": self.n_member_months,
             "n_unclassified": self.n_unclassified,
             "feeds": sorted(self.feeds),
+            "measures": list(self.measures),
             "notes": list(self.notes),
             "unobserved_months": {k: list(v) for k, v in self.unobserved_months.items()},
             "ledger": self.ledger.to_frame().to_dict("records"),
@@ -275,6 +276,7 @@ def _from_manifest(folder: Path, held: Mapping[str, Any]) -> MemberMonths:
         n_unclassified=held["n_unclassified"],
         amounts=pd.DataFrame(held["amounts"], columns=["table", "reason", "paid_usd"]),
         unobserved_months={k: tuple(v) for k, v in held["unobserved_months"].items()},
+        measures=tuple(held["measures"]),
         notes=tuple(held["notes"]),
     )
 

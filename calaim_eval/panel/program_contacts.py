@@ -1,4 +1,3 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
 """ECM and Community Supports contacts, from claims and program records together."""
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 CONTACT_TYPES = ("identified", "outreach", "service")
 _TYPES = {
-    "member_id": "string",
+    "member": "int64",
     "program": "string",
     "service": "string",
     "kind": "string",
@@ -35,7 +34,7 @@ def program_lines(bucket: Bucket, claims: Table) -> Table:
     mine = claims.filter(
         (claims["standing"] == FINAL) & claims["hcpcs_code"].isin(sorted(set(codes["hcpcs"])))
     ).select(
-        "member_id",
+        "member",
         "day",
         "hcpcs_code",
         *MODIFIER_SLOTS,
@@ -109,4 +108,4 @@ def _type_by_npi(bucket: Bucket) -> Table:
 def contact_events(rows: Table, *, program: str, kind: str) -> Table:
     """One row per member, service and day of a program's contacts of one kind."""
     seen = rows.filter((rows["program"] == program) & (rows["kind"] == kind))
-    return seen.select("member_id", "service", "day").distinct().select("member_id", "day")
+    return seen.select("member", "service", "day").distinct().select("member", "day")

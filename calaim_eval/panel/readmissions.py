@@ -1,4 +1,3 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
 """Thirty-day readmissions: index stays followed by an admission, observed, for any cause."""
 
 from __future__ import annotations
@@ -7,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.definitions import code_pattern
+from calaim_eval.panel.code_patterns import code_pattern
 from calaim_eval.panel.spans import completed_years, date_of, day_number
 from calaim_eval.panel.stays import STILL_PATIENT
 
@@ -23,19 +22,19 @@ _HOSPICE_DEATHS = ("40", "41", "42")
 
 
 def readmissions(bucket: Bucket, episodes: Table) -> Table:
-    """Index stays that were followed by an admission: `member_id` and `day` of the discharge.
+    """Index stays that were followed by an admission: `member` and `day` of the discharge.
 
     The next admission may be in a month the panel does not hold: whether a discharge was followed
     is a fact about the index stay, which must be in the panel.
     """
-    person = bucket.read("person").select("member_id", "birth_date", "death_date")
-    in_order = ibis.window(group_by="member_id", order_by=["admit_day", "discharge_day"])
+    person = bucket.read("person").select("member", "birth_date", "death_date")
+    in_order = ibis.window(group_by="member", order_by=["admit_day", "discharge_day"])
     ordered = episodes.mutate(next_admit_day=episodes["admit_day"].lead(1).over(in_order))
-    known = ordered.left_join(person, "member_id")
+    known = ordered.left_join(person, "member")
     wait = known["next_admit_day"] - known["discharge_day"]
     is_followed = wait.between(1, bucket.rules.readmission_days).fill_null(False)
     return known.filter(_is_index(known, bucket.rules) & is_followed).select(
-        "member_id", day="discharge_day"
+        "member", day="discharge_day"
     )
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from calaim_eval.panel.data_facts import DataFacts
+from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.member_months import FORMAT_VERSION
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.tables import Tables
@@ -28,19 +29,24 @@ INPUTS = (
     "program_service",
     "custody",
 )
-_LOOKUPS = ("organization",)
+LOOKUPS = ("organization",)
 
 
 def bucket_stamps(
-    tables: Tables, months: pd.PeriodIndex, rules: PanelRules, facts: DataFacts
+    tables: Tables,
+    months: pd.PeriodIndex,
+    rules: PanelRules,
+    facts: DataFacts,
+    measures: Sequence[Measure],
 ) -> list[str]:
-    """Stamp of each bucket: its input's content, the window, the rules, what the data can tell."""
+    """Stamp of each bucket: its input's content, window, rules, measures, facts of the data."""
     common = {
         "format": FORMAT_VERSION,
         "months": [str(months[0]), str(months[-1])],
         "rules": rules.to_dict(),
+        "measures": [[each.name, each.version, each.definition] for each in measures],
         "facts": facts.to_dict(),
-        "lookups": [_content(part) for name in _LOOKUPS for part in _parts(tables, name)],
+        "lookups": [_content(part) for name in LOOKUPS for part in _parts(tables, name)],
         "n_buckets": tables.n_buckets,
     }
     return [

@@ -1,4 +1,3 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`, `isnull`, `notnull`)
 """Acute inpatient stays: claims to stays of one facility, stays to episodes across transfers.
 
 1. Inpatient claims of one facility that overlap, or share a day, are one stay; so are claims that
@@ -13,25 +12,27 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.definitions import code_pattern
+from calaim_eval.panel.code_patterns import code_pattern
+from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient
 from calaim_eval.panel.spans import cut_by_month, islands
 
 if TYPE_CHECKING:
     from ibis import Table, Value
 
     from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.care import Care
 
 STILL_PATIENT = code_pattern("ip_stay", "merge: consecutive, still a patient")
 TRANSFERRED = code_pattern("ip_stay", "merge: transfer")
 
 
-def facility_stays(bucket: Bucket, lines: Table) -> Table:
+def facility_stays(care: Care) -> Table:
     """One row per stay at one facility: admission, discharge, last disposition."""
-    claims = _stay_claims(bucket, lines)
+    claims = _stay_claims(care)
     reaching = claims.mutate(
         reach_day=claims["discharge_day"] + ibis.ifelse(claims["is_still_patient"], 1, 0)
     )
-    key = ["member_id", "facility"]
+    key = ["member", "facility"]
     numbered = islands(reaching, by=key, start="admit_day", reach="reach_day", ties=["claim_id"])
     last_first = [
         numbered["discharge_day"].desc(),
@@ -45,22 +46,22 @@ def facility_stays(bucket: Bucket, lines: Table) -> Table:
         discharge_day=placed["discharge_day"].max(),
         disposition=placed["disposition"].max(where=placed["place"] == 0),
     )
-    return bucket.keep("facility_stays", stays.drop("island"))
+    return care.bucket.keep("facility_stays", stays.drop("island"))
 
 
-def _stay_claims(bucket: Bucket, lines: Table) -> Table:
+def _stay_claims(care: Care) -> Table:
     """Inpatient claims with evidence of an acute stay, one row per claim."""
-    inpatient = lines.filter(lines["is_stay"])
-    claims = inpatient.group_by("member_id", "claim_id").agg(
+    inpatient = care.lines_of(is_inpatient)
+    claims = inpatient.group_by("member", "claim_id").agg(
         facility=ibis.coalesce(
             inpatient["facility_npi"].min(), inpatient["rendering_npi"].min(), ""
         ),
         admit_day=inpatient["stay_start_day"].min(),
         discharge_day=inpatient["stay_end_day"].max(),
-        disposition=inpatient["disposition"].max().fill_null(""),
-        has_evidence=(inpatient["has_accommodation"] | inpatient["has_drg"]).max(),
+        disposition=inpatient["discharge_disposition_code"].max().fill_null(""),
+        has_evidence=inpatient[has_stay_evidence.__name__].max(),
     )
-    if bucket.rules.stay_evidence == "accommodation_or_drg":
+    if care.rules.stay_evidence == "accommodation_or_drg":
         claims = claims.filter(claims["has_evidence"])
     return claims.mutate(
         discharge_day=ibis.greatest(claims["discharge_day"], claims["admit_day"]),
@@ -71,18 +72,18 @@ def _stay_claims(bucket: Bucket, lines: Table) -> Table:
 def episodes(bucket: Bucket, stays: Table) -> Table:
     """Stays merged across transfers: `admit_day`, `discharge_day`, `disposition` of the last."""
     order = ["admit_day", "discharge_day", "facility"]
-    before = ibis.window(group_by="member_id", order_by=order, preceding=(None, 1))
-    same = ibis.window(group_by=["member_id", "facility"], order_by=order, preceding=(None, 1))
+    before = ibis.window(group_by="member", order_by=order, preceding=(None, 1))
+    same = ibis.window(group_by=["member", "facility"], order_by=order, preceding=(None, 1))
     seen = stays.mutate(
         last_day=stays["discharge_day"].max().over(before),
         last_day_here=stays["discharge_day"].max().over(same),
         last_disposition=_latest_disposition(stays, before),
     )
-    so_far = ibis.window(group_by="member_id", order_by=order, preceding=(None, 0))
+    so_far = ibis.window(group_by="member", order_by=order, preceding=(None, 0))
     marked = seen.mutate(begins=ibis.ifelse(_continues(seen, bucket), 0, 1))
     numbered = marked.mutate(episode=marked["begins"].sum().over(so_far))
     window = ibis.window(
-        group_by=["member_id", "episode"],
+        group_by=["member", "episode"],
         order_by=[
             numbered["discharge_day"].desc(),
             numbered["admit_day"].desc(),
@@ -90,7 +91,7 @@ def episodes(bucket: Bucket, stays: Table) -> Table:
         ],
     )
     placed = numbered.mutate(place=ibis.row_number().over(window))
-    merged = placed.group_by("member_id", "episode").agg(
+    merged = placed.group_by("member", "episode").agg(
         admit_day=placed["admit_day"].min(),
         discharge_day=placed["discharge_day"].max(),
         disposition=placed["disposition"].max(where=placed["place"] == 0),
@@ -119,17 +120,17 @@ def _continues(stays: Table, bucket: Bucket) -> Value:
 
 
 def inpatient_days(bucket: Bucket, merged: Table) -> Table:
-    """Nights by month: `member_id`, `month`, `n_days`; a stay within a day counts one."""
+    """Nights by month: `member`, `month`, `n_days`; a stay within a day counts one."""
     nights = merged.select(
-        "member_id",
+        "member",
         start_day="admit_day",
         end_day=ibis.greatest(merged["discharge_day"] - 1, merged["admit_day"]),
     )
     cut = cut_by_month(nights, bucket.calendar)
-    return cut.group_by("member_id", "month").agg(n_days=cut["n_days"].sum())
+    return cut.group_by("member", "month").agg(n_days=cut["n_days"].sum())
 
 
-def nights_in_all(merged: Table) -> Value:
-    """Nights of all episodes, inside the window and outside."""
+def nights_in_all(merged: Table) -> Table:
+    """One row, `total`: nights of all episodes, inside the window and outside."""
     nights = ibis.greatest(merged["discharge_day"] - merged["admit_day"], 1)
-    return nights.sum()
+    return merged.agg(total=nights.sum())

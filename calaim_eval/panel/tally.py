@@ -1,100 +1,167 @@
-"""The counts of one bucket as its steps produce them: ledger, dollars, members."""
+"""The counts of a bucket: which are asked for, and how they become its share of the ledger.
+
+`Tally` puts the questions into the recipe once; `share` makes plain values of each run's answers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from calaim_eval.panel.custody import custody_spells
 from calaim_eval.panel.fates import OUTSIDE_WINDOW, Landing, custody_outcomes, record_outcomes
-from calaim_eval.panel.stays import nights_in_all
 from calaim_eval.tables.ledger import NOTICE, USED, RowLedger
 
 if TYPE_CHECKING:
+    import pandas as pd
     from ibis import Table
 
     from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.measure import Measure
+
+Rows = Sequence[Any]
+
+
+@dataclass
+class Share:
+    """Ledger, amounts and counts of one bucket."""
+
+    ledger: RowLedger = field(default_factory=RowLedger)
+    amounts: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything counted, as plain values for the bucket's manifest."""
+        return {
+            **self.counts,
+            "ledger": self.ledger.to_frame().to_dict("records"),
+            "amounts": self.amounts,
+        }
 
 
 class Tally:
-    """Ledger, amounts and counts of one bucket as they come in."""
+    """Questions to a bucket, each with what its answer means."""
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
-        self.ledger = RowLedger()
-        self.amounts: list[dict[str, Any]] = []
-        self.n_unclassified = 0
+        self._answers: list[tuple[str, Callable[[Share, Rows], None]]] = []
 
-    def _rows(self, counted: Table) -> list[Any]:
-        """Rows of a small table of counts."""
-        return list(self.bucket.backend.execute(counted).itertuples(index=False))
+    def _ask(self, rows: Table, take: Callable[[Share, Rows], None]) -> None:
+        """Fetch a small table of counts; `take` puts its rows into the share."""
+        name = f"tally_{len(self._answers)}"
+        self.bucket.recipe.fetch(name, rows)
+        self._answers.append((name, take))
+
+    def share(self, fetched: Mapping[str, pd.DataFrame]) -> Share:
+        """What one run of the recipe counted."""
+        share = Share()
+        for name, take in self._answers:
+            take(share, list(fetched[name].itertuples(index=False)))
+        return share
 
     def add(self, table: str, counted: Table) -> None:
         """Count rows of a table by reason."""
-        self.ledger.add(table, USED, 0, stage="panel")
-        for row in self._rows(counted):
-            self.ledger.add(table, row.reason, int(row.n_rows), stage="panel")
+
+        def take(share: Share, rows: Rows) -> None:
+            share.ledger.add(table, USED, 0, stage="panel")
+            for row in rows:
+                share.ledger.add(table, row.reason, int(row.n_rows), stage="panel")
+
+        self._ask(counted, take)
 
     def add_amounts(self, table: str, account: Table) -> None:
         """Add up dollars by reason."""
-        for row in self._rows(account.group_by("reason").agg(usd=account["paid_usd"].sum())):
-            self.amounts.append({"table": table, "reason": row.reason, "paid_usd": float(row.usd)})
 
-    def add_events(self, counted: Table) -> None:
+        def take(share: Share, rows: Rows) -> None:
+            share.amounts += [
+                {"table": table, "reason": row.reason, "paid_usd": float(row.usd)} for row in rows
+            ]
+
+        self._ask(account.group_by("reason").agg(usd=account["paid_usd"].sum()), take)
+
+    def add_events(self, counted: Table, measures: Sequence[Measure]) -> None:
         """Count events by reason; dollars are in the amounts."""
-        for row in self._rows(counted.filter(counted["measure"] != "paid_usd")):
-            self.ledger.add(row.measure, row.reason, int(row.value), stage="events")
 
-    def add_nights_outside(self, merged: Table, nights: Table) -> None:
-        """Count the nights of stays that fall outside the window."""
-        every = self.bucket.backend.execute(nights_in_all(merged))
-        inside = self.bucket.backend.execute(nights["n_days"].sum())
-        outside = _whole(every) - _whole(inside)
-        self.ledger.add("inpatient_days", OUTSIDE_WINDOW, outside, stage="events")
+        def take(share: Share, rows: Rows) -> None:
+            for row in rows:
+                measure = measures[int(row.measure)]
+                if measure.dtype == "integer":
+                    share.ledger.add(measure.name, row.reason, int(row.value), stage="events")
+
+        self._ask(counted, take)
+
+    def add_outside(self, measure: str, every: Table, inside: Table) -> None:
+        """Count what falls outside the window: `total` of all, less `total` inside."""
+        both = every.cross_join(inside.rename(inside="total"))
+
+        def take(share: Share, rows: Rows) -> None:
+            (row,) = rows
+            outside = _whole(row.total) - _whole(row.inside)
+            share.ledger.add(measure, OUTSIDE_WINDOW, outside, stage="events")
+
+        self._ask(both, take)
 
     def note_spans(self, spans: Table) -> None:
         """Remark on spans that were cut."""
         counted = spans.agg(
             at_death=spans["is_cut_at_death"].sum(), at_birth=spans["is_cut_at_birth"].sum()
         )
-        (row,) = self._rows(counted)
-        self.ledger.note("eligibility", "runs past death, cut at death", _whole(row.at_death))
-        self.ledger.note("eligibility", "begins before birth, cut at birth", _whole(row.at_birth))
+
+        def take(share: Share, rows: Rows) -> None:
+            (row,) = rows
+            note = share.ledger.note
+            note("eligibility", "runs past death, cut at death", _whole(row.at_death))
+            note("eligibility", "begins before birth, cut at birth", _whole(row.at_birth))
+
+        self._ask(counted, take)
 
     def note_actions(self, table: str, actions: Table) -> None:
         """Remark on voids and replacements that name no other claim."""
-        alone = actions.filter(actions["target"] == actions["claim_id"]).count()
-        n_alone = int(self.bucket.backend.execute(alone))
-        self.ledger.note(table, "void or replacement that names no other claim", n_alone)
+        alone = actions.filter(actions["target"] == actions["claim_id"])
+
+        def take(share: Share, rows: Rows) -> None:
+            remark = "void or replacement that names no other claim"
+            share.ledger.note(table, remark, int(rows[0].n))
+
+        self._ask(alone.agg(n=alone.count()), take)
 
     def add_feeds(self, land: Landing) -> None:
         """Count program records and custody spells by reason."""
-        if self.bucket.tables.has("program_service"):
-            self.ledger.add("program_service", USED, 0, stage="panel")
-            for row in self._rows(record_outcomes(self.bucket, land)):
-                self.ledger.add("program_service", row.reason, int(row.n_rows), stage="panel")
-                if row.remark:
-                    self.ledger.add("program_service", row.remark, int(row.n_rows), stage=NOTICE)
-        if self.bucket.tables.has("custody"):
+        if self.bucket.has("program_service"):
+            self._ask(record_outcomes(self.bucket, land), _take_records)
+        if self.bucket.has("custody"):
             self.add("custody", custody_outcomes(self.bucket, land, custody_spells(self.bucket)))
 
-    def add_unclassified(self, lines: Table) -> None:
-        """Count program lines that no pair of code and modifier explains."""
-        unclassified = lines.filter(lines["unclassified_reason"].notnull()).count()
-        self.n_unclassified += int(self.bucket.backend.execute(unclassified))
+    def add_count(self, name: str, rows: Table) -> None:
+        """Count rows under a name of the share."""
 
-    def result(self, candidates: Table) -> dict[str, Any]:
-        """Everything counted, as plain values for the bucket's manifest."""
+        def take(share: Share, counted: Rows) -> None:
+            share.counts[name] = int(counted[0].n)
+
+        self._ask(rows.agg(n=rows.count()), take)
+
+    def add_members(self, candidates: Table) -> None:
+        """Count members and member months of the panel."""
         months = candidates.filter(candidates["reason"].isnull())
-        (row,) = self._rows(
-            months.agg(n_member_months=months.count(), n_members=months["member_id"].nunique())
-        )
-        return {
-            "n_members": int(row.n_members),
-            "n_member_months": int(row.n_member_months),
-            "n_unclassified": self.n_unclassified,
-            "ledger": self.ledger.to_frame().to_dict("records"),
-            "amounts": self.amounts,
-        }
+        counted = months.agg(n_member_months=months.count(), n_members=months["member"].nunique())
+
+        def take(share: Share, rows: Rows) -> None:
+            share.counts |= {
+                "n_members": int(rows[0].n_members),
+                "n_member_months": int(rows[0].n_member_months),
+            }
+
+        self._ask(counted, take)
+
+
+def _take_records(share: Share, rows: Rows) -> None:
+    """Program records by reason, and remarks on those that only date an exposure."""
+    share.ledger.add("program_service", USED, 0, stage="panel")
+    for row in rows:
+        share.ledger.add("program_service", row.reason, int(row.n_rows), stage="panel")
+        if row.remark:
+            share.ledger.add("program_service", row.remark, int(row.n_rows), stage=NOTICE)
 
 
 def _whole(value: Any) -> int:

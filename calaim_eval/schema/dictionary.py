@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from calaim_eval.errors import OutputError
 from calaim_eval.schema.codes import code_list_names, load_codes
 from calaim_eval.schema.dictionary_pages import code_lists_page, index_page, table_page
 from calaim_eval.schema.field import Field, Table
-from calaim_eval.schema.fields import FIELDS
+from calaim_eval.schema.fields import table_fields
 from calaim_eval.schema.tables import TABLES
 
 # Frictionless Table Schema, https://specs.frictionlessdata.io/table-schema/
@@ -24,13 +25,16 @@ _FRICTIONLESS_TYPES = {
 }
 
 
-def write_dictionary(folder: Path | str) -> Path:
+def write_dictionary(folder: Path | str, tables: Mapping[str, Table] = TABLES) -> Path:
     """Write the data dictionary.
 
     Parameters
     ----------
     folder : Path or str
         Where to; made when absent. Pages of tables and lists that are gone are removed.
+    tables : mapping of str to Table
+        Tables by name; those of the schema by default. `panel.declared_tables` also has the
+        measures of the member months.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def write_dictionary(folder: Path | str) -> Path:
         The folder cannot be written.
     """
     folder = Path(folder)
-    pages = dictionary_files()
+    pages = dictionary_files(tables)
     try:
         for stale in _generated(folder) - set(pages):
             (folder / stale).unlink()
@@ -60,13 +64,15 @@ def write_dictionary(folder: Path | str) -> Path:
     return folder
 
 
-def dictionary_drift(folder: Path | str) -> list[str]:
+def dictionary_drift(folder: Path | str, tables: Mapping[str, Table] = TABLES) -> list[str]:
     """What in a written dictionary no longer agrees with the declarations.
 
     Parameters
     ----------
     folder : Path or str
         Folder that `write_dictionary` wrote.
+    tables : mapping of str to Table
+        Tables it was written from.
 
     Returns
     -------
@@ -75,7 +81,7 @@ def dictionary_drift(folder: Path | str) -> list[str]:
         dictionary is current.
     """
     folder = Path(folder)
-    pages = dictionary_files()
+    pages = dictionary_files(tables)
     drift = []
     for name, text in pages.items():
         path = folder / name
@@ -87,13 +93,15 @@ def dictionary_drift(folder: Path | str) -> list[str]:
     return drift
 
 
-def dictionary_files() -> dict[str, str]:
+def dictionary_files(tables: Mapping[str, Table] = TABLES) -> dict[str, str]:
     """Every file of the dictionary, by path within its folder."""
-    pages = {"README.md": index_page()}
-    pages |= {f"tables/{name}.md": table_page(table) for name, table in TABLES.items()}
-    pages["code_lists/README.md"] = code_lists_page()
+    pages = {"README.md": index_page(tables)}
+    pages |= {f"tables/{name}.md": table_page(table) for name, table in tables.items()}
+    pages["code_lists/README.md"] = code_lists_page(tables)
     pages |= {f"code_lists/{name}.csv": _as_csv(name) for name in code_list_names()}
-    pages["datapackage.json"] = json.dumps(data_package(), indent=2, ensure_ascii=False) + "\n"
+    pages["datapackage.json"] = (
+        json.dumps(data_package(tables), indent=2, ensure_ascii=False) + "\n"
+    )
     return pages
 
 
@@ -109,7 +117,7 @@ def _as_csv(name: str) -> str:
     return text
 
 
-def data_package() -> dict[str, Any]:
+def data_package(tables: Mapping[str, Table] = TABLES) -> dict[str, Any]:
     """Frictionless data package: the code lists as resources, the tables as schemas.
 
     The tables hold member data and are never part of the package, so they have a schema and no
@@ -134,14 +142,14 @@ def data_package() -> dict[str, Any]:
         "title": "Data dictionary of calaim_eval",
         "description": "Declared tables and code lists for evaluating CalAIM in Medi-Cal.",
         "resources": resources,
-        "tableSchemas": {name: table_schema(table) for name, table in TABLES.items()},
+        "tableSchemas": {name: table_schema(table) for name, table in tables.items()},
     }
 
 
 def table_schema(table: Table) -> dict[str, Any]:
     """Frictionless table schema of a declared table."""
     schema: dict[str, Any] = {
-        "fields": [_field_schema(FIELDS[name], table) for name in table.fields],
+        "fields": [_field_schema(field, table) for field in table_fields(table)],
         "missingValues": [""],
     }
     if table.key:

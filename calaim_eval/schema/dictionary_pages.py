@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from calaim_eval.schema.codes import code_list_names, load_codes
 from calaim_eval.schema.field import Field, Table
-from calaim_eval.schema.fields import FIELDS
+from calaim_eval.schema.fields import table_fields
 from calaim_eval.schema.rules import indispensable
-from calaim_eval.schema.tables import TABLES
 from calaim_eval.schema.values import DATE_FORMATS
 
 GENERATED = "<!-- Written by `calaim-eval dictionary`; change `calaim_eval/schema/` instead. -->"
@@ -40,10 +39,10 @@ _KINDS = {
 }
 
 
-def index_page() -> str:
+def index_page(tables: Mapping[str, Table]) -> str:
     """README: what the dictionary holds, how values are read, list of tables."""
-    inputs = [table for table in TABLES.values() if table.is_input]
-    derived = [table for table in TABLES.values() if not table.is_input]
+    inputs = [table for table in tables.values() if table.is_input]
+    derived = [table for table in tables.values() if not table.is_input]
     rows = [
         [f"[`{t.name}`](tables/{t.name}.md)", t.grain, "optional" if t.is_optional else "needed"]
         for t in inputs
@@ -106,7 +105,7 @@ def table_page(table: Table) -> str:
     parts = [f"# {table.name}", GENERATED, _list(facts)]
     if table.caveats:
         parts += ["## Know before use", _list(table.caveats)]
-    rows = [_field_row(FIELDS[name], table) for name in table.fields]
+    rows = [_field_row(field, table) for field in table_fields(table)]
     parts += [
         "## Columns",
         "Present: *must* be in the file, or *may* be absent and is then missing. ● a row is set "
@@ -117,12 +116,13 @@ def table_page(table: Table) -> str:
     return _page(*parts)
 
 
-def code_lists_page() -> str:
+def code_lists_page(tables: Mapping[str, Table]) -> str:
     """Index of the code lists."""
     rows = []
+    fields = {field.name: field for table in tables.values() for field in table_fields(table)}
     for name in code_list_names():
         codes = load_codes(name)
-        used = [field.name for field in FIELDS.values() if field.code_list == name]
+        used = [field.name for field in fields.values() if field.code_list == name]
         rows.append(
             [
                 f"[`{name}`]({name}.csv)",

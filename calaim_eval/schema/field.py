@@ -66,6 +66,8 @@ class Table:
         What a researcher must know; printed in the dictionary.
     source : str
         Where such a file usually comes from.
+    own_fields : tuple[Field, ...]
+        Columns after `fields` that are defined where the table is made, not in `schema.fields`.
     """
 
     name: str
@@ -79,3 +81,4 @@ class Table:
     date_order: tuple[tuple[str, str], ...] = ()
     caveats: tuple[str, ...] = ()
     source: str = ""
+    own_fields: tuple[Field, ...] = ()

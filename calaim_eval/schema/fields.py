@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calaim_eval.schema.field import Field
+from calaim_eval.schema.field import Field, Table
 
 _F = Field
 
@@ -108,7 +108,7 @@ FIELDS: dict[str, Field] = {
         _F(
             "covered_days",
             "integer",
-            "Days of the month covered by full-scope managed care.",
+            "Days of the month that are covered; missing in `eligibility_month` means the whole month.",
             unit="days",
             minimum=0,
         ),
@@ -180,6 +180,16 @@ FIELDS: dict[str, Field] = {
         ),
         _F("facility_npi", "string", "NPI of the facility."),
         _F("rendering_npi", "string", "NPI of the rendering provider."),
+        _F(
+            "billing_taxonomy_code",
+            "string",
+            "NUCC taxonomy of the billing provider or facility, ten characters.",
+        ),
+        _F(
+            "rendering_taxonomy_code",
+            "string",
+            "NUCC taxonomy of the rendering provider, ten characters.",
+        ),
         _F(
             "claim_status",
             "string",
@@ -390,91 +400,10 @@ FIELDS: dict[str, Field] = {
             "Standing of the payment.",
             values=("paid", "denied", "pending"),
         ),
-        # --- derived measures of the panel ---
-        _F(
-            "ed_visits",
-            "integer",
-            "Emergency department visits that started in the month.",
-            unit="visits",
-            minimum=0,
-            code_list="utilization_definitions",
-        ),
-        _F(
-            "inpatient_stays",
-            "integer",
-            "Acute inpatient stays admitted in the month, transfers merged.",
-            unit="stays",
-            minimum=0,
-            code_list="utilization_definitions",
-        ),
-        _F(
-            "inpatient_days",
-            "integer",
-            "Inpatient days in the month; each night in its own month, at least one day a stay.",
-            unit="days",
-            minimum=0,
-            code_list="utilization_definitions",
-        ),
-        _F(
-            "readmissions_30d",
-            "integer",
-            "Index stays discharged in the month that were followed by an admission within 30 days.",
-            unit="readmissions",
-            minimum=0,
-            code_list="utilization_definitions",
-        ),
-        _F(
-            "outpatient_visits",
-            "integer",
-            "Office, clinic and health-center visits in the month, one per provider and day.",
-            unit="visits",
-            minimum=0,
-            code_list="utilization_definitions",
-        ),
-        _F(
-            "ambulance_trips",
-            "integer",
-            "Emergency ambulance trips in the month, base-rate codes only.",
-            unit="trips",
-            minimum=0,
-            code_list="utilization_definitions",
-        ),
-        _F(
-            "paid_usd",
-            "number",
-            "Amount paid on final claim lines with service in the month.",
-            unit="USD",
-        ),
-        _F(
-            "jail_days",
-            "integer",
-            "Days in custody in the month (from the optional custody feed).",
-            unit="days",
-            minimum=0,
-        ),
-        _F(
-            "ecm_services",
-            "integer",
-            "ECM core service contacts in the month (outreach excluded).",
-            unit="services",
-            minimum=0,
-            code_list="service_codes",
-        ),
-        _F(
-            "ecm_outreach",
-            "integer",
-            "ECM outreach attempts in the month.",
-            unit="attempts",
-            minimum=0,
-            code_list="service_codes",
-        ),
-        _F(
-            "community_support_services",
-            "integer",
-            "Community Support service records in the month, all supports.",
-            unit="services",
-            minimum=0,
-            code_list="service_codes",
-        ),
     )
 }
+
+
+def table_fields(table: Table) -> tuple[Field, ...]:
+    """Columns of a table, in order."""
+    return (*(FIELDS[name] for name in table.fields), *table.own_fields)

@@ -34,6 +34,31 @@ _INPUTS = (
         source="MEDS or 834 eligibility extract of the plan or the state",
     ),
     Table(
+        name="eligibility_month",
+        grain="one covered month of one member in one plan",
+        fields=(
+            "member_id",
+            "month",
+            "plan",
+            "payer_type",
+            "county",
+            "aid_code",
+            "dual_status_code",
+            "benefit_scope",
+            "covered_days",
+            "recorded_date",
+        ),
+        required=("member_id", "month"),
+        not_null=("member_id", "month"),
+        is_optional=True,
+        caveats=(
+            "Given in place of `eligibility`, or beside it: months become spans when they are read, months that follow each other with the same attributes one span. One of the two tables is needed.",
+            "A month that is not covered has no row, or `covered_days` of 0. A part of a month is its last days when coverage by the plan begins in it, else its first days.",
+            "Rows of one month in several plans are all kept, as spans that overlap.",
+        ),
+        source="monthly eligibility extract, such as MEDS; wide files with a column a month are unpivoted by their readers",
+    ),
+    Table(
         name="person",
         grain="one member",
         fields=(
@@ -83,6 +108,8 @@ _INPUTS = (
             "discharge_disposition_code",
             "facility_npi",
             "rendering_npi",
+            "billing_taxonomy_code",
+            "rendering_taxonomy_code",
             "claim_status",
             "original_claim_id",
             "paid_date",
@@ -333,18 +360,6 @@ _INPUTS = (
     ),
 )
 
-MEASURES = (
-    "ed_visits",
-    "inpatient_stays",
-    "inpatient_days",
-    "readmissions_30d",
-    "outpatient_visits",
-    "ambulance_trips",
-    "paid_usd",
-    "jail_days",
-)
-EXPOSURES = ("ecm_services", "ecm_outreach", "community_support_services")
-
 _DERIVED = (
     Table(
         name="member_month",
@@ -363,8 +378,6 @@ _DERIVED = (
             "sex",
             "race_ethnicity",
             "language",
-            *MEASURES,
-            *EXPOSURES,
         ),
         required=("member_id", "month", "covered_days"),
         not_null=("member_id", "month"),
@@ -372,7 +385,7 @@ _DERIVED = (
         is_input=False,
         caveats=(
             "A month is in the panel when the member was covered by the coverage rule of the study; use outside covered months is counted in the row ledger, not in the panel.",
-            "`jail_days` is missing where no custody feed was given.",
+            "A measure is missing, never 0, in the months in which it cannot be known.",
         ),
         source="built by `calaim-eval panel`",
     ),

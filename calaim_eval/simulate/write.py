@@ -82,10 +82,10 @@ class StudyWriter:
             part.replace(self.folder / name)
 
     def table(self, name: str, columns: dict[str, pa.Array], *, part: int = 0) -> None:
-        """Append rows to a raw table; large tables are written as one file per chunk."""
+        """Append rows to a raw table, the columns it has; large tables are one file per chunk."""
         import pyarrow as pa
 
-        fields = TABLES[name].fields
+        fields = [field for field in TABLES[name].fields if field in columns]
         self.n_rows[name] = self.n_rows.get(name, 0) + len(columns[fields[0]])
         arrays = [columns[field] for field in fields]
         if name in _IN_PARTS:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from calaim_eval.schema.tables import MEASURES
+from calaim_eval.panel.measures import MEASURES
 from calaim_eval.tables.formats import FORMATS
 
 

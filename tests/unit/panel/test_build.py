@@ -8,8 +8,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from calaim_eval.engine import Recipe
 from calaim_eval.errors import TableError
-from calaim_eval.panel import MemberMonths, PanelRules, build_bucket, build_member_months
+from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.tables import Tables
 
 WINDOW = {"first_month": "2024-01", "last_month": "2024-03"}
@@ -68,14 +69,19 @@ def panel(tables, tmp_path_factory):
 def built_buckets(monkeypatch):
     """Numbers of the buckets that were built, as they are built."""
     seen = []
-    real = build_bucket.build_bucket
+    real = Recipe.run
 
-    def spy(bucket, **given):
-        seen.append(bucket.number)
-        return real(bucket, **given)
+    def spy(recipe, backend, **given):
+        seen.append(_number(given))
+        return real(recipe, backend, **given)
 
-    monkeypatch.setattr(build_bucket, "build_bucket", spy)
+    monkeypatch.setattr(Recipe, "run", spy)
     return seen
+
+
+def _number(given):
+    """Number of the bucket a run writes."""
+    return int(given["outputs"]["member_month"].stem.split("-")[1])
 
 
 def test_a_second_run_builds_nothing(spans, tmp_path, built_buckets):
@@ -89,15 +95,15 @@ def test_a_second_run_builds_nothing(spans, tmp_path, built_buckets):
 
 def test_a_run_that_was_killed_resumes(spans, tmp_path, monkeypatch):
     folder = tmp_path / "panel"
-    real, seen = build_bucket.build_bucket, []
+    real, seen = Recipe.run, []
 
-    def killed(bucket, **given):
-        seen.append(bucket.number)
+    def killed(recipe, backend, **given):
+        seen.append(_number(given))
         if seen == [0, 1]:
             raise KeyboardInterrupt
-        return real(bucket, **given)
+        return real(recipe, backend, **given)
 
-    monkeypatch.setattr(build_bucket, "build_bucket", killed)
+    monkeypatch.setattr(Recipe, "run", killed)
     with pytest.raises(KeyboardInterrupt):
         build_member_months(spans, **WINDOW, out_dir=folder)
     with pytest.raises(TableError, match="no finished panel"):

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel import EXPOSURES, MEASURES
-from calaim_eval.panel.definitions import code_pattern
+from calaim_eval.panel import EXPOSURES, MEASURES, measures
+from calaim_eval.panel.code_patterns import code_pattern
+from calaim_eval.panel.columns import declared_tables
 from calaim_eval.schema.codes import load_codes
-from calaim_eval.schema.tables import EXPOSURES as EXPOSURE_COLUMNS
-from calaim_eval.schema.tables import MEASURES as MEASURE_COLUMNS
+from calaim_eval.schema.fields import FIELDS, table_fields
+
+ALL = (*MEASURES.values(), *EXPOSURES.values())
 
 
-def test_every_measure_column_is_defined_in_order():
-    assert tuple(MEASURES) == MEASURE_COLUMNS
-    assert tuple(EXPOSURES) == EXPOSURE_COLUMNS
+def test_every_measure_is_a_column_of_the_member_months_and_of_no_other_table():
+    columns = [field.name for field in table_fields(declared_tables()["member_month"])]
+    assert columns[-len(MEASURES) - len(EXPOSURES) :] == [*MEASURES, *EXPOSURES]
+    assert not set(columns[-len(MEASURES) - len(EXPOSURES) :]) & set(FIELDS)
+
+
+def test_every_file_of_measures_is_found():
+    folder = Path(measures.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    told = {measure.events.__module__.rsplit(".", 1)[1] for measure in ALL}
+    assert told == files
 
 
 def test_units_name_the_denominator():

@@ -1,0 +1,91 @@
+"""What measures are counted from: claim lines, stays, visits, fills and contacts of one bucket.
+
+Each piece is computed when the first measure asks for it, and then once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from calaim_eval.panel.claim_standing import FINAL
+from calaim_eval.panel.custody import jail_days
+from calaim_eval.panel.emergency import ed_visits
+from calaim_eval.panel.outpatient import outpatient_visits
+from calaim_eval.panel.stays import episodes, facility_stays, inpatient_days
+
+if TYPE_CHECKING:
+    from ibis import Table
+
+    from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.measure import LineKind
+    from calaim_eval.panel.rules import PanelRules
+
+
+@dataclass(frozen=True)
+class Care:
+    """Care of one bucket's members, and what else is known of them.
+
+    Attributes
+    ----------
+    bucket : Bucket
+        Its `read` gives the input tables, its `keep` holds rows that are used more than once.
+    lines : Table
+        Every line of `medical_claim`: `claim_lines.told_lines`.
+    fills : Table
+        Fills that count: lines of `pharmacy_claim` with `member`, `day` and `month`.
+    contacts : Table
+        Program contacts: `program_contacts.contacts`.
+    paid : Mapping[str, Table]
+        By claim table the dollars of lines that count: `member`, `month`, `value`.
+    """
+
+    bucket: Bucket
+    lines: Table
+    fills: Table
+    contacts: Table
+    paid: Mapping[str, Table]
+
+    @property
+    def rules(self) -> PanelRules:
+        """Rules of the panel."""
+        return self.bucket.rules
+
+    def lines_of(self, *kinds: LineKind) -> Table:
+        """Medical claim lines that count and are of one of the kinds."""
+        is_kind = self.lines[kinds[0].__name__]
+        for kind in kinds[1:]:
+            is_kind = is_kind | self.lines[kind.__name__]
+        return self.lines.filter((self.lines["standing"] == FINAL) & is_kind)
+
+    @cached_property
+    def stays(self) -> Table:
+        """Acute stays, one row a facility: `stays.facility_stays`."""
+        return facility_stays(self)
+
+    @cached_property
+    def episodes(self) -> Table:
+        """Stays merged across transfers: `stays.episodes`."""
+        return episodes(self.bucket, self.stays)
+
+    @cached_property
+    def nights(self) -> Table:
+        """Nights of episodes by month: `member`, `month`, `n_days`."""
+        return self.bucket.keep("nights", inpatient_days(self.bucket, self.episodes))
+
+    @cached_property
+    def ed_visits(self) -> Table:
+        """Emergency department visits: `member`, `day`, ...; see `emergency.ed_visits`."""
+        return self.bucket.keep("ed_visits", ed_visits(self))
+
+    @cached_property
+    def outpatient_visits(self) -> Table:
+        """Outpatient visits: `member`, `provider`, `day`; see `outpatient.outpatient_visits`."""
+        return self.bucket.keep("outpatient_visits", outpatient_visits(self))
+
+    @cached_property
+    def jail(self) -> Table:
+        """Days in custody by month: `member`, `month`, `n_days`."""
+        return self.bucket.keep("jail", jail_days(self.bucket))

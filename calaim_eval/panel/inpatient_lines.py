@@ -1,0 +1,26 @@
+"""Inpatient lines: the kinds of claim line a stay is built from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from calaim_eval.panel.code_patterns import listed
+
+if TYPE_CHECKING:
+    from ibis import Value
+
+    from calaim_eval.panel.claim_lines import ClaimLines
+
+BILL_TYPE = listed("ip_admission", "bill type")
+ACCOMMODATION = listed("ip_admission", "room and board")
+DRG = listed("ip_admission", "DRG present")
+
+
+def is_inpatient(lines: ClaimLines) -> Value:
+    """Line of a hospital inpatient bill (11x)."""
+    return lines.is_institutional & lines.has(BILL_TYPE)
+
+
+def has_stay_evidence(lines: ClaimLines) -> Value:
+    """Inpatient line with room and board or a DRG."""
+    return is_inpatient(lines) & (lines.has(ACCOMMODATION) | lines.has(DRG))

@@ -1,0 +1,105 @@
+"""What a measure of the panel is: its words, the claim lines it looks at, and how it is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from calaim_eval.schema.field import Field
+
+if TYPE_CHECKING:
+    from ibis import Table, Value
+
+    from calaim_eval.panel.care import Care
+    from calaim_eval.panel.claim_lines import ClaimLines
+    from calaim_eval.panel.rules import PanelRules
+
+LineKind = Callable[["ClaimLines"], "Value"]
+"""Test of a claim line, such as "it is an emergency line"; its name is the kind's name."""
+
+PER_1000 = "per 1,000 member-months"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One monthly measure of the panel, all of it in one place.
+
+    Attributes
+    ----------
+    name : str
+        Column of the member-month table.
+    label : str
+        Short name for a table or an axis.
+    title : str
+        Name in a sentence or heading of a report.
+    definition : str
+        What counts, in words a reader can check and another program can be written from.
+    version : str
+        Raised when the definition changes: a panel built under another is built again.
+    source : str
+        Where the definition comes from.
+    confirmed : {"yes", "partial", "no"}
+        Whether public pages confirm every part of it.
+    code_lists : tuple[str, ...]
+        Measures of the code list `utilization_definitions` it rests on.
+    unit : str
+        What a rate of it is in, such as "ED visits per 1,000 member-months".
+    per : float
+        Member months a rate refers to: 1,000, or 1 for amounts.
+    dtype : {"integer", "number"}
+        Whether a month's value is a count or an amount.
+    role : {"outcome", "exposure"}
+        What happens to members, or what a program does for them (never an outcome).
+    fewer_is_better : bool or None
+        Direction in which a change is good; None where neither is.
+    needs : tuple[str, ...]
+        Input tables of which one must be there for the measure to be known: without any of them it
+        is missing, never 0.
+    line_kinds : tuple of LineKind
+        Tests of claim lines that `events` uses: ``care.lines_of(kind)``.
+    events : callable
+        From the `Care` of a member bucket to rows with `member` and `day`, each counted once in
+        its month; or with `member`, `month` and `value`, added up.
+    follow_up_days : callable, optional
+        From the rules to the days after a month's end that claims must reach for the month to be
+        known; 0 without it.
+    release : {"member_months", "groups"}
+        ``"groups"``: a probability or score that says nothing about one person; it is published
+        for groups only.
+    """
+
+    name: str
+    label: str
+    title: str
+    definition: str
+    source: str
+    confirmed: Literal["yes", "partial", "no"]
+    events: Callable[[Care], Table]
+    line_kinds: tuple[LineKind, ...] = ()
+    version: str = "1"
+    code_lists: tuple[str, ...] = ()
+    unit: str = ""
+    per: float = 1000.0
+    dtype: Literal["integer", "number"] = "integer"
+    role: Literal["outcome", "exposure"] = "outcome"
+    fewer_is_better: bool | None = None
+    needs: tuple[str, ...] = ("medical_claim",)
+    follow_up_days: Callable[[PanelRules], int] | None = None
+    release: Literal["member_months", "groups"] = "member_months"
+
+    def __post_init__(self) -> None:
+        if not self.unit:
+            object.__setattr__(self, "unit", f"{self.label} {PER_1000}")
+
+    @property
+    def field(self) -> Field:
+        """Its column of the table `member_month`."""
+        return Field(
+            self.name,
+            self.dtype,
+            self.definition,
+            unit="USD" if self.unit.startswith("USD") else self.label.lower(),
+            minimum=None if self.unit.startswith("USD") else 0,
+            code_list="utilization_definitions" if self.code_lists else "",
+        )
