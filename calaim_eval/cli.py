@@ -86,24 +86,39 @@ def init(
 
 
 @app.command()
-def check(study: StudyArgument) -> None:
-    """Do the study file and its tables agree? Row-level findings; nothing is estimated.
+def check(
+    study: StudyArgument,
+    *,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Show counts of 1 to 10 people as they are.")
+    ] = False,
+) -> None:
+    """Can these data be used? Findings on every table; nothing is estimated.
 
-    Exit code 0: clean. 3: usable, with rows set aside. 10 and above: an error to mend first.
+    Exit code 0: clean. 3: usable, with rows set aside or warnings. 10 and above: an error to mend
+    first; 17: a finding that stops the study.
     """
-    from calaim_eval.pipeline import check_study
+    from calaim_eval.errors import QualityError
+    from calaim_eval.pipeline import check_study, read_study_tables, stop_message
+    from calaim_eval.quality.summary import summary_text
     from calaim_eval.study import read_study
 
     loaded = read_study(study)
-    findings = _step("Reading and checking the raw files", lambda: check_study(loaded))
-    typer.echo(_ledger_text(findings.ledger))
-    if findings.n_set_aside:
+    tables = _step("Reading and checking the raw files", lambda: read_study_tables(loaded))
+    checked = _step("Checking data quality", lambda: check_study(loaded, tables, exact=exact))
+    typer.echo(_ledger_text(checked.ledger.to_frame()))
+    if checked.n_set_aside:
         typer.echo(
-            f"\n{findings.n_set_aside:,} rows are set aside for the reasons above; the study "
+            f"\n{checked.n_set_aside:,} rows are set aside for the reasons above; the study "
             "can run without them. Mend the files if that is not what you expect."
         )
+    typer.echo(f"\n{summary_text(checked.report, exact=exact)}")
+    typer.echo(f"All findings, with what to do: {checked.folder / 'quality.html'}")
+    if checked.report.stops:
+        stops = [finding.check.id for finding in checked.report.stops]
+        raise QualityError(stop_message(loaded, stops))
     _say_next("panel", study)
-    if findings.n_set_aside:
+    if checked.n_set_aside or checked.report.warnings:
         raise typer.Exit(FINDINGS_EXIT_CODE)
 
 

@@ -47,6 +47,12 @@ class MissingExtraError(CalaimEvalError):
     exit_code = 15
 
 
+class QualityError(CalaimEvalError):
+    """What is wrong with the data stops the study; mend the data, or accept it with a reason."""
+
+    exit_code = 17
+
+
 class OutputError(CalaimEvalError):
     """A folder or file cannot be written; free space, permissions or the path."""
 

@@ -1,9 +1,10 @@
 """The rooms in order, one function per command; no logic of its own."""
 
+from calaim_eval.pipeline.check import check_study, require_quality, stop_message
 from calaim_eval.pipeline.designs import MAIN_ANCHOR, build_moments
 from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.measures import measure_integration, measure_use
-from calaim_eval.pipeline.panel import build_panel, check_study, read_study_tables
+from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.pipeline.quarter import (
     estimate_quarterless,
     measure_quarter,
@@ -25,5 +26,7 @@ __all__ = [
     "read_study_tables",
     "release_quarter",
     "render_quarter",
+    "require_quality",
     "run_study",
+    "stop_message",
 ]

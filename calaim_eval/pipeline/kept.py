@@ -12,7 +12,8 @@ from calaim_eval.errors import TableError
 from calaim_eval.results import Result, load_results, save_results
 from calaim_eval.study import Study
 
-COMMANDS = {"use": "estimate", "effects": "estimate"}
+COMMANDS = {"use": "estimate", "effects": "estimate", "quality": "check"}
+_OPTIONAL = {"quality": "data_quality"}
 
 
 def keep(
@@ -34,8 +35,11 @@ def kept(study: Study, quarter: str) -> tuple[dict[str, Result], dict[str, str]]
     """
     results: dict[str, Result] = {}
     left_out: dict[str, str] = {}
-    for name in ("effects", "use", f"integration-{quarter}"):
+    for name in ("effects", "use", f"integration-{quarter}", *_OPTIONAL):
         path = study.restricted / "results" / f"{name}.about.json"
+        if name in _OPTIONAL and not _is_current(study, path):
+            left_out[_OPTIONAL[name]] = "data quality was not checked with these files"
+            continue
         if not path.exists():
             raise TableError(f"the results `{name}` are not there. {_how_to_make(name, quarter)}")
         about = json.loads(path.read_text(encoding="utf-8"))
@@ -48,6 +52,14 @@ def kept(study: Study, quarter: str) -> tuple[dict[str, Result], dict[str, str]]
             )
         results |= load_results(study.restricted / "results" / name)
     return results, left_out
+
+
+def _is_current(study: Study, about: Path) -> bool:
+    """Whether results are there and of this study file and these inputs."""
+    if not about.exists():
+        return False
+    held = json.loads(about.read_text(encoding="utf-8"))
+    return all(held.get(what) == value for what, value in made_from(study).items())
 
 
 def made_from(study: Study) -> dict[str, str]:

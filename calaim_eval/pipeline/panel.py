@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import pandas as pd
-
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables, read_tables
@@ -22,29 +18,15 @@ def read_study_tables(study: Study) -> Tables:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What became of every input row when it was read."""
-
-    ledger: pd.DataFrame
-
-    @property
-    def n_set_aside(self) -> int:
-        """Rows that cannot be used; exact duplicates and remarks on kept rows are not counted."""
-        is_read = self.ledger["stage"] == "read"
-        is_fine = self.ledger["reason"].isin(["used", "exact duplicate"])
-        return int(self.ledger.loc[is_read & ~is_fine, "n_rows"].sum())
-
-
-def check_study(study: Study) -> Findings:
-    """Row-level findings by table, stage and reason; nothing is estimated.
-
-    Raises
-    ------
-    TableError
-        If a table cannot be used at all.
-    """
-    return Findings(read_study_tables(study).ledger.to_frame())
+def panel_rules(study: Study) -> PanelRules:
+    """Rules of the panel that the study file states."""
+    coverage = study.file.coverage
+    return PanelRules(
+        payer_types=coverage.payer_types,
+        month_rule=coverage.month_rule,
+        max_gap_months=coverage.max_gap_months,
+        exclude_duals=coverage.exclude_duals,
+    )
 
 
 def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
@@ -54,11 +36,6 @@ def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
         tables or read_study_tables(study),
         first_month=str(file.months[0]),
         last_month=str(file.months[-1]),
-        rules=PanelRules(
-            payer_types=file.coverage.payer_types,
-            month_rule=file.coverage.month_rule,
-            max_gap_months=file.coverage.max_gap_months,
-            exclude_duals=file.coverage.exclude_duals,
-        ),
+        rules=panel_rules(study),
         out_dir=study.restricted / "panel",
     )

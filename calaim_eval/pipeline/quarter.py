@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from calaim_eval.disclosure import Released, release
 from calaim_eval.panel import MemberMonths
+from calaim_eval.pipeline.check import require_quality
 from calaim_eval.pipeline.designs import build_moments
 from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.kept import keep, kept, made_from
@@ -104,6 +105,7 @@ def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:
     """
     study.check_quarter(quarter)
     tables = step("Reading and checking the raw files", lambda: read_study_tables(study))
+    step("Checking data quality", lambda: require_quality(study, tables))
     panel = step("Building the member-month panel", lambda: build_panel(study, tables))
     estimate_quarterless(study, panel, step=step)
     step("Measuring CBO integration", lambda: measure_quarter(study, tables, quarter))

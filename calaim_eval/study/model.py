@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from datetime import date
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from calaim_eval.panel.measures import MEASURES
+from calaim_eval.quality.checks import CHECKS
 from calaim_eval.tables.formats import FORMATS
 
 
@@ -120,6 +122,41 @@ class Disclosure(_Section):
     policy: str
 
 
+def _findings(values: dict[str, object]) -> dict[str, object]:
+    unknown = [name for name in values if name not in CHECKS]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], CHECKS, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else "docs/data_quality.md lists them"
+        raise ValueError(f"'{unknown[0]}' is no check of data quality; {hint}")
+    return values
+
+
+def _reason(value: str) -> str:
+    if not value.strip():
+        raise ValueError("say why the finding is accepted, by whom and when")
+    return value.strip()
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Limits = Annotated[dict[str, Share], AfterValidator(_findings)]
+
+
+class Quality(_Section):
+    """What the data are held against; every key has a default (docs/data_quality.md)."""
+
+    accepted: Annotated[
+        dict[str, Annotated[str, AfterValidator(_reason)]], AfterValidator(_findings)
+    ] = Field(default_factory=dict)
+    warn_above: Limits = Field(default_factory=dict)
+    stop_above: Limits = Field(default_factory=dict)
+    drop_share: float = Field(default=0.5, gt=0, lt=1)
+    surge_share: float = Field(default=2.0, gt=1)
+    min_expected_lines: int = Field(default=50, ge=1)
+    complete_share: float = Field(default=0.95, gt=0, lt=1)
+    max_stay_days: int = Field(default=365, ge=1)
+    max_ed_days: int = Field(default=15, ge=1, le=31)
+
+
 class Report(_Section):
     """What is rendered."""
 
@@ -143,6 +180,7 @@ class StudyFile(_Section):
     equity: Equity
     integration: Integration
     disclosure: Disclosure
+    quality: Quality = Field(default_factory=Quality)
     report: Report
 
     @property

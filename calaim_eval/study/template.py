@@ -72,6 +72,15 @@ maturation_days = 90            # a referral younger than this is not yet counte
 [disclosure]
 policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be recovered from
 
+# What the data are held against before anything is estimated: docs/data_quality.md has every check.
+[quality]
+# A finding that is known and right: it neither warns nor stops, and the report shows the reason.
+# [quality.accepted]
+# claims_outside_coverage = "plan X encounters of duals, agreed 2024-11-02"
+# Limits other than the usual ones, as shares; 1 means never.
+# [quality.warn_above]
+# exact_duplicates = 0.2
+
 [report]
 formats = ["html", "pdf", "docx"]
 """
