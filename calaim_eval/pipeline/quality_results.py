@@ -15,6 +15,7 @@ from calaim_eval.quality import Finding, QualityReport
 from calaim_eval.quality.checks import GROUPS
 from calaim_eval.quality.completeness import ABSENT, DROP, GAP, SURGE, TOO_SMALL
 from calaim_eval.quality.findings import NOT_RECORDED
+from calaim_eval.quality.masking import MOST_OF_FEW
 from calaim_eval.results import Method, RateTable
 
 _HEADINGS_STATED_ELSEWHERE = ("Reading the files", "Members and enrollment")
@@ -50,10 +51,7 @@ def _findings(report: QualityReport) -> RateTable:
     counted = [finding for finding in told if _carries_count(finding)]
     in_words = [finding for finding in told if not _carries_count(finding)]
     keys = pd.DataFrame(
-        [
-            (f.check.id, f.check.title, f.table, _severity(f), f"{band(f.share)} of {f.check.of}")
-            for f in counted
-        ],
+        [(f.check.id, f.check.title, f.table, _severity(f), _share_words(f)) for f in counted],
         columns=["finding", "title", "table", "severity", "share"],
         dtype="str",
     )
@@ -107,11 +105,20 @@ def band(share: float) -> str:
     return next((words for limit, words in _BANDS if share < limit), "over 50%")
 
 
+def _share_words(finding: Finding) -> str:
+    """The share as a band; nothing where it would speak of few people."""
+    sizes = [finding.n, *([] if finding.n_members is None else [finding.n_members])]
+    rest = finding.of - finding.n
+    if finding.check.is_about_people and (min(sizes) <= MOST_OF_FEW or 0 < rest <= MOST_OF_FEW):
+        return "share not stated"
+    return f"{band(finding.share)} of {finding.check.of}"
+
+
 def _in_words(finding: Finding) -> str:
     """A finding without its count."""
     return (
-        f"{finding.check.title} ({finding.table.replace('_', ' ')}): {band(finding.share)} of "
-        f"{finding.check.of}; {_severity(finding)}."
+        f"{finding.check.title} ({finding.table.replace('_', ' ')}): {_share_words(finding)}; "
+        f"{_severity(finding)}."
     )
 
 

@@ -85,6 +85,14 @@ class Finding:
         """Whether somebody should look."""
         return self.severity != "note" and self.accepted is None
 
+    @property
+    def large_plan(self) -> Group | None:
+        """The large plan that makes it a warning where the share as a whole does not."""
+        if self.severity != "warn" or self.warn_above is None or self.share > self.warn_above:
+            return None
+        plans = [g for g in self.by("plan") if g.of >= JUDGED_FROM]
+        return max(plans, key=lambda group: group.share, default=None)
+
     def by(self, dimension: str) -> tuple[Group, ...]:
         """Its groups of one dimension."""
         return tuple(group for group in self.groups if group.dimension == dimension)

@@ -156,7 +156,9 @@ def _limits(finding: Finding) -> str:
             words.append(f"no {name}" if name == "warning" else "never stops")
         else:
             words.append(f"{name} above {percent(limit)}")
-    return ", ".join(words)
+    plan = finding.large_plan
+    alone = f"; {escape(plan.name)} alone: {percent(plan.share)}" if plan else ""
+    return ", ".join(words) + alone
 
 
 def _where(finding: Finding, dimension: str, masking: Masking) -> str:

@@ -55,6 +55,8 @@ FURTHER_ITEMS: dict[str, str] = {
     "referral_losses": "Where referrals stop, and why",
     "referral_closure_by_organization_type": "Referral loops closed, by type of organization",
     "referral_findings": "Findings in the referral records",
+    "data_quality": "Findings on data quality",
+    "encounter_completeness": "Completeness of each plan's claims",
 }
 """Items a page shows where the release holds them; a release without them is complete."""
 

@@ -20,6 +20,11 @@ from calaim_eval.report.tables.effects import (
 )
 from calaim_eval.report.tables.headline import headline_outcome, headline_table
 from calaim_eval.report.tables.layout import DisplayTable
+from calaim_eval.report.tables.quality import (
+    encounter_completeness_table,
+    quality_notes,
+    quality_table,
+)
 from calaim_eval.report.tables.rates import (
     access_table,
     baseline_table,
@@ -45,6 +50,7 @@ __all__ = [
     "delivery_table",
     "effects_by_race_table",
     "effects_table",
+    "encounter_completeness_table",
     "findings_table",
     "gaps_table",
     "headline_outcome",
@@ -56,6 +62,8 @@ __all__ = [
     "other_outcomes",
     "pre_post_table",
     "provenance_table",
+    "quality_notes",
+    "quality_table",
     "referral_table",
     "row_ledger_table",
     "shares_table",
