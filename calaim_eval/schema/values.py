@@ -110,7 +110,7 @@ def _read_date(column: ibis.Value, field: str) -> ibis.Value:
         text = as_text(column)
         us_order = text.re_replace(r"^(\d{1,2})/(\d{1,2})/(\d{4}).*$", r"\3-\1-\2")
         compact = text.re_replace(r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3")
-        month = text.re_replace(r"^(\d{4})-(\d{2})$", r"\1-\2-01")
+        month = text.re_replace(r"^(\d{4})-?(\d{2})$", r"\1-\2-01")
         forms = [text.left(10), us_order, compact, *([month] if _is_month(field) else [])]
         day = ibis.coalesce(*[form.try_cast("date") for form in forms])
     if _is_month(field):

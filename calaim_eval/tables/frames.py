@@ -18,6 +18,7 @@ from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.cross_reference import XREF, count_merges, read_merges, resolve_merges
 from calaim_eval.tables.fingerprint import versions
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.monthly import with_spans_of_frames
 from calaim_eval.tables.settle import settle_bucket
 from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ, count_marked, mark_rows
@@ -39,6 +40,7 @@ def tables_from_frames(
     ledger = RowLedger()
     backend = open_engine()
     try:
+        frames = with_spans_of_frames(frames, backend, ledger)
         marked = {}
         merges = _merges(frames[XREF], backend, ledger) if XREF in frames else None
         for name, frame in frames.items():
