@@ -169,6 +169,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "FHIR R4 bundles or bulk export: Patient, Coverage, ExplanationOfBenefit or Claim",
                 "calaim_eval.tables.fhir:open_fhir",
             ),
+            Format(
+                "x12_834",
+                "X12 834 enrollment files, with the other tables named as declared beside them",
+                "calaim_eval.tables.x12_834:open_x12_834",
+            ),
         )
     }
 )

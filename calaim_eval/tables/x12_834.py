@@ -1,0 +1,263 @@
+"""Read X12 834 benefit enrollment files: members and their coverage, all files applied in order.
+
+Segments are read by `pyx12` (extra `x12`); `x12_834_loops` has what they say, `x12_834_spans` how
+additions, terminations and full files make spans.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calaim_eval.engine import atomic_folder, engine_failures, track, write_json, write_parquet
+from calaim_eval.errors import MissingExtraError, TableError
+from calaim_eval.schema.tables import TABLES
+from calaim_eval.tables.formats import SOURCE, SourceTables
+from calaim_eval.tables.ledger import USED, RowLedger
+from calaim_eval.tables.parquet_rows import RowFile
+from calaim_eval.tables.sources import SourceFiles, find_files, require_folder
+from calaim_eval.tables.x12_834_loops import NO_COVERAGE, Row, read_loops
+from calaim_eval.tables.x12_834_spans import FullFile, spans_of, statement_of
+
+if TYPE_CHECKING:
+    import ibis
+    import pyarrow as pa
+
+COUNTS = "counts.json"
+LEDGER_NAMES = {"member": "834 member loop (INS)", "coverage": "834 coverage loop (HD)"}
+NOT_A_DATE = "a date that is none"
+_PERSON = "member_id birth_date death_date sex race_code race_code_system language county"
+_STATEMENT = "member_id plan action line begin end dual_status_code county"
+
+
+def open_x12_834(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
+    """Open a folder of 834 files.
+
+    Parameters
+    ----------
+    folder : Path
+        All files in it that begin as an X12 interchange (``ISA``), packed (`.gz`) or not. An 834
+        has no claims: `medical_claim` and other tables may lie beside, named as declared.
+    backend : ibis.BaseBackend
+        Engine that will run the expressions.
+
+    Returns
+    -------
+    SourceTables
+        `person`, `eligibility` and the tables that lie beside.
+
+    Raises
+    ------
+    MissingExtraError
+        `pyx12` is not installed.
+    TableError
+        There is no 834 file or no `medical_claim`, or a file is cut short.
+    """
+    require_folder(folder)
+    _require_pyx12()
+    paths = tuple(sorted(path for path in folder.iterdir() if _is_x12(path)))
+    if not paths:
+        raise TableError(
+            f"`{folder}` holds no 834 file.\n  An X12 file begins with `ISA`; unpack archives."
+        )
+    files = SourceFiles("x12_834", paths, ".x12", is_bulk=True)
+    others = _find_others(folder)
+    opened = SourceTables({}, {}, (files, *others.values()))
+    return replace(opened, convert=partial(_convert, opened, others, backend))
+
+
+def _require_pyx12() -> None:
+    """Raise unless pyx12 can be imported."""
+    try:
+        import pyx12  # noqa: F401
+    except ImportError:
+        raise MissingExtraError(
+            "834 files are read with `pyx12`, which is not installed.\n"
+            '  Install it: pip install "calaim-eval[x12]".'
+        ) from None
+
+
+def _is_x12(path: Path) -> bool:
+    """Whether a file begins as an X12 interchange."""
+    if not path.is_file() or path.name.startswith("."):
+        return False
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            return bool(stream.read(8).lstrip(b"\xef\xbb\xbf \r\n").startswith(b"ISA"))
+    except (OSError, EOFError):
+        return False
+
+
+def _find_others(folder: Path) -> dict[str, SourceFiles]:
+    """Declared tables that lie beside the 834 files."""
+    own = ("person", "eligibility", "eligibility_month")
+    names = [each.name for each in TABLES.values() if each.is_input and each.name not in own]
+    found = {name: find_files(folder, name) for name in names}
+    if found.get("medical_claim") is None:
+        raise TableError(
+            f"`{folder}` has 834 files and lacks the table `medical_claim`: an 834 has no claims.\n"
+            "  Put the claims beside them, such as `medical_claim.parquet` or `medical_claim.csv`."
+        )
+    return {name: files for name, files in found.items() if files is not None}
+
+
+def _convert(
+    opened: SourceTables,
+    others: dict[str, SourceFiles],
+    backend: ibis.BaseBackend,
+    scratch: Path,
+) -> SourceTables:
+    """Read the segments, fold statements into spans, and open what came of it."""
+    read = scratch / "834"
+    if not read.is_dir():
+        with atomic_folder(read) as filling:
+            _read_files(opened.files[0].paths, filling)
+            with engine_failures(doing="putting the statements of the 834 files in order"):
+                _fold(filling, backend)
+    tables = {
+        "eligibility": backend.read_parquet(str(read / "eligibility.parquet")),
+        "person": _persons(backend.read_parquet(str(read / "person.parquet"))),
+    }
+    labels = dict.fromkeys(tables, "834 files")
+    for name, files in others.items():
+        tables[name] = files.open(backend, scratch=scratch / name)
+        labels[name] = files.label
+    ledger = RowLedger()
+    for kind, fate, n in json.loads((read / COUNTS).read_text(encoding="utf-8"))["fates"]:
+        ledger.add(LEDGER_NAMES[kind], fate, n, stage=SOURCE)
+    return replace(opened, tables=tables, labels=labels, ledger=ledger)
+
+
+def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
+    """Write members and statements of all files, and what became of each loop."""
+    fates: Counter[tuple[str, str]] = Counter()
+    transactions: list[Row] = []
+    with (
+        RowFile(folder / "person.parquet", _schema(_PERSON)) as persons,
+        RowFile(folder / "coverage.parquet", _schema(_STATEMENT)) as coverages,
+    ):
+        for place, path in enumerate(track(paths, description="reading 834 files"), start=1):
+            for loop in read_loops(path, place=f"834 file {place} of {len(paths)}"):
+                if loop.kind == "transaction":
+                    transactions.append(loop.row)
+                    continue
+                here = {"transaction": len(transactions) - 1, "sequence": sum(fates.values())}
+                fate = loop.fate
+                if loop.kind == "member" and fate in (USED, NO_COVERAGE):
+                    persons.add({**loop.row, **here, "made": transactions[-1].get("made")})
+                if loop.kind == "coverage" and fate == USED:
+                    plan = transactions[-1].get("plan") or ""
+                    if statement_of(loop.row, 0, None) is None:
+                        fate = NOT_A_DATE
+                    else:
+                        coverages.add({**loop.row, **here, "plan": plan})
+                if loop.kind == "coverage" and loop.row["action"] == "030":
+                    transactions[-1].setdefault("is_full", "yes")
+                fates[loop.kind, fate] += 1
+    listed = [[*key, n] for key, n in sorted(fates.items())]
+    write_json({"fates": listed, "transactions": transactions}, folder / COUNTS)
+
+
+def _schema(columns: str) -> pa.Schema:
+    """Text columns, and where in the files a row comes from."""
+    import pyarrow as pa
+
+    places = [("transaction", pa.int64()), ("sequence", pa.int64()), ("made", pa.string())]
+    return pa.schema([*((name, pa.string()) for name in columns.split()), *places])
+
+
+def _persons(rows: ibis.Table) -> ibis.Table:
+    """Members with the latest that any file says of each column."""
+    said = rows.made.fill_null("") + rows.sequence.cast("string").lpad(12, "0")
+    rows = rows.mutate(said=said)
+    latest = {
+        name: rows[name].argmax(rows.said, where=rows[name].notnull())
+        for name in _PERSON.split()
+        if name not in ("member_id", "race_code", "race_code_system")
+    }
+    # The codes go with their system.
+    race = {
+        name: rows[name].argmax(rows.said, where=rows.race_code.notnull())
+        for name in ("race_code", "race_code_system")
+    }
+    return rows.group_by("member_id").agg(**latest, **race)
+
+
+def _fold(folder: Path, backend: ibis.BaseBackend) -> None:
+    """Write the spans of every member, plan and line of coverage."""
+    import ibis
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = json.loads((folder / COUNTS).read_text(encoding="utf-8"))
+    transactions: list[dict[str, Any]] = content["transactions"]
+    ranks = _ranks(transactions)
+    full_files = _full_files(transactions, ranks)
+    rows = backend.read_parquet(str(folder / "coverage.parquet"))
+    line = rows.line.fill_null("")
+    held = ibis.struct({name: rows[name] for name in rows.columns if name != "member_id"})
+    grouped = rows.group_by("member_id", "plan", line=line).agg(statements=held.collect())
+    write_parquet(grouped, folder / "statements.parquet", backend=backend)
+    day = pa.date32()
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in ("member_id", "plan", "dual_status_code", "county")),
+            *((f"{name}_date", day) for name in ("enrollment_start", "enrollment_end", "recorded")),
+        ]
+    )
+    with (
+        pq.ParquetFile(folder / "statements.parquet") as source,
+        RowFile(folder / "eligibility.parquet", schema) as out,
+    ):
+        for batch in source.iter_batches(batch_size=10_000):
+            for group in batch.to_pylist():
+                for row in _spans(group, transactions, ranks, full_files):
+                    out.add(row)
+
+
+def _spans(
+    group: dict[str, Any],
+    transactions: list[dict[str, Any]],
+    ranks: list[int],
+    full_files: dict[str, list[FullFile]],
+) -> list[dict[str, Any]]:
+    """Spans of one member in one plan and line of coverage, as rows."""
+    told = sorted(group["statements"], key=lambda each: each["sequence"])
+    found = [
+        statement_of(
+            each,
+            ranks[each["transaction"]],
+            transactions[each["transaction"]].get("recorded_date"),
+        )
+        for each in told
+    ]
+    statements = [each for each in found if each is not None]
+    spans = spans_of(statements, full_files.get(group["plan"], []))
+    shared = {"member_id": group["member_id"], "plan": group["plan"] or None}
+    return [{**shared, **span.to_row()} for span in spans]
+
+
+def _ranks(transactions: list[dict[str, Any]]) -> list[int]:
+    """Place of each transaction in time: by its day and hour, then as read."""
+    order = sorted(range(len(transactions)), key=lambda i: (transactions[i].get("made") or "", i))
+    ranks = [0] * len(order)
+    for rank, index in enumerate(order):
+        ranks[index] = rank
+    return ranks
+
+
+def _full_files(transactions: list[dict[str, Any]], ranks: list[int]) -> dict[str, list[FullFile]]:
+    """Full files by plan."""
+    found: dict[str, list[FullFile]] = {}
+    for rank, each in zip(ranks, transactions, strict=True):
+        day = each.get("effective") or each.get("recorded_date")
+        if each.get("is_full") and day:
+            full = FullFile(rank, date.fromisoformat(day))
+            found.setdefault(each.get("plan") or "", []).append(full)
+    return found
