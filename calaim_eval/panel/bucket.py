@@ -64,11 +64,11 @@ class Bucket:
         member) in place of `member_id`.
         """
         if name not in self._opened:
-            rows = self._raw(name)
+            rows = self.raw(name)
             self._opened[name] = self._numbered(rows) if "member_id" in rows.columns else rows
         return self._opened[name]
 
-    def _raw(self, name: str) -> ibis.Table:
+    def raw(self, name: str) -> ibis.Table:
         """The bucket's rows of a table as they are on disk, or an empty table in their place."""
         schema = {column: _ibis_type(column) for column in column_names(name)}
         if self.has(name):
@@ -84,8 +84,8 @@ class Bucket:
     def members(self) -> ibis.Table:
         """Everyone in `eligibility` or `person`: `member_id` and `member`, from 0 in its order."""
         people = ibis.union(
-            self._raw("eligibility").select("member_id"),
-            self._raw("person").select("member_id"),
+            self.raw("eligibility").select("member_id"),
+            self.raw("person").select("member_id"),
             distinct=True,
         )
         number = ibis.row_number().over(ibis.window(order_by=people["member_id"]))

@@ -16,7 +16,7 @@ from calaim_eval.panel.claim_lines import told_lines
 from calaim_eval.panel.claim_standing import FINAL, with_standing
 from calaim_eval.panel.coverage import candidate_months, enrollment_spans, span_outcomes
 from calaim_eval.panel.exposure import member_exposure
-from calaim_eval.panel.fates import Landing, claim_account, landing, person_outcomes, with_fate
+from calaim_eval.panel.fates import Landing, claim_account, landing, person_outcomes
 from calaim_eval.panel.monthly import event_outcomes, event_table, member_month_rows, only_used
 from calaim_eval.panel.program_contacts import contacts, program_lines
 from calaim_eval.panel.stays import nights_in_all
@@ -86,7 +86,7 @@ def _bucket_recipe(
     known = [each for each in measures if len(unobserved.get(each.name, ())) < len(months)]
     care = _care(bucket, known, land, tally)
     _note_nights(care, known, tally)
-    fated = bucket.keep("fated_events", with_fate(event_table(care, known), land))
+    fated = bucket.keep("fated_events", event_table(care, known, land))
     tally.add_events(event_outcomes(fated), known)
     used = only_used(fated)
     recipe.write(MONTHS, member_month_rows(bucket, candidates, used, measures, unobserved))
@@ -118,14 +118,14 @@ def _care(bucket: Bucket, measures: Sequence[Measure], land: Landing, tally: Tal
     tally.add_count("n_unclassified", programs.filter(programs["unclassified_reason"].notnull()))
     met = contacts(bucket, programs).filter(lambda rows: rows["member"].notnull())
     paid = {}
-    for name, rows in (("medical_claim", lines), ("pharmacy_claim", fills)):
+    for name, rows in (("medical_claim", medical), ("pharmacy_claim", fills)):
         if bucket.has(name):
             tally.note_actions(name, bucket.kept(f"{name}_actions"))
             account = claim_account(bucket, name, rows, land)
             tally.add(name, account.group_by("reason").agg(n_rows=account["n_rows"].sum()))
             tally.add_amounts(name, account)
             used = account.filter(account["reason"] == USED)
-            paid[name] = used.select("member", "month", value="paid_usd")
+            paid[name] = used.select("member", "month", "reason", value="paid_usd")
     return Care(bucket, lines, fills.filter(fills["standing"] == FINAL), met, paid)
 
 

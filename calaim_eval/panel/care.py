@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.claim_standing import FINAL
 from calaim_eval.panel.custody import jail_days
 from calaim_eval.panel.emergency import ed_visits
 from calaim_eval.panel.outpatient import outpatient_visits
@@ -33,13 +33,14 @@ class Care:
     bucket : Bucket
         Its `read` gives the input tables, its `keep` holds rows that are used more than once.
     lines : Table
-        Every line of `medical_claim`: `claim_lines.told_lines`.
+        Lines of `medical_claim` that count and are of a kind any measure asks for:
+        `claim_lines.told_lines`.
     fills : Table
         Fills that count: lines of `pharmacy_claim` with `member`, `day` and `month`.
     contacts : Table
         Program contacts: `program_contacts.contacts`.
     paid : Mapping[str, Table]
-        By claim table the dollars of lines that count: `member`, `month`, `value`.
+        By claim table the dollars that landed in the panel: `member`, `month`, `value`, `reason`.
     """
 
     bucket: Bucket
@@ -55,10 +56,7 @@ class Care:
 
     def lines_of(self, *kinds: LineKind) -> Table:
         """Medical claim lines that count and are of one of the kinds."""
-        is_kind = self.lines[kinds[0].__name__]
-        for kind in kinds[1:]:
-            is_kind = is_kind | self.lines[kind.__name__]
-        return self.lines.filter((self.lines["standing"] == FINAL) & is_kind)
+        return self.lines.filter(reduce(or_, [self.lines[kind.__name__] for kind in kinds]))
 
     @cached_property
     def stays(self) -> Table:

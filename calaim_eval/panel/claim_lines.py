@@ -6,7 +6,7 @@ against every pattern once, and each line then carries one number whose bits say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from operator import add, or_
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel.claim_standing import bill_type
+from calaim_eval.panel.claim_standing import FINAL
 from calaim_eval.panel.code_patterns import CodePattern
 from calaim_eval.panel.spans import day_number
 
@@ -50,7 +50,7 @@ class ClaimLines:
         form = ibis.coalesce(rows["claim_type"], guessed)
         self.is_institutional: Value = form == "institutional"
         self.is_professional: Value = form == "professional"
-        self.bill: Value = bill_type(rows["bill_type_code"]).substr(0, 2)
+        self.bill: Value = rows["bill"]
 
     def __getitem__(self, column: str) -> Value:
         """A column of `medical_claim`."""
@@ -67,7 +67,7 @@ class ClaimLines:
                 "  Join patterns with `|`, or build the panel with fewer `measures`."
             )
         bit = ibis.literal(1 << listed.index(pattern.pattern), "int64")
-        return ((self._rows[_mask(pattern.column)] & bit) != 0).fill_null(False)
+        return (self._rows[_mask(pattern.column)] & bit) != 0
 
 
 def _mask(column: str) -> str:
@@ -101,9 +101,9 @@ _CARRIED = (
 
 
 def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Table:
-    """Every claim line, narrow, with its standing and a flag for each kind.
+    """Lines that count and are of any kind, narrow, with a flag for each kind.
 
-    Computed once a bucket.
+    Computed once a bucket: every event is built from it.
 
     Parameters
     ----------
@@ -115,13 +115,12 @@ def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Tabl
     Returns
     -------
     Table
-        `member`, `standing`, `month`, `day`, `last_day` (of the line), `paid_amount`, the columns
-        of `_CARRIED`, `stay_start_day`, `stay_end_day` (of the claim), and a flag by the name of
-        each kind. Columns of `_CARRIED` are missing on lines without a flag.
+        `member`, `month`, `day`, `last_day` (of the line), the columns of `_CARRIED`,
+        `stay_start_day`, `stay_end_day` (of the claim), and a flag by the name of each kind.
     """
     patterns = _patterns(claims, kinds, bucket.rules)
     for column, listed in patterns.items():
-        bucket.keep(f"codes_{column}", _lookup(claims, column, listed))
+        bucket.keep(f"codes_{column}", _lookup(bucket.raw("medical_claim"), column, listed))
     rows = _masked(claims, patterns)
     lines = ClaimLines(rows, bucket.rules, patterns)
     told = rows.mutate(**{kind.__name__: kind(lines) for kind in kinds})
@@ -137,14 +136,13 @@ def _patterns(claims: Table, kinds: Sequence[LineKind], rules: PanelRules) -> di
     return asked
 
 
-def _masked(claims: Table, columns: Iterable[str]) -> Table:
+def _masked(claims: Table, columns: Collection[str]) -> Table:
     """Lines with the bits of the codes of some columns."""
     for column in columns:
         schema = {column: "string", _mask(column): "int64"}
-        claims = claims.left_join(ibis.table(schema, name=f"codes_{column}"), column).drop(
-            f"{column}_right"
-        )
-    return claims
+        codes = ibis.table(schema, name=f"codes_{column}")
+        claims = claims.left_join(codes, column).drop(f"{column}_right")
+    return claims.mutate(**{_mask(each): claims[_mask(each)].fill_null(0) for each in columns})
 
 
 def _lookup(claims: Table, column: str, patterns: Sequence[str]) -> Table:
@@ -159,23 +157,19 @@ def _lookup(claims: Table, column: str, patterns: Sequence[str]) -> Table:
 
 
 def _narrow(told: Table, flags: Sequence[str]) -> Table:
-    """What measures and the account of claims need of a line."""
+    """Lines that count and have a flag, and what measures need of them."""
     has_flag = reduce(or_, [told[flag] for flag in flags], ibis.literal(False))
-    stay_start = ibis.coalesce(told["admission_date"], told["claim_start_date"])
-    stay_end = ibis.coalesce(told["discharge_date"], told["claim_end_date"], stay_start)
-    carried = {
-        column: ibis.ifelse(has_flag, told[column], ibis.null("string")) for column in _CARRIED
-    }
-    last_day = ibis.coalesce(told["claim_line_end_date"], told["claim_end_date"])
-    return told.select(
+    lines = told.filter((told["standing"] == FINAL) & has_flag)
+    stay_start = ibis.coalesce(lines["admission_date"], lines["claim_start_date"])
+    stay_end = ibis.coalesce(lines["discharge_date"], lines["claim_end_date"], stay_start)
+    last_day = ibis.coalesce(lines["claim_line_end_date"], lines["claim_end_date"])
+    return lines.select(
         "member",
-        "standing",
         "month",
         "day",
-        "paid_amount",
         *flags,
-        **carried,
-        last_day=ibis.greatest(day_number(last_day).fill_null(told["day"]), told["day"]),
+        *_CARRIED,
+        last_day=ibis.greatest(day_number(last_day).fill_null(lines["day"]), lines["day"]),
         stay_start_day=day_number(stay_start),
         stay_end_day=day_number(stay_end),
     )

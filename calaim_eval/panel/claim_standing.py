@@ -37,7 +37,9 @@ def line_status(claims: Table) -> Value:
     recorded = claims["claim_status"].fill_null("original")
     if "bill_type_code" not in claims.columns:
         return recorded
-    frequency = bill_type(claims["bill_type_code"]).substr(2, 1).fill_null("")
+    is_apart = "frequency" in claims.columns
+    digit = claims["frequency"] if is_apart else bill_type(claims["bill_type_code"]).substr(2, 1)
+    frequency = digit.fill_null("")
     return ibis.cases(
         (recorded == "denied", "denied"),
         ((recorded == "void") | (frequency == "8"), "void"),
@@ -49,9 +51,13 @@ def line_status(claims: Table) -> Value:
 def with_standing(bucket: Bucket, name: str) -> Table:
     """Claim lines of `medical_claim` or `pharmacy_claim` with `standing`, `day` and `month`.
 
-    `standing` is ``"final"``, or why the line does not count.
+    `standing` is ``"final"``, or why the line does not count. Medical lines also have `bill`, the
+    two digits of the type of bill, and its `frequency` digit.
     """
     claims = bucket.read(name)
+    if "bill_type_code" in claims.columns:
+        types = bucket.keep("bill_types", _bill_types(bucket.raw(name)))
+        claims = claims.left_join(types, "bill_type_code").drop("bill_type_code_right")
     claims = claims.mutate(status=line_status(claims))
     actions = bucket.keep(f"{name}_actions", _actions(claims))
     effect = bucket.keep(f"{name}_effect", _effect(actions))
@@ -71,6 +77,13 @@ def with_standing(bucket: Bucket, name: str) -> Table:
     return joined.mutate(standing=standing, day=day_number(date), month=month_number(date)).drop(
         "target", "is_voided", "is_replaced", "is_replaced_within", "status"
     )
+
+
+def _bill_types(claims: Table) -> Table:
+    """Distinct types of bill, each taken apart once."""
+    codes = claims.filter(claims["bill_type_code"].notnull()).select("bill_type_code").distinct()
+    plain = bill_type(codes["bill_type_code"])
+    return codes.mutate(bill=plain.substr(0, 2), frequency=plain.substr(2, 1))
 
 
 def _service_date(columns: tuple[str, ...], lines: Table) -> Value:

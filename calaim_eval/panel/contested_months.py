@@ -19,8 +19,9 @@ KEY = ("member", "month")
 def settled_months(bucket: Bucket, pieces: Table) -> Table:
     """One row per member and month with several pieces.
 
-    `settled_days` counts a day once however many spans cover it. The plan is settled first, the
-    county among the spans of that plan, the aid code among those of that county.
+    `settled` numbers the rows, from 1. `settled_days` counts a day once however many spans cover
+    it. The plan is settled first, the county among the spans of that plan, the aid code among those
+    of that county.
     """
     on_days = _days(bucket, pieces)
     days = on_days.group_by(*KEY).agg(settled_days=on_days["day"].nunique())
@@ -29,7 +30,9 @@ def settled_months(bucket: Bucket, pieces: Table) -> Table:
     county = bucket.keep("settled_county", _settle(of_plan, [*KEY, "plan"], "county", bucket.rules))
     of_county = on_days.semi_join(county, [*KEY, "plan", "county"])
     aid = _settle(of_county, [*KEY, "plan", "county"], "aid_code", bucket.rules)
-    return bucket.keep("settled_months", aid.join(days, KEY))
+    settled = aid.join(days, KEY)
+    number = ibis.row_number().over(ibis.window(order_by=[settled[each] for each in KEY])) + 1
+    return bucket.keep("settled_months", settled.mutate(settled=number.cast("int64")))
 
 
 def _days(bucket: Bucket, pieces: Table) -> Table:

@@ -77,8 +77,8 @@ def _span_reason(spans: Table, bucket: Bucket) -> Value:
 def candidate_months(bucket: Bucket, spans: Table) -> Table:
     """One row per member and month with any counted day, with the `reason` it stays out, if any.
 
-    `span` is the span the month is read off; missing where several touch the month: `settled`
-    then holds its plan, county and aid code (see `contested_months.settled_months`).
+    `span` is the span the month is read off; missing where several touch the month: `settled` is
+    then the row of `contested_months.settled_months` with its plan, county and aid code.
     """
     counted = bucket.keep("counted_spans", _mark_contested(spans))
     clear = cut_by_month(counted.filter(~counted["is_contested"]), bucket.calendar)
@@ -87,7 +87,9 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
     )
     columns = [*_KEPT, *_FACTS]
     months = ibis.union(
-        clear.select(*_KEPT, *_FACTS[1:], covered_days="n_days").select(*columns),
+        clear.select(
+            *_KEPT[:-1], *_FACTS[1:], covered_days="n_days", settled=ibis.null("int64")
+        ).select(*columns),
         _grouped(contested, settled_months(bucket, contested)).select(*columns),
     )
     marked = months.left_join(_medicare_months(bucket, spans), ["member", "month"])
@@ -103,7 +105,7 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
     )
 
 
-_KEPT = ("member", "month", "span")
+_KEPT = ("member", "month", "span", "settled")
 _FACTS = ("covered_days", "from_day", "is_full", "is_dual_span", "recorded_day")
 
 

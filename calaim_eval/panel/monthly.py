@@ -9,7 +9,8 @@ import ibis
 
 from calaim_eval.panel.calendar import number_of
 from calaim_eval.panel.columns import BASE_COLUMNS
-from calaim_eval.panel.spans import completed_years, date_of, month_number
+from calaim_eval.panel.fates import with_fate
+from calaim_eval.panel.spans import date_of, month_number
 from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
@@ -18,29 +19,36 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
     from calaim_eval.panel.care import Care
+    from calaim_eval.panel.fates import Landing
     from calaim_eval.panel.measure import Measure
 
 
-def event_table(care: Care, measures: Sequence[Measure]) -> Table:
-    """All events of the bucket: `member`, `month`, `measure` (its place in the list), `value`."""
+_DTYPES = {"integer": "int64", "number": "float64"}
+
+
+def event_table(care: Care, measures: Sequence[Measure], land: Landing) -> Table:
+    """All events of the bucket: `member`, `month`, `measure` (its place in the list), `value`.
+
+    `reason` says what became of them: ``"used"``, or why they are in no month of the panel.
+    """
     schema = {"member": "int64", "month": "int64", "value": "float64", "measure": "int16"}
-    none = ibis.memtable([], schema=ibis.schema(schema))
     pieces = [_events(measure, place, care) for place, measure in enumerate(measures)]
-    return care.bucket.keep("events", ibis.union(none, *pieces) if pieces else none)
+    landed = [piece for piece in pieces if "reason" in piece.columns]
+    others = [piece for piece in pieces if "reason" not in piece.columns]
+    none = ibis.memtable([], schema=ibis.schema(schema))
+    found = care.bucket.keep("events", ibis.union(none, *others) if others else none)
+    return ibis.union(with_fate(found, land), *landed) if landed else with_fate(found, land)
 
 
 def _events(measure: Measure, place: int, care: Care) -> Table:
-    """Events of one measure by member and month."""
+    """Events of one measure by member and month; with `reason` where their fate is known."""
     found = measure.events(care)
     if "value" not in found.columns:
         dated = found.select("member", month=month_number(date_of(found["day"])))
         found = dated.group_by("member", "month").agg(value=dated.count())
-    return found.select(
-        "member",
-        "month",
-        value=found["value"].cast("float64"),
-        measure=ibis.literal(place, "int16"),
-    )
+    typed = found.mutate(value=found["value"].cast("float64"), measure=ibis.literal(place, "int16"))
+    fate = ["reason"] if "reason" in found.columns else []
+    return typed.select("member", "month", "value", "measure", *fate)
 
 
 def member_month_rows(
@@ -58,7 +66,9 @@ def member_month_rows(
     known = [measure for measure in measures if not _is_hidden(measure, bucket, unobserved)]
     wide = events.group_by("member", "month").agg(
         **{
-            measure.name: events["value"].sum(where=events["measure"] == place)
+            measure.name: events["value"]
+            .sum(where=events["measure"] == place)
+            .cast(_DTYPES[measure.dtype])
             for place, measure in enumerate(known)
         }
     )
@@ -80,38 +90,40 @@ def _is_hidden(measure: Measure, bucket: Bucket, unobserved: Mapping[str, pd.Per
 def _with_plan(bucket: Bucket, months: Table) -> Table:
     """Months with their plan, county and aid code: the span's, or as settled among several."""
     names = ("plan", "county", "aid_code")
-    settled = bucket.kept("settled_months").select("member", "month", *names)
-    said = bucket.kept("spans").select("span", **{f"{name}_said": name for name in names})
-    joined = months.left_join(said, "span").left_join(settled, ["member", "month"])
-    chosen = {name: ibis.coalesce(joined[name], joined[f"{name}_said"]) for name in names}
-    return joined.select(
-        *months.columns, **{name: value.nullif("") for name, value in chosen.items()}
+    spans, settled = bucket.kept("spans"), bucket.kept("settled_months")
+    # A settled month is told from a span by a negative number.
+    said = ibis.union(
+        spans.select("span", *names),
+        settled.select(span=-settled["settled"], **{name: settled[name] for name in names}),
     )
+    said = said.select("span", **{name: said[name].nullif("") for name in names})
+    at = ibis.coalesce(months["span"], -months["settled"])
+    return months.mutate(span=at).left_join(said, "span").drop("span", "span_right")
 
 
 def _with_person(bucket: Bucket, months: Table) -> Table:
     """Months with age on their first day and what the person table says of the member."""
-    person = bucket.read("person").select(
-        "member", "birth_date", "sex", "race_ethnicity", "language"
+    person = bucket.read("person")
+    birth = person["birth_date"]
+    # Completed years on a first of the month: a birthday after the 1st counts from the next month.
+    born = month_number(birth) + ibis.ifelse(birth.day() > 1, 1, 0)
+    told = person.select("member", "language", "race_ethnicity", "sex", born=born)
+    people = bucket.members.left_join(told, "member").drop("member_right")
+    known = people.mutate(
+        sex=people["sex"].fill_null("unknown"),
+        race_ethnicity=people["race_ethnicity"].fill_null("unknown"),
     )
-    joined = months.left_join(bucket.members, "member").left_join(person, "member")
-    age = completed_years(joined["birth_date"], joined["month_start"])
-    return joined.select(
-        *months.columns,
-        "member_id",
-        "language",
-        age_years=ibis.ifelse(age < 0, 0, age),
-        sex=joined["sex"].fill_null("unknown"),
-        race_ethnicity=joined["race_ethnicity"].fill_null("unknown"),
-    )
+    people = bucket.keep("people", known)
+    joined = months.left_join(people, "member").drop("member_right")
+    return joined.mutate(age_years=ibis.greatest((joined["month"] - joined["born"]) // 12, 0))
 
 
 def _known(rows: Table, measure: Measure, hidden: pd.PeriodIndex | None) -> Value:
     """Value of a measure, 0 without events, missing in the months it cannot be known."""
-    dtype = "int64" if measure.dtype == "integer" else "float64"
+    dtype = _DTYPES[measure.dtype]
     if measure.name not in rows.columns:
         return ibis.null(dtype)
-    value = rows[measure.name].fill_null(0.0).cast(dtype)
+    value = rows[measure.name].fill_null(ibis.literal(0, dtype))
     if hidden is None or hidden.empty:
         return value
     numbers = [number_of(month) for month in hidden]
