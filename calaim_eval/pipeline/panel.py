@@ -10,11 +10,12 @@ from calaim_eval.tables import Tables, read_tables
 def read_study_tables(study: Study) -> Tables:
     """Read, check and set in order the raw files that the study file names."""
     return read_tables(
-        study.input_folder,
+        study.input_place,
         work_dir=study.restricted / "tables",
         source=study.file.input.format,
-        rename=study.file.input.rename or None,
+        input_map=study.file.input.input_map,
         extract_date=study.file.window.extract_date,
+        extraction=study.file.input.extraction,
     )
 
 

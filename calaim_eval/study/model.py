@@ -10,9 +10,12 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from calaim_eval.errors import TableError
 from calaim_eval.panel.measures import MEASURES
 from calaim_eval.quality.checks import CHECKS
+from calaim_eval.tables.database import check_address
 from calaim_eval.tables.formats import FORMATS
+from calaim_eval.tables.input_map import InputMap
 
 
 def _month(value: str) -> str:
@@ -67,11 +70,34 @@ class Window(_Section):
 
 
 class Input(_Section):
-    """Where the raw files are and how their columns are called."""
+    """Where the raw files or tables are, and what they and their columns and codes are called."""
 
-    folder: str
+    folder: str = ""
+    database: str = ""
     format: Annotated[str, AfterValidator(_format)]
+    extraction: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
     rename: dict[str, dict[str, str]] = Field(default_factory=dict)
+    constants: dict[str, dict[str, str | int | float | bool | date]] = Field(default_factory=dict)
+    values: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Input:
+        if bool(self.folder) == bool(self.database):
+            raise ValueError("name either `folder` or `database`")
+        if self.extraction and not self.database:
+            raise ValueError("`extraction` names an extraction of a `database`; files need none")
+        try:
+            check_address(self.database)
+            self.input_map.check()
+        except TableError as problem:
+            raise ValueError(str(problem)) from None
+        return self
+
+    @property
+    def input_map(self) -> InputMap:
+        """What files, columns and codes are called."""
+        return InputMap(self.files, self.rename, self.constants, self.values)
 
 
 class Coverage(_Section):

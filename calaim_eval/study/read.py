@@ -45,6 +45,11 @@ class Study:
         return (self.folder / self.file.input.folder).resolve()
 
     @property
+    def input_place(self) -> Path | str:
+        """Raw files, or the address of the database that has the tables."""
+        return self.file.input.database or self.input_folder
+
+    @property
     def restricted(self) -> Path:
         """Everything that holds member-level or unsuppressed numbers."""
         return self.folder / "restricted"

@@ -32,9 +32,19 @@ run_out_months = $run_out_months              # last months left out: claims sti
 # $formats.
 folder = "$folder"
 format = "$input_format"
-# Columns called otherwise in your files: yours = "ours"
+# Files called otherwise (`*` stands for anything), columns called otherwise, columns your files do
+# not have and codes of your own: yours = "ours". docs/formats/ has every format.
+# [input.files]
+# eligibility = "elig_2024*.csv.gz"
 # [input.rename.eligibility]
 # eff_dt = "enrollment_start_date"
+# [input.constants.medical_claim]
+# plan = "Plan A"
+# [input.values.eligibility.payer_type]
+# MCAL = "medicaid"
+# Tables of a database instead of files: database in place of folder, no password in it (keep that
+# in PGPASSWORD or ~/.pgpass); [input.files] then names tables or views.
+# database = "postgresql://user@host/name"
 
 [coverage]
 payer_types = $payer_types
