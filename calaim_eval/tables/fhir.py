@@ -29,14 +29,17 @@ from calaim_eval.tables.fhir_join import (
 )
 from calaim_eval.tables.fhir_scan import COUNTS, scan_files, schemas
 from calaim_eval.tables.formats import SOURCE, SourceTables
+from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import USED, RowLedger
-from calaim_eval.tables.sources import SourceFiles, require_folder
+from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
 
 if TYPE_CHECKING:
     import ibis
 
+OWN = ("person", "eligibility", "eligibility_month", "medical_claim", "pharmacy_claim")
 
-def open_fhir(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
+
+def open_fhir(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -> SourceTables:
     """Open a folder of FHIR R4 files.
 
     Parameters
@@ -45,12 +48,14 @@ def open_fhir(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
         Bundles (`.json`) and bulk exports (`.ndjson`), packed (`.gz`) or not, in any folder below.
     backend : ibis.BaseBackend
         Engine that will run the expressions.
+    input_map : InputMap
+        `files` may name other declared tables that lie beside, such as `program_service`.
 
     Returns
     -------
     SourceTables
         `person` of Patient, `eligibility` of Coverage, `medical_claim` and `pharmacy_claim` of
-        ExplanationOfBenefit, or of Claim where there is none.
+        ExplanationOfBenefit, or of Claim where there is none; and the tables that lie beside.
 
     Raises
     ------
@@ -60,11 +65,17 @@ def open_fhir(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
     require_folder(folder)
     paths = find_fhir_files(folder)
     files = SourceFiles("fhir", paths, ".json", is_bulk=True)
-    opened = SourceTables({}, {}, (files,))
-    return replace(opened, convert=partial(_convert, opened, backend))
+    beside = find_beside(folder, own=OWN, files=input_map.files)
+    opened = SourceTables({}, {}, (files, *beside.values()))
+    return replace(opened, convert=partial(_convert, opened, beside, backend))
 
 
-def _convert(opened: SourceTables, backend: ibis.BaseBackend, scratch: Path) -> SourceTables:
+def _convert(
+    opened: SourceTables,
+    beside: dict[str, SourceFiles],
+    backend: ibis.BaseBackend,
+    scratch: Path,
+) -> SourceTables:
     """Scan the files and put the tables together."""
     scanned, joined = scratch / "fhir", scratch / "joined"
     scan_files(opened.files[0].paths, scanned)
@@ -87,6 +98,9 @@ def _convert(opened: SourceTables, backend: ibis.BaseBackend, scratch: Path) -> 
         if not backend.execute(tables["pharmacy_claim"].count()):
             del tables["pharmacy_claim"]
     labels = dict.fromkeys(tables, "FHIR files")
+    for name, other in beside.items():
+        tables[name] = other.open(backend, scratch=scratch / name)
+        labels[name] = other.label
     return replace(opened, tables=tables, labels=labels, ledger=ledger)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,13 @@ from calaim_eval.tables.fhir_values import (
     codes,
     identifier,
 )
+from calaim_eval.tables.parquet_rows import RowFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 COUNTS = "counts.json"
 NO_TABLE = "not needed (no declared table)"
-ROWS_PER_PART = 50_000
 
 _PERSON = """
     member_id birth_date death_date sex race_code race_code_system
@@ -195,37 +195,17 @@ _SCANS: Mapping[str, Callable[[Json, Links, int, Write], str]] = {
 
 @contextmanager
 def _writers(folder: Path) -> Iterator[Write]:
-    """A function that takes rows by kind and writes them to parquet, some thousand at a time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    """A function that takes rows by kind and writes each kind to a file of its own."""
+    with ExitStack() as stack:
+        files = {
+            kind: stack.enter_context(RowFile(folder / f"{kind}.parquet", form))
+            for kind, form in schemas().items()
+        }
 
-    forms = schemas()
-    held: dict[str, list[dict[str, Any]]] = {kind: [] for kind in forms}
-    writers = {
-        kind: pq.ParquetWriter(folder / f"{kind}.parquet", form, compression="zstd")
-        for kind, form in forms.items()
-    }
+        def write(kind: str, row: Row) -> None:
+            files[kind].add({**row, **{name: _text(row.get(name)) for name in _TEXTS[kind]}})
 
-    def flush(kind: str) -> None:
-        writers[kind].write_table(pa.Table.from_pylist(held[kind], schema=forms[kind]))
-        held[kind].clear()
-
-    def write(kind: str, row: Row) -> None:
-        texts = {name: _text(row.get(name)) for name in _TEXTS[kind]}
-        others = [*_FLAGS.get(kind, []), *_NUMBERS.get(kind, [])]
-        held[kind].append(
-            {"number": row["number"], **texts, **{name: row.get(name) for name in others}}
-        )
-        if len(held[kind]) >= ROWS_PER_PART:
-            flush(kind)
-
-    try:
         yield write
-        for kind in forms:
-            flush(kind)
-    finally:
-        for writer in writers.values():
-            writer.close()
 
 
 def _text(value: Any) -> str | None:

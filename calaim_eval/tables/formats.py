@@ -168,11 +168,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "fhir",
                 "FHIR R4 bundles or bulk export: Patient, Coverage, ExplanationOfBenefit or Claim",
                 "calaim_eval.tables.fhir:open_fhir",
+                takes_files=True,
             ),
             Format(
                 "x12_834",
                 "X12 834 enrollment files, with the other tables named as declared beside them",
                 "calaim_eval.tables.x12_834:open_x12_834",
+                takes_files=True,
             ),
         )
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +148,38 @@ def find_sources(folder: Path, *, files: Mapping[str, str] | None = None) -> dic
         listed = ", ".join(f"`{name}`" for name in absent)
         logger.warning("optional tables not given: %s; what needs them stays missing", listed)
     return found
+
+
+def find_beside(
+    folder: Path, *, own: Collection[str], files: Mapping[str, str]
+) -> dict[str, SourceFiles]:
+    """Files of declared tables that lie beside the files of a format.
+
+    Parameters
+    ----------
+    folder : Path
+    own : collection of str
+        Tables that the format gives itself; they are not looked for.
+    files : mapping of str to str
+        Table to a file name or pattern, where a file is not named after its table.
+
+    Raises
+    ------
+    TableError
+        `files` names a table the format gives itself, or a file that is not there.
+    """
+    twice = [name for name in files if name in own]
+    if twice:
+        raise TableError(
+            f"files: table `{twice[0]}` comes from files of the format itself.\n"
+            "  Leave it out of `files`, or read all tables with the format 'calaim'."
+        )
+    names = [each.name for each in TABLES.values() if each.is_input and each.name not in own]
+    found = {
+        name: find_named(folder, name, files[name]) if name in files else find_files(folder, name)
+        for name in names
+    }
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def require_folder(folder: Path) -> None:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from calaim_eval.engine import atomic_folder, engine_failures, track, write_json, write_parquet
 from calaim_eval.errors import MissingExtraError, TableError
-from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.formats import SOURCE, SourceTables
+from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.parquet_rows import RowFile
-from calaim_eval.tables.sources import SourceFiles, find_files, require_folder
+from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
 from calaim_eval.tables.x12_834_loops import NO_COVERAGE, Row, read_loops
 from calaim_eval.tables.x12_834_spans import FullFile, spans_of, statement_of
 
@@ -36,7 +36,7 @@ _PERSON = "member_id birth_date death_date sex race_code race_code_system langua
 _STATEMENT = "member_id plan action line begin end dual_status_code county"
 
 
-def open_x12_834(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
+def open_x12_834(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -> SourceTables:
     """Open a folder of 834 files.
 
     Parameters
@@ -46,6 +46,8 @@ def open_x12_834(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
         has no claims: `medical_claim` and other tables may lie beside, named as declared.
     backend : ibis.BaseBackend
         Engine that will run the expressions.
+    input_map : InputMap
+        `files` may name what lies beside.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def open_x12_834(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
             f"`{folder}` holds no 834 file.\n  An X12 file begins with `ISA`; unpack archives."
         )
     files = SourceFiles("x12_834", paths, ".x12", is_bulk=True)
-    others = _find_others(folder)
+    others = _find_others(folder, input_map)
     opened = SourceTables({}, {}, (files, *others.values()))
     return replace(opened, convert=partial(_convert, opened, others, backend))
 
@@ -94,17 +96,16 @@ def _is_x12(path: Path) -> bool:
         return False
 
 
-def _find_others(folder: Path) -> dict[str, SourceFiles]:
+def _find_others(folder: Path, input_map: InputMap) -> dict[str, SourceFiles]:
     """Declared tables that lie beside the 834 files."""
     own = ("person", "eligibility", "eligibility_month")
-    names = [each.name for each in TABLES.values() if each.is_input and each.name not in own]
-    found = {name: find_files(folder, name) for name in names}
-    if found.get("medical_claim") is None:
+    found = find_beside(folder, own=own, files=input_map.files)
+    if "medical_claim" not in found:
         raise TableError(
             f"`{folder}` has 834 files and lacks the table `medical_claim`: an 834 has no claims.\n"
             "  Put the claims beside them, such as `medical_claim.parquet` or `medical_claim.csv`."
         )
-    return {name: files for name, files in found.items() if files is not None}
+    return found
 
 
 def _convert(

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import TableError
-from calaim_eval.tables import fhir_scan, read_tables
+from calaim_eval.tables import fhir_scan, parquet_rows, read_tables
 from calaim_eval.tables.fhir_values import first_day, last_day, reference
+from calaim_eval.tables.input_map import InputMap
 
 CARIN = "http://hl7.org/fhir/us/carin-bb/CodeSystem"
 TERMS = "http://terminology.hl7.org/CodeSystem"
@@ -511,11 +512,20 @@ def test_bulk_export_gives_what_bundles_give(read, tmp_path):
 
 
 def test_many_rows_are_written_in_parts(read, monkeypatch):
-    monkeypatch.setattr(fhir_scan, "ROWS_PER_PART", 3)
+    monkeypatch.setattr(parquet_rows, "ROWS_PER_GROUP", 3)
     items = [{"sequence": n, "revenue": coded("x", "0300")} for n in range(1, 11)]
     lines = read([*BASE, eob("long", "institutional", item=items)]).frame("medical_claim")
     own = lines[lines["claim_id"] == "claim-long"]
     assert sorted(own["claim_line_number"]) == list(range(1, 11))
+
+
+def test_other_tables_may_lie_beside(read, tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "jail.csv").write_text("member_id,booking_date\np1,2024-01-02\n")
+    tables = read(BASE, input_map=InputMap(files={"custody": "jail.csv"}))
+    assert len(tables.frame("custody")) == 1
+    with pytest.raises(TableError, match="`person` comes from files of the format itself"):
+        read(BASE, input_map=InputMap(files={"person": "jail.csv"}))
 
 
 def test_unchanged_files_are_not_read_again(read, monkeypatch):
