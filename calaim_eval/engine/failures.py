@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from calaim_eval.errors import CalaimEvalError, OutputError, TableError
 
-_DISK_FULL = ("no space left", "disk full", "not enough space", "max_temp_directory_size")
-_NOT_ALLOWED = ("permission denied", "read-only file system", "access is denied")
+DISK_FULL = ("no space left", "disk full", "not enough space", "max_temp_directory_size")
+NOT_ALLOWED = ("permission denied", "read-only file system", "access is denied")
 
 
 @contextmanager
@@ -64,9 +64,9 @@ def output_error(problem: OSError, doing: str) -> OutputError:
 def _translated(problem: Exception, doing: str) -> CalaimEvalError:
     """Error of this package for an engine error, by kind."""
     text = str(problem).lower()
-    if any(sign in text for sign in _DISK_FULL):
+    if any(sign in text for sign in DISK_FULL):
         return OutputError(f"{doing}: the disk is full.\n  Free space, or choose another folder.")
-    if any(sign in text for sign in _NOT_ALLOWED):
+    if any(sign in text for sign in NOT_ALLOWED):
         return OutputError(
             f"{doing}: writing is not allowed there.\n  Choose a folder you may write to."
         )

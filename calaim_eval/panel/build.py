@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
 from calaim_eval.engine import engine_failures, open_engine, track, write_json
 from calaim_eval.errors import TableError
+from calaim_eval.panel.build_on_spark import build_on_spark
 from calaim_eval.panel.calendar import window_months
 from calaim_eval.panel.data_facts import (
     DataFacts,
@@ -28,6 +29,7 @@ from calaim_eval.panel.resume import (
     bucket_stamps,
     drop_leftovers,
     finished_share,
+    one_share_file,
     part_file,
     read_share,
     share_file,
@@ -40,6 +42,8 @@ from calaim_eval.tables import RowLedger, Tables
 
 logger = logging.getLogger(__name__)
 
+Engine = Literal["duckdb", "spark"]
+
 
 def build_member_months(
     tables: Tables,
@@ -50,6 +54,7 @@ def build_member_months(
     measures: Iterable[str | Measure] | None = None,
     out_dir: str | Path | None = None,
     memory_limit_gb: float = 2.0,
+    engine: Engine = "duckdb",
 ) -> MemberMonths:
     """Build the member-month panel: coverage, visits, stays, dollars and program contacts.
 
@@ -74,6 +79,9 @@ def build_member_months(
         default a temporary folder that goes with the `MemberMonths`.
     memory_limit_gb : float
         Memory the engine may hold, in GB.
+    engine : {"duckdb", "spark"}
+        ``"spark"`` works on all members at once, on the cluster of the session that is active or
+        else on this machine; the panel is the same, but a run that was stopped starts again.
 
     Returns
     -------
@@ -87,6 +95,8 @@ def build_member_months(
         complete (`run_out_months`).
     OutputError
         The folder cannot be written, or the disk is full.
+    MissingExtraError
+        The engine is ``"spark"``, and PySpark or Java is absent.
 
     Notes
     -----
@@ -107,6 +117,7 @@ def build_member_months(
     """
     rules = rules or PanelRules()
     wanted = chosen_measures(measures)
+    _require_engine(engine)
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
     folder = temporary_folder() if out_dir is None else Path(out_dir)
@@ -118,13 +129,14 @@ def build_member_months(
     finally:
         backend.disconnect()
     stamps = bucket_stamps(tables, months, rules, facts, wanted)
-    shares = _build_buckets(
+    build = _build_buckets if engine == "duckdb" else build_on_spark
+    shares = build(
         tables,
         folder,
         months=months,
         rules=rules,
         measures=wanted,
-        facts=facts,
+        unobserved=unobserved_months(tables, facts, months, rules, wanted),
         stamps=stamps,
         memory_limit_gb=memory_limit_gb,
     )
@@ -159,6 +171,13 @@ def chosen_measures(measures: Iterable[str | Measure] | None) -> tuple[Measure, 
     return tuple(chosen.values())
 
 
+def _require_engine(engine: str) -> None:
+    """Raise unless there is such an engine."""
+    if engine not in get_args(Engine):
+        listed = ", ".join(f"'{each}'" for each in get_args(Engine))
+        raise TableError(f"no engine is named '{engine}'.\n  Engines: {listed}.")
+
+
 def _require_eligibility(tables: Tables) -> None:
     """Raise unless there is something to build months from."""
     if not tables.has("eligibility"):
@@ -176,7 +195,7 @@ def _build_buckets(
     months: pd.PeriodIndex,
     rules: PanelRules,
     measures: Sequence[Measure],
-    facts: DataFacts,
+    unobserved: Mapping[str, pd.PeriodIndex],
     stamps: Sequence[str],
     memory_limit_gb: float,
 ) -> list[dict[str, Any]]:
@@ -184,16 +203,18 @@ def _build_buckets(
     from calaim_eval.panel.bucket import bucket_sources
     from calaim_eval.panel.build_bucket import EXPOSURE, MONTHS, bucket_recipe
 
-    hidden = unobserved_months(tables, facts, months, rules, measures)
     waiting = [n for n, stamp in enumerate(stamps) if finished_share(folder, n, stamp) is None]
     if waiting:
         (folder / MANIFEST).unlink(missing_ok=True)
+        one_share_file(folder).unlink(missing_ok=True)
     if 0 < len(waiting) < len(stamps):
         logger.info(
             "%d of %d member buckets are already built", len(stamps) - len(waiting), len(stamps)
         )
     names = [name for name in (*INPUTS, *LOOKUPS) if tables.has(name)]
-    steps = bucket_recipe(names, months=months, rules=rules, measures=measures, unobserved=hidden)
+    steps = bucket_recipe(
+        names, months=months, rules=rules, measures=measures, unobserved=unobserved
+    )
     for number in track(waiting, description="member months"):
         sources = bucket_sources(tables, number, names)
         outputs = {name: part_file(folder, name, number) for name in (MONTHS, EXPOSURE)}

@@ -73,5 +73,5 @@ def _populations(rows: Table) -> Table:
     codes = codes.mutate(code=codes["code"].strip())
     each = codes.filter(codes["code"] != "").distinct()
     return each.group_by("member", "service").agg(
-        population_of_focus=each["code"].group_concat(";", order_by=each["code"])
+        population_of_focus=each["code"].collect().sort().join(";")
     )

@@ -96,6 +96,21 @@ def finished_share(folder: Path, number: int, stamp: str) -> dict[str, Any] | No
     return share if share.get("stamp") == stamp else None
 
 
+def one_share_file(folder: Path) -> Path:
+    """File with the counts of a panel that was built in one go; written last."""
+    return folder / "buckets" / "all.json"
+
+
+def finished_as_one(folder: Path, n_buckets: int, stamp: str) -> dict[str, Any] | None:
+    """Counts of a panel built in one go from the same input, all parts of it on disk; else None."""
+    tables = ("member_month", "member_exposure")
+    files = [part_file(folder, table, number) for table in tables for number in range(n_buckets)]
+    if not all(part.is_file() for part in files):
+        return None
+    share = read_share(one_share_file(folder))
+    return share if share.get("stamp") == stamp else None
+
+
 def read_share(path: Path) -> dict[str, Any]:
     """A JSON file; an unreadable one counts as absent."""
     try:

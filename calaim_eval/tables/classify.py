@@ -151,7 +151,7 @@ def _slot_lookup(pairs: pd.DataFrame, slot: str) -> ibis.Table:
             f"{slot}__hcpcs": pairs["hcpcs"],
             f"{slot}__modifier": pairs["modifier"],
             f"{slot}__extra": pairs["extra_modifier"],
-            f"{slot}__key": pairs["program"] + "|" + pairs["service"],
+            f"{slot}__key": pairs["program"] + ":" + pairs["service"],
             f"{slot}__is_outreach": pairs["is_outreach"].astype(bool),
             f"{slot}__from": pd.to_datetime(pairs["effective_from"]),
         }
@@ -205,8 +205,8 @@ def _combine_slots(
         else_=NO_MODIFIER,
     )
     return found.mutate(
-        program=key.split("|")[0].nullif(""),
-        service=key.split("|")[1].nullif(""),
+        program=key.split(":")[0].nullif(""),
+        service=key.split(":")[1].nullif(""),
         is_outreach=found["__service"].isnull() & found["__outreach"].notnull(),
         unclassified_reason=reason,
     ).drop(
