@@ -28,6 +28,8 @@ _MEMBER_NAMES = frozenset({"IL", "74"})
 _SPOKEN = "7"
 
 Row = dict[str, str | None]
+Elements = list[str]
+"""Elements of a segment; the first is its name."""
 
 
 @dataclass
@@ -85,8 +87,9 @@ def read_loops(path: Path, *, place: str) -> Iterator[Loop]:
             last = None
             state = _State(reader)
             for segment in reader:
-                last = segment.get_seg_id()
-                yield from state.take(segment)
+                elements = segment.format().rstrip(reader.seg_term).split(reader.ele_term)
+                last = elements[0]
+                yield from state.take(elements)
             yield from state.close_member()
             problems = [each for each in reader.pop_errors() if each[0] in ("isa", "gs", "st")]
     except (pyx12.errors.X12Error, OSError, EOFError) as problem:
@@ -120,9 +123,9 @@ class _State:
         self.member: _Member | None = None
         self.coverage: Row | None = None
 
-    def take(self, segment: Any) -> Iterator[Loop]:
+    def take(self, segment: Elements) -> Iterator[Loop]:
         """Use a segment; give the loops that it closes."""
-        kind = segment.get_seg_id()
+        kind = segment[0]
         if kind == "ST":
             self.header = {}
         elif kind == "INS":
@@ -149,7 +152,7 @@ class _State:
             yield from _loops_of(self.member)
         self.member = self.coverage = None
 
-    def _take_of_member(self, member: _Member, kind: str, segment: Any) -> None:
+    def _take_of_member(self, member: _Member, kind: str, segment: Elements) -> None:
         """Segments of loops 2000 to 2320."""
         if kind == "HD":
             self.coverage = {"action": _value(segment, 1), "line": _value(segment, 3)}
@@ -167,10 +170,9 @@ class _State:
             _take_of_person(member, kind, segment, self.reader)
 
 
-def _value(segment: Any, place: int) -> str | None:
+def _value(segment: Elements, place: int) -> str | None:
     """Element of a segment, without blanks; missing when it is empty."""
-    text = segment.get_value(f"{segment.get_seg_id()}{place:02d}")
-    return text.strip() or None if text else None
+    return segment[place].strip() or None if place < len(segment) else None
 
 
 def _day(text: str | None, *, last: bool = False) -> str | None:
@@ -181,7 +183,7 @@ def _day(text: str | None, *, last: bool = False) -> str | None:
     return f"{day[:4]}-{day[4:6]}-{day[6:8]}"
 
 
-def _take_of_header(header: Row, kind: str, segment: Any) -> None:
+def _take_of_header(header: Row, kind: str, segment: Elements) -> None:
     """What holds for a whole transaction: its day, its kind and the plan it is for."""
     if kind == "BGN":
         header["made"] = f"{_value(segment, 3) or ''}{_value(segment, 4) or ''}"
@@ -193,7 +195,7 @@ def _take_of_header(header: Row, kind: str, segment: Any) -> None:
         header["plan"] = _value(segment, 2) or _value(segment, 4)
 
 
-def _start_member(segment: Any) -> _Member:
+def _start_member(segment: Elements) -> _Member:
     """A member as its first segment tells."""
     medicare = (_value(segment, 6) or "")[:1]
     row = {
@@ -204,7 +206,7 @@ def _start_member(segment: Any) -> _Member:
     return _Member(row=row, action=_value(segment, 3) or "")
 
 
-def _take_of_person(member: _Member, kind: str, segment: Any, reader: Any) -> None:
+def _take_of_person(member: _Member, kind: str, segment: Elements, reader: Any) -> None:
     """Demographic segments of the member's own name loop."""
     if kind == "DMG":
         member.row["birth_date"] = _day(_value(segment, 2))
@@ -232,7 +234,7 @@ def _race(text: str | None, reader: Any) -> tuple[str | None, str | None]:
     return SEVERAL_CODES_SEPARATOR.join(cdc), "cdc_omb"
 
 
-def _county(segment: Any) -> str | None:
+def _county(segment: Elements) -> str | None:
     """County of a California address by its Medi-Cal code."""
     if _value(segment, 2) != "CA" or _value(segment, 5) != "CY":
         return None
