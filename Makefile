@@ -12,7 +12,7 @@ MEMBERS ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test check check-code fix test-slow bench dictionary notebooks clean
+.PHONY: help report test check check-code fix test-slow test-spark bench dictionary notebooks clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,7 +38,7 @@ report: $(VENV)/.report  ## set up, simulate a Medi-Cal, run the study, render t
 
 test: $(VENV)/.dev  ## set up, then every check and every test but the slow ones
 	$(MAKE) --no-print-directory check-code
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not spark"
 
 check-code: $(VENV)/.dev
 	$(BIN)/ruff check calaim_eval tests benchmarks
@@ -56,6 +56,14 @@ fix: $(VENV)/.dev  ## format and mend what can be mended automatically
 
 test-slow: $(VENV)/.dev  ## the long suite: oracles and recovery studies
 	$(BIN)/python -m pytest -n 2 -m slow
+
+$(VENV)/.spark: pyproject.toml requirements.lock | $(VENV)/.dev
+	@echo "Installing Spark (once, about two minutes) ..."
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[spark]"
+	@touch $@
+
+test-spark: $(VENV)/.spark  ## the panel on Spark against the panel on DuckDB; needs Java 17
+	$(BIN)/python -m pytest -n 0 -rs tests/spark
 
 bench: $(VENV)/.dev  ## measure; figures go into benchmarks/README.md
 	$(BIN)/python benchmarks/did_speed.py
