@@ -42,6 +42,7 @@ PART_C_PROGRAMS = ("1", "3")
 CONFIRMED = "2"
 
 _SPAN = ("BENE_SK", "begin", "end")
+_PIECE = (*_SPAN, "scope", "from_day")
 
 
 def coverage_tables(
@@ -146,23 +147,23 @@ def _plan_spans(spans: ibis.Table, status: ibis.Table) -> ibis.Table:
     import ibis
 
     program = spans.BENE_ENRLMT_PGM_TYPE_CD.strip()
-    named = spans.mutate(
-        plan=spans.BENE_CNTRCT_NUM.strip() + "-" + spans.BENE_PBP_NUM.strip(),
-        row=ibis.row_number().over(ibis.window(order_by=list(_SPAN))),
+    plan = spans.BENE_CNTRCT_NUM.strip() + "-" + spans.BENE_PBP_NUM.strip()
+    named = _refuse(
+        spans.mutate(plan=plan), ~program.isin(PART_C_PROGRAMS).fill_null(False), DRUG_PLAN
     )
-    named = _refuse(named, ~program.isin(PART_C_PROGRAMS).fill_null(False), DRUG_PLAN)
     covered = status.filter(status.fate == USED)
     covered = covered.select(holder="BENE_SK", from_day="begin", to_day="end")
-    within = named.join(
+    days = named.select(*_SPAN).distinct().view()
+    within = days.semi_join(
         covered,
         [
-            covered.holder == named.BENE_SK,
-            named.begin <= covered.to_day,
-            named.end >= covered.from_day,
+            covered.holder == days.BENE_SK,
+            days.begin <= covered.to_day,
+            days.end >= covered.from_day,
         ],
     )
-    within = within.select("row", is_within=ibis.literal(value=True)).distinct()
-    joined = named.left_join(within, "row").drop("row_right").view()
+    joined = named.left_join(within.mutate(is_within=ibis.literal(value=True)), _SPAN)
+    joined = joined.select(*named.columns, "is_within").view()
     return _refuse(joined, joined.is_within.isnull(), OUTSIDE)
 
 
@@ -199,9 +200,8 @@ def _cut(spans: ibis.Table, others: list[ibis.Table]) -> ibis.Table:
     """Spans cut where another span of the member begins or has ended; `from_day` to `to_day`."""
     import ibis
 
-    order = [spans[column] for column in spans.columns]
-    numbered = spans.mutate(span=ibis.row_number().over(ibis.window(order_by=order))).view()
-    starts = numbered.mutate(from_day=numbered.begin)
+    whole = spans.distinct().view()
+    starts = whole.mutate(from_day=whole.begin)
     if others:
         every = ibis.union(*others) if len(others) > 1 else others[0]
         ended = every.filter(every.end < ibis.date(END_OF_TIME))
@@ -210,18 +210,18 @@ def _cut(spans: ibis.Table, others: list[ibis.Table]) -> ibis.Table:
             every.select(holder="BENE_SK", from_day="begin"),
             ended.select(holder="BENE_SK", from_day=after),
         ).distinct()
-        inside = numbered.join(
+        inside = whole.join(
             points,
             [
-                points.holder == numbered.BENE_SK,
-                points.from_day > numbered.begin,
-                points.from_day <= numbered.end,
+                points.holder == whole.BENE_SK,
+                points.from_day > whole.begin,
+                points.from_day <= whole.end,
             ],
         )
         starts = ibis.union(starts, inside.select(*starts.columns))
-    following = starts.from_day.lead().over(ibis.window(group_by="span", order_by="from_day"))
-    last = (following - ibis.interval(days=1)).cast("date")
-    return starts.mutate(to_day=ibis.coalesce(last, starts.end)).drop("begin", "end").view()
+    own = ibis.window(group_by=list(whole.columns), order_by="from_day")
+    last = (starts.from_day.lead().over(own) - ibis.interval(days=1)).cast("date")
+    return starts.mutate(to_day=ibis.coalesce(last, starts.end)).view()
 
 
 def _attach(
@@ -242,11 +242,11 @@ def _attach(
         ],
     )
     order = [ibis.desc(joined[f"{column}__other"]) for column in latest]
-    place = ibis.row_number().over(ibis.window(group_by=["span", "from_day"], order_by=order))
+    place = ibis.row_number().over(ibis.window(group_by=list(_PIECE), order_by=order))
     ranked = joined.mutate(place=place)
     best = ranked.filter(ranked.place == 0)
-    best = best.select("span", "from_day", **{value: best[f"{value}__other"]})
-    attached = pieces.left_join(best, ["span", "from_day"])
+    best = best.select(*_PIECE, **{value: best[f"{value}__other"]})
+    attached = pieces.left_join(best, list(_PIECE))
     return attached.select(*pieces.columns, value).view()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from calaim_eval.schema.codes import load_codes
+from calaim_eval.schema.values import as_text
 from calaim_eval.tables.cms_rif import source_name
 from calaim_eval.tables.cms_rif_rows import (
     WITHDRAWN,
@@ -20,7 +21,12 @@ from calaim_eval.tables.cms_rif_rows import (
 )
 from calaim_eval.tables.formats import count_rows, require_columns
 from calaim_eval.tables.ledger import USED, RowLedger
-from calaim_eval.tables.monthly_wide import MonthlyColumn, columns_of_months, unpivot_months
+from calaim_eval.tables.monthly_wide import (
+    MonthlyColumn,
+    columns_of_months,
+    find_months,
+    unpivot_months,
+)
 
 if TYPE_CHECKING:
     import ibis
@@ -93,17 +99,17 @@ def beneficiary_tables(
     require_columns(rows, "Medicare file `beneficiary`", ("BENE_ID", year))
     monthly = [name for each in MONTHLY for name in _names_of(each)]
     rows = keep_columns(rows, ("BENE_ID", year, *_PERSON_COLUMNS, *monthly))
-    marked = rows.mutate(fate=row_fate(rows, ("BENE_ID", year)), year_row=_number(rows, year))
-    marked = marked.view()
+    marked = rows.mutate(fate=row_fate(rows, ("BENE_ID", year)), has_month=_has_month(rows)).view()
+    fate = ((marked.fate == USED) & ~marked.has_month).ifelse(NO_MONTH, marked.fate)
+    count_rows(ledger, source_name("beneficiary"), marked, fate, backend)
     standing = marked.filter(marked.fate == USED)
     months = unpivot_months(
         standing,
         year=year,
-        keep=("BENE_ID", "year_row"),
+        keep=("BENE_ID",),
         monthly=MONTHLY,
         file="Medicare file `beneficiary`",
     ).view()
-    _count_years(ledger, marked, months, backend)
     count_rows(ledger, source_name(MONTHS_NAME), months, _month_fate(months), backend)
     return {
         "eligibility_month": _eligibility_month(months),
@@ -116,12 +122,13 @@ def _names_of(quantity: MonthlyColumn) -> list[str]:
     return [name for pattern in quantity.patterns for name in columns_of_months(pattern)]
 
 
-def _number(rows: ibis.Table, year: str) -> ibis.Value:
-    """A number for each row, by which its months find back to it."""
+def _has_month(rows: ibis.Table) -> ibis.Value:
+    """Whether any month of a year is covered."""
     import ibis
 
-    order = [rows.BENE_ID, rows[year], column_or_missing(rows, "DML_IND")]
-    return ibis.row_number().over(ibis.window(order_by=order))
+    found = find_months(rows.columns, MONTHLY[:1], file="Medicare file `beneficiary`")
+    covered = [_is_covered(as_text(rows[column])) for column in found["entitlement"]]
+    return ibis.or_(*covered)
 
 
 def _month_fate(months: ibis.Table) -> ibis.Value:
@@ -137,29 +144,16 @@ def _month_fate(months: ibis.Table) -> ibis.Value:
     )
 
 
-def _is_covered(months: ibis.Table) -> ibis.Value:
+def _is_covered(entitlement: ibis.Value) -> ibis.Value:
     """Whether the member has Medicare in a month."""
-    return months.entitlement.upper().isin(list(SCOPE_OF_ENTITLEMENT)).fill_null(False)
-
-
-def _count_years(
-    ledger: RowLedger, marked: ibis.Table, months: ibis.Table, backend: ibis.BaseBackend
-) -> None:
-    """Count beneficiary years: those that stand are used when one of their months is covered."""
-    import ibis
-
-    covered = months.filter(_is_covered(months)).select("year_row").distinct()
-    covered = covered.mutate(has_month=ibis.literal(value=True))
-    joined = marked.left_join(covered, "year_row")
-    fate = ((joined.fate == USED) & joined.has_month.isnull()).ifelse(NO_MONTH, joined.fate)
-    count_rows(ledger, source_name("beneficiary"), joined, fate, backend)
+    return entitlement.upper().isin(list(SCOPE_OF_ENTITLEMENT)).fill_null(False)
 
 
 def _eligibility_month(months: ibis.Table) -> ibis.Table:
     """Covered months with plan, dual status, scope and county."""
     import ibis
 
-    covered = months.filter(_is_covered(months))
+    covered = months.filter(_is_covered(months.entitlement))
     code = covered.entitlement.upper()
     has_plan = covered.contract.notnull() & covered.contract.upper().notin(NO_CONTRACT)
     number = ibis.coalesce(ibis.literal("-") + covered.plan_number.lpad(3, "0"), "")

@@ -18,6 +18,7 @@ retroactive stays so.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -235,6 +236,7 @@ def _build_spans(
     """Write the spans of each member bucket; count every row of months."""
     table, folder = TABLES[MONTHS], building / "months"
     ledger = RowLedger()
+    shutil.rmtree(folder, ignore_errors=True)
     with engine_failures(doing=f"reading table `{MONTHS}` (file {label})"):
         marked = mark_rows(raw, table, extract_date=cut, n_buckets=n_buckets)
         write_staged(marked, raw.columns, folder / "staged", backend=backend, n_buckets=n_buckets)

@@ -20,6 +20,7 @@ from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.monthly_wide import (
     MonthlyColumn,
     columns_of_months,
+    find_months,
     unpivot_months,
     upper_columns,
 )
@@ -39,7 +40,7 @@ MONTHLY = (
     MonthlyColumn("chip_days", ("CHIP_ENRLMT_DAYS_{mm}",)),
     MonthlyColumn("dual", ("DUAL_ELGBL_CD_{mm}",)),
     MonthlyColumn("scope", ("RSTRCTD_BNFTS_CD_{mm}",)),
-    MonthlyColumn("aid", ("STATE_SPEC_ELGBLTY_GRP_CD_{mm}", "STATE_SPEC_ELGBLTY_FCTR_TXT_{mm}")),
+    MonthlyColumn("aid", ("STATE_SPEC_ELGBLTY_GRP_CD_{mm}", "STATE_SPEC_ELGBLTY_GRP_{mm}")),
 )
 N_SLOTS = 16
 """Managed care plans a member may have in a month."""
@@ -153,18 +154,21 @@ def source_name(kind: str) -> str:
 
 
 def _base(rows: ibis.Table) -> ibis.Table:
-    """Base rows with what the reader needs, and a number that their months find back to."""
+    """Base rows with what the reader needs, and whether any month of the year is covered."""
     import ibis
 
+    found = find_months(rows.columns, MONTHLY[:2], file="TAF file `base`")
+    days = [as_text(rows[column]) for columns in found.values() for column in columns]
+    rows = rows.mutate(
+        has_month=ibis.or_(*[(each.try_cast("float64") > 0).fill_null(False) for each in days])
+    )
     monthly = [
         name for each in MONTHLY for pattern in each.patterns for name in columns_of_months(pattern)
     ]
     person = ("BIRTH_DT", "DEATH_DT", "SEX_CD", "RACE_ETHNCTY_CD", "BENE_CNTY_CD", "BENE_STATE_CD")
-    narrow = keep_columns(rows, (*_KEY, *person, *monthly))
-    number = ibis.row_number().over(ibis.window(order_by=list(_KEY)))
+    narrow = keep_columns(rows, (*_KEY, *person, *monthly, "has_month")).view()
     state = as_text(narrow.STATE_CD)
     return narrow.mutate(
-        year_row=number,
         member_id=state + "-" + as_text(narrow.MSIS_ID),
         county=_county(narrow),
         year=as_text(narrow.RFRNC_YR),
@@ -214,7 +218,7 @@ def _months(base: ibis.Table, plans: ibis.Table | None) -> ibis.Table:
     """One row per base row, month and line of business."""
     import ibis
 
-    keep = (*_KEY, "year_row", "member_id", "county")
+    keep = (*_KEY, "member_id", "county")
     long = unpivot_months(
         base, year="RFRNC_YR", keep=keep, monthly=MONTHLY, file="TAF file `base`"
     ).view()
@@ -243,10 +247,7 @@ def _count(
     """Count base rows by whether a month of theirs is covered, and months by what they are."""
     import ibis
 
-    covered = months.filter(_is_covered(months)).select("year_row").distinct()
-    joined = base.left_join(covered, "year_row")
-    fate = joined.year_row_right.notnull().ifelse(USED, NO_MONTH)
-    count_rows(ledger, source_name("base"), joined, fate, backend)
+    count_rows(ledger, source_name("base"), base, base.has_month.ifelse(USED, NO_MONTH), backend)
     is_medicaid = months.payer_type == "medicaid"
     fate = ibis.cases(
         (_is_covered(months) & is_medicaid, USED), (_is_covered(months), CHIP), else_=NO_DAY

@@ -8,9 +8,10 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
+from calaim_eval.engine import write_parquet
 from calaim_eval.errors import TableError
 from calaim_eval.panel import PanelRules, build_member_months
-from calaim_eval.tables import Tables, read_tables
+from calaim_eval.tables import Tables, monthly, read_tables
 
 
 def months(*rows, **columns):
@@ -229,6 +230,29 @@ def test_months_and_spans_together_and_columns_renamed(tmp_path):
     # The same again: the earlier reading is found.
     again = read_tables(tmp_path, work_dir=tmp_path / "w", rename=rename)
     assert counts(again) == counts(tables) == {"used": 2}
+
+
+def test_a_reading_that_was_killed_goes_on(tmp_path, monkeypatch):
+    write_others(tmp_path)
+    months(*[(f"m{i}", f"2022-{1 + i % 9:02d}", "x", None) for i in range(40)]).to_csv(
+        tmp_path / "eligibility_month.csv", index=False
+    )
+    clean = read_tables(tmp_path, work_dir=tmp_path / "clean", n_buckets=4)
+    written = []
+
+    def fail_at_third(rows, path, *, backend):
+        written.append(path)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write_parquet(rows, path, backend=backend)
+
+    monkeypatch.setattr(monthly, "write_parquet", fail_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        read_tables(tmp_path, work_dir=tmp_path / "w", n_buckets=4)
+    monkeypatch.undo()
+    again = read_tables(tmp_path, work_dir=tmp_path / "w", n_buckets=4)
+    pd.testing.assert_frame_equal(again.frame("eligibility"), clean.frame("eligibility"))
+    assert counts(again) == {"used": 40}
 
 
 def test_a_column_that_is_no_month_is_refused(tmp_path):
