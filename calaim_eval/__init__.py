@@ -39,7 +39,7 @@ from calaim_eval.report import open_release, render_report
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable
 from calaim_eval.schema import FIELDS, TABLES, load_codes
 from calaim_eval.study import Study, init_study, read_study
-from calaim_eval.tables import RowLedger, Tables, read_tables
+from calaim_eval.tables import InputMap, RowLedger, Tables, read_tables
 from calaim_eval.version import __version__
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Estimand",
     "EstimationError",
     "GroupTimeEffects",
+    "InputMap",
     "MemberMonths",
     "Method",
     "MissingExtraError",

@@ -5,6 +5,7 @@ from calaim_eval.tables.classify import (
     program_codes,
     unclassified_lines,
 )
+from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import NOTICE, USED, RowLedger
 from calaim_eval.tables.read import open_tables, read_tables
 from calaim_eval.tables.tables import Tables
@@ -12,6 +13,7 @@ from calaim_eval.tables.tables import Tables
 __all__ = [
     "NOTICE",
     "USED",
+    "InputMap",
     "RowLedger",
     "Tables",
     "classify_program_lines",
