@@ -101,11 +101,13 @@ def _services(bucket: Bucket, *, first: pd.Timestamp, last: pd.Timestamp) -> Tab
     """Classified service lines of the quarter with organization and county."""
     import ibis
 
+    from calaim_eval.panel.claim_lines import told_lines
     from calaim_eval.panel.claim_standing import with_standing
-    from calaim_eval.panel.program_contacts import program_lines
+    from calaim_eval.panel.program_contacts import is_program_code, program_lines
     from calaim_eval.panel.spans import date_of
 
-    lines = program_lines(bucket, with_standing(bucket, "medical_claim"))
+    told = told_lines(bucket, with_standing(bucket, "medical_claim"), [is_program_code])
+    lines = program_lines(bucket, told)
     received = lines.filter(lines["service"].notnull() & ~lines["is_outreach"])
     dated = received.mutate(record_date=date_of(received["day"]))
     dated = dated.filter(

@@ -13,11 +13,11 @@ from calaim_eval.engine import engine_failures, open_engine, track, write_json
 from calaim_eval.errors import TableError
 from calaim_eval.panel.build_on_spark import build_on_spark
 from calaim_eval.panel.calendar import window_months
-from calaim_eval.panel.data_facts import (
-    DataFacts,
-    data_facts,
+from calaim_eval.panel.data_facts import DataFacts, data_facts, require_run_out
+from calaim_eval.panel.gaps import (
+    measure_gaps,
     panel_notes,
-    require_run_out,
+    unlimited_feeds,
     unobserved_months,
 )
 from calaim_eval.panel.measure import Measure
@@ -248,7 +248,7 @@ def _finish(
     for name in INPUTS:
         if tables.has(name):
             ledger.check(name, "panel", _n_rows(tables, name))
-    hidden = unobserved_months(tables, facts, months, rules, measures)
+    gaps = measure_gaps(tables, facts, months, rules, measures)
     panel = MemberMonths(
         folder=folder,
         n_buckets=tables.n_buckets,
@@ -262,8 +262,8 @@ def _finish(
         n_unclassified=sum(share["n_unclassified"] for share in shares),
         measures=tuple(measure.name for measure in measures),
         amounts=_amounts(shares),
-        unobserved_months={k: tuple(str(m) for m in where) for k, where in hidden.items()},
-        notes=panel_notes(hidden, months),
+        unobserved_months={k: tuple(str(m) for m in gap.months) for k, gap in gaps.items()},
+        notes=panel_notes(gaps, months, unlimited_feeds=unlimited_feeds(tables, facts)),
     )
     panel.save_manifest({"data": facts.to_dict(), "tables": tables.manifest.get("sources", {})})
     return panel

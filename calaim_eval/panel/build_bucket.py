@@ -16,9 +16,16 @@ from calaim_eval.panel.claim_lines import told_lines
 from calaim_eval.panel.claim_standing import FINAL, with_standing
 from calaim_eval.panel.coverage import candidate_months, enrollment_spans, span_outcomes
 from calaim_eval.panel.exposure import member_exposure
-from calaim_eval.panel.fates import Landing, claim_account, landing, person_outcomes
-from calaim_eval.panel.monthly import event_outcomes, event_table, member_month_rows, only_used
-from calaim_eval.panel.program_contacts import contacts, program_lines
+from calaim_eval.panel.fates import (
+    claim_account,
+    claim_outcomes,
+    paid_in_panel,
+    person_outcomes,
+)
+from calaim_eval.panel.feeds import limited_feeds, unfed_months, with_feed_landing
+from calaim_eval.panel.landing import Landing, landing, outcomes
+from calaim_eval.panel.monthly import event_table, located, member_month_rows, only_used
+from calaim_eval.panel.program_contacts import contacts, is_program_code, program_lines
 from calaim_eval.panel.stays import nights_in_all
 from calaim_eval.panel.tally import Tally
 from calaim_eval.tables.ledger import USED
@@ -86,10 +93,16 @@ def _bucket_recipe(
     known = [each for each in measures if len(unobserved.get(each.name, ())) < len(months)]
     care = _care(bucket, known, land, tally)
     _note_nights(care, known, tally)
-    fated = bucket.keep("fated_events", event_table(care, known, land))
-    tally.add_events(event_outcomes(fated), known)
-    used = only_used(fated)
-    recipe.write(MONTHS, member_month_rows(bucket, candidates, used, measures, unobserved))
+    feeds = limited_feeds(bucket, known)
+    unfed = unfed_months(bucket, located(bucket, candidates), feeds) if feeds else None
+    events = event_table(care, known, land)
+    if unfed is not None:
+        events = with_feed_landing(events, unfed, known, feeds)
+    landed = bucket.keep("events", events)
+    tally.add_events(outcomes(landed, land, by=["measure"], sums=["value"]), known)
+    used = only_used(landed)
+    rows = member_month_rows(bucket, candidates, used, measures, unobserved, unfed)
+    recipe.write(MONTHS, rows)
     recipe.write(EXPOSURE, member_exposure(bucket, care.contacts))
     tally.add_feeds(land)
     tally.add_members(candidates)
@@ -113,8 +126,8 @@ def _care(bucket: Bucket, measures: Sequence[Measure], land: Landing, tally: Tal
     """Claim lines, fills, contacts and dollars; every claim line goes to the ledger on the way."""
     medical = with_standing(bucket, "medical_claim")
     fills = with_standing(bucket, "pharmacy_claim")
-    lines = told_lines(bucket, medical, _line_kinds(measures))
-    programs = program_lines(bucket, medical)
+    lines = told_lines(bucket, medical, [is_program_code, *_line_kinds(measures)])
+    programs = program_lines(bucket, lines)
     tally.add_count("n_unclassified", programs.filter(programs["unclassified_reason"].notnull()))
     met = contacts(bucket, programs).filter(lambda rows: rows["member"].notnull())
     paid = {}
@@ -122,11 +135,11 @@ def _care(bucket: Bucket, measures: Sequence[Measure], land: Landing, tally: Tal
         if bucket.has(name):
             tally.note_actions(name, bucket.kept(f"{name}_actions"))
             account = claim_account(bucket, name, rows, land)
-            tally.add(name, account.group_by("reason").agg(n_rows=account["n_rows"].sum()))
-            tally.add_amounts(name, account)
-            used = account.filter(account["reason"] == USED)
-            paid[name] = used.select("member", "month", "reason", value="paid_usd")
-    return Care(bucket, lines, fills.filter(fills["standing"] == FINAL), met, paid)
+            tally.add_claims(name, claim_outcomes(bucket, name, account, land))
+            if name == "medical_claim" or bucket.rules.paid_claims != "medical":
+                paid[name] = paid_in_panel(account)
+    final = fills.filter(fills["standing"] == FINAL)
+    return Care(bucket, lines, final, met, paid, land.months)
 
 
 def _line_kinds(measures: Sequence[Measure]) -> list[LineKind]:

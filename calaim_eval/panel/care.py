@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from calaim_eval.panel.custody import jail_days
 from calaim_eval.panel.emergency import ed_visits
+from calaim_eval.panel.observation import observation_stays
 from calaim_eval.panel.outpatient import outpatient_visits
+from calaim_eval.panel.readmissions import index_stays
 from calaim_eval.panel.stays import episodes, facility_stays, inpatient_days
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ class Care:
     contacts : Table
         Program contacts: `program_contacts.contacts`.
     paid : Mapping[str, Table]
-        By claim table the dollars that landed in the panel: `member`, `month`, `value`, `reason`.
+        By claim table the dollars that landed in the panel: `fates.paid_in_panel`.
+    months : Table
+        Months of the panel: `member`, `month`.
     """
 
     bucket: Bucket
@@ -48,6 +52,7 @@ class Care:
     fills: Table
     contacts: Table
     paid: Mapping[str, Table]
+    months: Table
 
     @property
     def rules(self) -> PanelRules:
@@ -77,6 +82,16 @@ class Care:
     def ed_visits(self) -> Table:
         """Emergency department visits: `member`, `day`, ...; see `emergency.ed_visits`."""
         return self.bucket.keep("ed_visits", ed_visits(self))
+
+    @cached_property
+    def observation_stays(self) -> Table:
+        """Observation stays: `member`, `day`, ...; see `observation.observation_stays`."""
+        return self.bucket.keep("observation_stays", observation_stays(self))
+
+    @cached_property
+    def index_stays(self) -> Table:
+        """Index stays: `member`, `day`, `is_readmitted`; see `readmissions.index_stays`."""
+        return self.bucket.keep("index_stays", index_stays(self))
 
     @cached_property
     def outpatient_visits(self) -> Table:

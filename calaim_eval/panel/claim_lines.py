@@ -82,13 +82,14 @@ _CODED = (
     "bill_type_code",
     "drg_code",
     "discharge_disposition_code",
-    "diagnosis_code_1",
+    *(f"diagnosis_code_{i}" for i in range(1, 6)),
     "rendering_taxonomy_code",
     "billing_taxonomy_code",
 )
 _CARRIED = (
     "claim_id",
     "hcpcs_code",
+    *(f"hcpcs_modifier_{i}" for i in range(1, 6)),
     "revenue_center_code",
     "place_of_service_code",
     "drg_code",

@@ -54,12 +54,12 @@ def with_standing(bucket: Bucket, name: str) -> Table:
     `standing` is ``"final"``, or why the line does not count. Medical lines also have `bill`, the
     two digits of the type of bill, and its `frequency` digit.
     """
-    claims = bucket.read(name)
-    if "bill_type_code" in claims.columns:
-        types = bucket.keep("bill_types", _bill_types(bucket.raw(name)))
-        claims = claims.left_join(types, "bill_type_code").drop("bill_type_code_right")
+    claims, raw = bucket.read(name), bucket.raw(name)
+    if "bill_type_code" in raw.columns:
+        types = bucket.keep("bill_types", _bill_types(raw))
+        claims, raw = _with_bill(claims, types), _with_bill(raw, types)
+    actions = bucket.keep(f"{name}_actions", _actions(raw.mutate(status=line_status(raw))))
     claims = claims.mutate(status=line_status(claims))
-    actions = bucket.keep(f"{name}_actions", _actions(claims))
     effect = bucket.keep(f"{name}_effect", _effect(actions))
     joined = claims.left_join(effect, claims["claim_id"] == effect["target"])
     standing = ibis.cases(
@@ -77,6 +77,11 @@ def with_standing(bucket: Bucket, name: str) -> Table:
     return joined.mutate(standing=standing, day=day_number(date), month=month_number(date)).drop(
         "target", "is_voided", "is_replaced", "is_replaced_within", "status"
     )
+
+
+def _with_bill(claims: Table, types: Table) -> Table:
+    """Lines with the parts of their type of bill."""
+    return claims.left_join(types, "bill_type_code").drop("bill_type_code_right")
 
 
 def _bill_types(claims: Table) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -11,9 +10,12 @@ import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.calendar import day_of
-from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.tables import Tables
+
+
+CODED = ("rendering_taxonomy_code", "billing_taxonomy_code")
+"""Columns without which some measures cannot be told, and which many claims lack."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,17 @@ class DataFacts:
         Month the data end in: extract date, else last payment, else last claim.
     tables_with_amounts : tuple[str, ...]
         Claim tables of which some line carries a paid amount.
+    coded_columns : tuple[str, ...]
+        Columns of `medical_claim` among `CODED` that some line carries.
+    limited_feeds : tuple[str, ...]
+        Feeds of which `feed_coverage` says where and when they reach.
     """
 
     claims_end_day: int | None
     data_end_month: str | None
     tables_with_amounts: tuple[str, ...]
+    coded_columns: tuple[str, ...] = ()
+    limited_feeds: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The facts as plain values."""
@@ -55,7 +63,26 @@ def data_facts(backend: Any, tables: Tables) -> DataFacts:
             for name, each in (("medical_claim", medical), ("pharmacy_claim", pharmacy))
             if each["n_paid"]
         ),
+        coded_columns=_coded_columns(backend, tables),
+        limited_feeds=_limited_feeds(backend, tables),
     )
+
+
+def _coded_columns(backend: Any, tables: Tables) -> tuple[str, ...]:
+    """Columns of `CODED` that some claim line carries."""
+    if not tables.has("medical_claim"):
+        return ()
+    rows = backend.read_parquet([str(part) for part in tables.parts("medical_claim")])
+    found = backend.execute(rows.agg(**{column: rows[column].count() for column in CODED})).iloc[0]
+    return tuple(column for column in CODED if found[column])
+
+
+def _limited_feeds(backend: Any, tables: Tables) -> tuple[str, ...]:
+    """Feeds that `feed_coverage` names."""
+    if not tables.has("feed_coverage"):
+        return ()
+    rows = backend.read_parquet([str(part) for part in tables.parts("feed_coverage")])
+    return tuple(sorted(backend.execute(rows["feed"].name("feed")).dropna().unique()))
 
 
 def _extremes(backend: Any, tables: Tables, name: str, day: str) -> dict[str, Any]:
@@ -89,43 +116,3 @@ def require_run_out(facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules)
             f"`run_out_months` {rules.run_out_months}, claims are complete to {latest}.\n"
             f'  Give last_month="{latest}", a later extract, or a smaller `run_out_months`.'
         )
-
-
-def unobserved_months(
-    tables: Tables,
-    facts: DataFacts,
-    months: pd.PeriodIndex,
-    rules: PanelRules,
-    measures: Iterable[Measure],
-) -> dict[str, pd.PeriodIndex]:
-    """Months in which a measure cannot be known, for the measures that have any."""
-    counted = ("medical_claim", "pharmacy_claim")[: 1 if rules.paid_claims == "medical" else 2]
-    has_amounts = bool(set(counted) & set(facts.tables_with_amounts))
-    hidden = {}
-    for measure in measures:
-        is_given = any(tables.has(name) for name in measure.needs)
-        if not is_given or (measure.name == "paid_usd" and not has_amounts):
-            hidden[measure.name] = months
-        elif measure.follow_up_days is not None:
-            days = measure.follow_up_days(rules)
-            hidden[measure.name] = censored_months(months, facts.claims_end_day, days)
-    return {name: where for name, where in hidden.items() if not where.empty}
-
-
-def panel_notes(hidden: dict[str, pd.PeriodIndex], months: pd.PeriodIndex) -> tuple[str, ...]:
-    """Unobserved months in words."""
-    return tuple(
-        f"`{measure}` is missing "
-        + ("throughout." if len(where) == len(months) else f"from {where[0]} to {where[-1]}.")
-        for measure, where in hidden.items()
-    )
-
-
-def censored_months(
-    months: pd.PeriodIndex, claims_end_day: int | None, follow_up_days: int
-) -> pd.PeriodIndex:
-    """Months whose events cannot all be followed for so many days before the claims end."""
-    if claims_end_day is None:
-        return months[:0]
-    last_days = [day_of(month.end_time) for month in months]
-    return months[[day + follow_up_days > claims_end_day for day in last_days]]

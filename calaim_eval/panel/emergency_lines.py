@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import ibis
+
 from calaim_eval.panel.code_patterns import listed
-from calaim_eval.panel.inpatient_lines import BILL_TYPE
+from calaim_eval.panel.inpatient_lines import BILL_TYPE, is_inpatient
 
 if TYPE_CHECKING:
     from ibis import Value
@@ -23,12 +25,23 @@ PLACE = listed("ed_visit", "place of service")
 
 def is_ed_facility(lines: ClaimLines) -> Value:
     """Emergency revenue or procedure on an outpatient hospital bill, or on a bill of no type."""
+    is_bill = lines.bill.isin(ED_BILL_TYPES) | lines.bill.isnull()
+    return lines.is_institutional & ~lines.has(BILL_TYPE) & is_bill & _is_emergency(lines)
+
+
+def is_ed_on_stay(lines: ClaimLines) -> Value:
+    """Emergency revenue or procedure on an inpatient bill, where the rules count it."""
+    if lines.rules.ed_on_inpatient_claims == "part_of_stay":
+        return ibis.literal(False)
+    return is_inpatient(lines) & _is_emergency(lines)
+
+
+def _is_emergency(lines: ClaimLines) -> Value:
+    """Emergency revenue or procedure."""
     is_revenue = lines.has(REVENUE)
     if lines.rules.ed_definition == "with_urgent_care":
         is_revenue = is_revenue | lines.has(URGENT_CARE)
-    is_bill = lines.bill.isin(ED_BILL_TYPES) | lines.bill.isnull()
-    is_emergency = is_revenue | lines.has(PROCEDURE)
-    return lines.is_institutional & ~lines.has(BILL_TYPE) & is_bill & is_emergency
+    return is_revenue | lines.has(PROCEDURE)
 
 
 def is_ed_professional(lines: ClaimLines) -> Value:

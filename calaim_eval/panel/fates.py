@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.calendar import number_of
 from calaim_eval.panel.claim_standing import FINAL
+from calaim_eval.panel.landing import (
+    IN_PANEL,
+    OUTSIDE_WINDOW,
+    UNKNOWN_MEMBER,
+    Landing,
+    outcomes,
+    with_landing,
+    with_reason,
+)
 from calaim_eval.panel.program_contacts import CONTACT_TYPES
 from calaim_eval.panel.spans import cut_by_month, month_number
 from calaim_eval.tables.ledger import USED
@@ -18,59 +25,41 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
 
-UNKNOWN_MEMBER = "unknown member"
-OUTSIDE_WINDOW = "outside the window"
-OUTSIDE_COVERAGE = "outside coverage"
 NOT_RECEIVED = "authorized or denied, not received"
 REPEATED_CONTACT = "repeats a contact of the day"
 NO_MONTH = "no month in the panel"
+UNITS_PER_USD = 10_000
 NOT_IN_PAID = "in the panel's months, not part of `paid_usd`"
 
 
-@dataclass(frozen=True)
-class Landing:
-    """Months that rows can land in.
-
-    Attributes
-    ----------
-    months : Table
-        `member`, `month` and `month_reason`: ``"used"``, or why the month is not in the panel.
-    """
-
-    bucket: Bucket
-    months: Table
-
-
-def landing(bucket: Bucket, candidates: Table) -> Landing:
-    """Months of the bucket."""
-    reason = candidates["reason"].fill_null(USED)
-    return Landing(bucket, candidates.select("member", "month", month_reason=reason))
-
-
-def with_fate(rows: Table, land: Landing) -> Table:
-    """Rows with `member` (missing for one nobody knows) and `month`, and their `reason`."""
-    months = land.bucket.months
-    joined = rows.left_join(land.months, ["member", "month"])
-    reason = ibis.cases(
-        (joined["member"].isnull(), UNKNOWN_MEMBER),
-        (~joined["month"].between(number_of(months[0]), number_of(months[-1])), OUTSIDE_WINDOW),
-        (joined["month_reason"].isnull(), OUTSIDE_COVERAGE),
-        else_=joined["month_reason"],
-    )
-    return joined.mutate(reason=reason).select(*rows.columns, "reason")
-
-
 def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Table:
-    """Lines and dollars of a claim table by member, month and `reason`; every line is in it."""
-    grouped = claims.group_by("member", "month", "standing").agg(
-        n_rows=claims.count(), paid_usd=claims["paid_amount"].sum().fill_null(0.0)
-    )
-    fated = with_fate(bucket.keep(f"{name}_grouped", grouped), land)
-    is_final = fated["standing"] == FINAL
-    reason = ibis.ifelse(is_final, fated["reason"], fated["standing"])
+    """Every line of a claim table, held: `member`, `month`, `standing`, `units`, `landing`.
+
+    Amounts are whole hundredths of a cent: a sum of whole numbers is the same in any order.
+    """
+    units = (claims["paid_amount"].fill_null(0.0) * UNITS_PER_USD).round().cast("int64")
+    narrow = claims.select("member", "month", "standing", units=units)
+    landed = with_landing(narrow, land)
+    return bucket.keep(f"{name}_account", landed.mutate(n_rows=ibis.literal(1, "int64")))
+
+
+def claim_outcomes(bucket: Bucket, name: str, account: Table, land: Landing) -> Table:
+    """Lines and dollars of a claim table by `reason`; every line is in it."""
+    fated = outcomes(account, land, by=["standing"], sums=["n_rows", "units"])
+    reason = ibis.ifelse(fated["standing"] == FINAL, fated["reason"], fated["standing"])
     if name == "pharmacy_claim" and bucket.rules.paid_claims == "medical":
         reason = ibis.ifelse(reason == USED, NOT_IN_PAID, reason)
-    return bucket.keep(f"{name}_account", fated.mutate(reason=reason))
+    told = fated.mutate(reason=reason)
+    return told.group_by("reason").agg(
+        n_rows=told["n_rows"].sum(), paid_usd=told["units"].sum() / UNITS_PER_USD
+    )
+
+
+def paid_in_panel(account: Table) -> Table:
+    """Dollars of lines that count and land in the panel: `member`, `month`, `value`, `landing`."""
+    final = account.filter((account["standing"] == FINAL) & (account["landing"] == IN_PANEL))
+    summed = final.group_by("member", "month").agg(value=final["units"].sum() / UNITS_PER_USD)
+    return summed.mutate(landing=ibis.literal(IN_PANEL, "int8"))
 
 
 def record_outcomes(bucket: Bucket, land: Landing) -> Table:
@@ -79,7 +68,7 @@ def record_outcomes(bucket: Bucket, land: Landing) -> Table:
     key = ["member", "program", "service", "record_type", "record_date"]
     place = ibis.row_number().over(ibis.window(group_by=key))
     ordered = records.mutate(month=month_number(records["record_date"]), place=place)
-    fated = with_fate(ordered, land)
+    fated = with_reason(ordered, land)
     is_contact = fated["record_type"].isin(CONTACT_TYPES)
     reason = ibis.cases(
         (fated["reason"] == UNKNOWN_MEMBER, UNKNOWN_MEMBER),
@@ -103,7 +92,7 @@ def custody_outcomes(bucket: Bucket, land: Landing, spells: Table) -> Table:
     """What became of each custody spell: `reason` and `n_rows`."""
     numbered = bucket.keep("numbered_spells", spells.mutate(spell=ibis.row_number()))
     pieces = cut_by_month(numbered, bucket.calendar).select("spell", "member", "month")
-    fated = with_fate(pieces, land)
+    fated = with_reason(pieces, land)
     landed = fated.group_by("spell").agg(
         is_used=(fated["reason"] == USED).max(), month_reason=fated["reason"].min()
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 BILL_TYPE = listed("ip_admission", "bill type")
 ACCOMMODATION = listed("ip_admission", "room and board")
 DRG = listed("ip_admission", "DRG present")
+PSYCHIATRIC = listed("ip_admission", "psychiatric facility")
 
 
 def is_inpatient(lines: ClaimLines) -> Value:
@@ -24,3 +25,8 @@ def is_inpatient(lines: ClaimLines) -> Value:
 def has_stay_evidence(lines: ClaimLines) -> Value:
     """Inpatient line with room and board or a DRG."""
     return is_inpatient(lines) & (lines.has(ACCOMMODATION) | lines.has(DRG))
+
+
+def is_psychiatric(lines: ClaimLines) -> Value:
+    """Inpatient line billed by a psychiatric hospital or unit."""
+    return is_inpatient(lines) & lines.has(PSYCHIATRIC)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from calaim_eval.schema.field import Field
 
 if TYPE_CHECKING:
+    import pandas as pd
     from ibis import Table, Value
 
     from calaim_eval.panel.care import Care
@@ -56,6 +57,14 @@ class Measure:
     needs : tuple[str, ...]
         Input tables of which one must be there for the measure to be known: without any of them it
         is missing, never 0.
+    needs_all : tuple[str, ...]
+        Input tables of which every one must be there besides.
+    needs_codes : tuple[str, ...]
+        Columns of `medical_claim` of which some claim of the data must carry a value: where none
+        does, the measure cannot be told and is missing.
+    feed : str
+        Feed from outside the claims that it counts: where the table `feed_coverage` says where and
+        when the feed reaches, the measure is missing elsewhere.
     line_kinds : tuple of LineKind
         Tests of claim lines that `events` uses: ``care.lines_of(kind)``.
     events : callable
@@ -64,6 +73,9 @@ class Measure:
     follow_up_days : callable, optional
         From the rules to the days after a month's end that claims must reach for the month to be
         known; 0 without it.
+    unknown_months : callable, optional
+        From the rules and the months of the window to those in which the window itself does not
+        hold what the rules ask for; none without it.
     release : {"member_months", "groups"}
         ``"groups"``: a probability or score that says nothing about one person; it is published
         for groups only.
@@ -85,7 +97,11 @@ class Measure:
     role: Literal["outcome", "exposure"] = "outcome"
     fewer_is_better: bool | None = None
     needs: tuple[str, ...] = ("medical_claim",)
+    needs_all: tuple[str, ...] = ()
+    needs_codes: tuple[str, ...] = ()
+    feed: str = ""
     follow_up_days: Callable[[PanelRules], int] | None = None
+    unknown_months: Callable[[PanelRules, pd.PeriodIndex], pd.PeriodIndex] | None = None
     release: Literal["member_months", "groups"] = "member_months"
 
     def __post_init__(self) -> None:

@@ -9,9 +9,9 @@ import ibis
 
 from calaim_eval.panel.calendar import number_of
 from calaim_eval.panel.columns import BASE_COLUMNS
-from calaim_eval.panel.fates import with_fate
+from calaim_eval.panel.feeds import outside
+from calaim_eval.panel.landing import IN_PANEL, with_landing
 from calaim_eval.panel.spans import date_of, month_number
-from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
     from calaim_eval.panel.care import Care
-    from calaim_eval.panel.fates import Landing
+    from calaim_eval.panel.landing import Landing
     from calaim_eval.panel.measure import Measure
 
 
@@ -29,26 +29,26 @@ _DTYPES = {"integer": "int64", "number": "float64"}
 def event_table(care: Care, measures: Sequence[Measure], land: Landing) -> Table:
     """All events of the bucket: `member`, `month`, `measure` (its place in the list), `value`.
 
-    `reason` says what became of them: ``"used"``, or why they are in no month of the panel.
+    `landing` says whether they are in a month of the panel.
     """
     schema = {"member": "int64", "month": "int64", "value": "float64", "measure": "int16"}
     pieces = [_events(measure, place, care) for place, measure in enumerate(measures)]
-    landed = [piece for piece in pieces if "reason" in piece.columns]
-    others = [piece for piece in pieces if "reason" not in piece.columns]
+    landed = [piece for piece in pieces if "landing" in piece.columns]
+    others = [piece for piece in pieces if "landing" not in piece.columns]
     none = ibis.memtable([], schema=ibis.schema(schema))
-    found = care.bucket.keep("events", ibis.union(none, *others) if others else none)
-    return ibis.union(with_fate(found, land), *landed) if landed else with_fate(found, land)
+    found = with_landing(ibis.union(none, *others) if others else none, land)
+    return ibis.union(found, *landed) if landed else found
 
 
 def _events(measure: Measure, place: int, care: Care) -> Table:
-    """Events of one measure by member and month; with `reason` where their fate is known."""
+    """Events of one measure by member and month; with `landing` where that is known."""
     found = measure.events(care)
     if "value" not in found.columns:
         dated = found.select("member", month=month_number(date_of(found["day"])))
         found = dated.group_by("member", "month").agg(value=dated.count())
     typed = found.mutate(value=found["value"].cast("float64"), measure=ibis.literal(place, "int16"))
-    fate = ["reason"] if "reason" in found.columns else []
-    return typed.select("member", "month", "value", "measure", *fate)
+    known = ["landing"] if "landing" in found.columns else []
+    return typed.select("member", "month", "value", "measure", *known)
 
 
 def member_month_rows(
@@ -57,14 +57,17 @@ def member_month_rows(
     events: Table,
     measures: Sequence[Measure],
     unobserved: Mapping[str, pd.PeriodIndex],
+    unfed: Table | None = None,
 ) -> Table:
     """Rows of the table `member_month`: covered months, who the member is, every measure.
 
     A month without an event has 0; a month in which a measure cannot be known has none. `events`
-    has the measures that can be known at all, in the order of their places.
+    has the measures that can be known at all, in the order of their places; `unfed` the months
+    that a feed does not cover (`feeds.unfed_months`).
     """
     known = [measure for measure in measures if not _is_hidden(measure, bucket, unobserved)]
-    wide = events.group_by("member", "month").agg(
+    events = events.mutate(cell=cell_of(events, bucket))
+    wide = events.group_by("cell").agg(
         **{
             measure.name: events["value"]
             .sum(where=events["measure"] == place)
@@ -72,14 +75,20 @@ def member_month_rows(
             for place, measure in enumerate(known)
         }
     )
-    months = candidates.filter(candidates["reason"].isnull())
-    described = _with_person(bucket, _with_plan(bucket, months))
-    joined = described.left_join(wide, ["member", "month"])
+    described = _with_person(bucket, located(bucket, candidates))
+    joined = described.mutate(cell=cell_of(described, bucket)).left_join(wide, "cell")
+    if unfed is not None:
+        joined = joined.drop("cell_right").left_join(unfed, ["member", "month"])
     values = {each.name: _known(joined, each, unobserved.get(each.name)) for each in measures}
-    number = {"__month": joined["month"], "__member": joined["member"]}
-    rows = joined.mutate(**values, **number, month=joined["month_start"])
-    rows = rows.rename(is_full_scope="is_full").order_by("__member", "__month")
+    rows = joined.mutate(**values, month=joined["month_start"])
+    rows = rows.rename(is_full_scope="is_full").order_by("cell")
     return rows.select(*BASE_COLUMNS, *values)
+
+
+def cell_of(rows: Table, bucket: Bucket) -> Value:
+    """Place of a member's month of the window in the order of members and months."""
+    months = bucket.months
+    return rows["member"] * len(months) + (rows["month"] - number_of(months[0]))
 
 
 def _is_hidden(measure: Measure, bucket: Bucket, unobserved: Mapping[str, pd.PeriodIndex]) -> bool:
@@ -87,8 +96,9 @@ def _is_hidden(measure: Measure, bucket: Bucket, unobserved: Mapping[str, pd.Per
     return len(unobserved.get(measure.name, ())) == len(bucket.months)
 
 
-def _with_plan(bucket: Bucket, months: Table) -> Table:
-    """Months with their plan, county and aid code: the span's, or as settled among several."""
+def located(bucket: Bucket, candidates: Table) -> Table:
+    """Months of the panel with their plan, county and aid code: the span's, or as settled among several."""
+    months = candidates.filter(candidates["reason"].isnull())
     names = ("plan", "county", "aid_code")
     spans, settled = bucket.kept("spans"), bucket.kept("settled_months")
     # A settled month is told from a span by a negative number.
@@ -124,17 +134,15 @@ def _known(rows: Table, measure: Measure, hidden: pd.PeriodIndex | None) -> Valu
     if measure.name not in rows.columns:
         return ibis.null(dtype)
     value = rows[measure.name].fill_null(ibis.literal(0, dtype))
+    if measure.feed and outside(measure.feed) in rows.columns:
+        is_outside = rows[outside(measure.feed)].fill_null(False)
+        value = ibis.ifelse(is_outside, ibis.null(dtype), value)
     if hidden is None or hidden.empty:
         return value
     numbers = [number_of(month) for month in hidden]
     return ibis.ifelse(rows["month"].isin(numbers), ibis.null(dtype), value)
 
 
-def event_outcomes(fated: Table) -> Table:
-    """Events by `measure` and `reason`: how many landed in the panel, and why others did not."""
-    return fated.group_by("measure", "reason").agg(value=fated["value"].sum())
-
-
-def only_used(fated: Table) -> Table:
+def only_used(landed: Table) -> Table:
     """Events that landed in a month of the panel."""
-    return fated.filter(fated["reason"] == USED).drop("reason")
+    return landed.filter(landed["landing"] == IN_PANEL).drop("landing")

@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.claim_standing import FINAL
-from calaim_eval.panel.spans import day_number
+from calaim_eval.panel.code_patterns import CodePattern
+from calaim_eval.panel.spans import date_of, day_number
 from calaim_eval.tables.classify import MODIFIER_SLOTS, classify_program_lines, program_codes
 
 if TYPE_CHECKING:
-    from ibis import Table
+    from ibis import Table, Value
 
     from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.claim_lines import ClaimLines
 
+PROGRAM_CODE = CodePattern(
+    "hcpcs_code", "^(" + "|".join(sorted(set(program_codes()["hcpcs"]))) + ")$"
+)
 CONTACT_TYPES = ("identified", "outreach", "service")
 _TYPES = {
     "member": "int64",
@@ -28,22 +32,24 @@ _TYPES = {
 }
 
 
-def program_lines(bucket: Bucket, claims: Table) -> Table:
-    """Final claim lines with a procedure code of a program, classified."""
-    codes = program_codes()
-    mine = claims.filter(
-        (claims["standing"] == FINAL) & claims["hcpcs_code"].isin(sorted(set(codes["hcpcs"])))
-    ).select(
+def is_program_code(lines: ClaimLines) -> Value:
+    """Line with a procedure code of a program; its modifiers tell whether it is one."""
+    return lines.has(PROGRAM_CODE)
+
+
+def program_lines(bucket: Bucket, lines: Table) -> Table:
+    """Claim lines with a procedure code of a program, classified."""
+    mine = lines.filter(lines[is_program_code.__name__]).select(
         "member",
         "day",
         "hcpcs_code",
         *MODIFIER_SLOTS,
-        "claim_start_date",
-        "claim_line_start_date",
         "rendering_npi",
         "facility_npi",
+        claim_line_start_date=date_of(lines["day"]),
+        claim_start_date=ibis.null("date"),
     )
-    return bucket.keep("program_lines", classify_program_lines(mine, codes))
+    return bucket.keep("program_lines", classify_program_lines(mine, program_codes()))
 
 
 def contacts(bucket: Bucket, lines: Table | None) -> Table:

@@ -1,58 +1,160 @@
-"""Thirty-day readmissions: index stays followed by an admission, observed, for any cause."""
+"""Index stays, and which of them were followed by a readmission within 30 days."""
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import ibis
 
 from calaim_eval.panel.code_patterns import code_pattern
-from calaim_eval.panel.spans import completed_years, date_of, day_number
-from calaim_eval.panel.stays import STILL_PATIENT
+from calaim_eval.panel.spans import completed_years, date_of, day_number, month_number
+from calaim_eval.panel.stays import STILL_PATIENT, episodes
+from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
     from ibis import Table, Value
 
-    from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.care import Care
     from calaim_eval.panel.rules import PanelRules
 
 # Transferred out, left against advice, died; 40-42 are deaths in hospice care.
 NOT_AN_INDEX = code_pattern("readmission_30d", "index discharge status (CMS variant)")
+PREGNANCY = code_pattern("readmission_30d", "pregnancy and perinatal diagnosis")
 _HOSPICE_DEATHS = ("40", "41", "42")
+ENROLLED_BEFORE_DAYS, ENROLLED_AFTER_DAYS = 365, 30
+_DRG_SYSTEMS = {"ms_drg": "MS-DRG", "apr_drg": "APR-DRG"}
 
 
-def readmissions(bucket: Bucket, episodes: Table) -> Table:
-    """Index stays that were followed by an admission: `member` and `day` of the discharge.
+def index_stays(care: Care) -> Table:
+    """Discharges that a readmission can follow.
 
     The next admission may be in a month the panel does not hold: whether a discharge was followed
     is a fact about the index stay, which must be in the panel.
+
+    Returns
+    -------
+    Table
+        `member`, `day` (of the discharge), `is_readmitted`.
     """
-    person = bucket.read("person").select("member", "birth_date", "death_date")
-    in_order = ibis.window(group_by="member", order_by=["admit_day", "discharge_day"])
-    ordered = episodes.mutate(next_admit_day=episodes["admit_day"].lead(1).over(in_order))
-    known = ordered.left_join(person, "member")
-    wait = known["next_admit_day"] - known["discharge_day"]
-    is_followed = wait.between(1, bucket.rules.readmission_days).fill_null(False)
-    return known.filter(_is_index(known, bucket.rules) & is_followed).select(
-        "member", day="discharge_day"
+    rules = care.rules
+    person = care.bucket.read("person").select("member", "birth_date", "death_date")
+    followed = _with_next(_stays(care), rules)
+    known = followed.left_join(person, "member")
+    index = known.filter(_is_index(known, rules))
+    if rules.planned_readmissions == "leave_out":
+        index = index.filter(~(index["is_followed"] & index["next_is_planned"]))
+    told = index.select("member", day="discharge_day", is_readmitted="is_followed")
+    if rules.readmission_enrollment == "hedis":
+        return _enrolled(care.bucket.keep("index_candidates", told), care.months)
+    return told
+
+
+def _stays(care: Care) -> Table:
+    """Episodes that can be an index stay or a readmission."""
+    if care.rules.readmission_stays == "inpatient":
+        return care.episodes
+    inpatient = care.stays.select(*_EPISODE_COLUMNS)
+    observed = care.observation_stays
+    observed = observed.mutate(
+        admit_day="day",
+        discharge_day="last_day",
+        drg=ibis.null("string"),
+        is_psychiatric=ibis.literal(False),
     )
+    both = ibis.union(inpatient, observed.select(*_EPISODE_COLUMNS))
+    both = care.bucket.keep("hospital_stays", both)
+    return episodes(care.bucket, both, name="hospital_episodes")
 
 
-def _is_index(episodes: Table, rules: PanelRules) -> Value:
+_EPISODE_COLUMNS = (
+    "member",
+    "facility",
+    "admit_day",
+    "discharge_day",
+    "disposition",
+    "diagnosis",
+    "drg",
+    "is_psychiatric",
+)
+
+
+def _with_next(stays: Table, rules: PanelRules) -> Table:
+    """Stays with whether another followed in time, and whether that one was planned."""
+    in_order = ibis.window(group_by="member", order_by=["admit_day", "discharge_day"])
+    planned = stays.mutate(is_planned=_is_planned(stays, rules))
+    ordered = planned.mutate(
+        next_admit_day=planned["admit_day"].lead(1).over(in_order),
+        next_is_planned=planned["is_planned"].lead(1).over(in_order).fill_null(False),
+    )
+    wait = ordered["next_admit_day"] - ordered["discharge_day"]
+    return ordered.mutate(is_followed=wait.between(1, rules.readmission_days).fill_null(False))
+
+
+def _is_planned(stays: Table, rules: PanelRules) -> Value:
+    """Whether the code list `planned_readmission` says that a stay was planned."""
+    codes = load_codes("planned_readmission")
+    columns = {"ICD-10-CM": "diagnosis"}
+    if rules.drg_system != "unknown":
+        columns[_DRG_SYSTEMS[rules.drg_system]] = "drg"
+    tests = [
+        stays[columns[row.code_system]].re_search(row.codes_regex).fill_null(False)
+        for row in codes.itertuples(index=False)
+        if row.code_system in columns
+    ]
+    return reduce(or_, tests, ibis.literal(False))
+
+
+def _is_index(stays: Table, rules: PanelRules) -> Value:
     """Whether a stay can be followed by a readmission at all."""
-    code = episodes["disposition"]
+    code = stays["disposition"]
     left_alive = ~code.re_search(NOT_AN_INDEX) & code.notin(_HOSPICE_DEATHS)
     is_discharged = ~code.re_search(STILL_PATIENT)
-    lasts = episodes["discharge_day"] > episodes["admit_day"]
-    death = day_number(episodes["death_date"])
-    is_alive = (death > episodes["discharge_day"]).fill_null(True)
-    return left_alive & is_discharged & lasts & is_alive & _is_of_age(episodes, rules)
+    lasts = stays["discharge_day"] > stays["admit_day"]
+    death = day_number(stays["death_date"])
+    is_alive = (death > stays["discharge_day"]).fill_null(True)
+    is_index = left_alive & is_discharged & lasts & is_alive & _is_of_age(stays, rules)
+    if rules.readmission_pregnancy == "leave_out":
+        is_index = is_index & ~stays["diagnosis"].re_search(PREGNANCY).fill_null(False)
+    return is_index
 
 
-def _is_of_age(episodes: Table, rules: PanelRules) -> Value:
+def _is_of_age(stays: Table, rules: PanelRules) -> Value:
     """Whether the member's age at discharge is within the rule; true without one."""
     if rules.readmission_ages is None:
         return ibis.literal(True)
     youngest, oldest = rules.readmission_ages
-    years = completed_years(episodes["birth_date"], date_of(episodes["discharge_day"]))
+    years = completed_years(stays["birth_date"], date_of(stays["discharge_day"]))
     return years.between(youngest, oldest).fill_null(False)
+
+
+def _enrolled(index: Table, months: Table) -> Table:
+    """Index stays whose member was covered from a year before the discharge to 30 days after.
+
+    Of the months from that of the day 365 days before to the one before the discharge's, one may
+    be missing; of those from the discharge's to that of the day 30 days after, none.
+    """
+    dated = index.mutate(
+        first_month=month_number(date_of(index["day"] - ENROLLED_BEFORE_DAYS)),
+        index_month=month_number(date_of(index["day"])),
+        last_month=month_number(date_of(index["day"] + ENROLLED_AFTER_DAYS)),
+    )
+    covered = months.rename(covered_month="month")
+    met = dated.join(
+        covered,
+        [
+            dated["member"] == covered["member"],
+            covered["covered_month"] >= dated["first_month"],
+            covered["covered_month"] <= dated["last_month"],
+        ],
+    )
+    key = ["member", "day", "is_readmitted", "first_month", "index_month", "last_month"]
+    is_before = met["covered_month"] < met["index_month"]
+    counted = met.group_by(key).agg(
+        n_before=is_before.cast("int64").sum(), n_after=(~is_before).cast("int64").sum()
+    )
+    wanted_before = counted["index_month"] - counted["first_month"]
+    wanted_after = counted["last_month"] - counted["index_month"] + 1
+    is_enrolled = (counted["n_before"] >= wanted_before - 1) & (counted["n_after"] == wanted_after)
+    return counted.filter(is_enrolled).select("member", "day", "is_readmitted")

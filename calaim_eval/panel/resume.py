@@ -28,8 +28,10 @@ INPUTS = (
     "pharmacy_claim",
     "program_service",
     "custody",
+    "ems_call",
+    "police_contact",
 )
-LOOKUPS = ("organization",)
+LOOKUPS = ("organization", "feed_coverage", "acsc_diagnosis", "ed_avoidable_weight")
 
 
 def bucket_stamps(

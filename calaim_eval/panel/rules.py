@@ -15,6 +15,13 @@ EdDefinition = Literal["without_urgent_care", "with_urgent_care"]
 StayEvidence = Literal["accommodation_or_drg", "bill_type"]
 TransferRule = Literal["dates", "dates_and_status"]
 PaidClaims = Literal["medical", "medical_and_pharmacy"]
+EdAdmission = Literal["same_facility_or_transfer", "any_facility"]
+EdOnInpatientClaims = Literal["part_of_stay", "count"]
+PlannedReadmissions = Literal["leave_out", "count"]
+DrgSystem = Literal["unknown", "ms_drg", "apr_drg"]
+ReadmissionPregnancy = Literal["count", "leave_out"]
+ReadmissionEnrollment = Literal["none", "hedis"]
+ReadmissionStays = Literal["inpatient", "inpatient_or_observation"]
 
 RULES_VERSION = "1"
 """Raised whenever the meaning of a rule changes: a panel built under another is built again."""
@@ -55,6 +62,13 @@ class PanelRules:
     ed_join_days : {0, 1}
         Emergency department claims of one facility that start within this many days of a visit's
         first day are the same visit.
+    ed_admission : {"same_facility_or_transfer", "any_facility"}
+        A visit ended in admission when a stay begins in time (`emergency.ed_visits`) at the
+        visit's own facility, or at another to which its claim says the patient was transferred; or
+        at any facility.
+    ed_on_inpatient_claims : {"part_of_stay", "count"}
+        Emergency lines billed with an inpatient stay are part of the stay, or a visit that ended
+        in admission.
     stay_evidence : {"accommodation_or_drg", "bill_type"}
         An inpatient claim (bill type 11x) also needs a room-and-board line or a DRG, or does not.
     transfer_days : int
@@ -66,6 +80,20 @@ class PanelRules:
     readmission_ages : tuple[int, int] | None
         Ages in years, both included, at discharge of an index stay; None for all ages. HEDIS Plan
         All-Cause Readmissions takes (18, 64).
+    planned_readmissions : {"leave_out", "count"}
+        An index stay whose first readmission was planned (code list `planned_readmission`) is
+        neither an index stay nor readmitted, as in HEDIS; or is like any other.
+    drg_system : {"unknown", "ms_drg", "apr_drg"}
+        System of `drg_code`. One number means different things in the two, so that planned
+        readmissions are told by DRG only where the system is named.
+    readmission_pregnancy : {"count", "leave_out"}
+        Whether stays with a principal diagnosis of pregnancy, delivery or the perinatal period are
+        index stays.
+    readmission_enrollment : {"none", "hedis"}
+        ``"hedis"``: an index stay also needs covered months from 365 days before the discharge,
+        one missing at most, to 30 days after, none missing.
+    readmission_stays : {"inpatient", "inpatient_or_observation"}
+        Stays that can be an index stay and a readmission.
     paid_claims : {"medical", "medical_and_pharmacy"}
         Claims whose amounts make `paid_usd`. Outpatient pharmacy left the plans (Medi-Cal Rx) on
         2022-01-01, the day ECM began in the first counties: with it, a fall in cost shows at that
@@ -91,11 +119,18 @@ class PanelRules:
     run_out_months: int = 0
     ed_definition: EdDefinition = "without_urgent_care"
     ed_join_days: int = 1
+    ed_admission: EdAdmission = "same_facility_or_transfer"
+    ed_on_inpatient_claims: EdOnInpatientClaims = "part_of_stay"
     stay_evidence: StayEvidence = "accommodation_or_drg"
     transfer_days: int = 1
     transfer_rule: TransferRule = "dates"
     readmission_days: int = 30
     readmission_ages: tuple[int, int] | None = None
+    planned_readmissions: PlannedReadmissions = "leave_out"
+    drg_system: DrgSystem = "unknown"
+    readmission_pregnancy: ReadmissionPregnancy = "count"
+    readmission_enrollment: ReadmissionEnrollment = "none"
+    readmission_stays: ReadmissionStays = "inpatient"
     paid_claims: PaidClaims = "medical"
 
     def __post_init__(self) -> None:
@@ -132,6 +167,13 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "stay_evidence": get_args(StayEvidence),
     "transfer_rule": get_args(TransferRule),
     "paid_claims": get_args(PaidClaims),
+    "ed_admission": get_args(EdAdmission),
+    "ed_on_inpatient_claims": get_args(EdOnInpatientClaims),
+    "planned_readmissions": get_args(PlannedReadmissions),
+    "drg_system": get_args(DrgSystem),
+    "readmission_pregnancy": get_args(ReadmissionPregnancy),
+    "readmission_enrollment": get_args(ReadmissionEnrollment),
+    "readmission_stays": get_args(ReadmissionStays),
 }
 
 

@@ -13,21 +13,32 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.code_patterns import code_pattern
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient
-from calaim_eval.panel.spans import cut_by_month, islands
+from calaim_eval.panel.emergency_lines import is_ed_on_stay
+from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient, is_psychiatric
+from calaim_eval.panel.spans import cut_by_month, date_of, islands, month_number
 
 if TYPE_CHECKING:
     from ibis import Table, Value
 
     from calaim_eval.panel.bucket import Bucket
     from calaim_eval.panel.care import Care
+    from calaim_eval.panel.measure import LineKind
 
 STILL_PATIENT = code_pattern("ip_stay", "merge: consecutive, still a patient")
 TRANSFERRED = code_pattern("ip_stay", "merge: transfer")
 
 
 def facility_stays(care: Care) -> Table:
-    """One row per stay at one facility: admission, discharge, last disposition."""
+    """One row per stay at one facility.
+
+    Returns
+    -------
+    Table
+        `member`, `facility` (empty where not known), `admit_day`, `discharge_day`, `disposition`
+        (of the last claim); `diagnosis` and `drg` (each of the first claim that has one: earliest
+        admission, then smallest claim number; of several on a claim the first in the alphabet);
+        `is_psychiatric` (any claim is), `has_ed` (any emergency line, where the rules count it).
+    """
     claims = _stay_claims(care)
     reaching = claims.mutate(
         reach_day=claims["discharge_day"] + ibis.ifelse(claims["is_still_patient"], 1, 0)
@@ -40,13 +51,25 @@ def facility_stays(care: Care) -> Table:
         numbered["claim_id"].desc(),
     ]
     window = ibis.window(group_by=[*key, "island"], order_by=last_first)
-    placed = numbered.mutate(place=ibis.row_number().over(window))
+    in_order = ibis.window(group_by=[*key, "island"], order_by=["admit_day", "claim_id"])
+    placed = numbered.mutate(
+        place=ibis.row_number().over(window), first=ibis.row_number().over(in_order)
+    )
     stays = placed.group_by([*key, "island"]).agg(
         admit_day=placed["admit_day"].min(),
         discharge_day=placed["discharge_day"].max(),
         disposition=placed["disposition"].max(where=placed["place"] == 0),
+        diagnosis=_first(placed, "diagnosis"),
+        drg=_first(placed, "drg"),
+        is_psychiatric=placed["is_psychiatric"].max(),
+        has_ed=placed["has_ed"].max(),
     )
     return care.bucket.keep("facility_stays", stays.drop("island"))
+
+
+def _first(rows: Table, column: str) -> Value:
+    """Value of the first row that has one, in the order of `first`."""
+    return rows[column].argmin(rows["first"], where=rows[column].notnull())
 
 
 def _stay_claims(care: Care) -> Table:
@@ -60,6 +83,10 @@ def _stay_claims(care: Care) -> Table:
         discharge_day=inpatient["stay_end_day"].max(),
         disposition=inpatient["discharge_disposition_code"].max().fill_null(""),
         has_evidence=inpatient[has_stay_evidence.__name__].max(),
+        diagnosis=inpatient["diagnosis_code_1"].min(),
+        drg=inpatient["drg_code"].min(),
+        is_psychiatric=_flag(inpatient, is_psychiatric),
+        has_ed=_flag(inpatient, is_ed_on_stay),
     )
     if care.rules.stay_evidence == "accommodation_or_drg":
         claims = claims.filter(claims["has_evidence"])
@@ -69,8 +96,22 @@ def _stay_claims(care: Care) -> Table:
     )
 
 
-def episodes(bucket: Bucket, stays: Table) -> Table:
-    """Stays merged across transfers: `admit_day`, `discharge_day`, `disposition` of the last."""
+def _flag(lines: Table, kind: LineKind) -> Value:
+    """Whether any line is of a kind; false where no measure asks for it."""
+    if kind.__name__ not in lines.columns:
+        return lines.count() < 0
+    return lines[kind.__name__].max()
+
+
+def episodes(bucket: Bucket, stays: Table, *, name: str = "episodes") -> Table:
+    """Stays merged across transfers, held under a name.
+
+    Returns
+    -------
+    Table
+        `member`, `admit_day`, `discharge_day`, `disposition` (of the last stay); `diagnosis` and
+        `drg` (each of the first stay that has one); `is_psychiatric` (of the first stay).
+    """
     order = ["admit_day", "discharge_day", "facility"]
     before = ibis.window(group_by="member", order_by=order, preceding=(None, 1))
     same = ibis.window(group_by=["member", "facility"], order_by=order, preceding=(None, 1))
@@ -90,13 +131,19 @@ def episodes(bucket: Bucket, stays: Table) -> Table:
             numbered["facility"].desc(),
         ],
     )
-    placed = numbered.mutate(place=ibis.row_number().over(window))
+    in_order = ibis.window(group_by=["member", "episode"], order_by=order)
+    placed = numbered.mutate(
+        place=ibis.row_number().over(window), first=ibis.row_number().over(in_order)
+    )
     merged = placed.group_by("member", "episode").agg(
         admit_day=placed["admit_day"].min(),
         discharge_day=placed["discharge_day"].max(),
         disposition=placed["disposition"].max(where=placed["place"] == 0),
+        diagnosis=_first(placed, "diagnosis"),
+        drg=_first(placed, "drg"),
+        is_psychiatric=placed["is_psychiatric"].max(where=placed["first"] == 0),
     )
-    return bucket.keep("episodes", merged)
+    return bucket.keep(name, merged)
 
 
 def _latest_disposition(stays: Table, before: ibis.expr.builders.WindowBuilder) -> Value:
@@ -134,3 +181,13 @@ def nights_in_all(merged: Table) -> Table:
     """One row, `total`: nights of all episodes, inside the window and outside."""
     nights = ibis.greatest(merged["discharge_day"] - merged["admit_day"], 1)
     return merged.agg(total=nights.sum())
+
+
+def stay_lengths(merged: Table) -> Table:
+    """Nights of episodes by month of admission: `member`, `month`, `value`; at least one each."""
+    dated = merged.select(
+        "member",
+        month=month_number(date_of(merged["admit_day"])),
+        n_days=ibis.greatest(merged["discharge_day"] - merged["admit_day"], 1),
+    )
+    return dated.group_by("member", "month").agg(value=dated["n_days"].sum())

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from calaim_eval.panel.community import ems_outcomes, police_outcomes
 from calaim_eval.panel.custody import custody_spells
-from calaim_eval.panel.fates import OUTSIDE_WINDOW, Landing, custody_outcomes, record_outcomes
+from calaim_eval.panel.fates import custody_outcomes, record_outcomes
+from calaim_eval.panel.landing import OUTSIDE_WINDOW, Landing
 from calaim_eval.tables.ledger import NOTICE, USED, RowLedger
 
 if TYPE_CHECKING:
@@ -70,15 +72,17 @@ class Tally:
 
         self._ask(counted, take)
 
-    def add_amounts(self, table: str, account: Table) -> None:
-        """Add up dollars by reason."""
+    def add_claims(self, table: str, counted: Table) -> None:
+        """Count lines and add up dollars of a claim table by reason."""
 
         def take(share: Share, rows: Rows) -> None:
-            share.amounts += [
-                {"table": table, "reason": row.reason, "paid_usd": float(row.usd)} for row in rows
-            ]
+            share.ledger.add(table, USED, 0, stage="panel")
+            for row in sorted(rows, key=lambda row: row.reason):
+                share.ledger.add(table, row.reason, int(row.n_rows), stage="panel")
+                amount = {"table": table, "reason": row.reason, "paid_usd": float(row.paid_usd)}
+                share.amounts.append(amount)
 
-        self._ask(account.group_by("reason").agg(usd=account["paid_usd"].sum()), take)
+        self._ask(counted, take)
 
     def add_events(self, counted: Table, measures: Sequence[Measure]) -> None:
         """Count events by reason; dollars are in the amounts."""
@@ -127,11 +131,15 @@ class Tally:
         self._ask(alone.agg(n=alone.count()), take)
 
     def add_feeds(self, land: Landing) -> None:
-        """Count program records and custody spells by reason."""
+        """Count program records and rows of feeds outside the claims by reason."""
         if self.bucket.has("program_service"):
             self._ask(record_outcomes(self.bucket, land), _take_records)
         if self.bucket.has("custody"):
             self.add("custody", custody_outcomes(self.bucket, land, custody_spells(self.bucket)))
+        if self.bucket.has("ems_call"):
+            self.add("ems_call", ems_outcomes(self.bucket, land))
+        if self.bucket.has("police_contact"):
+            self.add("police_contact", police_outcomes(self.bucket, land))
 
     def add_count(self, name: str, rows: Table) -> None:
         """Count rows under a name of the share."""

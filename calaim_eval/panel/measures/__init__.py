@@ -16,12 +16,21 @@ from calaim_eval.panel.measure import Measure
 
 _ORDER = (
     "emergency",
+    "emergency_avoidable",
     "inpatient",
+    "observation",
     "readmissions",
     "outpatient",
+    "preventive",
+    "behavioral",
+    "nursing",
     "ambulance",
+    "pharmacy",
+    "housing",
     "amounts",
     "custody",
+    "police",
+    "ems",
 )
 """Families in the order a reader looks for them; the others follow by name."""
 
@@ -47,6 +56,21 @@ def _collect() -> dict[str, Measure]:
 
 
 _ALL = _collect()
+
+
+def _by_family() -> dict[str, tuple[str, ...]]:
+    """Outcome measures of each file under the first line of its docstring."""
+    families: dict[str, tuple[str, ...]] = {}
+    for family in _families():
+        module = import_module(f"{__name__}.{family}")
+        names = tuple(each.name for each in module.MEASURES if each.role == "outcome")
+        if names:
+            families[(module.__doc__ or family).splitlines()[0].rstrip(".")] = names
+    return families
+
+
+FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(_by_family())
+"""Names of the outcome measures by family, in the order of the panel's columns."""
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {name: each for name, each in _ALL.items() if each.role == "outcome"}

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.code_patterns import listed
 from calaim_eval.panel.measure import Measure
+from calaim_eval.panel.outpatient_lines import (
+    is_behavioral_diagnosis,
+    is_clinic_bill,
+    is_clinic_line,
+    is_health_center,
+    is_office_visit,
+    is_primary_care,
+    is_telehealth,
+)
 
 if TYPE_CHECKING:
-    from ibis import Table, Value
+    from ibis import Table
 
     from calaim_eval.panel.care import Care
-    from calaim_eval.panel.claim_lines import ClaimLines
 
-CLINIC_BILL_TYPES = ("13", "71", "73", "77")
-"""Bill types on which clinic revenue is a visit (event rule of `outpatient_visit`)."""
-
-NOT_OFFICE_PLACES = ("21", "23")
-"""Places of service, hospital ward and emergency room, where an office code is no office visit."""
-
-OFFICE = listed("outpatient_visit", "office and clinic E/M")
-HEALTH_CENTER = listed("outpatient_visit", "FQHC/RHC encounter")
-CLINIC_REVENUE = listed("outpatient_visit", "clinic revenue")
-
-
-def is_office_visit(lines: ClaimLines) -> Value:
-    """Office code on a professional's claim, not from a ward or an emergency room."""
-    is_elsewhere = lines["place_of_service_code"].isin(NOT_OFFICE_PLACES).fill_null(False)
-    return lines.is_professional & lines.has(OFFICE) & ~is_elsewhere
-
-
-def is_clinic_line(lines: ClaimLines) -> Value:
-    """Health center encounter, or clinic revenue on a clinic's bill."""
-    is_bill = lines.is_institutional & lines.bill.isin(CLINIC_BILL_TYPES).fill_null(False)
-    return lines.has(HEALTH_CENTER) | (is_bill & lines.has(CLINIC_REVENUE))
-
-
-def is_institutional(lines: ClaimLines) -> Value:
-    """Line of a facility's bill."""
-    return lines.is_institutional
+TUVA = "Tuva Project claims preprocessing (commit 6be34c7)"
+LINE_KINDS = (is_office_visit, is_clinic_line, is_clinic_bill)
+HEALTH_CENTER = (
+    "at a federally qualified health center or rural health clinic: a line with T1015, a line on "
+    "a bill of type 71x, 73x or 77x, or a professional's line from place of service 50 or 72"
+)
+PRIMARY_CARE = (
+    "or with an office code on a professional's claim from place of service 02, 10, 11, 12, 17, "
+    "19, 20, 22, 27, 49, 50, 71 or 72 whose rendering taxonomy is one of primary care (code list)"
+)
+HALVES = (
+    "What the professional half of a clinic's bill says is true of every visit at a clinic that "
+    "billed for itself that day."
+)
 
 
 def _visits(care: Care) -> Table:
@@ -46,20 +41,103 @@ def _visits(care: Care) -> Table:
     return care.outpatient_visits.select("member", "day")
 
 
+def _health_center(care: Care) -> Table:
+    """Visits at health centers."""
+    visits = care.outpatient_visits
+    return visits.filter(visits["is_health_center"]).select("member", "day")
+
+
+def _primary_care(care: Care) -> Table:
+    """Visits for primary care."""
+    visits = care.outpatient_visits
+    is_primary = visits["is_health_center"] | visits["is_primary_care"]
+    return visits.filter(is_primary).select("member", "day")
+
+
+def _specialty(care: Care) -> Table:
+    """Visits that are neither primary care nor behavioral."""
+    visits = care.outpatient_visits
+    is_primary = visits["is_health_center"] | visits["is_primary_care"]
+    is_other = ~is_primary & ~visits["is_behavioral_diagnosis"]
+    return visits.filter(is_other).select("member", "day")
+
+
+def _telehealth(care: Care) -> Table:
+    """Visits by video or telephone."""
+    visits = care.outpatient_visits
+    return visits.filter(visits["is_telehealth"]).select("member", "day")
+
+
 MEASURES = (
     Measure(
         name="outpatient_visits",
         label="Outpatient visits",
         title="Outpatient visits",
-        definition="Office and clinic visits (99202-99205, 99211-99215), health center encounters "
-        "(T1015) and clinic revenue (051x, 052x on bill types 13x, 71x, 73x, 77x), one per "
-        "member, provider and day; the professional half of a clinic's own bill is not a second "
-        "visit.",
+        definition="Lines with an office or clinic code (99202-99205, 99211-99215) on a "
+        "professional's claim, not from place of service 21 or 23; with the health center "
+        "encounter T1015 on any claim; or with clinic revenue (051x, 052x) on an institutional "
+        "bill of type 13x, 71x, 73x or 77x. One visit per member, provider and day. The provider "
+        "is the facility (else the rendering professional) where the claim has an encounter or "
+        "clinic revenue that day, else the rendering professional (else the facility). A "
+        "professional's claim from place of service 19, 22, 49, 50, 71 or 72 without an encounter "
+        "or clinic revenue that day is no visit of its own on a day with an institutional bill "
+        "that has one: it is the other half of that bill.",
         code_lists=("outpatient_visit",),
-        source="Tuva Project claims preprocessing (commit 6be34c7) for bill types; procedure list "
-        "unconfirmed",
+        source=f"{TUVA} for bill types; procedure list unconfirmed",
         confirmed="no",
-        line_kinds=(is_office_visit, is_clinic_line, is_institutional),
+        line_kinds=LINE_KINDS,
         events=_visits,
+    ),
+    Measure(
+        name="health_center_visits",
+        label="Health center visits",
+        title="Visits to health centers (FQHC and RHC)",
+        definition=f"`outpatient_visits` {HEALTH_CENTER}. {HALVES}",
+        code_lists=("outpatient_visit",),
+        source=f"{TUVA} for bill types; T1015 unconfirmed",
+        confirmed="no",
+        line_kinds=(*LINE_KINDS, is_health_center),
+        events=_health_center,
+    ),
+    Measure(
+        name="primary_care_visits",
+        label="Primary care visits",
+        title="Primary care visits",
+        definition=f"`outpatient_visits` {HEALTH_CENTER}; {PRIMARY_CARE}. {HALVES} Missing where "
+        "no claim of the data carries a rendering taxonomy: health centers alone would understate "
+        "it.",
+        code_lists=("outpatient_visit", "primary_care_visit"),
+        source=f"{TUVA} for places of service; taxonomy list unconfirmed",
+        confirmed="no",
+        needs_codes=("rendering_taxonomy_code",),
+        line_kinds=(*LINE_KINDS, is_health_center, is_primary_care),
+        events=_primary_care,
+    ),
+    Measure(
+        name="specialty_visits",
+        label="Specialty visits",
+        title="Specialty visits",
+        definition="`outpatient_visits` that are not `primary_care_visits` and have no line with "
+        "a principal diagnosis of mental health or substance use (F01-F09, F20-F99, F10-F16, F18, "
+        "F19). A visit whose professional has no taxonomy on the claim is among them. Missing "
+        "where no claim of the data carries a rendering taxonomy.",
+        code_lists=("outpatient_visit", "primary_care_visit", "bh_visit"),
+        source="this study, from the lists of primary care and behavioral health",
+        confirmed="no",
+        needs_codes=("rendering_taxonomy_code",),
+        line_kinds=(*LINE_KINDS, is_health_center, is_primary_care, is_behavioral_diagnosis),
+        events=_specialty,
+    ),
+    Measure(
+        name="telehealth_visits",
+        label="Telehealth visits",
+        title="Visits by video or telephone",
+        definition="`outpatient_visits` with a line that makes the visit and has place of service "
+        f"02 or 10 or modifier 95, GT, GQ, FQ or 93 in any slot. {HALVES}",
+        code_lists=("outpatient_visit", "telehealth_visit"),
+        source=f"{TUVA} for places of service; modifiers unconfirmed",
+        confirmed="partial",
+        line_kinds=(*LINE_KINDS, is_telehealth),
+        events=_telehealth,
     ),
 )
