@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import Recipe
 from calaim_eval.panel.bucket import Bucket
+from calaim_eval.panel.calendar import window_months
 from calaim_eval.panel.claim_standing import with_standing
 from calaim_eval.quality.adjustments import ask_adjustments
 from calaim_eval.quality.claim_flags import final_lines
@@ -21,16 +22,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from calaim_eval.panel.rules import PanelRules
-    from calaim_eval.quality.rules import QualityRules
 
 CLAIM_TABLES = ("medical_claim", "pharmacy_claim")
 TABLES_OF_MEMBERS = ("eligibility", "person", *CLAIM_TABLES, "program_service")
 
 
+@lru_cache(maxsize=4)
 def bucket_questions(
-    names: Sequence[str], *, months: pd.PeriodIndex, panel_rules: PanelRules, rules: QualityRules
+    names: tuple[str, ...],
+    *,
+    window: tuple[pd.Period, pd.Period],
+    panel_rules: PanelRules,
+    max_stay_days: int,
+    max_ed_days: int,
 ) -> Questions:
-    """Questions to one bucket; tables that were not given are not asked about."""
+    """Questions to one bucket; tables that were not given are not asked about.
+
+    Writing them down takes longer than answering them for few members, so they are kept.
+    """
+    months = window_months(*window)
     questions = Questions(Bucket(Recipe(), frozenset(names), months, panel_rules))
     bucket = questions.bucket
     covered = covered_months(bucket)
@@ -39,7 +49,7 @@ def bucket_questions(
     for name in CLAIM_TABLES:
         if bucket.has(name):
             lines = final_lines(bucket, with_standing(bucket, name), covered)
-            ask_claims(questions, name, lines, rules)
+            ask_claims(questions, name, lines, max_stay_days=max_stay_days, max_ed_days=max_ed_days)
             ask_adjustments(questions, name, questions.on_disk(name))
             ask_codes(questions, name, questions.on_disk(name))
             if name == "medical_claim":

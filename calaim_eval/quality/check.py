@@ -153,7 +153,7 @@ def check_quality(
     extract_month = extract_month_of(pd.Timestamp(extract_date))
     numbers = (number_of(months[0]), number_of(months[-1]))
     analysed = numbers[1] - run_out_months
-    developed = _run_outs(counts["payments"], extract_month, numbers)
+    developed = _run_outs(counts["payments"], extract_month, numbers, rules)
     judged = judge_completeness(
         counts["lines"],
         counts["member_months"],
@@ -198,8 +198,14 @@ def _count_all(
         organization_questions,
     )
 
-    names = [name for name in TABLES_OF_MEMBERS if tables.has(name)]
-    questions = bucket_questions(names, months=months, panel_rules=panel_rules, rules=rules)
+    names = tuple(name for name in TABLES_OF_MEMBERS if tables.has(name))
+    questions = bucket_questions(
+        names,
+        window=(months[0], months[-1]),
+        panel_rules=panel_rules,
+        max_stay_days=rules.max_stay_days,
+        max_ed_days=rules.max_ed_days,
+    )
     total: Counts = {}
     with tempfile.TemporaryDirectory(prefix="calaim_quality_", dir=_made(temp_folder)) as spill:
         limits = {"memory_limit_gb": memory_limit_gb, "temp_folder": spill}
@@ -233,7 +239,7 @@ def _made(folder: Path | None) -> Path | None:
 
 
 def _run_outs(
-    payments: pd.DataFrame, extract_month: int, numbers: tuple[int, int]
+    payments: pd.DataFrame, extract_month: int, numbers: tuple[int, int], rules: QualityRules
 ) -> dict[str, RunOut]:
     """Completeness of each claim table that has payment dates."""
     found = {
@@ -243,6 +249,7 @@ def _run_outs(
             extract_month=extract_month,
             first_month=numbers[0],
             last_month=numbers[1],
+            min_expected_lines=rules.min_expected_lines,
         )
         for table, rows in payments.groupby("table")
     }

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ibis import Table, Value
 
     from calaim_eval.quality.questions import Questions
-    from calaim_eval.quality.rules import QualityRules
 
 _ACUTE_BILLS = ("11", "12")
 _WHOLE_OR_LAST = ("1", "4")
@@ -53,7 +52,9 @@ _ED_CODES = {
 }
 
 
-def ask_claims(questions: Questions, name: str, lines: Table, rules: QualityRules) -> None:
+def ask_claims(
+    questions: Questions, name: str, lines: Table, *, max_stay_days: int, max_ed_days: int
+) -> None:
     """Every question on the final lines of a claim table."""
     told = questions.bucket.keep(f"{name}_told", _told(lines))
     _ask_flags(questions, name, told, [each.check for each in flags(lines)])
@@ -62,8 +63,8 @@ def ask_claims(questions: Questions, name: str, lines: Table, rules: QualityRule
     paid = lagged.group_by("month", "lag").agg(n_lines=lagged.count())
     questions.ask(f"{name}_payments", paid, partial(_payments, name))
     if name == "medical_claim":
-        questions.ask("stays", _stays(told, rules.max_stay_days), _count_stays)
-        questions.ask("ed_days", _ed_days(told, rules.max_ed_days), _count_ed_days)
+        questions.ask("stays", _stays(told, max_stay_days), _count_stays)
+        questions.ask("ed_days", _ed_days(told, max_ed_days), _count_ed_days)
     questions.recipe.drop(f"{name}_told")
 
 
@@ -140,8 +141,7 @@ def _ask_flags(questions: Questions, name: str, told: Table, checks: list[str]) 
 
 
 def _count_flags(name: str, checks: list[str], found: pd.DataFrame) -> Counts:
-    pieces = from_wide(_named(found), checks, table=name, by=["plan", "month"])
-    return {"counts": pd.concat(pieces)}
+    return {"counts": from_wide(_named(found), checks, table=name, by=["plan", "month"])}
 
 
 def _count_members(name: str, found: pd.DataFrame) -> Counts:

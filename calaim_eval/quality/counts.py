@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 KEYS = {
@@ -47,29 +48,37 @@ def add_up(parts: Iterable[Mapping[str, pd.DataFrame]]) -> Counts:
 
 def as_counts(rows: pd.DataFrame, *, check: str, table: str, columns: str = "") -> pd.DataFrame:
     """Rows with `n`, `of` and any of the dimensions as rows of the frame ``counts``."""
-    keys = KEYS["counts"]
-    named = rows.assign(check=check, table=table, columns=columns)
-    for dimension in keys[3:]:
-        if dimension not in named.columns:
-            named[dimension] = ""
-    named["month"] = [_month_text(month) for month in named["month"]]
+    length = len(rows)
+    content: dict[str, object] = {
+        "check": [check] * length,
+        "table": [table] * length,
+        "columns": [columns] * length,
+    }
+    for dimension in KEYS["counts"][3:]:
+        is_there = dimension in rows.columns
+        content[dimension] = rows[dimension].to_numpy() if is_there else [""] * length
+    if "month" in rows.columns:
+        content["month"] = [month_text(month) for month in rows["month"]]
     for column in ("n", "of"):
-        named[column] = pd.to_numeric(named[column]).fillna(0).astype("int64")
-    return named[[*keys, "n", "of"]]
+        content[column] = pd.to_numeric(rows[column]).fillna(0).to_numpy(dtype="int64")
+    return pd.DataFrame(content)
 
 
 def from_wide(
     wide: pd.DataFrame, checks: Sequence[str], *, table: str, by: Sequence[str]
-) -> list[pd.DataFrame]:
+) -> pd.DataFrame:
     """Counts of many checks out of one frame with the columns `<check>` and `<check>__of`."""
-    return [
-        as_counts(
-            wide[[*by, check, f"{check}__of"]].rename(columns={check: "n", f"{check}__of": "of"}),
-            check=check,
-            table=table,
-        ).loc[lambda rows: rows["of"] > 0]
-        for check in checks
-    ]
+    n_checks, n_rows = len(checks), len(wide)
+    long = pd.DataFrame(
+        {
+            **{column: np.tile(wide[column].to_numpy(), n_checks) for column in by},
+            "n": wide[list(checks)].to_numpy().T.ravel(),
+            "of": wide[[f"{check}__of" for check in checks]].to_numpy().T.ravel(),
+        }
+    )
+    counted = as_counts(long, check="", table=table)
+    counted["check"] = np.repeat(np.array(checks, dtype=object), n_rows)
+    return counted.loc[counted["of"] > 0]
 
 
 def as_members(found: Mapping[str, int], *, table: str) -> pd.DataFrame:
@@ -80,9 +89,8 @@ def as_members(found: Mapping[str, int], *, table: str) -> pd.DataFrame:
     )
 
 
-def _month_text(month: object) -> str:
+def month_text(month: float | str) -> str:
     """A month number as 2024-01; text stays as it is."""
     if isinstance(month, str):
         return month
-    number = int(month)  # type: ignore[call-overload]
-    return f"{number // 12:04d}-{number % 12 + 1:02d}"
+    return f"{int(month) // 12:04d}-{int(month) % 12 + 1:02d}"

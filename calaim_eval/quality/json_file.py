@@ -8,6 +8,7 @@ from typing import Any
 
 from calaim_eval.quality.check import QualityReport
 from calaim_eval.quality.checks import CHECKS
+from calaim_eval.quality.counts import month_text
 from calaim_eval.quality.findings import Finding, Group
 from calaim_eval.quality.masking import Masking
 from calaim_eval.quality.verdict import verdict_level, verdict_words
@@ -131,11 +132,6 @@ def _run_out(table: str, report: QualityReport) -> dict[str, Any]:
             for row in each.months.itertuples(index=False)
         ],
     }
-
-
-def month_text(number: int) -> str:
-    """A month number as 2024-01."""
-    return f"{int(number) // 12:04d}-{int(number) % 12 + 1:02d}"
 
 
 def _rounded(value: float) -> float | None:

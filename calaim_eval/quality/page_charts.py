@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.quality import completeness as judged
+from calaim_eval.quality.counts import month_text
 from calaim_eval.quality.findings import NOT_RECORDED, Group
-from calaim_eval.quality.json_file import month_text
 from calaim_eval.quality.masking import Masking, percent
 
 if TYPE_CHECKING:

@@ -14,8 +14,6 @@ import pandas as pd
 
 LONGEST_LAG = 24
 """Months from service to payment that are followed; later lines count as arrived."""
-NEARLY_ALL = 0.99
-"""Payments are expected until this share of the last service month has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,13 @@ class RunOut:
 
 
 def run_out(
-    payments: pd.DataFrame, *, table: str, extract_month: int, first_month: int, last_month: int
+    payments: pd.DataFrame,
+    *,
+    table: str,
+    extract_month: int,
+    first_month: int,
+    last_month: int,
+    min_expected_lines: int,
 ) -> RunOut | None:
     """Completeness of each service month, or None where no line has a payment date.
 
@@ -56,6 +60,8 @@ def run_out(
         Last calendar month that lies wholly before or ends on the day of the extract.
     first_month, last_month : int
         Service months to judge.
+    min_expected_lines : int
+        Payments end early when at least so many lines should have arrived after the last one.
     """
     if payments.empty:
         return None
@@ -69,10 +75,11 @@ def run_out(
     np.add.at(lines, (month - first_month, np.minimum(lag, LONGEST_LAG)), arrived["n_lines"])
     factors = completeness_factors(lines.cumsum(axis=1), last_paid - months)
     # Payments may stop because there is nothing left to pay: that is no gap.
-    due = min(extract_month, int(month.max()) + int(np.argmax(factors >= NEARLY_ALL)))
-    as_of = last_paid if last_paid < due else extract_month
+    then, due = _complete(factors, last_paid - months), _complete(factors, extract_month - months)
+    expected = float((lines.sum(axis=1) * (due / np.maximum(then, factors[0]) - 1)).sum())
+    ends_early = last_paid < extract_month and expected >= min_expected_lines
+    as_of = last_paid if ends_early else extract_month
     since = as_of - months
-    complete = np.where(since < 0, 0.0, factors[np.clip(since, 0, LONGEST_LAG)])
     return RunOut(
         table=table,
         as_of=as_of,
@@ -82,11 +89,16 @@ def run_out(
                 "month": months,
                 "n_lines": lines.sum(axis=1).astype("int64"),
                 "months_since": since,
-                "complete": complete,
+                "complete": _complete(factors, since),
             }
         ),
-        payments_end_early=max(0, due - last_paid),
+        payments_end_early=extract_month - last_paid if ends_early else 0,
     )
+
+
+def _complete(factors: np.ndarray, since: np.ndarray) -> np.ndarray:
+    """Share of lines that has arrived so many months after service; 0 before the month is over."""
+    return np.where(since < 0, 0.0, factors[np.clip(since, 0, len(factors) - 1)])
 
 
 def completeness_factors(arrived: np.ndarray, since: np.ndarray) -> np.ndarray:
