@@ -23,7 +23,7 @@ from calaim_eval.tables.sources import STANDS_IN, wanted_columns
 if TYPE_CHECKING:
     import ibis
 
-ROWS_PER_CHUNK = 200_000
+ROWS_PER_CHUNK = 50_000
 _PASSWORD_KEYS = frozenset({"password", "passwd", "pwd", "token", "access_token", "secret"})
 
 
