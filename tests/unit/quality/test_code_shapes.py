@@ -14,7 +14,7 @@ from calaim_eval.quality.code_validity import CODES_OF, is_right
 GOOD = {
     "procedure_codes_invalid": "99213 G9008 T1015 0001A 0071T 1036F 0202U M0201 Z7500 D0120 H0014",
     "modifiers_invalid": "25 U1 GT 8P Q5",
-    "diagnosis_codes_invalid": "E119 I10 S93401A M5450 Z5901 U071 C7A00 Z3A40 O9A111 T3695XA Y92009",
+    "diagnosis_codes_invalid": "E119 I10 S93401A M5450 Z5901 U071 C7A00 Z3A40 O9A111 T3695XA",
     "revenue_codes_invalid": "0001 0022 0120 0450 0456 0521 0981 1001 2101 3101",
     "bill_types_invalid": "111 0131 771 0777 851 11X 0328",
     "places_of_service_invalid": "02 04 10 11 15 21 23 27 34 41 55 66 71 81 99",
