@@ -1,206 +1,200 @@
 """The panel's rules once more, in plain Python and slowly: day by day, pair by pair.
 
-Nothing here comes from the package. It is written from the rules' wording, to compare with.
+Nothing here comes from the package. It is written from the rules' wording (the definitions of the
+measures, the docstring of `PanelRules`, the words at the head of each file of rules and the code
+list of definitions), to compare with. Where the words leave open which of two reasons a row is
+counted under, a set of reasons is given, and any of them will do.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from itertools import pairwise
+from datetime import date
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
 
-DAY = timedelta(days=1)
-NOT_AN_INDEX = {"02", "07", "20", "40", "41", "42", "30"}
+from panel_oracle_care import (
+    EdClaim,
+    Member,
+    Stay,
+    ambulance_days,
+    ed_claims,
+    ed_doctor_days,
+    ed_visit_days,
+    episodes,
+    nights,
+    outpatient_visit_days,
+    readmitted,
+    stay_claims,
+)
+from panel_oracle_claims import FINAL, Row, service_day, standings
+from panel_oracle_coverage import Coverage, coverage, month_of
+from panel_oracle_programs import contact_days, contacts, custody, exposure, record_reasons
+
+__all__ = ["EdClaim", "Expected", "Member", "Stay", "ed_visits", "episodes", "expected", "may_be"]
+
+COUNTED = (
+    "ed_visits",
+    "inpatient_stays",
+    "inpatient_days",
+    "readmissions_30d",
+    "outpatient_visits",
+    "ambulance_trips",
+)
+PROGRAMS = ("ecm_services", "ecm_outreach", "community_support_services")
 
 
 @dataclass
-class Span:
-    start: date
-    end: date | None
-    plan: str | None
-    county: str | None
-    recorded: date | None
-    dual: bool = False
+class Expected:
+    """What the words say a panel of these tables is."""
+
+    cover: Coverage
+    months: dict[tuple[str, str], Row] = field(default_factory=dict)
+    events: dict[str, list[set[str]]] = field(default_factory=dict)
+    rows: dict[str, list[set[str]]] = field(default_factory=dict)
+    dollars: dict[str, list[Decimal]] = field(default_factory=dict)
+    remarks: list[set[str]] = field(default_factory=list)
+    exposure: dict[tuple[str, str], Row] = field(default_factory=dict)
 
 
-@dataclass
-class Stay:
-    facility: str
-    admit: date
-    discharge: date
-    left: str
+def expected(tables: dict[str, list[Row]], rules: Any, window: tuple[date, date]) -> Expected:
+    """The panel of raw tables, each a list of rows with values as read."""
+    cover = coverage(tables, rules, window)
+    told = Expected(cover, {key: dict(row) for key, row in cover.months.items()})
+    told.rows["eligibility"] = cover.spans
+    final = _claims(told, "medical_claim", tables.get("medical_claim", []))
+    fills = _claims(told, "pharmacy_claim", tables.get("pharmacy_claim", []))
+    records = tables.get("program_service", [])
+    found = contacts(final, records)
+    told.exposure = exposure(found, records)
+    told.rows["program_service"], told.remarks = record_reasons(records, cover)
+    days = _care_days(tables, final, rules)
+    for name, program, kind in zip(
+        PROGRAMS,
+        ("ecm", "ecm", "community_support"),
+        ("service", "outreach", "service"),
+        strict=True,
+    ):
+        days[name] = contact_days(found, program, kind)
+    deaths = _known(tables, "death_date")
+    days["jail_days"], told.rows["custody"] = custody(tables.get("custody", []), deaths, cover)
+    for name, each in days.items():
+        _count(told, name, each)
+    _pay(told, final + (fills if rules.paid_claims == "medical_and_pharmacy" else []))
+    if rules.paid_claims == "medical":
+        told.rows["pharmacy_claim"] = [
+            {_NOT_IN_PAID if each == FINAL else each for each in one}
+            for one in told.rows["pharmacy_claim"]
+        ]
+    told.rows["person"] = [
+        {
+            "used"
+            if any(who == row["member_id"] for who, _ in told.months)
+            else "no month in the panel"
+        }
+        for row in tables.get("person", [])
+    ]
+    return told
 
 
-@dataclass
-class EdClaim:
-    facility: str
-    days: list[date]
+_NOT_IN_PAID = "in the panel's months, not part of `paid_usd`"
 
 
-@dataclass
-class Member:
-    spans: list[Span]
-    ed_claims: list[EdClaim] = field(default_factory=list)
-    ed_doctor_days: list[date] = field(default_factory=list)
-    stays: list[Stay] = field(default_factory=list)
-    death: date | None = None
+def _known(tables: dict[str, list[Row]], column: str) -> dict[str, date]:
+    """A date of persons by member, where it is known."""
+    persons = tables.get("person", [])
+    return {row["member_id"]: row[column] for row in persons if row.get(column)}
 
 
-def month_of(day: date) -> str:
-    return f"{day:%Y-%m}"
+def _claims(told: Expected, name: str, lines: list[Row]) -> list[Row]:
+    """Lines that count; every line gets its reason."""
+    final, reasons = [], []
+    for line, standing in zip(lines, standings(lines), strict=True):
+        if standing == FINAL:
+            final.append(line)
+            reasons.append(told.cover.fates(line["member_id"], service_day(line)))
+        else:
+            reasons.append({standing})
+    told.rows[name] = reasons
+    told.dollars[name] = [line.get("paid_amount") or Decimal(0) for line in lines]
+    return final
 
 
-def days_of_window(first: date, last: date) -> list[date]:
-    return [first + DAY * i for i in range((last - first).days + 1)]
+def _care_days(
+    tables: dict[str, list[Row]], final: list[Row], rules: Any
+) -> dict[str, list[tuple[str, date]]]:
+    """Days of every measure of care, with their member."""
+    births, deaths = _known(tables, "birth_date"), _known(tables, "death_date")
+    by_member: dict[str, list[Row]] = defaultdict(list)
+    for line in final:
+        by_member[line["member_id"]].append(line)
+    told: dict[str, list[tuple[str, date]]] = {name: [] for name in COUNTED}
+    for who, lines in by_member.items():
+        stays = stay_claims(lines, rules.stay_evidence)
+        member = Member(
+            ed_claims=ed_claims(lines, rules.ed_definition),
+            ed_doctor_days=ed_doctor_days(lines),
+            stays=stays,
+        )
+        eps = episodes(stays, rules.transfer_days, rules.transfer_rule)
+        mine = {
+            "ed_visits": ed_visit_days(member, rules.ed_join_days),
+            "inpatient_stays": [each.admit for each in eps],
+            "inpatient_days": nights(eps),
+            "readmissions_30d": readmitted(
+                eps,
+                rules.readmission_days,
+                deaths.get(who),
+                births.get(who),
+                rules.readmission_ages,
+            ),
+            "outpatient_visits": outpatient_visit_days(lines),
+            "ambulance_trips": ambulance_days(lines),
+        }
+        for name, days in mine.items():
+            told[name] += [(who, day) for day in days]
+    return told
 
 
-def coverage(member: Member, first: date, last: date) -> dict[str, dict[str, object]]:
-    """Month -> covered days, plan, county, dual, by walking through the days."""
-    on_day: dict[date, list[Span]] = {}
-    for day in days_of_window(first, last):
-        if member.death is not None and day > member.death:
-            break
-        spans = [s for s in member.spans if s.start <= day and (s.end is None or day <= s.end)]
-        if spans:
-            on_day[day] = spans
-    months: dict[str, dict[str, object]] = {}
-    for month in sorted({month_of(day) for day in on_day}):
-        mine = {day: spans for day, spans in on_day.items() if month_of(day) == month}
-        if any(s.dual for spans in mine.values() for s in spans):
-            continue
-        plan = _winner(mine, "plan", lambda s: True)
-        county = _winner(mine, "county", lambda s, plan=plan: s.plan == plan)
-        months[month] = {"covered_days": len(mine), "plan": plan, "county": county}
-    return months
+def _count(told: Expected, name: str, days: list[tuple[str, date]]) -> None:
+    """Count the events of a measure in their months; the others are reasons."""
+    counts = Counter((who, month_of(day)) for who, day in days)
+    told.events[name] = [told.cover.fates(who, day) for who, day in days]
+    for key, row in told.months.items():
+        row[name] = counts[key]
 
 
-def _winner(on_day, attribute, counts):
-    """Most days, then latest recorded, then known before missing, then alphabetical."""
-    days: Counter = Counter()
-    recorded: dict[object, date] = {}
-    for spans in on_day.values():
-        for value in {getattr(s, attribute) for s in spans if counts(s)}:
-            days[value] += 1
-        for s in spans:
-            if counts(s) and s.recorded is not None:
-                value = getattr(s, attribute)
-                recorded[value] = max(recorded.get(value, s.recorded), s.recorded)
-    return min(
-        days,
-        key=lambda v: (-days[v], -recorded.get(v, date.min).toordinal(), v is None, v or ""),
-    )
+def _pay(told: Expected, lines: list[Row]) -> None:
+    """Dollars to the cent, by month of service."""
+    paid: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for line in lines:
+        paid[line["member_id"], month_of(service_day(line))] += line.get("paid_amount") or Decimal(
+            0
+        )
+    for key, row in told.months.items():
+        row["paid_usd"] = paid[key]
 
 
-def hospital_stays(stays: list[Stay]) -> list[Stay]:
-    """Merge claims of one facility until no two can be merged."""
-    groups = [[stay] for stay in stays]
+def may_be(counts: dict[str, int], rows: list[set[str]]) -> bool:
+    """Whether rows with these possible reasons can have been counted like this.
 
-    def span(group):
-        end = max(s.discharge for s in group)
-        last = [s for s in group if s.discharge == end]
-        return min(s.admit for s in group), end, any(s.left == "30" for s in last)
-
-    merged = True
-    while merged:
-        merged = False
-        for i in range(len(groups)):
-            for j in range(len(groups)):
-                if i == j or groups[i][0].facility != groups[j][0].facility:
-                    continue
-                start_i, end_i, still_i = span(groups[i])
-                start_j, _, _ = span(groups[j])
-                overlaps = start_i <= start_j <= end_i
-                follows = still_i and start_j == end_i + DAY
-                if overlaps or follows:
-                    groups[i] += groups[j]
-                    del groups[j]
-                    merged = True
-                    break
-            if merged:
-                break
-    out = []
-    for group in groups:
-        start, end, _ = span(group)
-        finals = [s for s in group if s.discharge == end]
-        done = [s for s in finals if s.left != "30"] or finals
-        # The generator gives claims that end together the same disposition, or one is interim.
-        out.append(Stay(group[0].facility, start, end, done[0].left))
-    return out
-
-
-def episodes(stays: list[Stay], transfer_days: int = 1) -> list[Stay]:
-    """Join stays across facilities, in order of admission."""
-    out: list[list[Stay]] = []
-    for stay in sorted(hospital_stays(stays), key=lambda s: (s.admit, s.discharge, s.facility)):
-        if out:
-            end = max(s.discharge for s in out[-1])
-            last_places = {s.facility for s in out[-1] if s.discharge == end}
-            near = stay.admit <= end + DAY * transfer_days and stay.facility not in last_places
-            if stay.admit <= end or near:
-                out[-1].append(stay)
-                continue
-        out.append([stay])
-    merged = []
-    for group in out:
-        last = max(group, key=lambda s: (s.discharge, s.admit, s.facility))
-        admit = min(s.admit for s in group)
-        merged.append(Stay("", admit, last.discharge, last.left))
-    return merged
-
-
-def inpatient_nights(eps: list[Stay]) -> Counter:
-    nights: Counter = Counter()
-    for episode in eps:
-        day = episode.admit
-        while True:
-            nights[month_of(day)] += 1
-            day += DAY
-            if day >= episode.discharge:
-                break
-    return nights
-
-
-def readmissions(member: Member, eps: list[Stay], within_days: int) -> Counter:
-    counted: Counter = Counter()
-    ordered = sorted(eps, key=lambda s: s.admit)
-    for index, following in pairwise(ordered):
-        died = member.death is not None and member.death <= index.discharge
-        if index.left in NOT_AN_INDEX or index.discharge == index.admit or died:
-            continue
-        if 1 <= (following.admit - index.discharge).days <= within_days:
-            counted[month_of(index.discharge)] += 1
-    return counted
+    By Hall's theorem: the counts add up to the rows, and for any set of reasons no more rows are
+    confined to it than it counts.
+    """
+    reasons = {reason for reason in counts if counts[reason]} | set().union(*rows)
+    if sum(counts.values()) != len(rows):
+        return False
+    groups = Counter(frozenset(row) for row in rows)
+    for size in range(1, len(reasons) + 1):
+        for chosen in map(set, combinations(sorted(reasons), size)):
+            confined = sum(n for row, n in groups.items() if row <= chosen)
+            if confined > sum(counts.get(reason, 0) for reason in chosen):
+                return False
+    return True
 
 
 def ed_visits(member: Member) -> Counter:
-    """Facility visits by facility, then doctors' days that nothing explains."""
-    pieces: list[tuple[str, date, date]] = []
-    for claim in member.ed_claims:
-        days = sorted(set(claim.days))
-        while days:
-            start = end = days.pop(0)
-            while days and days[0] == end + DAY:
-                end = days.pop(0)
-            pieces.append((claim.facility, start, end))
-    starts: list[date] = []
-    busy: list[tuple[date, date]] = []
-    for facility in {p[0] for p in pieces}:
-        mine = sorted((s, e) for f, s, e in pieces if f == facility)
-        while mine:
-            first = mine[0][0]
-            visit = [(s, e) for s, e in mine if s <= first + DAY]
-            mine = [(s, e) for s, e in mine if s > first + DAY]
-            starts.append(first)
-            busy.append((first, max(e for _, e in visit)))
-    alone = []
-    for day in sorted(set(member.ed_doctor_days)):
-        near_visit = any(s - DAY <= day <= e + DAY for s, e in busy)
-        in_stay = any(s.admit - DAY <= day <= s.discharge for s in hospital_stays(member.stays))
-        if not near_visit and not in_stay:
-            alone.append(day)
-    while alone:
-        first = alone[0]
-        starts.append(first)
-        alone = [day for day in alone if day > first + DAY]
-    return Counter(month_of(day) for day in starts)
+    """Emergency department visits by month."""
+    return Counter(month_of(day) for day in ed_visit_days(member))
