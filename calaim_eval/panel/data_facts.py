@@ -13,7 +13,6 @@ from calaim_eval.panel.calendar import day_of
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.tables import Tables
 
-
 CODED = ("rendering_taxonomy_code", "billing_taxonomy_code")
 """Columns without which some measures cannot be told, and which many claims lack."""
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.landing import IN_PANEL, NOT_FED
-from calaim_eval.panel.landing import IN_PANEL, NOT_FED
 from calaim_eval.panel.spans import day_number, merge_spans
 
 if TYPE_CHECKING:
@@ -60,7 +59,8 @@ def unfed_months(bucket: Bucket, months: Table, feeds: Sequence[str]) -> Table:
         ).left_join(anywhere, [("month", "any_month")])
         is_unlimited = stretches.count() == 0
         is_fed = joined["fed_month"].notnull() | joined["any_month"].notnull() | is_unlimited
-        flagged = joined.mutate(**{outside(feed): ~is_fed}).drop("fed_month", "fed_county", "any_month")
+        told = joined.mutate(**{outside(feed): ~is_fed})
+        flagged = told.drop("fed_month", "fed_county", "any_month")
     return bucket.keep("unfed_months", flagged.drop("county"))
 
 

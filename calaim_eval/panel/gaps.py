@@ -1,4 +1,4 @@
-"""Where a measure cannot be known, and why: missing tables, codes nobody sends, ends of the data."""
+"""Where a measure cannot be known, and why: absent tables, codes nobody sends, ends of data."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ def _untold(measure: Measure, facts: DataFacts, rules: PanelRules) -> str:
     return ""
 
 
-def _partly(
-    measure: Measure, facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules
-) -> Gap:
+def _partly(measure: Measure, facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules) -> Gap:
     """Months at the ends of the window or the data in which a measure cannot be known."""
     hidden, reasons = months[:0], []
     if measure.follow_up_days is not None:

@@ -97,7 +97,7 @@ def _is_hidden(measure: Measure, bucket: Bucket, unobserved: Mapping[str, pd.Per
 
 
 def located(bucket: Bucket, candidates: Table) -> Table:
-    """Months of the panel with their plan, county and aid code: the span's, or as settled among several."""
+    """Months of the panel with plan, county and aid code: the span's, or settled among several."""
     months = candidates.filter(candidates["reason"].isnull())
     names = ("plan", "county", "aid_code")
     spans, settled = bucket.kept("spans"), bucket.kept("settled_months")

@@ -169,7 +169,10 @@ def test_readmissions_are_missing_where_they_cannot_be_followed(spec):
         "2024-01",
         "2024-10",
     ]
-    assert built.panel.notes[0] == "`readmissions_30d` is missing from 2024-11 to 2024-12."
+    assert (
+        "`index_stays_30d`, `readmissions_30d` are missing from 2024-11 to 2024-12: the claims end "
+        "before 30 days of follow-up."
+    ) in built.panel.notes
 
 
 def test_nights_and_admissions_outside_coverage_are_counted_not_joined(spec):

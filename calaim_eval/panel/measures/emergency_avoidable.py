@@ -18,10 +18,11 @@ def _avoidable(care: Care) -> Table:
     from calaim_eval.panel.spans import date_of, month_number
 
     visits, weights = care.ed_visits, care.bucket.read("ed_avoidable_weight")
-    shares = ("non_emergent_share", "primary_care_treatable_share", "preventable_share")
     known = weights.select(
         diagnosis="diagnosis_code",
-        weight=sum((weights[share].fill_null(0.0) for share in shares[1:]), weights[shares[0]].fill_null(0.0)),
+        weight=weights["non_emergent_share"].fill_null(0.0)
+        + weights["primary_care_treatable_share"].fill_null(0.0)
+        + weights["preventable_share"].fill_null(0.0),
     )
     released = visits.filter(~visits["is_admitted"])
     weighed = released.join(known, "diagnosis")
