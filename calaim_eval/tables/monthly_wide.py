@@ -142,22 +142,30 @@ def unpivot_months(
     """
     import ibis
 
-    wanted = tuple(monthly)
+    wanted, kept = tuple(monthly), tuple(keep)
     found = find_months(rows.columns, wanted, file=file)
     months = ibis.memtable({"month_number": list(range(1, 13))})
     crossed = rows.cross_join(months)
+    number = crossed.month_number.cast("string").lpad(2, "0")
+    month = as_text(crossed[year]) + ibis.literal("-") + number
+    given = {name: _of_month(crossed, columns) for name, columns in found.items()}
+    # `view` keeps the engine from repeating the choice of the month inside every use of it.
+    long = crossed.select(*kept, month=month, **given).view()
     values = {
-        quantity.name: _of_month(crossed, found[quantity.name])
+        quantity.name: as_text(long[quantity.name])
         if quantity.name in found
         else ibis.null("string")
         for quantity in wanted
     }
-    number = crossed.month_number.cast("string").lpad(2, "0")
-    month = as_text(crossed[year]) + ibis.literal("-") + number
-    return crossed.select(*keep, month=month, **values)
+    return long.select(*kept, "month", **values)
 
 
 def _of_month(crossed: ibis.Table, columns: tuple[str, ...]) -> ibis.Value:
-    """The value of the row's month."""
-    texts = [as_text(crossed[column]) for column in columns]
-    return crossed.month_number.cases(*enumerate(texts, start=1))
+    """What the column of the row's month holds, as text."""
+    import ibis
+
+    texts = [
+        crossed[column] if crossed[column].type().is_string() else as_text(crossed[column])
+        for column in columns
+    ]
+    return ibis.array(texts)[crossed.month_number - 1]

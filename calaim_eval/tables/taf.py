@@ -101,9 +101,9 @@ def open_taf(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
     ledger = RowLedger()
     base = _base(opened["base"])
     plans = _plans(opened, base, ledger, backend)
-    months = _months(base, plans)
-    _count(ledger, base, months, backend)
-    tables = {"eligibility_month": _eligibility_month(months), "person": _person(base)}
+    _count(ledger, base, _months(base, None), backend)
+    months = _eligibility_month(_months(base, plans))
+    tables = {"eligibility_month": months, "person": _person(base)}
     for kind, rows in opened.items():
         ledger.check(source_name(kind), SOURCE, int(backend.execute(rows.count())))
     labels = dict.fromkeys(tables, "TAF eligibility file")
