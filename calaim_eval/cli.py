@@ -96,7 +96,7 @@ def check(
     """Can these data be used? Findings on every table; nothing is estimated.
 
     Exit code 0: clean. 3: usable, with rows set aside or warnings. 10 and above: an error to mend
-    first; 17: a finding that stops the study.
+    first; 18: a finding that stops the study.
     """
     from calaim_eval.errors import QualityError
     from calaim_eval.pipeline import check_study, read_study_tables, stop_message

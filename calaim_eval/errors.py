@@ -50,7 +50,7 @@ class MissingExtraError(CalaimEvalError):
 class QualityError(CalaimEvalError):
     """What is wrong with the data stops the study; mend the data, or accept it with a reason."""
 
-    exit_code = 17
+    exit_code = 18
 
 
 class OutputError(CalaimEvalError):

@@ -1,0 +1,156 @@
+"""`check` and `run`: exit codes, what stops, what an accepted finding does, what is released."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from clean_tables import MEMBERS, clean_frames, put
+
+from calaim_eval import cli
+from calaim_eval.disclosure import release
+from calaim_eval.errors import CalaimEvalError, QualityError, StudyFileError
+from calaim_eval.pipeline import check_study, require_quality
+from calaim_eval.pipeline.panel import read_study_tables
+from calaim_eval.pipeline.quality_results import band, quality_results
+from calaim_eval.study import init_study, read_study
+
+
+def write_study(folder, frames, extra: str = "") -> str:
+    """A study of frames, 2022, with further lines in its [quality] section."""
+    path = init_study(folder)
+    for name, frame in frames.items():
+        frame.to_csv(folder / "raw" / f"{name}.csv", index=False)
+    text = path.read_text(encoding="utf-8")
+    text = text.replace('"2021-01"', '"2022-01"').replace('"2024-12"', '"2022-12"')
+    text = text.replace("2025-06-30", "2023-06-30")
+    path.write_text(text.replace("[quality]\n", f"[quality]\n{extra}\n"), encoding="utf-8")
+    return str(path)
+
+
+def run(monkeypatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["calaim-eval", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+def broken_frames():
+    """Two of three claims outside coverage: the study must not run."""
+    frames = clean_frames()
+    for row in range(len(MEMBERS)):
+        put(frames, "eligibility", row, enrollment_end_date="2022-02-28")
+    return frames
+
+
+ACCEPT = '[quality.accepted]\nclaims_outside_coverage = "known, agreed 2024-11-02"\n'
+
+
+def test_clean_data_leave_with_0(monkeypatch, capsys, tmp_path):
+    assert run(monkeypatch, "check", write_study(tmp_path, clean_frames())) == 0
+    shown = capsys.readouterr().out
+    assert "Data quality: Nothing was found that needs attention." in shown
+    assert "Next: calaim-eval panel" in shown
+    assert (tmp_path / "restricted" / "quality" / "quality.html").is_file()
+
+
+def test_a_warning_leaves_with_3(monkeypatch, capsys, tmp_path):
+    frames = clean_frames()
+    put(frames, "person", 0, race_code="unknown")
+    assert run(monkeypatch, "check", write_study(tmp_path, frames)) == cli.FINDINGS_EXIT_CODE
+    assert "warning race_unknown in person: 1-10 members" in capsys.readouterr().out
+
+
+def test_a_finding_that_stops_leaves_with_18_and_says_how_to_go_on(monkeypatch, capsys, tmp_path):
+    study = write_study(tmp_path, broken_frames())
+    assert run(monkeypatch, "check", study, "--exact") == QualityError.exit_code == 18
+    shown = capsys.readouterr()
+    assert "STOP    claims_outside_coverage in medical_claim: 44 lines" in shown.out
+    assert "[quality.accepted]" in shown.err
+    assert "quality.html" in shown.err
+    assert not any(member in shown.out + shown.err for member in MEMBERS)
+    content = json.loads((tmp_path / "restricted/quality/quality.json").read_text("utf-8"))
+    assert content["verdict"]["level"] == "stop"
+    assert run(monkeypatch, "run", study, "--quarter", "2022Q4") == QualityError.exit_code
+    assert "Building the member-month panel" not in capsys.readouterr().err
+
+
+def test_an_accepted_finding_lets_the_study_run_and_is_released_with_its_reason(tmp_path):
+    study = read_study(write_study(tmp_path, broken_frames(), ACCEPT))
+    tables = read_study_tables(study)
+    require_quality(study, tables)
+    report = check_study(study, tables).report
+    results = quality_results(report)
+    released = release(results, policy="calhhs_ddg_2")
+    notes = released.tables["data_quality"].meta["notes"]
+    assert any("known, agreed 2024-11-02" in note for note in notes)
+
+
+def test_a_check_of_the_same_files_is_not_done_again(tmp_path, monkeypatch):
+    study = read_study(write_study(tmp_path, broken_frames()))
+    tables = read_study_tables(study)
+    check_study(study, tables)
+
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError("checked again")
+
+    monkeypatch.setattr("calaim_eval.pipeline.check.check_quality", again)
+    with pytest.raises(QualityError, match="claims_outside_coverage"):
+        require_quality(study, tables)
+    path = tmp_path / "study.toml"
+    path.write_text(path.read_text("utf-8") + "\n# changed\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="checked again"):
+        require_quality(read_study(path), tables)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('[quality.accepted]\nclaim_outside_coverage = "x"\n', "did you mean `claims_outside"),
+        ('[quality.accepted]\nclaims_outside_coverage = " "\n', "say why the finding is accepted"),
+        ("[quality.warn_above]\nrace_unknown = 1.5\n", "less than or equal to 1"),
+        ("drop_shar = 0.3\n", "did you mean `drop_share`?"),
+    ],
+)
+def test_the_study_file_says_what_is_wrong_with_the_section(tmp_path, lines, said):
+    path = write_study(tmp_path, {}, lines)
+    with pytest.raises(StudyFileError, match=said):
+        read_study(path)
+
+
+def test_the_exit_code_is_its_own():
+    from calaim_eval.report import ReportError
+
+    assert issubclass(ReportError, CalaimEvalError)
+    codes = {c.exit_code for c in CalaimEvalError.__subclasses__() if c is not QualityError}
+    assert QualityError.exit_code not in {*codes, cli.FINDINGS_EXIT_CODE, cli.UNEXPECTED_EXIT_CODE}
+
+
+def test_counts_are_released_with_support_and_shares_as_bands(tmp_path):
+    frames = clean_frames()
+    frames["medical_claim"]["diagnosis_code_1"] = None
+    put(frames, "person", 0, race_code="unknown")
+    study = read_study(write_study(tmp_path, frames))
+    results = quality_results(check_study(study).report)
+    table = results["data_quality"]
+    assert table.keys["finding"].tolist() == ["diagnoses_missing"]
+    assert (table.numerator.tolist(), table.n_members.tolist()) == ([52.0], [4.0])
+    # Four members: neither the count nor its share may be shown.
+    assert table.keys["share"].tolist() == ["share not stated"]
+    released = release(results, policy="calhhs_ddg_2").tables["data_quality"]
+    assert released.frame["is_suppressed"].tolist() == [True]
+    assert released.frame["numerator"].isna().all()
+    (note,) = released.meta["notes"]
+    assert note == "Race and ethnicity are missing or unknown (person): share not stated; warning."
+
+
+def test_bands():
+    assert [band(x) for x in (0.0, 0.01, 0.0999, 0.25, 0.5, 1.0)] == [
+        "under 1%",
+        "1% to 5%",
+        "5% to 10%",
+        "25% to 50%",
+        "over 50%",
+        "over 50%",
+    ]
