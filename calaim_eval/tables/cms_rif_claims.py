@@ -287,5 +287,5 @@ def _pharmacy_claim(rows: ibis.Table, ledger: RowLedger, backend: ibis.BaseBacke
         days_supply=column_or_missing(fills, "DAYS_SUPLY_NUM"),
         claim_status=(action == "D").fill_null(False).ifelse("void", ibis.null("string")),
         paid_date=rif_date(column_or_missing(fills, "PD_DT")),
-        paid_amount=covered + other,
+        paid_amount=ibis.coalesce(covered + other, covered, other),
     )

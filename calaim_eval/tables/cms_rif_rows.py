@@ -60,12 +60,15 @@ def row_fate(rows: ibis.Table, key: Iterable[str]) -> ibis.Value:
     """
     import ibis
 
-    action = column_or_missing(rows, "DML_IND").upper()
-    own = ibis.window(group_by=list(key))
-    is_update = action == "UPDATE"
-    return ibis.cases(
-        ((action == "DELETE").fill_null(False).max().over(own), WITHDRAWN),
-        (is_update.fill_null(False).max().over(own) & ~is_update.fill_null(False), UPDATED),
-        ((column_or_missing(rows, "FINAL_ACTION").upper() == "N").fill_null(False), NOT_FINAL),
-        else_=USED,
-    )
+    is_final = column_or_missing(rows, "FINAL_ACTION").upper().fill_null("F") != "N"
+    fates = [(~is_final, NOT_FINAL)]
+    if "DML_IND" in rows.columns:
+        action = column_or_missing(rows, "DML_IND").upper().fill_null("")
+        own = ibis.window(group_by=list(key))
+        is_update = action == "UPDATE"
+        fates = [
+            ((action == "DELETE").max().over(own), WITHDRAWN),
+            (is_update.max().over(own) & ~is_update, UPDATED),
+            *fates,
+        ]
+    return ibis.cases(*fates, else_=USED)

@@ -316,6 +316,25 @@ def test_claims_by_hand(small, tmp_path):
     assert counts(tables, "cms_rif carrier", "notice") == {unequal: 6}
 
 
+def test_drug_events_by_hand(small, tmp_path):
+    event = {"BENE_ID": "a", "SRVC_DT": "05-MAR-2015", "PD_DT": "", "PROD_SRVC_ID": "00093742456"}
+    event |= {"PLAN_CNTRCT_REC_ID": "S1234", "PLAN_PBP_REC_NUM": "7", "DAYS_SUPLY_NUM": "30"}
+    amounts = [("10.5", "2"), ("", "3"), ("4", "1")]
+    given = [
+        {"PDE_ID": f"p{i}", **event, "CVRD_D_PLAN_PD_AMT": covered, "NCVRD_PLAN_PD_AMT": other}
+        for i, (covered, other) in enumerate(amounts)
+    ]
+    given[2]["ADJSTMT_DLTN_CD"] = "D"
+    write(small, "pde_2015.csv", given)
+    tables = read_tables(small, work_dir=tmp_path / "w", source="cms_rif")
+    fills = tables.frame("pharmacy_claim").set_index("claim_id").sort_index()
+    assert fills["paid_amount"].tolist() == [12.5, 3.0, 5.0]
+    assert fills["claim_status"].fillna("").tolist() == ["", "", "void"]
+    assert set(fills["plan"]) == {"S1234-007"}
+    assert (fills["dispensing_date"] == pd.Timestamp("2015-03-05")).all()
+    assert counts(tables, "cms_rif pde") == {"used": 3}
+
+
 def test_what_is_lacking_is_named(tmp_path, small):
     empty = tmp_path / "empty"
     empty.mkdir()
