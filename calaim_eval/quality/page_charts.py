@@ -46,7 +46,7 @@ def _heat_table(feed: str, rows: pd.DataFrame) -> str:
     months = sorted(rows["month"].unique())
     bad = rows["flag"].isin([judged.GAP, judged.DROP, judged.SURGE, judged.ABSENT])
     n_bad = bad.groupby(rows["plan"]).sum()
-    n_judged = (rows["flag"] != judged.TOO_SMALL).groupby(rows["plan"]).sum()
+    n_judged = (~rows["flag"].isin([judged.TOO_SMALL, judged.ARRIVING])).groupby(rows["plan"]).sum()
     shown = [plan for plan in n_bad.index if n_judged[plan] > 0]
     plans = sorted(shown, key=lambda plan: (-n_bad[plan], plan))
     cells = {(row.plan, row.month): row for row in rows.itertuples(index=False)}

@@ -6,7 +6,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
 color:var(--ink);margin:0;background:#fff}
-main{max-width:76rem;margin:0 auto;padding:1.5rem}
+main{max-width:84rem;margin:0 auto;padding:1.5rem}
 h1{font-size:1.7rem;line-height:1.2;margin:.1rem 0 1rem}
 h2{font-size:1.25rem;margin:2.2rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.2rem}
 h3{font-size:1.02rem;margin:0 0 .2rem}
@@ -70,6 +70,7 @@ footer{color:var(--soft);font-size:.85rem;overflow-wrap:anywhere}
 a{color:#0b4f8a}
 @page{size:letter portrait;margin:1.5cm}
 @page wide{size:letter landscape;margin:1cm}
+h2,h3,caption{break-after:avoid}footer{break-inside:avoid}
 @media print{body{font-size:10pt}main{max-width:none;padding:0}
 .wide{page:wide;break-before:page}.heat{font-size:6.2pt}.heat th,.heat td{min-width:0}
 .scroll{overflow:visible}.heat tr{break-inside:avoid}
