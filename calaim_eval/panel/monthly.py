@@ -125,7 +125,9 @@ def _with_person(bucket: Bucket, months: Table) -> Table:
     )
     people = bucket.keep("people", known)
     joined = months.left_join(people, "member").drop("member_right")
-    return joined.mutate(age_years=ibis.greatest((joined["month"] - joined["born"]) // 12, 0))
+    years = (joined["month"] - joined["born"]) // 12
+    # Born later in the month: 0. `greatest` would make an unknown age 0 as well.
+    return joined.mutate(age_years=ibis.ifelse(years < 0, 0, years))
 
 
 def _known(rows: Table, measure: Measure, hidden: pd.PeriodIndex | None) -> Value:
