@@ -213,6 +213,14 @@ def read(tmp_path):
     return read
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """One reading of one resource of each profile."""
+    folder = tmp_path_factory.mktemp("raw")
+    bundle(folder / "bundle.json", BASE)
+    return read_tables(folder, work_dir=tmp_path_factory.mktemp("work"), source="fhir")
+
+
 def fates(tables, kind):
     frame = tables.ledger.to_frame()
     frame = frame[(frame["table"] == f"fhir {kind}") & (frame["stage"] == "source")]
@@ -236,8 +244,8 @@ def expect(row, **values):
             assert (f"{found:%Y-%m-%d}" if is_date else found) == value, column
 
 
-def test_patient_becomes_a_person(read):
-    person = only(read(BASE).frame("person"))
+def test_patient_becomes_a_person(base):
+    person = only(base.frame("person"))
     expect(
         person,
         member_id="p1",
@@ -254,8 +262,8 @@ def test_patient_becomes_a_person(read):
     )
 
 
-def test_coverage_becomes_a_span(read):
-    span = only(read(BASE).frame("eligibility"))
+def test_coverage_becomes_a_span(base):
+    span = only(base.frame("eligibility"))
     expect(
         span,
         member_id="p1",
@@ -267,8 +275,8 @@ def test_coverage_becomes_a_span(read):
     )
 
 
-def test_inpatient_benefit(read):
-    lines = read(BASE).frame("medical_claim")
+def test_inpatient_benefit(base):
+    lines = base.frame("medical_claim")
     first = only(lines, claim_id="claim-in", claim_line_number=1)
     expect(
         first,
@@ -297,9 +305,8 @@ def test_inpatient_benefit(read):
     expect(second, revenue_center_code="0450", bill_type_code="111", paid_amount=None)
 
 
-def test_professional_benefit(read):
-    tables = read(BASE)
-    line = only(tables.frame("medical_claim"), claim_id="claim-pro")
+def test_professional_benefit(base):
+    line = only(base.frame("medical_claim"), claim_id="claim-pro")
     expect(
         line,
         claim_type="professional",
@@ -320,12 +327,12 @@ def test_professional_benefit(read):
         paid_amount=70.25,
         bill_type_code=None,
     )
-    notes = tables.ledger.to_frame().set_index("reason")["n_rows"]
+    notes = base.ledger.to_frame().set_index("reason")["n_rows"]
     assert notes["more than five diagnoses; the first five are kept"] == 1
 
 
-def test_pharmacy_benefit(read):
-    fill = only(read(BASE).frame("pharmacy_claim"))
+def test_pharmacy_benefit(base):
+    fill = only(base.frame("pharmacy_claim"))
     expect(
         fill,
         claim_id="claim-rx",
@@ -488,8 +495,7 @@ def test_a_claim_without_benefit_is_used_and_has_no_payment(read):
     expect(line, paid_amount=None, paid_date=None)
 
 
-def test_bulk_export_gives_what_bundles_give(read, tmp_path):
-    tables = read(BASE)
+def test_bulk_export_gives_what_bundles_give(base, tmp_path):
     folder = tmp_path / "bulk"
     folder.mkdir()
     for kind in {each["resourceType"] for each in BASE}:
@@ -499,8 +505,8 @@ def test_bulk_export_gives_what_bundles_give(read, tmp_path):
     with (folder / "more.ndjson").open("w", encoding="utf-8") as stream:
         stream.write('{"resourceType": "Patient", "id": \n{"id": "p9"}\n')
     bulk = read_tables(folder, work_dir=tmp_path / "bulk_work", source="fhir")
-    for name in tables.names:
-        one, other = tables.frame(name), bulk.frame(name)
+    for name in base.names:
+        one, other = base.frame(name), bulk.frame(name)
         order = list(one.columns)
         pd.testing.assert_frame_equal(
             one.sort_values(order, ignore_index=True), other.sort_values(order, ignore_index=True)
