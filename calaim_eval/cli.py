@@ -126,11 +126,14 @@ def check(
 def panel(study: StudyArgument) -> None:
     """Build the member-month panel in restricted/; resumes where it stopped."""
     from calaim_eval.pipeline import build_panel
+    from calaim_eval.pipeline.panel import panel_findings
     from calaim_eval.study import read_study
 
     loaded = read_study(study)
     built = _step("Building the member-month panel", lambda: build_panel(loaded))
     typer.echo(repr(built))
+    for line in panel_findings(loaded, built):
+        typer.echo(line)
     _say_next("moments", study)
 
 

@@ -6,6 +6,8 @@ from calaim_eval.panel.continuity import continuous_enrollment
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import MemberMonths
+from calaim_eval.panel.population_counts import members_by_population
+from calaim_eval.panel.restatement import Restatement, completeness_factors, restate
 from calaim_eval.panel.rules import PanelRules
 
 __all__ = [
@@ -14,7 +16,11 @@ __all__ = [
     "Measure",
     "MemberMonths",
     "PanelRules",
+    "Restatement",
     "build_member_months",
+    "completeness_factors",
     "continuous_enrollment",
     "declared_tables",
+    "members_by_population",
+    "restate",
 ]

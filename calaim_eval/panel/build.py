@@ -13,6 +13,7 @@ from calaim_eval.engine import engine_failures, open_engine, track, write_json
 from calaim_eval.errors import TableError
 from calaim_eval.panel.build_on_spark import build_on_spark
 from calaim_eval.panel.calendar import window_months
+from calaim_eval.panel.columns import UNCLASSIFIED_KEY
 from calaim_eval.panel.data_facts import DataFacts, data_facts, require_run_out
 from calaim_eval.panel.gaps import (
     measure_gaps,
@@ -22,7 +23,7 @@ from calaim_eval.panel.gaps import (
 )
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
-from calaim_eval.panel.member_months import MANIFEST, MemberMonths
+from calaim_eval.panel.member_months import MANIFEST, PANEL_TABLES, MemberMonths
 from calaim_eval.panel.resume import (
     INPUTS,
     LOOKUPS,
@@ -120,6 +121,7 @@ def build_member_months(
     _require_engine(engine)
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
+    _require_custody(tables, rules)
     folder = temporary_folder() if out_dir is None else Path(out_dir)
     backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
     try:
@@ -188,6 +190,16 @@ def _require_eligibility(tables: Tables) -> None:
         )
 
 
+def _require_custody(tables: Tables, rules: PanelRules) -> None:
+    """Raise unless the months that the rules leave out can be known."""
+    if rules.custody_months == "leave_out" and not tables.has("custody"):
+        raise TableError(
+            "panel rule `custody_months` is 'leave_out', and the table `custody` was not read: "
+            "months in custody cannot be known.\n"
+            '  Add the custody feed to the input folder, or use custody_months="keep".'
+        )
+
+
 def _build_buckets(
     tables: Tables,
     folder: Path,
@@ -201,7 +213,7 @@ def _build_buckets(
 ) -> list[dict[str, Any]]:
     """Shares of all buckets: those on disk that still hold, and the others built now."""
     from calaim_eval.panel.bucket import bucket_sources
-    from calaim_eval.panel.build_bucket import EXPOSURE, MONTHS, bucket_recipe
+    from calaim_eval.panel.build_bucket import bucket_recipe
 
     waiting = [n for n, stamp in enumerate(stamps) if finished_share(folder, n, stamp) is None]
     if waiting:
@@ -217,7 +229,7 @@ def _build_buckets(
     )
     for number in track(waiting, description="member months"):
         sources = bucket_sources(tables, number, names)
-        outputs = {name: part_file(folder, name, number) for name in (MONTHS, EXPOSURE)}
+        outputs = {name: part_file(folder, name, number) for name in PANEL_TABLES}
         backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
         try:
             with engine_failures(doing=f"building member months, bucket {number}"):
@@ -262,6 +274,7 @@ def _finish(
         n_unclassified=sum(share["n_unclassified"] for share in shares),
         measures=tuple(measure.name for measure in measures),
         amounts=_amounts(shares),
+        unclassified=_unclassified(shares),
         unobserved_months={k: tuple(str(m) for m in gap.months) for k, gap in gaps.items()},
         notes=panel_notes(gaps, months, unlimited_feeds=unlimited_feeds(tables, facts)),
     )
@@ -274,6 +287,15 @@ def _amounts(shares: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     rows = [row for share in shares for row in share["amounts"]]
     frame = pd.DataFrame(rows, columns=["table", "reason", "paid_usd"])
     return frame.groupby(["table", "reason"], as_index=False)["paid_usd"].sum()
+
+
+def _unclassified(shares: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Unclassified program lines of all buckets; most lines first."""
+    rows = [row for share in shares for row in share["unclassified"]]
+    frame = pd.DataFrame(rows, columns=[*UNCLASSIFIED_KEY, "n_lines"])
+    summed = frame.groupby(list(UNCLASSIFIED_KEY), as_index=False)["n_lines"].sum()
+    order = ["n_lines", *UNCLASSIFIED_KEY]
+    return summed.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
 
 
 def _ledger_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

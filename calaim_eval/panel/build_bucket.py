@@ -24,8 +24,17 @@ from calaim_eval.panel.fates import (
 )
 from calaim_eval.panel.feeds import limited_feeds, unfed_months, with_feed_landing
 from calaim_eval.panel.landing import Landing, landing, outcomes
+from calaim_eval.panel.measures import MEASURES
+from calaim_eval.panel.member_months import PANEL_TABLES
 from calaim_eval.panel.monthly import event_table, located, member_month_rows, only_used
-from calaim_eval.panel.program_contacts import contacts, is_program_code, program_lines
+from calaim_eval.panel.population_evidence import EVENTS, evidence_line_kinds
+from calaim_eval.panel.populations import member_populations
+from calaim_eval.panel.program_contacts import (
+    contacts,
+    is_program_code,
+    program_lines,
+    unclassified_by_code,
+)
 from calaim_eval.panel.stays import nights_in_all
 from calaim_eval.panel.tally import Tally
 from calaim_eval.tables.ledger import USED
@@ -36,7 +45,7 @@ if TYPE_CHECKING:
     from calaim_eval.panel.measure import LineKind, Measure
     from calaim_eval.panel.rules import PanelRules
 
-MONTHS, EXPOSURE = "member_month", "member_exposure"
+MONTHS, EXPOSURE, POPULATION = PANEL_TABLES
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,7 @@ class BucketRecipe:
     Attributes
     ----------
     recipe : Recipe
-        Reads `bucket.source_name` of every table in `names`; writes `member_month` and
-        `member_exposure`.
+        Reads `bucket.source_name` of every table in `names`; writes the tables of a panel.
     tally : Tally
     names : tuple[str, ...]
         Input tables the recipe reads.
@@ -104,6 +112,7 @@ def _bucket_recipe(
     rows = member_month_rows(bucket, candidates, used, measures, unobserved, unfed)
     recipe.write(MONTHS, rows)
     recipe.write(EXPOSURE, member_exposure(bucket, care.contacts))
+    recipe.write(POPULATION, member_populations(care))
     tally.add_feeds(land)
     tally.add_members(candidates)
     return BucketRecipe(recipe, tally, names)
@@ -129,6 +138,7 @@ def _care(bucket: Bucket, measures: Sequence[Measure], land: Landing, tally: Tal
     lines = told_lines(bucket, medical, [is_program_code, *_line_kinds(measures)])
     programs = program_lines(bucket, lines)
     tally.add_count("n_unclassified", programs.filter(programs["unclassified_reason"].notnull()))
+    tally.add_rows("unclassified", unclassified_by_code(bucket, programs))
     met = contacts(bucket, programs).filter(lambda rows: rows["member"].notnull())
     paid = {}
     for name, rows in (("medical_claim", medical), ("pharmacy_claim", fills)):
@@ -143,8 +153,10 @@ def _care(bucket: Bucket, measures: Sequence[Measure], land: Landing, tally: Tal
 
 
 def _line_kinds(measures: Sequence[Measure]) -> list[LineKind]:
-    """Kinds of claim line that any of the measures asks for, each once."""
-    kinds = {kind.__name__: kind for measure in measures for kind in measure.line_kinds}
+    """Kinds of claim line that the measures and the populations ask for, each once."""
+    of_use = [MEASURES[name] for name in EVENTS if name in MEASURES]
+    asked = [kind for measure in (*measures, *of_use) for kind in measure.line_kinds]
+    kinds = {kind.__name__: kind for kind in (*asked, *evidence_line_kinds())}
     return list(kinds.values())
 
 

@@ -52,7 +52,7 @@ def build_on_spark(
     """
     from calaim_eval.engine.spark import SparkOutput, open_spark, run_on_spark, spark_failures
     from calaim_eval.panel.bucket import source_name
-    from calaim_eval.panel.build_bucket import EXPOSURE, MONTHS, bucket_recipe
+    from calaim_eval.panel.build_bucket import EXPOSURE, MONTHS, POPULATION, bucket_recipe
 
     stamp = hashlib.sha256("".join(stamps).encode()).hexdigest()
     held = finished_as_one(folder, tables.n_buckets, stamp)
@@ -68,7 +68,11 @@ def build_on_spark(
     steps = bucket_recipe(
         names, months=months, rules=rules, measures=measures, unobserved=unobserved
     )
-    sort_by = {MONTHS: ("member_id", "month"), EXPOSURE: ("member_id", "service")}
+    sort_by = {
+        MONTHS: ("member_id", "month"),
+        EXPOSURE: ("member_id", "service"),
+        POPULATION: ("member_id", "population"),
+    }
     with (
         open_spark(
             temp_folder=spill, memory_limit_gb=memory_limit_gb, n_parts=tables.n_buckets

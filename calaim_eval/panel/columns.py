@@ -20,10 +20,34 @@ EXPOSURE_COLUMNS = (
     "identified_month",
     "outreach_month",
     "service_month",
+    "last_service_month",
+    "n_service_months",
+    "authorized_month",
+    "n_authorizations",
     "organization_type",
     "population_of_focus",
 )
 """Columns of the table `member_exposure`."""
+
+POPULATION_COLUMNS = (
+    "member_id",
+    "population",
+    "age_group",
+    "basis",
+    "evidence",
+    "first_month",
+    "claims_month",
+    "program_month",
+)
+"""Columns of the table `member_population`."""
+
+UNCLASSIFIED_KEY = ("hcpcs_code", "modifiers", "reason")
+"""What unclassified program lines are counted by."""
+
+_TYPES = {
+    **dict.fromkeys(("n_service_months", "n_authorizations"), "integer"),
+    **dict.fromkeys(("population", "age_group", "basis", "evidence"), "string"),
+}
 
 
 def declared_tables() -> dict[str, Table]:
@@ -40,5 +64,6 @@ def column_types(columns: Iterable[str], measures: Mapping[str, Measure]) -> dic
         if column in measures:
             types[column] = measures[column].dtype
         else:
-            types[column] = FIELDS[column].dtype if column in FIELDS else "month"
+            own = _TYPES.get(column, "month")
+            types[column] = FIELDS[column].dtype if column in FIELDS else own
     return types

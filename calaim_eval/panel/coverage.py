@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.contested_months import settled_months
+from calaim_eval.panel.custody import whole_months
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.panel.spans import cut_by_month, date_of, day_number, month_number
 from calaim_eval.tables.ledger import USED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 NO_DUAL = ("", "00", "0", "99", "NA", "N")
 """Dual status codes that mean no Medicare, or that nobody knows."""
 DUAL = "month with Medicare (dual)"
+IN_CUSTODY = "month wholly in custody"
 _WINDOW_END_CUT = 10**6
 
 
@@ -95,7 +97,7 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
     marked = months.left_join(_medicare_months(bucket, spans), ["member", "month"])
     marked = marked.mutate(is_dual=marked["is_dual_span"] | marked["has_medicare"].fill_null(False))
     dated = marked.select(*_KEPT, "covered_days", "from_day", "is_full", "is_dual", "recorded_day")
-    dated = dated.join(bucket.calendar, "month")
+    dated = _with_custody(bucket, dated).join(bucket.calendar, "month")
     return bucket.keep(
         "candidates",
         dated.mutate(
@@ -151,6 +153,15 @@ def _grouped(pieces: Table, settled: Table) -> Table:
     )
 
 
+def _with_custody(bucket: Bucket, months: Table) -> Table:
+    """Months with `is_in_custody`: on every day of the month; missing without a custody feed."""
+    if not bucket.has("custody"):
+        return months.mutate(is_in_custody=ibis.null("boolean"))
+    joined = months.left_join(whole_months(bucket), ["member", "month"])
+    is_inside = joined["is_in_custody"].fill_null(False)
+    return joined.mutate(is_in_custody=is_inside).drop("member_right", "month_right")
+
+
 def _month_reason(months: Table, rules: PanelRules) -> Value:
     """Why a month with coverage stays out of the panel; missing where it is in."""
     kept = {
@@ -163,8 +174,12 @@ def _month_reason(months: Table, rules: PanelRules) -> Value:
         "first_day": "not covered on the first day of the month",
         "all_days": "not covered on all days of the month",
     }[rules.month_rule]
-    is_left_out = months["is_dual"] if rules.exclude_duals else ibis.literal(False)
-    return ibis.cases((~kept, text), (is_left_out, DUAL), else_=ibis.null("string"))
+    no = ibis.literal(False)
+    is_dual = months["is_dual"] if rules.exclude_duals else no
+    is_held = months["is_in_custody"] if rules.custody_months == "leave_out" else no
+    return ibis.cases(
+        (~kept, text), (is_dual, DUAL), (is_held, IN_CUSTODY), else_=ibis.null("string")
+    )
 
 
 def _medicare_months(bucket: Bucket, spans: Table) -> Table:

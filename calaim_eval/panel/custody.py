@@ -29,6 +29,14 @@ def custody_spells(bucket: Bucket) -> Table:
     return joined.select("member", start_day=start, end_day=ibis.greatest(last_day, start))
 
 
+def whole_months(bucket: Bucket) -> Table:
+    """Months with every calendar day in custody: `member`, `month`, `is_in_custody` (true)."""
+    days, calendar = jail_days(bucket), bucket.calendar.select("month", "days_in_month")
+    joined = days.join(calendar, "month")
+    whole = joined.filter(joined["n_days"] == joined["days_in_month"])
+    return whole.select("member", "month", is_in_custody=ibis.literal(True))
+
+
 def jail_days(bucket: Bucket) -> Table:
     """Days by month, overlapping spells merged: `member`, `month`, `n_days`."""
     merged = merge_spans(custody_spells(bucket), by=["member"])

@@ -50,7 +50,7 @@ def data_facts(backend: Any, tables: Tables) -> DataFacts:
     """Read the facts off the claim tables: one pass over three columns."""
     medical = _extremes(backend, tables, "medical_claim", "claim_start_date")
     pharmacy = _extremes(backend, tables, "pharmacy_claim", "dispensing_date")
-    extract = tables.manifest.get("extract_date")
+    extract = tables.manifest.get("options", {}).get("extract_date")
     payments = [each["paid"] for each in (medical, pharmacy) if each["paid"] is not None]
     ends = [pd.Timestamp(extract)] if extract else [max(payments)] if payments else [medical["day"]]
     end = ends[0]

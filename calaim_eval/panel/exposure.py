@@ -1,4 +1,13 @@
-"""First identification, outreach and service of each member and service, inside coverage or not."""
+"""What happened to each member and service, inside coverage or not: first, last, how often.
+
+1. Months are those of the day of the claim line or record; first is the earliest, last the latest.
+2. `n_service_months` counts the months with any service (months on the program). Months between
+   them without a service do not count.
+3. Authorizations are kept apart: `authorized_month` is the first, `n_authorizations` counts one per
+   support and day. Nothing authorized counts as received, and nothing received as authorized.
+4. `any_community_support` takes all supports together: a month with two of them is one month.
+   Outreach to no one support counts for it alone.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.spans import date_of
+from calaim_eval.panel.program_contacts import AUTHORIZATION
+from calaim_eval.panel.spans import date_of, month_number
 
 if TYPE_CHECKING:
     from ibis import Table, Value
@@ -22,12 +32,21 @@ def member_exposure(bucket: Bucket, contacts: Table) -> Table:
     by_service = contacts.filter(contacts["service"].notnull())
     rows = bucket.keep(
         "exposure_contacts",
-        ibis.union(by_service, supports.mutate(service=ibis.literal(ANY_SUPPORT))),
+        ibis.union(
+            by_service.mutate(support=by_service["service"]),
+            supports.mutate(support=supports["service"], service=ibis.literal(ANY_SUPPORT)),
+        ),
     )
+    is_service = rows["kind"] == "service"
+    month = month_number(date_of(rows["day"]))
     firsts = rows.group_by("member", "service").agg(
         identified_month=_first_month(rows, "identified"),
         outreach_month=_first_month(rows, "outreach"),
         service_month=_first_month(rows, "service"),
+        last_service_month=date_of(rows["day"].max(where=is_service)).truncate("M"),
+        n_service_months=month.nunique(where=is_service),
+        authorized_month=_first_month(rows, AUTHORIZATION),
+        n_authorizations=_authorization(rows).nunique(where=rows["kind"] == AUTHORIZATION),
     )
     with_provider = firsts.left_join(_first_provider(rows), ["member", "service"]).drop(
         "member_right", "service_right"
@@ -42,6 +61,10 @@ def member_exposure(bucket: Bucket, contacts: Table) -> Table:
         "identified_month",
         "outreach_month",
         "service_month",
+        "last_service_month",
+        "n_service_months",
+        "authorized_month",
+        "n_authorizations",
         "organization_type",
         "population_of_focus",
     )
@@ -50,6 +73,11 @@ def member_exposure(bucket: Bucket, contacts: Table) -> Table:
 def _first_month(rows: Table, kind: str) -> Value:
     """First month with a contact of a kind, as its first day."""
     return date_of(rows["day"].min(where=rows["kind"] == kind)).truncate("M")
+
+
+def _authorization(rows: Table) -> Value:
+    """What tells one authorization from another: support and day."""
+    return rows["support"].fill_null("") + ":" + rows["day"].cast("string")
 
 
 def _first_provider(rows: Table) -> Table:

@@ -9,7 +9,12 @@ from typing import Any
 import pandas as pd
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel.columns import BASE_COLUMNS, EXPOSURE_COLUMNS, column_types
+from calaim_eval.panel.columns import (
+    BASE_COLUMNS,
+    EXPOSURE_COLUMNS,
+    POPULATION_COLUMNS,
+    column_types,
+)
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import ALL_MEASURES, MemberMonths
 from calaim_eval.panel.rules import PanelRules
@@ -23,6 +28,7 @@ MONTH_COLUMNS = (*BASE_COLUMNS, *ALL_MEASURES)
 def write_frames(
     member_month: pd.DataFrame,
     member_exposure: pd.DataFrame | None,
+    member_population: pd.DataFrame | None,
     *,
     folder: str | Path | None,
     rules: PanelRules,
@@ -33,11 +39,16 @@ def write_frames(
     given = pd.DataFrame({"member_id": [], "service": []}, dtype="str")
     exposure = given if member_exposure is None else member_exposure
     _check_columns(exposure, EXPOSURE_COLUMNS, ("member_id", "service"), "member_exposure")
+    none = pd.DataFrame({"member_id": [], "population": []}, dtype="str")
+    populations = none if member_population is None else member_population
+    key = ("member_id", "population")
+    _check_columns(populations, POPULATION_COLUMNS, key, "member_population")
     _check_key(member_month)
     place = temporary_folder() if folder is None else Path(folder)
     months = _typed(member_month, MONTH_COLUMNS).sort_values(["member_id", "month"])
     _write(months, place / "member_month")
     _write(_typed(exposure, EXPOSURE_COLUMNS), place / "member_exposure")
+    _write(_typed(populations, POPULATION_COLUMNS), place / "member_population")
     ledger = RowLedger()
     ledger.add("member_month", USED, len(months), stage="panel")
     panel = MemberMonths(

@@ -12,7 +12,12 @@ import pandas as pd
 
 from calaim_eval.engine import write_json
 from calaim_eval.errors import TableError
-from calaim_eval.panel.columns import BASE_COLUMNS, EXPOSURE_COLUMNS
+from calaim_eval.panel.columns import (
+    BASE_COLUMNS,
+    EXPOSURE_COLUMNS,
+    POPULATION_COLUMNS,
+    UNCLASSIFIED_KEY,
+)
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.fields import FIELDS
@@ -20,7 +25,9 @@ from calaim_eval.tables.ledger import RowLedger
 
 ALL_MEASURES = (*MEASURES, *EXPOSURES)
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+PANEL_TABLES = ("member_month", "member_exposure", "member_population")
+"""Tables of a panel; each has a part for every bucket."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,10 @@ class MemberMonths:
         ``folder/member_month/part-0000.parquet`` and on: the columns of the table `member_month`,
         sorted by `member_id` and `month`. ``folder/member_exposure/part-0000.parquet`` and on: one
         row per member and service with any record (see `exposure_frame`).
+        ``folder/member_population/part-0000.parquet`` and on: one row per member and population of
+        focus (see `population_frame`).
     n_buckets : int
-        Parts of each; a member is in the same part of both.
+        Parts of each; a member is in the same part of all.
     first_month, last_month : pd.Period
         Window, both months included.
     rules : PanelRules
@@ -56,6 +65,10 @@ class MemberMonths:
         Columns of the panel that are measures, in order.
     notes : tuple[str, ...]
         What a reader of the panel must know.
+    unclassified : pd.DataFrame
+        The lines of `n_unclassified` by `hcpcs_code`, `modifiers` (all of the line, sorted, joined
+        by ``";"``; ``""`` without any) and `reason`, with `n_lines`; most lines first. Holds no
+        member.
     """
 
     folder: Path
@@ -74,6 +87,9 @@ class MemberMonths:
     unobserved_months: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     measures: tuple[str, ...] = ALL_MEASURES
     notes: tuple[str, ...] = ()
+    unclassified: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=[*UNCLASSIFIED_KEY, "n_lines"])
+    )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -134,10 +150,13 @@ class MemberMonths:
         -------
         pd.DataFrame
             `member_id`, `service`, `identified_month`, `outreach_month`, `service_month` (first
-            ever, inside the window or not; `NaT` where there was none), `organization_type` of the
-            organization that gave the first service (missing where unknown) and
-            `population_of_focus` (codes joined by ``";"``, sorted). One row per member and service
-            with any record; members without a row were never identified, reached or served.
+            ever, inside the window or not; `NaT` where there was none), `last_service_month`,
+            `n_service_months` (months with any service), `authorized_month` (first) and
+            `n_authorizations` (one per support and day; authorized is not received),
+            `organization_type` of the organization that gave the first service (missing where
+            unknown) and `population_of_focus` (codes joined by ``";"``, sorted). One row per member
+            and service with any record; members without a row were never identified, reached,
+            authorized or served.
 
         Raises
         ------
@@ -154,6 +173,43 @@ class MemberMonths:
             listed = ", ".join(f"`{each}`" for each in known)
             raise TableError(f"no service is named `{service}`.\n  Services: {listed}.")
         return frame[frame["service"] == service].reset_index(drop=True)
+
+    def population_frame(self, population: str | None = None) -> pd.DataFrame:
+        """Populations of focus of each member, and how they are known.
+
+        Parameters
+        ----------
+        population : str, optional
+            A code of the list `population_of_focus`, such as ``"1a"``; all by default.
+
+        Returns
+        -------
+        pd.DataFrame
+            `member_id`, `population`, `age_group` in `first_month` (missing without a birth date),
+            `basis` (``"claims"``: claims, coverage or custody feed; ``"program_file"``;
+            ``"both"``), `evidence` (names of the code list `population_evidence` joined by ``";"``;
+            missing for the program file alone), `first_month` identified, and apart
+            `claims_month` and `program_month` (`NaT` where there was none). One row per member and
+            population. Populations overlap: their members are never added up
+            (`members_by_population`).
+
+        Raises
+        ------
+        TableError
+            No population has that code.
+        """
+        from calaim_eval.schema.codes import load_codes
+
+        frame = _read(self.folder / "member_population", list(POPULATION_COLUMNS))
+        if population is None:
+            return frame
+        known = tuple(dict.fromkeys(load_codes("population_of_focus")["code"]))
+        if population not in known:
+            listed = ", ".join(f"`{each}`" for each in known)
+            raise TableError(
+                f"no population of focus has the code `{population}`.\n  Codes: {listed}."
+            )
+        return frame[frame["population"] == population].reset_index(drop=True)
 
     @classmethod
     def open(cls, folder: str | Path) -> MemberMonths:
@@ -181,6 +237,7 @@ class MemberMonths:
         cls,
         member_month: pd.DataFrame,
         member_exposure: pd.DataFrame | None = None,
+        member_population: pd.DataFrame | None = None,
         *,
         folder: str | Path | None = None,
         rules: PanelRules | None = None,
@@ -195,6 +252,8 @@ class MemberMonths:
             `member_month` are missing where absent. Not changed.
         member_exposure : pd.DataFrame, optional
             Columns as `exposure_frame` returns; those absent are missing.
+        member_population : pd.DataFrame, optional
+            Columns as `population_frame` returns; those absent are missing.
         folder : path, optional
             Where to write; a temporary folder by default.
         rules : PanelRules, optional
@@ -217,7 +276,12 @@ class MemberMonths:
         from calaim_eval.panel.from_frames import write_frames
 
         return write_frames(
-            member_month, member_exposure, folder=folder, rules=rules or PanelRules(), feeds=feeds
+            member_month,
+            member_exposure,
+            member_population,
+            folder=folder,
+            rules=rules or PanelRules(),
+            feeds=feeds,
         )
 
     def save_manifest(self, extra: Mapping[str, Any]) -> None:
@@ -237,6 +301,7 @@ class MemberMonths:
             "unobserved_months": {k: list(v) for k, v in self.unobserved_months.items()},
             "ledger": self.ledger.to_frame().to_dict("records"),
             "amounts": self.amounts.to_dict("records"),
+            "unclassified": self.unclassified.to_dict("records"),
             **extra,
         }
         write_json(held, self.folder / MANIFEST)
@@ -278,12 +343,13 @@ def _from_manifest(folder: Path, held: Mapping[str, Any]) -> MemberMonths:
         unobserved_months={k: tuple(v) for k, v in held["unobserved_months"].items()},
         measures=tuple(held["measures"]),
         notes=tuple(held["notes"]),
+        unclassified=pd.DataFrame(held["unclassified"], columns=[*UNCLASSIFIED_KEY, "n_lines"]),
     )
 
 
 def _require_parts(panel: MemberMonths) -> None:
-    """Raise unless every part of both tables is there."""
-    for table in ("member_month", "member_exposure"):
+    """Raise unless every part of every table is there."""
+    for table in PANEL_TABLES:
         absent = [
             part
             for part in range(panel.n_buckets)

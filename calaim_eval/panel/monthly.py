@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from calaim_eval.panel.measure import Measure
 
 
+LOOKBACK_MONTHS = 12
+"""Calendar months before a month that `lookback_covered_months` looks at."""
+
 _DTYPES = {"integer": "int64", "number": "float64"}
 
 
@@ -75,10 +78,11 @@ def member_month_rows(
             for place, measure in enumerate(known)
         }
     )
-    described = _with_person(bucket, located(bucket, candidates))
+    described = _with_person(bucket, _with_history(bucket, located(bucket, candidates)))
     joined = described.mutate(cell=cell_of(described, bucket)).left_join(wide, "cell")
     if unfed is not None:
         joined = joined.drop("cell_right").left_join(unfed, ["member", "month"])
+        joined = _with_known_custody(joined)
     values = {each.name: _known(joined, each, unobserved.get(each.name)) for each in measures}
     rows = joined.mutate(**values, month=joined["month_start"])
     rows = rows.rename(is_full_scope="is_full").order_by("cell")
@@ -109,6 +113,33 @@ def located(bucket: Bucket, candidates: Table) -> Table:
     said = said.select("span", **{name: said[name].nullif("") for name in names})
     at = ibis.coalesce(months["span"], -months["settled"])
     return months.mutate(span=at).left_join(said, "span").drop("span", "span_right")
+
+
+def _with_history(bucket: Bucket, months: Table) -> Table:
+    """Months with what the member's earlier months in the panel say.
+
+    `is_plan_move`: the plan is another than in the previous month of the panel, however long ago.
+    `lookback_covered_months`: months of the panel among the 12 calendar months before.
+    """
+    before = ibis.window(group_by="member", order_by="month")
+    year = ibis.range_window(
+        preceding=LOOKBACK_MONTHS, following=0, group_by="member", order_by="month"
+    )
+    can_be_known = months["month"] >= number_of(bucket.months[0]) + LOOKBACK_MONTHS
+    seen = months["month"].count().over(year) - 1
+    return months.mutate(
+        is_plan_move=months["plan"] != months["plan"].lag().over(before),
+        lookback_covered_months=ibis.ifelse(can_be_known, seen, ibis.null("int64")),
+    )
+
+
+def _with_known_custody(months: Table) -> Table:
+    """Months with `is_in_custody` missing where the custody feed does not cover them."""
+    if outside("custody") not in months.columns:
+        return months
+    is_outside = months[outside("custody")].fill_null(False)
+    known = ibis.ifelse(is_outside, ibis.null("boolean"), months["is_in_custody"])
+    return months.mutate(is_in_custody=known)
 
 
 def _with_person(bucket: Bucket, months: Table) -> Table:

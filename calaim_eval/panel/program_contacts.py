@@ -20,6 +20,8 @@ PROGRAM_CODE = CodePattern(
     "hcpcs_code", "^(" + "|".join(sorted(set(program_codes()["hcpcs"]))) + ")$"
 )
 CONTACT_TYPES = ("identified", "outreach", "service")
+AUTHORIZATION = "authorization"
+"""Kind of record that dates an authorization: neither reach nor service."""
 _TYPES = {
     "member": "int64",
     "program": "string",
@@ -52,11 +54,28 @@ def program_lines(bucket: Bucket, lines: Table) -> Table:
     return bucket.keep("program_lines", classify_program_lines(mine, program_codes()))
 
 
-def contacts(bucket: Bucket, lines: Table | None) -> Table:
-    """Every identification, outreach and service, one row per claim line or record.
+def unclassified_by_code(bucket: Bucket, lines: Table) -> Table:
+    """Program lines that no pair of code and modifier explains, counted; holds no member.
 
-    `kind` is one of `CONTACT_TYPES`; `service` is missing for outreach to no one support;
-    `organization_type` is missing where the organization is not known.
+    `modifiers` are those of the line, whatever their slots: sorted, joined by ``";"``.
+    """
+    odd = lines.filter(lines["unclassified_reason"].notnull())
+    odd = bucket.keep("unclassified_lines", odd.mutate(line=ibis.row_number()))
+    slots = [odd.select("line", modifier=odd[slot]) for slot in MODIFIER_SLOTS]
+    each = ibis.union(*slots, distinct=True).drop_null("modifier")
+    joined_up = each["modifier"].group_concat(";", order_by=each["modifier"])
+    told = odd.left_join(each.group_by("line").agg(modifiers=joined_up), "line")
+    named = told.select(
+        "hcpcs_code", modifiers=told["modifiers"].fill_null(""), reason="unclassified_reason"
+    )
+    return named.group_by("hcpcs_code", "modifiers", "reason").agg(n_lines=named.count())
+
+
+def contacts(bucket: Bucket, lines: Table | None) -> Table:
+    """Every identification, outreach, service and authorization, one row per line or record.
+
+    `kind` is one of `CONTACT_TYPES`, or `AUTHORIZATION`; `service` is missing for outreach to no
+    one support; `organization_type` is missing where the organization is not known.
     """
     records = _from_records(bucket)
     both = records if lines is None else ibis.union(_from_claims(bucket, lines), records)
@@ -81,9 +100,9 @@ def _from_claims(bucket: Bucket, lines: Table) -> Table:
 
 
 def _from_records(bucket: Bucket) -> Table:
-    """Contacts in the program records; authorizations and denials are neither reach nor service."""
+    """Contacts in the program records; authorizations are kept apart, denials are no contact."""
     records = bucket.read("program_service")
-    seen = records.filter(records["record_type"].isin(CONTACT_TYPES))
+    seen = records.filter(records["record_type"].isin((*CONTACT_TYPES, AUTHORIZATION)))
     organizations = bucket.read("organization").select("organization_id", "organization_type")
     joined = seen.left_join(organizations, "organization_id")
     return _as_contacts(

@@ -17,7 +17,7 @@ import pandas as pd
 
 from calaim_eval.panel.data_facts import DataFacts
 from calaim_eval.panel.measure import Measure
-from calaim_eval.panel.member_months import FORMAT_VERSION
+from calaim_eval.panel.member_months import FORMAT_VERSION, PANEL_TABLES
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.tables import Tables
 
@@ -90,7 +90,7 @@ def share_file(folder: Path, number: int) -> Path:
 
 def finished_share(folder: Path, number: int, stamp: str) -> dict[str, Any] | None:
     """Share of a bucket whose parts are on disk and made from the same input; else None."""
-    files = [part_file(folder, table, number) for table in ("member_month", "member_exposure")]
+    files = [part_file(folder, table, number) for table in PANEL_TABLES]
     file = share_file(folder, number)
     if not file.is_file() or not all(part.is_file() for part in files):
         return None
@@ -105,8 +105,9 @@ def one_share_file(folder: Path) -> Path:
 
 def finished_as_one(folder: Path, n_buckets: int, stamp: str) -> dict[str, Any] | None:
     """Counts of a panel built in one go from the same input, all parts of it on disk; else None."""
-    tables = ("member_month", "member_exposure")
-    files = [part_file(folder, table, number) for table in tables for number in range(n_buckets)]
+    files = [
+        part_file(folder, table, number) for table in PANEL_TABLES for number in range(n_buckets)
+    ]
     if not all(part.is_file() for part in files):
         return None
     share = read_share(one_share_file(folder))

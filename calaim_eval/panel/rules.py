@@ -22,6 +22,7 @@ DrgSystem = Literal["unknown", "ms_drg", "apr_drg"]
 ReadmissionPregnancy = Literal["count", "leave_out"]
 ReadmissionEnrollment = Literal["none", "hedis"]
 ReadmissionStays = Literal["inpatient", "inpatient_or_observation"]
+CustodyMonths = Literal["keep", "leave_out"]
 
 RULES_VERSION = "1"
 """Raised whenever the meaning of a rule changes: a panel built under another is built again."""
@@ -50,6 +51,9 @@ class PanelRules:
         Leave out months in which the member also has Medicare (a dual status code other than
         ``00``, or a Medicare span): their use is mostly in claims a Medicaid plan does not have.
         Keep them (False) only when Medicare claims are joined.
+    custody_months : {"keep", "leave_out"}
+        Whether months in which the member was in custody on every day stay in the panel: nobody in
+        custody is at risk of community care. ``"leave_out"`` needs the custody feed.
     plan_rule : {"most_days", "latest_recorded"}
         Plan, then county within it, then aid code within it, of a month with several: most covered
         days, then latest `recorded_date`; or the other way round. What is still tied goes to the
@@ -115,6 +119,7 @@ class PanelRules:
     payer_types: tuple[str, ...] = ("medicaid",)
     benefit_scope: BenefitScope = "full"
     exclude_duals: bool = True
+    custody_months: CustodyMonths = "keep"
     plan_rule: PlanRule = "most_days"
     run_out_months: int = 0
     ed_definition: EdDefinition = "without_urgent_care"
@@ -174,6 +179,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "readmission_pregnancy": get_args(ReadmissionPregnancy),
     "readmission_enrollment": get_args(ReadmissionEnrollment),
     "readmission_stays": get_args(ReadmissionStays),
+    "custody_months": get_args(CustodyMonths),
 }
 
 

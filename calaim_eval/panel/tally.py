@@ -32,11 +32,13 @@ class Share:
     ledger: RowLedger = field(default_factory=RowLedger)
     amounts: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything counted, as plain values for the bucket's manifest."""
         return {
             **self.counts,
+            **self.rows,
             "ledger": self.ledger.to_frame().to_dict("records"),
             "amounts": self.amounts,
         }
@@ -149,6 +151,16 @@ class Tally:
 
         self._ask(rows.agg(n=rows.count()), take)
 
+    def add_rows(self, name: str, counted: Table) -> None:
+        """Keep a small table of counts under a name of the share; it holds no member."""
+
+        def take(share: Share, rows: Rows) -> None:
+            share.rows[name] = [
+                {key: _plain(value) for key, value in row._asdict().items()} for row in rows
+            ]
+
+        self._ask(counted, take)
+
     def add_members(self, candidates: Table) -> None:
         """Count members and member months of the panel."""
         months = candidates.filter(candidates["reason"].isnull())
@@ -170,6 +182,11 @@ def _take_records(share: Share, rows: Rows) -> None:
         share.ledger.add("program_service", row.reason, int(row.n_rows), stage="panel")
         if row.remark:
             share.ledger.add("program_service", row.remark, int(row.n_rows), stage=NOTICE)
+
+
+def _plain(value: Any) -> str | int:
+    """A text or a count as a JSON file holds it."""
+    return value if isinstance(value, str) else int(value)
 
 
 def _whole(value: Any) -> int:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
+from calaim_eval.pipeline.restatement import restate_panel, restatement_file
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables, read_tables
+
+_MOST = 10
+"""Unclassified codes that are listed one by one."""
 
 
 def read_study_tables(study: Study) -> Tables:
@@ -27,16 +31,37 @@ def panel_rules(study: Study) -> PanelRules:
         month_rule=coverage.month_rule,
         max_gap_months=coverage.max_gap_months,
         exclude_duals=coverage.exclude_duals,
+        custody_months=coverage.custody_months,
+        run_out_months=study.file.window.run_out_months,
     )
 
 
 def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
     """The study's member-month panel; resumes where an interrupted run stopped."""
     file = study.file
-    return build_member_months(
+    panel = build_member_months(
         tables or read_study_tables(study),
         first_month=str(file.months[0]),
         last_month=str(file.months[-1]),
         rules=panel_rules(study),
         out_dir=study.restricted / "panel",
     )
+    restate_panel(study, panel)
+    return panel
+
+
+def panel_findings(study: Study, panel: MemberMonths) -> list[str]:
+    """What a reader of a new panel should see, in lines: unclassified codes, what was restated."""
+    lines = []
+    if panel.n_unclassified:
+        lines.append(
+            f"Program codes that no modifier explains: {panel.n_unclassified:,} claim lines."
+        )
+        for row in panel.unclassified.head(_MOST).itertuples(index=False):
+            modifiers = row.modifiers or "no modifier"
+            lines.append(f"  {row.hcpcs_code}, {modifiers}: {row.n_lines:,} ({row.reason})")
+        if len(panel.unclassified) > _MOST:
+            lines.append(f"  and {len(panel.unclassified) - _MOST} other combinations")
+    if restatement_file(study).is_file():
+        lines.append(f"What this extract restated of the one before: {restatement_file(study)}")
+    return lines

@@ -21,6 +21,7 @@ CODE_LISTS = {
     "ddg_scoring": "Scores of the CalHHS Data De-identification Guidelines, both editions.",
     "medi_cal_parameters": "Published sizes and shares of Medi-Cal, for simulation and checks.",
     "population_of_focus": "ECM populations of focus with go-live dates and definitions.",
+    "population_evidence": "What in the data identifies a member of a population of focus.",
     "program_counts": "Published counts of members and services.",
     "published_results": "Effects that evaluations have published.",
     "quarterly_report_tabs": "Tabs of the quarterly plan report to DHCS.",

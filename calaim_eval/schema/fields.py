@@ -119,6 +119,23 @@ FIELDS: dict[str, Field] = {
             "boolean",
             "Coverage of the month was recorded after the month had ended.",
         ),
+        _F(
+            "is_in_custody",
+            "boolean",
+            "Member was in custody on every day of the month; missing without a custody feed.",
+        ),
+        _F(
+            "is_plan_move",
+            "boolean",
+            "The plan is another than in the member's previous month of the panel; missing in the first one and where either plan is not known.",
+        ),
+        _F(
+            "lookback_covered_months",
+            "integer",
+            "Months of the panel among the 12 calendar months before the month; missing in the first 12 months of the window, where it cannot be known.",
+            unit="months",
+            minimum=0,
+        ),
         # --- claims ---
         _F("claim_id", "string", "Claim control number; shared by the lines of a claim."),
         _F(

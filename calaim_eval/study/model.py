@@ -109,6 +109,7 @@ class Coverage(_Section):
     month_rule: Literal["any_day", "first_day", "all_days"]
     max_gap_months: int = Field(ge=0, le=3)
     exclude_duals: bool
+    custody_months: Literal["keep", "leave_out"] = "keep"
 
 
 class Exposure(_Section):

@@ -51,6 +51,7 @@ payer_types = $payer_types
 month_rule = "any_day"          # "any_day", "first_day" or "all_days" of the month covered
 max_gap_months = 0              # gaps of up to this many months do not break enrollment
 exclude_duals = $exclude_duals            # a dual member's use is partly in Medicare claims
+# custody_months = "leave_out"  # months wholly in custody (needs the custody file); else "keep"
 """)
 
 _EXPOSURE = """

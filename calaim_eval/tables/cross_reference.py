@@ -1,4 +1,3 @@
-# ruff: noqa: FBT003  (Ibis names: `fill_null(False)`)
 """Merged member identifiers: rows under a former `member_id` go to the current one.
 
 The optional table `member_xref` says which identifier became which. It is read before all other

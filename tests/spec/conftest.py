@@ -23,7 +23,9 @@ SHORT = {
         "aid": "aid_code",
     },
     "person": {"birth": "birth_date", "death": "death_date"},
+    "member_xref": {"current": "current_member_id", "merged": "merged_date"},
     "medical_claim": {
+        **{f"dx{i}": f"diagnosis_code_{i}" for i in range(1, 6)},
         "claim": "claim_id",
         "line": "claim_line_number",
         "type": "claim_type",

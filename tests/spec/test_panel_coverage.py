@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
+
+from calaim_eval.errors import TableError
+from calaim_eval.panel import build_member_months
+from calaim_eval.tables import read_tables
 
 
 def test_any_day_first_day_all_days(spec):
@@ -271,3 +276,214 @@ def test_buckets_do_not_change_the_panel(spec, n_buckets):
     built = spec(eligibility=SEVERAL_PLANS, n_buckets=n_buckets)
     assert built.panel.n_member_months == 6
     assert built.reasons("eligibility") == {"used": 14}
+
+
+def test_a_span_recorded_after_the_extract_is_not_dated(tmp_path):
+    """The files were cut on 30 April: nothing in them can have been recorded later."""
+    spans = pd.DataFrame(
+        [
+            ("1", "2024-01-01", "2024-02-29", "2024-04-15"),
+            ("2", "2024-01-01", "2024-02-29", "2024-05-15"),
+            ("3", "2024-01-01", "2024-02-29", "2024-01-02"),
+        ],
+        columns=["member_id", "enrollment_start_date", "enrollment_end_date", "recorded_date"],
+    )
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    spans.to_csv(raw / "eligibility.csv", index=False)
+    persons = pd.DataFrame({"member_id": ["1"], "birth_date": ["1990-01-01"]})
+    persons.to_csv(raw / "person.csv", index=False)
+    claims = {"claim_id": "c", "claim_line_number": 1, "claim_type": "professional"}
+    pd.DataFrame([{**claims, "member_id": "1", "claim_start_date": "2024-01-02"}]).to_csv(
+        raw / "medical_claim.csv", index=False
+    )
+    tables = read_tables(raw, work_dir=tmp_path / "work", extract_date="2024-04-30")
+    panel = build_member_months(tables, first_month="2024-01", last_month="2024-02")
+    notices = panel.ledger.to_frame().query("table == 'eligibility' and stage == 'notice'")
+    assert notices[["reason", "n_rows"]].to_numpy().tolist() == [
+        ["`recorded_date` is an impossible date (read as missing)", 1]
+    ]
+    frame = panel.to_frame(["member_id", "is_retroactive"])
+    told = {
+        member: [None if pd.isna(each) else bool(each) for each in rows]
+        for member, rows in frame.groupby("member_id")["is_retroactive"]
+    }
+    assert told == {"1": [True, True], "2": [None, None], "3": [False, False]}
+
+
+CUSTODY = """
+  member | booking    | release
+  -------+------------+-----------
+  1      | 2024-02-01 | 2024-03-31
+  2      | 2024-02-02 | 2024-02-29
+  3      | 2024-02-01 | 2024-02-10
+  3      | 2024-02-11 | 2024-02-29
+  4      | 2024-11-15 |
+  5      | 2024-02-01 |
+"""
+LIVES = """
+  member | birth      | death
+  -------+------------+-----------
+  5      | 1960-05-05 | 2024-03-10
+"""
+
+
+def test_a_month_is_in_custody_when_every_day_of_it_is(spec):
+    built = spec(custody=CUSTODY, person=LIVES)
+    assert built.values("is_in_custody") == {
+        1: {"2024-02": True, "2024-03": True},
+        3: {"2024-02": True},
+        4: {"2024-12": True},
+        5: {"2024-02": True},
+    }
+    assert built.panel.to_frame(["is_in_custody"])["is_in_custody"].notna().all()
+    without = spec(person=LIVES).panel.to_frame(["is_in_custody"])
+    assert without["is_in_custody"].isna().all()
+
+
+def test_months_in_custody_are_left_out_when_the_study_says_so(spec):
+    claims = """
+      member | claim | type | hcpcs | start      | rendering
+      -------+-------+------+-------+------------+----------
+      1      | 1a    | prof | 99213 | 2024-02-10 | 9
+      1      | 1b    | prof | 99213 | 2024-04-10 | 9
+    """
+    given = {"custody": CUSTODY, "person": LIVES, "medical_claim": claims}
+    built = spec(**given, custody_months="leave_out")
+    assert not {"2024-02", "2024-03"} & set(built.months(1))
+    assert "2024-02" in built.months(2)
+    assert built.months(5) == ["2024-01", "2024-03"]
+    kept = spec(**given)
+    assert kept.panel.n_member_months - built.panel.n_member_months == 5
+    assert built.reasons("member_month")["month wholly in custody"] == 5
+    assert built.reasons("medical_claim") == {"used": 1, "month wholly in custody": 1}
+    # A spell is used when any of its months is in the panel.
+    assert built.reasons("custody") == {"used": 3, "month wholly in custody": 3}
+    assert built.values("jail_days") == {2: {"2024-02": 28}, 4: {"2024-11": 16}, 5: {"2024-03": 10}}
+
+
+def test_months_in_custody_cannot_be_left_out_without_a_feed(spec):
+    with pytest.raises(
+        TableError, match="`custody_months` is 'leave_out', and the table `custody`"
+    ):
+        spec(person=LIVES, custody_months="leave_out")
+
+
+def test_a_plan_move_is_another_plan_than_in_the_previous_month_of_the_panel(spec):
+    built = spec(
+        eligibility="""
+          member | start      | end        | plan
+          -------+------------+------------+------
+          1      | 2024-01-01 | 2024-02-29 | Alpha
+          1      | 2024-03-01 | 2024-04-30 | Beta
+          1      | 2024-06-01 | 2024-06-30 | Beta
+          1      | 2024-07-01 | 2024-07-31 | Alpha
+          2      | 2024-01-01 | 2024-01-31 | Alpha
+          2      | 2024-02-01 | 2024-02-29 |
+          2      | 2024-03-01 | 2024-04-30 | Beta
+          3      | 2024-01-01 | 2024-01-20 | Alpha
+          3      | 2024-01-21 | 2024-02-10 | Beta
+          3      | 2024-02-11 | 2024-02-29 | Alpha
+        """
+    )
+    # 1: not after the gap, for the plan is the same. 3: Alpha has most days of both months.
+    assert built.values("is_plan_move") == {1: {"2024-03": True, "2024-07": True}}
+    frame = built.panel.to_frame(["member_id", "month", "is_plan_move"])
+    unknown = frame[frame["is_plan_move"].isna()]
+    assert [
+        (m, f"{month:%m}") for m, month in zip(unknown["member_id"], unknown["month"], strict=True)
+    ] == [
+        ("1", "01"),
+        ("2", "01"),
+        ("2", "02"),
+        ("2", "03"),
+        ("3", "01"),
+    ]
+
+
+def test_lookback_counts_the_months_of_the_panel_in_the_year_before(spec):
+    built = spec(
+        window=("2023-01", "2024-06"),
+        eligibility="""
+          member | start      | end        | dual
+          -------+------------+------------+-----
+          1      | 2023-01-01 | 2023-03-15 |
+          1      | 2023-06-10 | 2024-06-30 |
+          2      | 2022-01-01 | 2023-06-30 | 02
+          2      | 2023-07-01 | 2024-01-31 |
+          3      | 2024-02-01 | 2024-02-29 |
+        """,
+    )
+    assert built.values("lookback_covered_months") == {
+        1: {
+            "2024-01": 10,
+            "2024-02": 10,
+            "2024-03": 10,
+            "2024-04": 10,
+            "2024-05": 11,
+            "2024-06": 12,
+        },
+        # Months with Medicare are not in the panel.
+        2: {"2024-01": 6},
+    }
+    frame = built.panel.to_frame(["month", "lookback_covered_months"])
+    assert frame.loc[frame["month"] < "2024-01-01", "lookback_covered_months"].isna().all()
+    assert frame.loc[frame["month"] >= "2024-01-01", "lookback_covered_months"].notna().all()
+
+
+def test_dual_status_and_full_scope_are_by_month(spec):
+    built = spec(
+        exclude_duals=False,
+        benefit_scope="any",
+        eligibility="""
+          member | start      | end        | dual | scope
+          -------+------------+------------+------+--------
+          1      | 2024-01-01 | 2024-02-15 | NA   | limited
+          1      | 2024-02-16 | 2024-03-31 | 08   | full
+          1      | 2024-04-01 | 2024-05-31 | 00   |
+        """,
+    )
+    # A month touched by a dual or a full-scope span is dual, or full scope.
+    assert built.values("is_dual") == {1: {"2024-02": True, "2024-03": True}}
+    assert list(built.values("is_full_scope")[1]) == ["2024-02", "2024-03", "2024-04", "2024-05"]
+
+
+def test_merged_identifiers_are_one_member_with_one_row_a_month(spec):
+    built = spec(
+        eligibility="""
+          member | start      | end        | plan
+          -------+------------+------------+------
+          1      | 2024-01-01 | 2024-03-31 | Alpha
+          2      | 2024-03-01 | 2024-05-31 | Beta
+          3      | 2024-05-15 | 2024-06-30 | Beta
+        """,
+        person="""
+          member | birth
+          -------+-----------
+          1      | 1990-01-01
+          3      | 1980-01-01
+        """,
+        medical_claim="""
+          member | claim | line | type | hcpcs | start      | rendering
+          -------+-------+------+------+-------+------------+----------
+          1      | 1a    | 1    | prof | 99213 | 2024-02-10 | 9
+          2      | 1a    | 1    | prof | 99213 | 2024-02-10 | 9
+          2      | 2a    | 1    | prof | 99213 | 2024-05-10 | 9
+        """,
+        member_xref="""
+          member | current
+          -------+--------
+          1      | 2
+          2      | 3
+        """,
+    )
+    assert built.panel.n_members == 1
+    assert built.months(3) == [f"2024-0{month}" for month in range(1, 7)]
+    # The plan with most days, tied: the first in the alphabet.
+    assert built.values("plan")[3]["2024-03"] == "Alpha"
+    assert built.values("covered_days")[3]["2024-05"] == 31
+    assert set(built.values("age_years")[3].values()) == {44}
+    assert built.values("outpatient_visits") == {3: {"2024-02": 1, "2024-05": 1}}
+    moved = "row of a merged `member_id`, moved to the current one"
+    assert built.reasons("eligibility", "notice") == {moved: 2}
+    assert built.reasons("medical_claim", "read") == {"used": 2, "exact duplicate": 1}

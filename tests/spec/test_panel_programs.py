@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from calaim_eval.panel import MemberMonths
+
 CLAIMS = """
   member | claim | type | hcpcs | mod1 | mod2 | mod5 | start      | at  | rendering
   -------+-------+------+-------+------+------+------+------------+-----+----------
@@ -71,6 +73,7 @@ def test_first_of_each_kind(built):
         ("1", "ecm"),
         ("2", "any_community_support"),
         ("2", "housing_transition_navigation"),
+        ("2", "medically_tailored_meals"),
         ("2", "recuperative_care"),
         ("3", "ecm"),
     ]
@@ -118,3 +121,103 @@ def test_one_service(built):
     assert list(built.panel.exposure_frame("ecm")["member_id"]) == ["1", "3"]
     with pytest.raises(Exception, match="no service is named `ECM`"):
         built.panel.exposure_frame("ECM")
+
+
+def exposures(built, *columns):
+    """`member service` to the columns, months as text."""
+    frame = built.panel.exposure_frame()
+    return {
+        f"{row.member_id} {row.service}": tuple(
+            f"{value:%Y-%m}" if isinstance(value, pd.Timestamp) else value
+            for value in (getattr(row, column) for column in columns)
+        )
+        for row in frame.astype(object).where(frame.notna(), None).itertuples(index=False)
+    }
+
+
+COURSE = """
+  record | member | service                  | type          | date
+  -------+--------+--------------------------+---------------+-----------
+  r1     | 1      | ecm                      | authorization | 2024-01-05
+  r2     | 1      | ecm                      | service       | 2024-02-05
+  r3     | 1      | ecm                      | service       | 2024-02-25
+  r4     | 1      | ecm                      | outreach      | 2024-03-25
+  r5     | 1      | ecm                      | service       | 2024-06-25
+  r6     | 1      | ecm                      | authorization | 2024-07-05
+  r7     | 1      | ecm                      | authorization | 2024-07-05
+  r8     | 1      | ecm                      | denial        | 2024-08-05
+  r9     | 2      | medically_tailored_meals | authorization | 2024-04-05
+  r10    | 2      | respite_services         | authorization | 2024-04-05
+  r11    | 2      | respite_services         | service       | 2024-05-05
+  r12    | 2      | asthma_remediation       | service       | 2024-05-06
+  r13    | 3      | ecm                      | denial        | 2024-05-06
+"""
+
+
+def test_months_on_the_program_and_authorized_apart_from_received(spec):
+    built = spec(program_service=COURSE)
+    told = exposures(
+        built,
+        "service_month",
+        "last_service_month",
+        "n_service_months",
+        "authorized_month",
+        "n_authorizations",
+    )
+    assert told == {
+        # Two services in February are one month on the program; March had outreach only.
+        "1 ecm": ("2024-02", "2024-06", 2, "2024-01", 2),
+        "2 asthma_remediation": ("2024-05", "2024-05", 1, None, 0),
+        "2 medically_tailored_meals": (None, None, 0, "2024-04", 1),
+        "2 respite_services": ("2024-05", "2024-05", 1, "2024-04", 1),
+        # Two supports in a month are one month; two authorized on a day are two authorizations.
+        "2 any_community_support": ("2024-05", "2024-05", 1, "2024-04", 2),
+    }
+    # What was authorized was not received.
+    assert built.values("ecm_services") == {1: {"2024-02": 2, "2024-06": 1}}
+    assert built.values("community_support_services") == {2: {"2024-05": 2}}
+    assert built.reasons("program_service") == {
+        "used": 6,
+        "authorized or denied, not received": 7,
+    }
+
+
+def test_an_authorization_is_no_exposure_of_a_design(spec):
+    from calaim_eval.design.checks import service_exposures
+    from calaim_eval.errors import DesignError
+
+    panel = spec(program_service=COURSE).panel
+    with pytest.raises(DesignError, match="no record of service `medically_tailored_meals`"):
+        service_exposures(panel, "medically_tailored_meals")
+    assert service_exposures(panel, "respite_services")["member_id"].tolist() == ["2"]
+
+
+@pytest.mark.parametrize("n_buckets", [1, 3])
+def test_unclassified_lines_by_code_modifiers_and_reason(spec, n_buckets):
+    built = spec(
+        n_buckets=n_buckets,
+        medical_claim="""
+          member | claim | type | hcpcs | mod1 | mod2 | mod5 | start      | status
+          -------+-------+------+-------+------+------+------+------------+-------
+          1      | 1a    | prof | H0014 |      |      |      | 2024-03-05 |
+          2      | 2a    | prof | H0014 |      |      |      | 2024-03-06 |
+          3      | 3a    | prof | H0014 |      |      |      | 2024-03-06 | denied
+          2      | 2b    | prof | S5165 | U4   |      | GQ   | 2024-03-05 |
+          3      | 3b    | prof | S5165 |      | GQ   | U4   | 2024-03-05 |
+          4      | 4a    | prof | S5165 | U4   |      |      | 2024-03-05 |
+          5      | 5a    | prof | H0044 | U5   |      |      | 2024-03-05 |
+          5      | 5b    | prof | T2038 | U4   | U5   |      | 2024-03-05 |
+          5      | 5c    | prof | 99213 | U6   |      |      | 2024-03-05 |
+        """,
+    )
+    listed = built.panel.unclassified[["hcpcs_code", "modifiers", "reason", "n_lines"]]
+    assert listed.to_numpy().tolist() == [
+        ["H0014", "", "program code without a program modifier", 2],
+        ["S5165", "GQ;U4", "program code with a modifier the code list does not pair with it", 2],
+        ["H0044", "U5", "program code and modifier before the pair took effect", 1],
+        ["S5165", "U4", "program code with a modifier the code list does not pair with it", 1],
+        ["T2038", "U4;U5", "modifiers of several services on one line", 1],
+    ]
+    assert built.panel.n_unclassified == listed["n_lines"].sum() == 7
+    reopened = MemberMonths.open(built.panel.folder)
+    pd.testing.assert_frame_equal(reopened.unclassified, built.panel.unclassified)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 from calaim_eval.engine import Recipe
 from calaim_eval.errors import TableError
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
+from calaim_eval.panel.member_months import PANEL_TABLES
 from calaim_eval.tables import Tables
 
 WINDOW = {"first_month": "2024-01", "last_month": "2024-03"}
@@ -141,7 +143,7 @@ def test_fewer_buckets_leave_no_old_parts(spans, tmp_path):
     folder = tmp_path / "panel"
     many = build_member_months(spans, **WINDOW, out_dir=folder)
     few = build_member_months(_spans_only(tmp_path / "one", 1), **WINDOW, out_dir=folder)
-    assert len(list(folder.rglob("part-*.parquet"))) == 2
+    assert len(list(folder.rglob("part-*.parquet"))) == len(PANEL_TABLES)
     assert few.n_member_months == many.n_member_months == len(few.to_frame())
 
 
@@ -210,3 +212,13 @@ def test_the_window_must_leave_the_run_out(tables):
         build_member_months(tables, **WINDOW, rules=rules)
     panel = build_member_months(tables, first_month="2024-01", last_month="2024-02", rules=rules)
     assert str(panel.last_month) == "2024-02"
+
+
+def test_the_extract_date_says_when_the_data_end(tables):
+    cut = {**tables.manifest, "options": {"extract_date": "2024-04-30"}}
+    early = replace(tables, manifest=cut)
+    with pytest.raises(TableError, match=r"the data end in 2024-04: .*complete to 2024-02"):
+        build_member_months(early, **WINDOW, rules=PanelRules(run_out_months=2))
+    late = replace(tables, manifest={**cut, "options": {"extract_date": "2025-04-30"}})
+    panel = build_member_months(late, **WINDOW, rules=PanelRules(run_out_months=3))
+    assert str(panel.last_month) == WINDOW["last_month"]
