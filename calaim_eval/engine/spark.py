@@ -312,7 +312,7 @@ def _sql(step: Step, backend: Any) -> str:
     if step.rows is None:
         raise ValueError(step.kind)
     query = backend.compiler.to_sqlglot(step.rows)
-    query = query.transform(_any_number).transform(_days_after)
+    query = query.transform(_any_number).transform(_days_since_1970).transform(_days_after)
     names = backend.compiler.type_mapper
     columns = ", ".join(
         f"CAST(`{column}` AS {names.to_string(dtype)}) AS `{column}`"
@@ -336,7 +336,25 @@ def _any_number(node: sge.Expression) -> sge.Expression:
     )
     if node.args.get("partition_by") or is_ordered:
         return node
-    return sge.Anonymous(this="MONOTONICALLY_INCREASING_ID")
+    # Like a row number, it begins at 1.
+    return sge.Paren(
+        this=sge.Add(
+            this=sge.Anonymous(this="MONOTONICALLY_INCREASING_ID"), expression=sge.convert(1)
+        )
+    )
+
+
+def _days_since_1970(node: sge.Expression) -> sge.Expression:
+    """Days since 1970 as the number a date is stored as, not as a difference of timestamps."""
+    import sqlglot.expressions as sge
+
+    if not isinstance(node, sge.DateDiff) or not isinstance(node.expression, sge.DateFromParts):
+        return node
+    begin = [int(node.expression.args[part].name) for part in ("year", "month", "day")]
+    unit = node.args.get("unit")
+    if begin != [1970, 1, 1] or unit is None or unit.name.upper() != "DAY":
+        return node
+    return sge.Anonymous(this="UNIX_DATE", expressions=[node.this])
 
 
 def _days_after(node: sge.Expression) -> sge.Expression:

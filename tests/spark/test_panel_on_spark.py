@@ -85,9 +85,8 @@ def _amounts(panel):
     return panel.amounts.set_index(["table", "reason"])["paid_usd"].sort_index()
 
 
-@pytest.mark.parametrize("rules", [PanelRules(), OTHER_RULES], ids=["default", "other"])
-def test_same_panel_under_two_sets_of_rules(tables, spark, tmp_path, rules):
-    _assert_same(**_both(tables, tmp_path, rules=rules))
+def test_same_panel_under_other_rules(tables, spark, tmp_path):
+    _assert_same(**_both(tables, tmp_path, rules=OTHER_RULES))
 
 
 def test_same_panel_of_20_000_members(spark, tmp_path):
@@ -96,39 +95,33 @@ def test_same_panel_of_20_000_members(spark, tmp_path):
     _assert_same(**built)
 
 
-def test_settings_and_views_of_the_session_stay_as_they_were(tables, spark, tmp_path):
-    build_member_months(
-        tables, **WINDOW, measures=["paid_usd"], out_dir=tmp_path / "panel", engine="spark"
-    )
+def test_a_build_leaves_the_session_alone_and_the_folder_to_one_engine(
+    tables, spark, tmp_path, monkeypatch
+):
+    options = {**WINDOW, "measures": ["paid_usd"], "out_dir": tmp_path}
+    of_bucket, of_all = (tmp_path / "buckets" / f"{name}.json" for name in ("bucket-0000", "all"))
+    build_member_months(tables, **options)
+    assert of_bucket.is_file()
+
+    first = build_member_months(tables, **options, engine="spark")
     assert spark.conf.get("spark.sql.session.timeZone") == "America/Los_Angeles"
     assert spark.conf.get("spark.sql.ansi.enabled") == "false"
     assert spark.catalog.listTables() == []
-    assert not (tmp_path / "panel" / ".spill").exists()
+    assert not (tmp_path / ".spill").exists()
+    assert of_all.is_file()
+    assert not of_bucket.is_file()
 
-
-def test_a_finished_panel_is_not_built_again(tables, spark, tmp_path, monkeypatch):
-    def build():
-        return build_member_months(
-            tables, **WINDOW, measures=["paid_usd"], out_dir=tmp_path, engine="spark"
-        )
-
-    first = build()
+    # A finished panel is not built again; one that lacks a part is.
     monkeypatch.setattr("calaim_eval.engine.spark.run_on_spark", None)
-    assert build().n_member_months == first.n_member_months
+    again = build_member_months(tables, **options, engine="spark")
+    assert again.n_member_months == first.n_member_months
     (tmp_path / "member_month" / "part-0001.parquet").unlink()
     with pytest.raises(TypeError, match="not callable"):
-        build()
+        build_member_months(tables, **options, engine="spark")
 
-
-def test_the_other_engine_builds_its_own_parts(tables, spark, tmp_path):
-    options = {**WINDOW, "measures": ["paid_usd"], "out_dir": tmp_path}
-    build_member_months(tables, **options, engine="duckdb")
-    kept = tmp_path / "buckets" / "bucket-0000.json"
-    assert kept.is_file()
-    build_member_months(tables, **options, engine="spark", rules=OTHER_RULES)
-    assert not kept.is_file()
-    build_member_months(tables, **options, engine="duckdb")
-    assert not (tmp_path / "buckets" / "all.json").is_file()
+    build_member_months(tables, **options)
+    assert of_bucket.is_file()
+    assert not of_all.is_file()
 
 
 def test_a_damaged_part_is_said_without_its_content(tables, spark, tmp_path):
