@@ -20,6 +20,7 @@ CODE_LISTS = {
     "county": "The 58 counties: FIPS code, ECM phase, predecessor programs, plan model.",
     "ddg_scoring": "Scores of the CalHHS Data De-identification Guidelines, both editions.",
     "medi_cal_parameters": "Published sizes and shares of Medi-Cal, for simulation and checks.",
+    "planned_readmission": "Diagnoses and DRGs of readmissions that were planned.",
     "population_of_focus": "ECM populations of focus with go-live dates and definitions.",
     "population_evidence": "What in the data identifies a member of a population of focus.",
     "program_counts": "Published counts of members and services.",

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
+from calaim_eval.schema.fields import FIELDS
 from calaim_eval.tables import Tables
 
 WINDOW = ("2024-01", "2024-12")
@@ -47,6 +48,12 @@ SHORT = {
         "status": "claim_status",
         "original": "original_claim_id",
         "paid": "paid_amount",
+        "line_end": "claim_line_end_date",
+        "dx": "diagnosis_code_1",
+        **{f"dx{i}": f"diagnosis_code_{i}" for i in range(2, 6)},
+        "by": "rendering_npi",
+        "taxonomy": "rendering_taxonomy_code",
+        "biller": "billing_taxonomy_code",
         **{f"mod{i}": f"hcpcs_modifier_{i}" for i in range(1, 6)},
     },
     "pharmacy_claim": {
@@ -56,6 +63,8 @@ SHORT = {
         "status": "claim_status",
         "original": "original_claim_id",
         "paid": "paid_amount",
+        "ndc": "ndc_code",
+        "days": "days_supply",
     },
     "program_service": {
         "record": "record_id",
@@ -66,6 +75,20 @@ SHORT = {
     },
     "organization": {"organization": "organization_id", "type": "organization_type"},
     "custody": {"booking": "booking_date", "release": "release_date"},
+    "police_contact": {"date": "contact_date", "type": "contact_type"},
+    "ems_call": {"date": "call_date", "transported": "is_transported"},
+    "feed_coverage": {"start": "coverage_start_date", "end": "coverage_end_date"},
+    "acsc_diagnosis": {
+        "code": "diagnosis_code",
+        "youngest": "youngest_age_years",
+        "oldest": "oldest_age_years",
+    },
+    "ed_avoidable_weight": {
+        "code": "diagnosis_code",
+        "non_emergent": "non_emergent_share",
+        "treatable": "primary_care_treatable_share",
+        "preventable": "preventable_share",
+    },
 }
 FORMS = {"inst": "institutional", "prof": "professional"}
 
@@ -78,10 +101,14 @@ def read_ascii(text: str, table: str) -> pd.DataFrame:
     frame = frame.rename(columns=SHORT[table])
     if "claim_type" in frame:
         frame["claim_type"] = frame["claim_type"].replace(FORMS)
-    for number in ("paid_amount", "claim_line_number"):
-        if number in frame:
-            frame[number] = pd.to_numeric(frame[number])
+    for number in (column for column in frame if _is_number(column)):
+        frame[number] = pd.to_numeric(frame[number])
     return _with_defaults(frame, table)
+
+
+def _is_number(column: str) -> bool:
+    """Whether a column is declared a number."""
+    return column in FIELDS and FIELDS[column].dtype in {"integer", "number"}
 
 
 def _with_defaults(frame: pd.DataFrame, table: str) -> pd.DataFrame:

@@ -199,3 +199,90 @@ def test_nights_and_admissions_outside_coverage_are_counted_not_joined(spec):
         "outside the window": 2,
     }
     assert built.reasons("inpatient_stays", "events") == {"used": 1, "outside the window": 1}
+
+
+def test_a_transfer_the_same_or_the_next_day_and_back_again(spec):
+    claims = """
+      member | claim | rev  | bill | start      | end        | left | at | biller
+      -------+-------+------+------+------------+------------+------+----+-----------
+      1      | 1a    | 0120 | 111  | 2024-03-30 | 2024-04-02 | 02   | A  |
+      1      | 1b    | 0120 | 111  | 2024-04-02 | 2024-04-02 | 02   | B  |
+      1      | 1c    | 0120 | 111  | 2024-04-02 | 2024-04-05 | 01   | A  |
+      2      | 2a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 02   | A  |
+      2      | 2b    | 0120 | 111  | 2024-03-06 | 2024-03-08 | 02   | B  |
+      2      | 2c    | 0120 | 111  | 2024-03-09 | 2024-03-11 | 02   | C  |
+      2      | 2d    | 0120 | 111  | 2024-03-13 | 2024-03-14 | 01   | A  |
+      3      | 3a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 02   | A  |
+      3      | 3b    | 0120 | 111  | 2024-03-05 | 2024-03-09 | 01   | P  | 283Q00000X
+      4      | 4a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 02   | P  | 273R00000X
+      4      | 4b    | 0120 | 111  | 2024-03-05 | 2024-03-09 | 01   | A  |
+      5      | 5a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 02   | A  | 282N00000X
+    """
+    built = spec(medical_claim=claims)
+    # 1: A to B to A within one day. 2: three in a chain, then a gap of two days.
+    assert built.values("inpatient_stays") == {
+        1: {"2024-03": 1},
+        2: {"2024-03": 2},
+        3: {"2024-03": 1},
+        4: {"2024-03": 1},
+        5: {"2024-03": 1},
+    }
+    assert built.values("inpatient_days")[1] == {"2024-03": 2, "2024-04": 4}
+    assert built.values("inpatient_days_of_stays") == {
+        1: {"2024-03": 6},
+        2: {"2024-03": 11},
+        3: {"2024-03": 8},
+        4: {"2024-03": 8},
+        5: {"2024-03": 4},
+    }
+    # 3 began on a medical ward: it is a medical stay.
+    assert built.values("inpatient_stays_psychiatric") == {4: {"2024-03": 1}}
+
+
+def test_psychiatric_stays_are_missing_where_nobody_sends_taxonomies(spec):
+    built = spec(medical_claim=TRANSFERS)
+    assert built.panel.to_frame()["inpatient_stays_psychiatric"].isna().all()
+    assert (
+        "`inpatient_stays_psychiatric` is missing throughout: no claim carries a "
+        "`billing_taxonomy_code`."
+    ) in built.panel.notes
+
+
+def test_stays_for_sensitive_conditions(spec):
+    built = spec(
+        medical_claim="""
+          member | claim | rev  | bill | start      | end        | left | at | dx
+          -------+-------+------+------+------------+------------+------+----+------
+          1      | 1a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | J441
+          2      | 2a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | J441
+          3      | 3a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 02   | A  | I219
+          3      | 3b    | 0120 | 111  | 2024-03-05 | 2024-03-09 | 01   | B  | E1010
+          4      | 4a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | E1010
+          5      | 5a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | E101
+          6      | 6a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | J441
+        """,
+        person="""
+          member | birth
+          -------+-----------
+          1      | 1984-03-01
+          2      | 1984-03-02
+          3      | 1990-01-01
+          4      | 1990-01-01
+          5      | 1990-01-01
+        """,
+        acsc_diagnosis="""
+          code  | condition  | youngest | oldest
+          ------+------------+----------+-------
+          J441  | copd       | 40       |
+          E1010 | diabetes   |          |
+          E1010 | diabetes 2 | 18       | 64
+        """,
+    )
+    # 2 turns 40 the day after; 3 came with another diagnosis; 5 another code; 6 age unknown.
+    assert built.values("acsc_stays") == {1: {"2024-03": 1}, 4: {"2024-03": 1}}
+
+
+def test_stays_for_sensitive_conditions_are_missing_without_their_table(spec):
+    built = spec(medical_claim=TRANSFERS)
+    assert built.panel.to_frame()["acsc_stays"].isna().all()
+    assert any("no `acsc_diagnosis`, a table for you to fill" in n for n in built.panel.notes)
