@@ -144,6 +144,22 @@ def test_medicare_is_cut_where_dual_status_or_plan_changes(tmp_path):
     }
 
 
+def test_changes_on_the_first_and_the_last_day_of_medicare(tmp_path):
+    tables = read(
+        tmp_path,
+        MDCR_STUS=[
+            status("1", "2019-01-01", "2019-01-31"),
+            status("2", "2019-01-01", "2019-01-31"),
+        ],
+        CMBND_DUAL_MDCR=[dual("1", "2019-01-31"), dual("2", "2019-01-01", "2019-01-31")],
+    )
+    assert spans_of(tables, "medicare") == [
+        ("1", "2019-01-01", "2019-01-30", "", "", "full"),
+        ("1", "2019-01-31", "2019-01-31", "", "02", "full"),
+        ("2", "2019-01-01", "2019-01-31", "", "02", "full"),
+    ]
+
+
 def test_premiums_paid_by_the_state_are_limited_medicaid(tmp_path):
     given = [
         buyin("1", "2019-03-01", "2019-06-30"),
