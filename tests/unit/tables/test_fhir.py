@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import TableError
+from calaim_eval.panel import PanelRules, build_member_months
 from calaim_eval.tables import fhir_scan, parquet_rows, read_tables
 from calaim_eval.tables.fhir_values import first_day, last_day, reference
 from calaim_eval.tables.input_map import InputMap
@@ -670,3 +671,34 @@ def test_bundles_say_what_the_flattened_files_say(synthea, flattened):
         )
         assert len(one)
         pd.testing.assert_frame_equal(one, other)
+
+
+@pytest.mark.shared
+def test_the_panel_of_synthea_bundles_has_the_visits_of_their_encounters(
+    bundles, synthea, tmp_path
+):
+    """Encounters by class and month, counted without the coding that the reader gives them."""
+    first, last = "2023-01", "2025-12"
+    starts, visits = {}, []
+    for each in resources_in(bundles):
+        if each["resourceType"] == "Coverage":
+            member = each["beneficiary"]["reference"]
+            begin = each["period"]["start"][:7]
+            starts[member] = min(starts.get(member, begin), begin)
+        if each["resourceType"] == "Encounter":
+            visits.append(
+                (each["subject"]["reference"], each["class"]["code"], each["period"]["start"][:7])
+            )
+    expected = Counter(
+        kind for member, kind, month in visits if max(first, starts[member]) <= month <= last
+    )
+    panel = build_member_months(
+        synthea,
+        first_month=first,
+        last_month=last,
+        rules=PanelRules(payer_types=("medicaid", "other"), exclude_duals=False),
+        out_dir=tmp_path / "panel",
+    ).to_frame()
+    assert panel["ed_visits"].sum() == expected["EMER"] > 0
+    assert panel["outpatient_visits"].sum() == expected["AMB"] > 0
+    assert panel["inpatient_stays"].sum() == expected["IMP"]
