@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel import build_member_months
+from calaim_eval.panel import build_member_months, continuous_enrollment
 from calaim_eval.tables import read_tables
 
 
@@ -487,3 +487,31 @@ def test_merged_identifiers_are_one_member_with_one_row_a_month(spec):
     moved = "row of a merged `member_id`, moved to the current one"
     assert built.reasons("eligibility", "notice") == {moved: 2}
     assert built.reasons("medical_claim", "read") == {"used": 2, "exact duplicate": 1}
+
+
+def test_a_gap_is_tolerated_in_continuous_enrollment_and_never_filled(spec):
+    built = spec(
+        max_gap_months=1,
+        eligibility="""
+          member | start      | end
+          -------+------------+-----------
+          1      | 2024-01-01 | 2024-03-31
+          1      | 2024-05-01 | 2024-06-30
+          2      | 2024-01-01 | 2024-02-29
+          2      | 2024-05-01 | 2024-06-30
+          3      | 2024-02-01 | 2024-06-30
+          4      | 2024-01-01 | 2024-03-31
+          4      | 2024-04-30 | 2024-06-30
+        """,
+    )
+    # A gap month is in no panel: nobody is at risk in it.
+    assert built.months(1) == ["2024-01", "2024-02", "2024-03", "2024-05", "2024-06"]
+    assert built.months(4) == [f"2024-0{month}" for month in range(1, 7)]
+    anchors = pd.DataFrame({"member_id": list("1234"), "month": pd.Timestamp("2024-03-01")})
+    told = continuous_enrollment(built.panel, anchors, lookback_months=2, follow_up_months=3)
+    assert told["longest_gap_months"].tolist() == [1, 2, 1, 0]
+    assert told["is_continuous"].tolist() == [True, False, True, True]
+    strict = continuous_enrollment(
+        built.panel, anchors, lookback_months=2, follow_up_months=3, max_gap_months=0
+    )
+    assert strict["is_continuous"].tolist() == [False, False, False, True]

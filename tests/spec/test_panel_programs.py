@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ibis
 import pandas as pd
 import pytest
 
 from calaim_eval.panel import MemberMonths
+from calaim_eval.schema.codes import load_codes
+from calaim_eval.tables import classify_program_lines
 
 CLAIMS = """
   member | claim | type | hcpcs | mod1 | mod2 | mod5 | start      | at  | rendering
@@ -221,3 +224,46 @@ def test_unclassified_lines_by_code_modifiers_and_reason(spec, n_buckets):
     assert built.panel.n_unclassified == listed["n_lines"].sum() == 7
     reopened = MemberMonths.open(built.panel.folder)
     pd.testing.assert_frame_equal(reopened.unclassified, built.panel.unclassified)
+
+
+SLOTS = [f"hcpcs_modifier_{slot}" for slot in range(1, 6)]
+
+
+def test_every_code_of_the_published_list_is_found_in_any_slot_from_its_day(shared):
+    """ECM and all 15 supports: what the list says of a row is what a line with it is told to be."""
+    listed = pd.read_csv(shared / "domain" / "service_codes.csv", dtype=str, keep_default_na=False)
+    listed = listed[listed["program"].isin(["ecm", "cs"])]
+    days = pd.to_datetime(listed["effective_from"])
+    blocks = []
+    for slot, other in zip(SLOTS, [*SLOTS[1:], SLOTS[0]], strict=True):
+        for days_early in (0, 1):
+            block = listed[["hcpcs"]].rename(columns={"hcpcs": "hcpcs_code"})
+            block = block.assign(row=listed.index, is_early=days_early > 0, **dict.fromkeys(SLOTS))
+            block[slot] = listed["modifier"]
+            block[other] = listed["extra_modifier"].replace("", None)
+            block["claim_start_date"] = days - pd.Timedelta(days=days_early)
+            blocks.append(block)
+    given = pd.concat(blocks).assign(claim_line_start_date=pd.NaT)
+    given = given.astype(dict.fromkeys(SLOTS, "string")).astype(
+        {"claim_line_start_date": "datetime64[s]"}
+    )
+    told = classify_program_lines(ibis.memtable(given)).to_pandas()
+    assert len(told) == len(listed) * 10
+    early = told[told["is_early"]]
+    assert early["program"].isna().all()
+    on_time = told[~told["is_early"]]
+    said = listed.loc[on_time["row"]].reset_index(drop=True)
+    names = load_codes("community_support").set_index("name_in_code_list")["service"]
+    is_outreach = said["counts_as_service"] == "0"
+    expected = said["service"].map(names).where(~is_outreach & (said["program"] == "cs"), None)
+    expected = expected.where(said["program"] == "cs", "ecm")
+    got = on_time.reset_index(drop=True)
+    program = said["program"].map({"ecm": "ecm", "cs": "community_support"})
+    assert got["program"].tolist() == program.tolist()
+    assert got["is_outreach"].astype(bool).tolist() == is_outreach.tolist()
+    assert [each if isinstance(each, str) else None for each in got["service"]] == [
+        each if isinstance(each, str) else None for each in expected
+    ]
+    found = set(got.loc[~got["is_outreach"].astype(bool), "service"])
+    assert found == {"ecm", *load_codes("community_support")["service"]}
+    assert len(found) == 16
