@@ -12,7 +12,7 @@ MEMBERS ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report test check check-code fix test-slow test-spark bench dictionary notebooks clean
+.PHONY: help report test check check-code fix test-slow test-spark bench dictionary rules notebooks clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,9 @@ bench: $(VENV)/.dev  ## measure; figures go into benchmarks/README.md
 
 dictionary: $(VENV)/.report  ## write data_dictionary/ from the declared tables
 	$(BIN)/calaim-eval dictionary
+
+rules: $(VENV)/.dev  ## write docs/rules.md from the rule tests and the definitions
+	$(BIN)/python tests/spec/rules_page.py
 
 notebooks: $(VENV)/.report  ## open the notebooks
 	$(BIN)/python -m jupyter lab notebooks
