@@ -15,17 +15,18 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Any
 
+import panel_oracle_more as more
 from panel_oracle_care import (
     EdClaim,
     Member,
     Stay,
-    ambulance_days,
+    clinic_visits,
     ed_claims,
     ed_doctor_days,
-    ed_visit_days,
+    ed_visits_of,
     episodes,
+    index_stays,
     nights,
-    outpatient_visit_days,
     readmitted,
     stay_claims,
 )
@@ -35,14 +36,6 @@ from panel_oracle_programs import contact_days, contacts, custody, exposure, rec
 
 __all__ = ["EdClaim", "Expected", "Member", "Stay", "ed_visits", "episodes", "expected", "may_be"]
 
-COUNTED = (
-    "ed_visits",
-    "inpatient_stays",
-    "inpatient_days",
-    "readmissions_30d",
-    "outpatient_visits",
-    "ambulance_trips",
-)
 PROGRAMS = ("ecm_services", "ecm_outreach", "community_support_services")
 
 
@@ -78,10 +71,19 @@ def expected(tables: dict[str, list[Row]], rules: Any, window: tuple[date, date]
         strict=True,
     ):
         days[name] = contact_days(found, program, kind)
+    days["pharmacy_fills"] = [(who, day) for who, day, _ in more.fills(fills)]
+    days["pharmacy_days_supply"] = [
+        (who, day) for who, day, supply in more.fills(fills) for _ in range(supply)
+    ]
+    bookings = {(row["member_id"], row["booking_date"]) for row in tables.get("custody", [])}
+    days["bookings"] = sorted(bookings)
     deaths = _known(tables, "death_date")
     days["jail_days"], told.rows["custody"] = custody(tables.get("custody", []), deaths, cover)
     for name, each in days.items():
         _count(told, name, each)
+    homeless = more.homeless_months(final)
+    for key, row in told.months.items():
+        row["homelessness_recorded"] = int(key in homeless)
     _pay(told, final + (fills if rules.paid_claims == "medical_and_pharmacy" else []))
     if rules.paid_claims == "medical":
         told.rows["pharmacy_claim"] = [
@@ -130,32 +132,50 @@ def _care_days(
     by_member: dict[str, list[Row]] = defaultdict(list)
     for line in final:
         by_member[line["member_id"]].append(line)
-    told: dict[str, list[tuple[str, date]]] = {name: [] for name in COUNTED}
-    for who, lines in by_member.items():
-        stays = stay_claims(lines, rules.stay_evidence)
-        member = Member(
-            ed_claims=ed_claims(lines, rules.ed_definition),
-            ed_doctor_days=ed_doctor_days(lines),
-            stays=stays,
-        )
-        eps = episodes(stays, rules.transfer_days, rules.transfer_rule)
-        mine = {
-            "ed_visits": ed_visit_days(member, rules.ed_join_days),
-            "inpatient_stays": [each.admit for each in eps],
-            "inpatient_days": nights(eps),
-            "readmissions_30d": readmitted(
-                eps,
-                rules.readmission_days,
-                deaths.get(who),
-                births.get(who),
-                rules.readmission_ages,
-            ),
-            "outpatient_visits": outpatient_visit_days(lines),
-            "ambulance_trips": ambulance_days(lines),
-        }
-        for name, days in mine.items():
+    told: dict[str, list[tuple[str, date]]] = defaultdict(list)
+    # A member without lines has no event: each measure is there all the same.
+    for who, lines in {**by_member, "": []}.items():
+        for name, days in _days_of(lines, rules, births.get(who), deaths.get(who)).items():
             told[name] += [(who, day) for day in days]
     return told
+
+
+def _days_of(
+    lines: list[Row], rules: Any, birth: date | None, death: date | None
+) -> dict[str, list[date]]:
+    """Days of the events of one member."""
+    claims = stay_claims(lines, rules.stay_evidence)
+    stays = list(claims.values())
+    member = Member(
+        ed_claims=ed_claims(lines, rules.ed_definition),
+        ed_doctor_days=ed_doctor_days(lines),
+        stays=stays,
+    )
+    eps = episodes(stays, rules.transfer_days, rules.transfer_rule)
+    visits = ed_visits_of(member, rules.ed_join_days)
+    home, admitted = more.admitted_visits(visits, lines, list(claims.items()), rules)
+    index = index_stays(eps, death, birth, rules.readmission_ages)
+    return {
+        "ed_visits": [v.first for v in home + admitted],
+        "ed_visits_treat_and_release": [v.first for v in home],
+        "ed_visits_admitted": [v.first for v in admitted],
+        "inpatient_stays": [e.admit for e in eps],
+        "inpatient_days": nights(eps),
+        "inpatient_days_of_stays": [
+            e.admit for e in eps for _ in range(max(1, (e.discharge - e.admit).days))
+        ],
+        "index_stays_30d": [e.discharge for e in index],
+        "readmissions_30d": readmitted(eps, index, rules.readmission_days),
+        "observation_stays": more.observation_days(lines, stays),
+        "outpatient_visits": [day for _, day in clinic_visits(lines)],
+        "health_center_visits": more.health_center_days(lines),
+        "telehealth_visits": more.telehealth_days(lines),
+        "ambulance_trips": more.trips(lines, more.EMERGENCY),
+        "ambulance_non_emergency_trips": more.trips(lines, more.NOT_EMERGENCY),
+        "preventive_visits": more.preventive_days(lines),
+        "behavioral_health_visits": more.behavioral_days(lines, substance=False),
+        "substance_use_visits": more.behavioral_days(lines, substance=True),
+    }
 
 
 def _count(told: Expected, name: str, days: list[tuple[str, date]]) -> None:
@@ -197,4 +217,4 @@ def may_be(counts: dict[str, int], rows: list[set[str]]) -> bool:
 
 def ed_visits(member: Member) -> Counter:
     """Emergency department visits by month."""
-    return Counter(month_of(day) for day in ed_visit_days(member))
+    return Counter(month_of(visit.first) for visit in ed_visits_of(member))

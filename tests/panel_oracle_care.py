@@ -26,7 +26,16 @@ OFFICE = {*(f"9920{i}" for i in range(2, 6)), *(f"9921{i}" for i in range(1, 6))
 CLINIC_BILLS = {"13", "71", "73", "77"}
 NOT_OFFICE_PLACES = {"21", "23"}
 CLINIC_PLACES = {"19", "22", "49", "50", "71", "72"}
-AMBULANCE = {"A0427", "A0429", "A0433", "A0430", "A0431"}
+
+
+def place_of(line: Row) -> str | None:
+    """Facility of a line: its own NPI, else that of the rendering professional."""
+    return line.get("facility_npi") or line.get("rendering_npi")
+
+
+def ed_revenue(definition: str) -> set[str]:
+    """Emergency revenue codes."""
+    return ED_REVENUE | ({URGENT_CARE} if definition == "with_urgent_care" else set())
 
 
 @dataclass
@@ -41,6 +50,15 @@ class Stay:
 class EdClaim:
     facility: str | None
     days: list[date]
+    is_transferred: bool = False
+
+
+@dataclass(frozen=True)
+class EdVisit:
+    first: date
+    last: date
+    facility: str | None = None
+    is_transferred: bool = False
 
 
 @dataclass
@@ -58,13 +76,13 @@ class Member:
 # --- inpatient ---------------------------------------------------------------------------------
 
 
-def stay_claims(lines: list[Row], evidence: str) -> list[Stay]:
+def stay_claims(lines: list[Row], evidence: str) -> dict[str, Stay]:
     """Inpatient claims, each from admission to discharge, that count as acute stays."""
     claims: dict[str, list[Row]] = defaultdict(list)
     for line in lines:
         if line["claim_type"] == "institutional" and bill(line)[:2] == "11":
             claims[line["claim_id"]].append(line)
-    return [_stay(mine) for mine in claims.values() if evidence == "bill_type" or _is_acute(mine)]
+    return {c: _stay(x) for c, x in claims.items() if evidence == "bill_type" or _is_acute(x)}
 
 
 def _is_acute(lines: list[Row]) -> bool:
@@ -77,7 +95,7 @@ def _stay(lines: list[Row]) -> Stay:
     head = lines[0]
     admit = head.get("admission_date") or head["claim_start_date"]
     discharge = head.get("discharge_date") or head.get("claim_end_date") or admit
-    return Stay(head.get("facility_npi"), admit, discharge, head.get("discharge_disposition_code"))
+    return Stay(place_of(head), admit, discharge, head.get("discharge_disposition_code"))
 
 
 def hospital_stays(stays: list[Stay]) -> list[Stay]:
@@ -154,24 +172,30 @@ def nights(eps: list[Stay]) -> list[date]:
     return told
 
 
-def readmitted(
+def index_stays(
     eps: list[Stay],
-    within_days: int,
     death: date | None = None,
     birth: date | None = None,
     ages: tuple[int, int] | None = None,
-) -> list[date]:
-    """Discharges of index stays that were followed by an admission in time."""
-    told = []
-    for index, following in pairwise(sorted(eps, key=lambda s: s.admit)):
-        died = death is not None and death <= index.discharge
-        if index.left in NOT_AN_INDEX or index.discharge == index.admit or died:
-            continue
-        if ages is not None and not _is_of_age(birth, index.discharge, ages):
-            continue
-        if 1 <= (following.admit - index.discharge).days <= within_days:
-            told.append(index.discharge)
-    return told
+) -> list[Stay]:
+    """Stays that can be followed by a readmission."""
+    return [
+        stay
+        for stay in eps
+        if stay.left not in NOT_AN_INDEX
+        and stay.discharge > stay.admit
+        and (death is None or death > stay.discharge)
+        and (ages is None or _is_of_age(birth, stay.discharge, ages))
+    ]
+
+
+def readmitted(eps: list[Stay], index: list[Stay], within_days: int) -> list[date]:
+    """Discharges of index stays whose next stay began in time."""
+    return [
+        stay.discharge
+        for stay, following in pairwise(sorted(eps, key=lambda s: s.admit))
+        if stay in index and 1 <= (following.admit - stay.discharge).days <= within_days
+    ]
 
 
 def _is_of_age(birth: date | None, day: date, ages: tuple[int, int]) -> bool:
@@ -183,15 +207,22 @@ def _is_of_age(birth: date | None, day: date, ages: tuple[int, int]) -> bool:
 
 def ed_claims(lines: list[Row], definition: str) -> list[EdClaim]:
     """Facility emergency lines by claim."""
-    revenue = ED_REVENUE | ({URGENT_CARE} if definition == "with_urgent_care" else set())
-    claims: dict[tuple[str, str | None], list[date]] = defaultdict(list)
+    revenue = ed_revenue(definition)
+    claims: dict[tuple[str, str | None], list[Row]] = defaultdict(list)
     for line in lines:
         is_code = line.get("revenue_center_code") in revenue
         is_code |= line.get("hcpcs_code") in ED_PROCEDURES
         is_bill = not bill(line) or bill(line)[:2] in ED_BILLS
         if line["claim_type"] == "institutional" and is_bill and is_code:
-            claims[line["claim_id"], line.get("facility_npi")].append(service_day(line))
-    return [EdClaim(facility, days) for (_, facility), days in claims.items()]
+            claims[line["claim_id"], place_of(line)].append(line)
+    return [
+        EdClaim(
+            facility,
+            [service_day(line) for line in mine],
+            any(line.get("discharge_disposition_code") in TRANSFER_CODES for line in mine),
+        )
+        for (_, facility), mine in claims.items()
+    ]
 
 
 def ed_doctor_days(lines: list[Row]) -> list[date]:
@@ -204,30 +235,32 @@ def ed_doctor_days(lines: list[Row]) -> list[date]:
     ]
 
 
-def ed_visit_days(member: Member, join_days: int = 1) -> list[date]:
-    """First day of each visit: by facility, then doctors' days that nothing explains."""
-    busy: list[tuple[date, date]] = []
-    pieces = [(claim.facility, *piece) for claim in member.ed_claims for piece in _pieces(claim)]
-    for facility in {piece[0] for piece in pieces}:
-        mine = sorted((start, end) for place, start, end in pieces if place == facility)
+def ed_visits_of(member: Member, join_days: int = 1) -> list[EdVisit]:
+    """Visits of facilities, then doctors' days that nothing explains."""
+    visits: list[EdVisit] = []
+    pieces = [(claim, *piece) for claim in member.ed_claims for piece in _pieces(claim)]
+    for facility in {claim.facility for claim, _, _ in pieces}:
+        mine = sorted(
+            ((s, e, claim.is_transferred) for claim, s, e in pieces if claim.facility == facility)
+        )
         while mine:
             first = mine[0][0]
-            visit = [(s, e) for s, e in mine if s <= first + DAY * join_days]
-            mine = [(s, e) for s, e in mine if s > first + DAY * join_days]
-            busy.append((first, max(e for _, e in visit)))
+            visit = [piece for piece in mine if piece[0] <= first + DAY * join_days]
+            mine = mine[len(visit) :]
+            last = max(e for _, e, _ in visit)
+            visits.append(EdVisit(first, last, facility, any(t for _, _, t in visit)))
     stays = hospital_stays(member.stays)
     alone = [
         day
         for day in sorted(set(member.ed_doctor_days))
-        if not any(s - DAY <= day <= e + DAY for s, e in busy)
+        if not any(v.first - DAY <= day <= v.last + DAY for v in visits)
         and not any(s.admit - DAY <= day <= s.discharge for s in stays)
     ]
-    starts = [start for start, _ in busy]
     while alone:
-        first = alone[0]
-        starts.append(first)
-        alone = [day for day in alone if day > first + DAY * join_days]
-    return starts
+        together = [day for day in alone if day <= alone[0] + DAY * join_days]
+        visits.append(EdVisit(together[0], together[-1]))
+        alone = alone[len(together) :]
+    return visits
 
 
 def _pieces(claim: EdClaim) -> list[tuple[date, date]]:
@@ -244,26 +277,30 @@ def _pieces(claim: EdClaim) -> list[tuple[date, date]]:
 # --- other visits --------------------------------------------------------------------------------
 
 
-def outpatient_visit_days(lines: list[Row]) -> list[date]:
-    """One day per provider and day with a visit."""
+def clinic_visits(lines: list[Row]) -> dict[tuple[str | None, date], list[Row]]:
+    """Outpatient visits by provider and day, each with the lines that tell of it."""
     claims: dict[tuple[str, date], list[Row]] = defaultdict(list)
     for line in lines:
         if _is_office(line) or _is_clinic(line):
             claims[line["claim_id"], service_day(line)].append(line)
-    clinic_days = {
-        day
-        for (_, day), mine in claims.items()
-        if any(_is_clinic(x) and x["claim_type"] == "institutional" for x in mine)
-    }
-    visits = set()
+    visits: dict[tuple[str | None, date], list[Row]] = defaultdict(list)
+    billed: dict[date, set[str | None]] = defaultdict(set)
     for (_, day), mine in claims.items():
-        is_clinic = any(_is_clinic(x) for x in mine)
-        for line in mine:
-            if not is_clinic and _is_other_half(line) and day in clinic_days:
-                continue
-            provider = line.get("facility_npi") if is_clinic else line.get("rendering_npi")
-            visits.add((provider, day))
-    return [day for _, day in visits]
+        if any(_is_clinic(x) for x in mine):
+            for line in mine:
+                visits[place_of(line), day].append(line)
+                if line["claim_type"] == "institutional":
+                    billed[day].add(place_of(line))
+    for (_, day), mine in claims.items():
+        if not any(_is_clinic(x) for x in mine):
+            for line in mine:
+                provider = line.get("rendering_npi") or line.get("facility_npi")
+                if not (billed[day] and _is_other_half(line)):
+                    visits[provider, day].append(line)
+                # What the other half of a clinic's bill says is true of the clinic's visit.
+                for clinic in billed[day] if _is_other_half(line) else ():
+                    visits[clinic, day].append(line)
+    return visits
 
 
 def _is_office(line: Row) -> bool:
@@ -281,8 +318,3 @@ def _is_other_half(line: Row) -> bool:
     """A professional's claim from a place that bills for itself."""
     is_place = line.get("place_of_service_code") in CLINIC_PLACES
     return line["claim_type"] == "professional" and is_place
-
-
-def ambulance_days(lines: list[Row]) -> list[date]:
-    """Days with an emergency transport."""
-    return sorted({service_day(x) for x in lines if x.get("hcpcs_code") in AMBULANCE})

@@ -76,6 +76,7 @@ class _Maker:
     def __init__(self, rng: Random, who: str, tables: dict[str, list[Row]]) -> None:
         self.rng, self.who, self.tables = rng, who, tables
         self.n_claims = 0
+        self.death = date.max
         self.left: dict[date, str | None] = {}
         # Whether the person's county goes before that of another span is a test of its own
         # (`test_known_disagreements`): here it only fills what is empty.
@@ -92,6 +93,8 @@ class _Maker:
             (self._office, 4),
             (self._ambulance, 2),
             (self._program_line, 3),
+            (self._observation, 2),
+            (self._other_visit, 3),
         ):
             for _ in range(self.rng.randint(0, most)):
                 self._with_versions(make())
@@ -126,6 +129,7 @@ class _Maker:
         death = self._any_day() if self.rng.random() < 0.15 else None
         if birth and death and death < birth:
             death = None
+        self.death = death or date.max
         county = self._one("Fresno", None)
         if county:
             self.counties = self._one(("Kern", "Kings"), (None,))
@@ -190,7 +194,7 @@ class _Maker:
         return {**first, "claim_line_number": number, "paid_amount": self._amount(), **more}
 
     def _place(self) -> str | None:
-        return self._one("A", "A", "B", "B", "C")
+        return self._one("A", "A", "A", "B", "B", "B", "C", None)
 
     def _ed_claim(self) -> list[Row]:
         first = self._claim(
@@ -200,6 +204,8 @@ class _Maker:
             revenue_center_code=self._one(*ED_CODES),
             hcpcs_code=self._one(None, None, "99284", "G0382", "12001"),
             facility_npi=self._place(),
+            rendering_npi=self._one("X", None),
+            discharge_disposition_code=self._one(None, "01", "01", "02"),
         )
         lines = [first]
         for _ in range(self._one(0, 0, 1, 2)):
@@ -265,9 +271,46 @@ class _Maker:
         return [first, *(self._line(first, hcpcs_code=other) for _ in range(self._one(0, 0, 1)))]
 
     def _ambulance(self) -> list[Row]:
-        code = self._one("A0427", "A0429", "A0433", "A0430", "A0425", "A0428")
+        code = self._one("A0427", "A0429", "A0433", "A0430", "A0425", "A0428", "A0426")
         form = self._one("professional", "professional", "institutional")
-        return [self._claim(form, self._one(date(2024, 2, 5), self._near()), hcpcs_code=code)]
+        more = {"hcpcs_code": code, "hcpcs_modifier_1": self._one(None, "RH", "HR", "GT")}
+        return [self._claim(form, self._one(date(2024, 2, 5), self._near()), **more)]
+
+    def _observation(self) -> list[Row]:
+        form = self._one("institutional", "institutional", "professional")
+        day = self._near()
+        is_facility = form == "institutional"
+        return [
+            self._claim(
+                form,
+                day,
+                claim_end_date=day + timedelta(days=self._one(0, 0, 1, 2)),
+                bill_type_code=self._one("131", "131", "111") if is_facility else None,
+                revenue_center_code=self._one("0762", "0760", "0300") if is_facility else None,
+                hcpcs_code=self._one("G0378", "99220", "99235", None),
+                # Whether professionals of two places have one stay is not said.
+                facility_npi=self._place() if is_facility else "A",
+                rendering_npi=self._one("X", None),
+            )
+        ]
+
+    def _other_visit(self) -> list[Row]:
+        """Preventive care, and mental health and substance use care."""
+        form = self._one("professional", "professional", "institutional")
+        return [
+            self._claim(
+                form,
+                self._one(date(2024, 2, 5), date(2024, 2, 6), self._near()),
+                bill_type_code=self._one("771", "131") if form == "institutional" else None,
+                hcpcs_code=self._one("99385", "G0438", "90834", "H0031", "H0020", "99408", "99213"),
+                diagnosis_code_1=self._one(None, "F329", "F1020", "F172", "F0390", "Z5901"),
+                diagnosis_code_2=self._one(None, None, "Z590", "Z599", "I10"),
+                place_of_service_code=self._one("11", "04", "02", "50", None),
+                rendering_npi=self._one("X", "Y", None),
+                facility_npi=self._one("F", None),
+                hcpcs_modifier_2=self._one(None, None, "95"),
+            )
+        ]
 
     def _program_line(self) -> list[Row]:
         code, modifier = self._one(
@@ -312,15 +355,15 @@ class _Maker:
         return told
 
     def _fill(self) -> None:
-        day = self._any_day()
+        day = self._one(date(2024, 2, 5), self._any_day())
         self.n_claims += 1
         fill = {
             "claim_id": f"{self.who}-{self.n_claims}",
             "claim_line_number": 1,
             "member_id": self.who,
             "dispensing_date": day,
-            "ndc_code": "00002322730",
-            "days_supply": 30,
+            "ndc_code": self._one("00002322730", "00093310905", None),
+            "days_supply": self._one(30, 90, None),
             "paid_amount": self._amount(),
             "paid_date": day,
         }
@@ -357,10 +400,11 @@ class _Maker:
     def _custody(self) -> None:
         booking = self._any_day()
         release = booking + timedelta(days=self._one(0, 1, 3, 10, 40))
+        is_held = self.rng.random() < 0.15 and booking <= self.death
         self.tables["custody"].append(
             {
                 "member_id": self.who,
                 "booking_date": booking,
-                "release_date": None if self.rng.random() < 0.15 else release,
+                "release_date": None if is_held else release,
             }
         )
