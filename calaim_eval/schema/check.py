@@ -146,7 +146,10 @@ def _how_it_is_read(table: Table, column: str) -> str:
     field = FIELDS[column]
     if field.values:
         allowed = ", ".join(f"`{value}`" for value in field.values)
-        return f"Allowed: {allowed}. Recode the column, or leave it out if it is not required."
+        return (
+            f"Allowed: {allowed}. Recode the column, map its values ([input.values.{table.name}."
+            f"{column}]), or leave it out if it is not required."
+        )
     if field.dtype in ("date", "month"):
         return f"Dates are read as {DATE_FORMATS}. Write them so, or check `rename`."
     if field.dtype == "boolean":

@@ -22,7 +22,7 @@ from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.parquet_rows import RowFile
 from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
-from calaim_eval.tables.x12_834_loops import NO_COVERAGE, Row, read_loops
+from calaim_eval.tables.x12_834_loops import AUDIT, NO, NO_COVERAGE, YES, Row, read_loops
 from calaim_eval.tables.x12_834_spans import FullFile, spans_of, statement_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 COUNTS = "counts.json"
 LEDGER_NAMES = {"member": "834 member loop (INS)", "coverage": "834 coverage loop (HD)"}
 NOT_A_DATE = "a date that is none"
+IF_AUDIT = "so far"
 _PERSON = "member_id birth_date death_date sex race_code race_code_system language county"
 _STATEMENT = "member_id plan action line begin end dual_status_code county"
 
@@ -138,6 +139,7 @@ def _convert(
 def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
     """Write members and statements of all files, and what became of each loop."""
     fates: Counter[tuple[str, str]] = Counter()
+    sequence = 0
     transactions: list[Row] = []
     with (
         RowFile(folder / "person.parquet", _schema(_PERSON)) as persons,
@@ -148,7 +150,8 @@ def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
                 if loop.kind == "transaction":
                     transactions.append(loop.row)
                     continue
-                here = {"transaction": len(transactions) - 1, "sequence": sum(fates.values())}
+                sequence += 1
+                here = {"transaction": len(transactions) - 1, "sequence": sequence}
                 fate = loop.fate
                 if loop.kind == "member" and fate in (USED, NO_COVERAGE):
                     persons.add({**loop.row, **here, "made": transactions[-1].get("made")})
@@ -158,11 +161,17 @@ def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
                         fate = NOT_A_DATE
                     else:
                         coverages.add({**loop.row, **here, "plan": plan})
-                if loop.kind == "coverage" and loop.row["action"] == "030":
-                    transactions[-1].setdefault("is_full", "yes")
-                fates[loop.kind, fate] += 1
-    listed = [[*key, n] for key, n in sorted(fates.items())]
+                if loop.kind == "coverage":
+                    _note_action(transactions[-1], loop.row["action"])
+                fates[loop.kind, fate] += loop.is_counted
+    listed = [[*key, n] for key, n in sorted(fates.items()) if n]
     write_json({"fates": listed, "transactions": transactions}, folder / COUNTS)
+
+
+def _note_action(transaction: Row, action: str | None) -> None:
+    """A transaction that does not say whether it is full is when all its coverages are audits."""
+    if transaction.get("is_full") in (None, IF_AUDIT):
+        transaction["is_full"] = IF_AUDIT if action == AUDIT else NO
 
 
 def _schema(columns: str) -> pa.Schema:
@@ -258,7 +267,7 @@ def _full_files(transactions: list[dict[str, Any]], ranks: list[int]) -> dict[st
     found: dict[str, list[FullFile]] = {}
     for rank, each in zip(ranks, transactions, strict=True):
         day = each.get("effective") or each.get("recorded_date")
-        if each.get("is_full") and day:
+        if each.get("is_full") in (YES, IF_AUDIT) and day:
             full = FullFile(rank, date.fromisoformat(day))
             found.setdefault(each.get("plan") or "", []).append(full)
     return found

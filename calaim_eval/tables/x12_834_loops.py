@@ -13,7 +13,8 @@ from calaim_eval.schema.codes import load_codes
 from calaim_eval.schema.race_ethnicity import SEVERAL_CODES_SEPARATOR
 from calaim_eval.tables.ledger import USED
 
-FULL_FILE, CANCEL, DELETE, REINSTATE = "030", "024", "002", "025"
+AUDIT, CANCEL, DELETE, REINSTATE = "030", "024", "002", "025"
+YES, NO = "yes", "no"
 NO_MEMBER = "no member number (REF*0F)"
 NO_COVERAGE = "no coverage loop (HD); the person is kept"
 OTHER_LINE = "dental or vision coverage"
@@ -43,11 +44,14 @@ class Loop:
         Values under declared names where there is one; dates as ``YYYY-MM-DD``.
     fate : str
         ``"used"``, or why it is not.
+    is_counted : bool
+        False for a statement that no loop of the file makes: the end of a member as a whole.
     """
 
     kind: Literal["transaction", "member", "coverage"]
     row: Row
     fate: str = USED
+    is_counted: bool = True
 
 
 @dataclass
@@ -188,7 +192,8 @@ def _take_of_header(header: Row, kind: str, segment: Elements) -> None:
     if kind == "BGN":
         header["made"] = f"{_value(segment, 3) or ''}{_value(segment, 4) or ''}"
         header["recorded_date"] = _day(_value(segment, 3))
-        header["is_full"] = "yes" if _value(segment, 8) in _FULL_ACTIONS else None
+        action = _value(segment, 8)
+        header["is_full"] = (YES if action in _FULL_ACTIONS else NO) if action else None
     elif kind == "DTP" and _value(segment, 1) == "007":
         header["effective"] = _day(_value(segment, 3))
     elif kind == "N1" and _value(segment, 1) == "IN":
@@ -252,7 +257,8 @@ def _loops_of(member: _Member) -> Iterator[Loop]:
         fate = NO_COVERAGE
     yield Loop("member", {**member.row, "member_id": number}, fate)
     if number and not member.coverages and has_end:
-        yield Loop("coverage", _coverage_row(member, {"action": CANCEL, "line": None}))
+        row = _coverage_row(member, {"action": CANCEL, "line": None})
+        yield Loop("coverage", row, is_counted=False)
     for coverage in member.coverages:
         row = _coverage_row(member, coverage)
         yield Loop("coverage", row, _fate_of(row))

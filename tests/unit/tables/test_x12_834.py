@@ -162,6 +162,8 @@ def test_a_termination_of_the_member_without_a_coverage_loop(read):
         interchange("20240501", member("A1", "024", more=["DTP*357*D8*20240430"])),
     )
     assert spans(tables) == [("A1", "2024-01-01", "2024-04-30")]
+    assert fates(tables, "INS") == {"used": 2}
+    assert fates(tables, "HD") == {"used": 1}
 
 
 def test_a_full_file_ends_members_it_does_not_have(read):
@@ -213,6 +215,30 @@ def test_full_files_of_one_plan_say_nothing_about_another(read):
         ),
     )
     assert spans(tables) == [("A1", "2024-01-01", "open"), ("B2", "2024-02-01", "open")]
+
+
+@pytest.mark.parametrize(
+    ("action", "kinds", "end_of_absent"),
+    [
+        ("", ["030", "030"], "2024-01-31"),
+        ("", ["030", "021"], "open"),
+        ("2", ["030", "030"], "open"),
+    ],
+)
+def test_audits_make_a_full_file_only_where_it_does_not_say(read, action, kinds, end_of_absent):
+    begin = covered(begin="20240101")
+    first = [*member("A1", coverage=begin), *member("B2", coverage=begin)]
+    later = [
+        segment
+        for number, kind in zip(["B2", "C3"], kinds, strict=True)
+        for segment in member(number, kind, coverage=covered(kind, begin="20240101"))
+    ]
+    tables = read(interchange("20240101", first), interchange("20240201", later, action=action))
+    assert spans(tables) == [
+        ("A1", "2024-01-01", end_of_absent),
+        ("B2", "2024-01-01", "open"),
+        ("C3", "2024-01-01", "open"),
+    ]
 
 
 def test_every_loop_is_accounted_for(read):
