@@ -63,7 +63,7 @@ def unclassified_by_code(bucket: Bucket, lines: Table) -> Table:
     odd = bucket.keep("unclassified_lines", odd.mutate(line=ibis.row_number()))
     slots = [odd.select("line", modifier=odd[slot]) for slot in MODIFIER_SLOTS]
     each = ibis.union(*slots, distinct=True).drop_null("modifier")
-    joined_up = each["modifier"].group_concat(";", order_by=each["modifier"])
+    joined_up = each["modifier"].collect().sort().join(";")
     told = odd.left_join(each.group_by("line").agg(modifiers=joined_up), "line")
     named = told.select(
         "hcpcs_code", modifiers=told["modifiers"].fill_null(""), reason="unclassified_reason"

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from calaim_eval.panel import PanelRules, build_member_months
+from calaim_eval.panel.member_months import PANEL_TABLES
 from calaim_eval.simulate import simulate_medi_cal
 from calaim_eval.tables import read_tables
 
@@ -59,7 +60,7 @@ def _parts(panel, table):
 
 
 def _assert_same(duckdb, spark):
-    for table in ("member_month", "member_exposure"):
+    for table in PANEL_TABLES:
         for ours, theirs in zip(_parts(duckdb, table), _parts(spark, table), strict=True):
             assert list(ours.columns) == list(theirs.columns)
             exact = [column for column in ours if ours[column].dtype.kind != "f"]
@@ -73,6 +74,7 @@ def _assert_same(duckdb, spark):
     assert ((ours - theirs).abs() < CENT).all()
     for name in ("n_members", "n_member_months", "n_unclassified", "measures", "notes", "rules"):
         assert getattr(duckdb, name) == getattr(spark, name)
+    pd.testing.assert_frame_equal(duckdb.unclassified, spark.unclassified)
     assert dict(duckdb.unobserved_months) == dict(spark.unobserved_months)
 
 
