@@ -12,8 +12,7 @@ from calaim_eval.errors import DesignError
 from calaim_eval.panel.measures import MEASURES
 from calaim_eval.schema.codes import load_codes
 
-OTHER_OUTCOMES = ("pharmacy_fills", "snf_days", "behavioral_health_visits")
-OUTCOMES = (*MEASURES, *OTHER_OUTCOMES)
+OUTCOMES = tuple(MEASURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ BREAKS = (
     Break(
         "2022-01",
         "Medi-Cal Rx",
-        ("pharmacy_fills", "paid_usd"),
+        ("pharmacy_fills", "pharmacy_days_supply", "paid_usd"),
         "outpatient pharmacy left the plans' claims",
     ),
     Break("2022-05", "50+", OUTCOMES, "who is covered changed"),
@@ -57,7 +56,7 @@ BREAKS = (
     Break(
         "2023-07",
         "Behavioural health payment reform",
-        ("behavioral_health_visits",),
+        ("behavioral_health_visits", "substance_use_visits"),
         "visits are coded differently",
     ),
     Break("2024-01", "MCP transition", OUTCOMES, "plans changed identity and members moved"),
@@ -73,8 +72,7 @@ def policy_calendar(outcome: str, months: pd.PeriodIndex | Sequence[str]) -> pd.
     Parameters
     ----------
     outcome : str
-        A measure of the panel, or ``"pharmacy_fills"``, ``"snf_days"``,
-        ``"behavioral_health_visits"`` brought by the study.
+        A measure of the panel.
     months : pd.PeriodIndex or sequence of str
         Months analyzed; the first and the last are used.
 

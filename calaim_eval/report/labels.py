@@ -5,29 +5,16 @@ from __future__ import annotations
 import textwrap
 from functools import cache
 
+from calaim_eval.panel.measures import MEASURES
 from calaim_eval.results import ALL
 from calaim_eval.schema.codes import load_codes
 
-OUTCOMES = {
-    "ed_visits": "Emergency department visits",
-    "inpatient_stays": "Hospital stays",
-    "inpatient_days": "Hospital days",
-    "readmissions_30d": "Readmissions within 30 days",
-    "outpatient_visits": "Outpatient visits",
-    "ambulance_trips": "Ambulance trips",
-    "paid_usd": "Amount paid",
-    "jail_days": "Days in jail",
-}
-FEWER_IS_BETTER = frozenset(
-    {
-        "ed_visits",
-        "inpatient_stays",
-        "inpatient_days",
-        "readmissions_30d",
-        "ambulance_trips",
-        "jail_days",
-    }
-)
+OUTCOMES = {name: measure.title for name, measure in MEASURES.items()}
+"""Names of outcomes in the order a reader looks for them."""
+
+FEWER_IS_BETTER = frozenset(name for name, each in MEASURES.items() if each.fewer_is_better)
+"""Outcomes of which fewer are better."""
+
 ORGANIZATION_TYPES = {
     "cbo": "Community-based organization (non-profit)",
     "clinic": "Clinic",

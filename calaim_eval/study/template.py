@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from string import Template
 
 from calaim_eval.errors import OutputError
+from calaim_eval.panel.measures import FAMILIES
 from calaim_eval.tables.formats import FORMATS
 
 _HEAD = Template("""\
@@ -17,8 +19,8 @@ title = "$title"
 question = "$question"
 
 # What is measured, per 1,000 member-months (paid_usd: US dollars per member-month).
-# Any of: ed_visits, inpatient_stays, inpatient_days, readmissions_30d, outpatient_visits,
-# ambulance_trips, paid_usd, jail_days (needs the custody file).
+# docs/measures.md says what each counts and which file it needs. Any of:
+$measures
 outcomes = $outcomes
 
 [window]
@@ -134,8 +136,29 @@ def study_template(input_format: str = "calaim", *, folder: str = "raw") -> str:
     """
     values = _SYNTHEA if input_format == "synthea" else _CALAIM
     formats = ", ".join(f'"{each}"' for each in FORMATS)
-    head = _HEAD.substitute(values, input_format=input_format, folder=folder, formats=formats)
+    head = _HEAD.substitute(
+        values,
+        input_format=input_format,
+        folder=folder,
+        formats=formats,
+        measures=_measures_by_family(),
+    )
     return head + ("" if input_format == "synthea" else _EXPOSURE) + _TAIL
+
+
+def _measures_by_family() -> str:
+    """Comment lines that name every outcome under its family."""
+    lines = []
+    for family, names in FAMILIES.items():
+        lines += textwrap.wrap(
+            f"{family}: {', '.join(names)}.",
+            width=98,
+            initial_indent="# - ",
+            subsequent_indent="#   ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
 
 
 def init_study(folder: str | Path, *, input_format: str = "calaim", raw: str = "raw") -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ENROLLED = """
   member | start      | end        | county
-  -------+------------+------------+----------
+  --------+------------+------------+---------
   1      | 2024-01-01 |            | Alameda
   2      | 2024-01-01 | 2024-03-31 | Fresno
   2      | 2024-04-01 |            | Alameda
@@ -12,27 +12,27 @@ ENROLLED = """
   4      | 2024-01-01 |            |
 """
 POLICE = """
-  member | date       | type         | county
-  -------+------------+--------------+--------
-  1      | 2024-03-05 | arrest       |
-  1      | 2024-03-05 | arrest       | Alameda
-  1      | 2024-03-05 | citation |
-  1      | 2024-03-06 | arrest |
-  1      | 2024-03-07 | |
-  1      | 2024-03-07 | other |
-  2      | 2024-03-05 | hold_5150 |
-  2      | 2023-03-05 | arrest |
+  member | date       | type          | county
+  --------+------------+---------------+---------
+  1      | 2024-03-05 | arrest        |
+  1      | 2024-03-05 | arrest        | Alameda
+  1      | 2024-03-05 | citation      |
+  1      | 2024-03-06 | arrest        |
+  1      | 2024-03-07 |               |
+  1      | 2024-03-07 | other         |
+  2      | 2024-03-05 | hold_5150     |
+  2      | 2023-03-05 | arrest        |
   3      | 2024-03-05 | welfare_check |
 """
 CALLS = """
   member | date       | transported | county
-  -------+------------+-------------+--------
+  --------+------------+-------------+---------
   1      | 2024-03-05 | True        |
   1      | 2024-03-05 | True        | Alameda
-  1      | 2024-03-06 | False |
-  2      | 2024-03-05 | |
-  2      | 2024-05-05 | True |
-  3      | 2024-03-05 | True |
+  1      | 2024-03-06 | False       |
+  2      | 2024-03-05 |             |
+  2      | 2024-05-05 | True        |
+  3      | 2024-03-05 | True        |
 """
 
 
@@ -65,7 +65,7 @@ def test_bookings_are_one_a_day_in_their_month(spec):
         eligibility=ENROLLED,
         custody="""
           member | booking    | release
-          -------+------------+-----------
+          --------+------------+------------
           1      | 2024-01-30 | 2024-02-03
           1      | 2024-01-30 | 2024-01-30
           1      | 2024-02-01 | 2024-02-02
@@ -84,7 +84,7 @@ def test_a_feed_is_missing_where_it_does_not_reach(spec):
         police_contact=POLICE,
         feed_coverage="""
           feed     | county  | start      | end
-          ---------+---------+------------+-----------
+          ----------+---------+------------+------------
           ems_call | Alameda | 2024-01-15 | 2024-03-10
           ems_call | Alameda | 2024-03-11 | 2024-05-31
         """,
@@ -114,7 +114,7 @@ def test_an_event_outside_the_feed_is_counted_not_joined(spec):
         ems_call=CALLS,
         feed_coverage="""
           feed     | county | start      | end
-          ---------+--------+------------+-----------
+          ----------+--------+------------+-----
           ems_call |        | 2024-05-01 |
         """,
     )

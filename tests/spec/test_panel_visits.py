@@ -137,22 +137,22 @@ def test_trips_are_told_apart_by_origin_and_destination(spec):
 
 
 KINDS_OF_VISIT = """
-  member | claim | type | bill | rev  | hcpcs | place | mod3 | start      | at | by | taxonomy   | dx
-  -------+-------+------+------+------+-------+-------+------+------------+----+----+------------+----
-  1      | 1a    | inst | 771  | 0521 | T1015 |       |      | 2024-03-05 | F  | X  |            | I10
-  2      | 2a    | prof |      |      | 99213 | 72    |      | 2024-03-05 |    | X  |            | I10
-  3      | 3a    | prof |      |      | 99213 | 11    |      | 2024-03-05 |    | X  | 207Q00000X | I10
-  4      | 4a    | prof |      |      | 99213 | 11    |      | 2024-03-05 |    | X  | 207RC0000X | I10
-  5      | 5a    | prof |      |      | 99213 | 11    |      | 2024-03-05 |    | X  | 2084P0800X | F329
-  6      | 6a    | prof |      |      | 99213 | 31    |      | 2024-03-05 |    | X  | 207Q00000X | I10
-  7      | 7a    | inst | 131  | 0510 |       |       |      | 2024-03-05 | H  |    |            | I10
-  7      | 7b    | prof |      |      | 99213 | 22    |      | 2024-03-05 |    | X  | 207Q00000X | I10
-  8      | 8a    | prof |      |      | 99213 | 02    |      | 2024-03-05 |    | X  | 208D00000X | I10
-  9      | 9a    | prof |      |      | 99213 | 11    | GT   | 2024-03-05 |    | X  |            | F1020
-  10     | 10a   | prof |      |      | 99213 | 11    |      | 2024-03-05 |    | X  | 207Q00000X | I10
-  10     | 10b   | prof |      |      | 99214 | 11    | 95   | 2024-03-05 |    | Y  | 207RC0000X | I10
-  11     | 11a   | prof |      |      | 80053 | 02    |      | 2024-03-05 |    | X  | 207Q00000X | I10
-  11     | 11b   | prof |      |      | 99213 | 11    |      | 2024-03-05 |    | X  |            | F17210
+  member| claim| type| bill| rev | hcpcs| place| mod3| start     | at| by| taxonomy  | dx
+  -------+------+-----+-----+-----+------+------+-----+-----------+---+---+-----------+-------
+  1     | 1a   | inst| 771 | 0521| T1015|      |     | 2024-03-05| F | X |           | I10
+  2     | 2a   | prof|     |     | 99213| 72   |     | 2024-03-05|   | X |           | I10
+  3     | 3a   | prof|     |     | 99213| 11   |     | 2024-03-05|   | X | 207Q00000X| I10
+  4     | 4a   | prof|     |     | 99213| 11   |     | 2024-03-05|   | X | 207RC0000X| I10
+  5     | 5a   | prof|     |     | 99213| 11   |     | 2024-03-05|   | X | 2084P0800X| F329
+  6     | 6a   | prof|     |     | 99213| 31   |     | 2024-03-05|   | X | 207Q00000X| I10
+  7     | 7a   | inst| 131 | 0510|      |      |     | 2024-03-05| H |   |           | I10
+  7     | 7b   | prof|     |     | 99213| 22   |     | 2024-03-05|   | X | 207Q00000X| I10
+  8     | 8a   | prof|     |     | 99213| 02   |     | 2024-03-05|   | X | 208D00000X| I10
+  9     | 9a   | prof|     |     | 99213| 11   | GT  | 2024-03-05|   | X |           | F1020
+  10    | 10a  | prof|     |     | 99213| 11   |     | 2024-03-05|   | X | 207Q00000X| I10
+  10    | 10b  | prof|     |     | 99214| 11   | 95  | 2024-03-05|   | Y | 207RC0000X| I10
+  11    | 11a  | prof|     |     | 80053| 02   |     | 2024-03-05|   | X | 207Q00000X| I10
+  11    | 11b  | prof|     |     | 99213| 11   |     | 2024-03-05|   | X |           | F17210
 """
 
 
@@ -162,9 +162,9 @@ def test_visits_by_what_they_were(spec):
     # 6: a nursing facility is no place of primary care. 7: the clinic's bill, told by its
     # professional half. 11: the laboratory's line makes no visit, and tobacco is not behavioral.
     assert built.values("health_center_visits") == {1: one, 2: one}
-    assert built.values("primary_care_visits") == {m: one for m in (1, 2, 3, 7, 8, 10)}
-    assert built.values("specialty_visits") == {m: one for m in (4, 6, 10, 11)}
-    assert built.values("telehealth_visits") == {m: one for m in (8, 9, 10)}
+    assert built.values("primary_care_visits") == dict.fromkeys((1, 2, 3, 7, 8, 10), one)
+    assert built.values("specialty_visits") == dict.fromkeys((4, 6, 10, 11), one)
+    assert built.values("telehealth_visits") == dict.fromkeys((8, 9, 10), one)
     assert built.values("outpatient_visits")[10] == {"2024-03": 2}
     assert set(built.values("outpatient_visits")) == set(range(1, 12))
 

@@ -1,4 +1,4 @@
-"""Emergency department visits by how avoidable they were, in probability."""
+"""Avoidable emergency department visits, in probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transports by emergency medical services, from their own records."""
+"""Transports in the records of emergency medical services."""
 
 from __future__ import annotations
 

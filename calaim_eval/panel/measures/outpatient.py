@@ -1,4 +1,4 @@
-"""Outpatient visits: office, clinic and health center."""
+"""Office, clinic and health center visits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Words in place of codes."""
 
+from calaim_eval.panel import MEASURES
 from calaim_eval.report.labels import (
+    FEWER_IS_BETTER,
     ORGANIZATION_TYPES,
     OUTCOMES,
     ordered,
@@ -12,7 +14,6 @@ from calaim_eval.report.labels import (
 )
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.schema.fields import FIELDS
-from calaim_eval.schema.tables import MEASURES
 
 
 def test_every_group_of_the_code_list_has_its_label():
@@ -24,9 +25,15 @@ def test_every_group_of_the_code_list_has_its_label():
 
 
 def test_every_measure_and_organization_type_has_a_label():
-    assert set(OUTCOMES) <= set(MEASURES)
-    assert {m for m in MEASURES if outcome_label(m) == ""} == set()
+    assert list(OUTCOMES) == list(MEASURES)
+    assert all(outcome_label(m) == MEASURES[m].title for m in MEASURES)
+    assert len(set(OUTCOMES.values())) == len(OUTCOMES)
     assert set(ORGANIZATION_TYPES) == set(FIELDS["organization_type"].values)
+
+
+def test_what_is_better_is_said_by_the_measure():
+    assert {"ed_visits", "jail_days", "readmissions_30d"} <= FEWER_IS_BETTER
+    assert not {"outpatient_visits", "paid_usd", "pharmacy_fills"} & FEWER_IS_BETTER
 
 
 def test_every_community_support_has_a_short_name():
