@@ -1,0 +1,76 @@
+"""A measure of one's own: the example of CONTRIBUTING.md, run as it is written there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from calaim_eval.errors import TableError
+from calaim_eval.panel import build_member_months
+from calaim_eval.panel.measure import Measure
+from calaim_eval.tables import Tables
+
+GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
+
+
+def written_measure() -> Measure:
+    """The measure of the guide's code block."""
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.S)
+    space: dict[str, object] = {}
+    exec(code, space)
+    (measure,) = space["MEASURES"]
+    return measure
+
+
+def tables() -> Tables:
+    """Two members; one has two mammograms, of which one claim is void."""
+    lines = [
+        ("a", "1", "77067", "2024-01-05", "professional", "original", None),
+        ("a", "2", "77067", "2024-01-05", "professional", "original", None),
+        ("a", "3", "77066", "2024-01-20", "professional", "original", None),
+        ("a", "4", "77066", "2024-01-20", "professional", "void", "3"),
+        ("b", "5", "77067", "2024-02-05", "institutional", "original", None),
+        ("b", "6", "77065", "2024-02-05", "professional", "original", None),
+    ]
+    names = [
+        "member_id",
+        "claim_id",
+        "hcpcs_code",
+        "claim_start_date",
+        "claim_type",
+        "claim_status",
+        "original_claim_id",
+    ]
+    claims = pd.DataFrame(lines, columns=names).assign(claim_line_number=1)
+    spans = pd.DataFrame({"member_id": ["a", "b"], "enrollment_start_date": "2024-01-01"})
+    spans["enrollment_end_date"] = None
+    return Tables.from_frames({"eligibility": spans, "medical_claim": claims})
+
+
+def test_the_example_of_the_guide_is_counted_like_any_measure():
+    measure = written_measure()
+    panel = build_member_months(
+        tables(),
+        first_month="2024-01",
+        last_month="2024-02",
+        measures=["ed_visits", measure],
+    )
+    assert panel.measures == ("ed_visits", "mammograms")
+    frame = panel.to_frame(["member_id", "month", "mammograms"])
+    assert frame["mammograms"].tolist() == [1, 0, 0, 0]
+    events = panel.ledger.to_frame().query("stage == 'events' and n_rows > 0")
+    assert events[events["table"] == "mammograms"]["n_rows"].tolist() == [1]
+
+
+def test_a_measure_is_named_once():
+    measure = written_measure()
+    with pytest.raises(TableError, match="`mammograms` is asked for twice"):
+        build_member_months(
+            tables(),
+            first_month="2024-01",
+            last_month="2024-02",
+            measures=[measure, measure],
+        )
