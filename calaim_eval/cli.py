@@ -95,8 +95,8 @@ def check(
 ) -> None:
     """Can these data be used? Findings on every table; nothing is estimated.
 
-    Exit code 0: clean. 3: usable, with rows set aside or warnings. 10 and above: an error to mend
-    first; 18: a finding that stops the study.
+    Exit code 0: usable. 3: usable, with rows set aside. 10 and above: an error to mend first; 18: a
+    finding that stops the study. Warnings are in quality.json and leave the code as it is.
     """
     from calaim_eval.errors import QualityError
     from calaim_eval.pipeline import check_study, read_study_tables, stop_message
@@ -118,7 +118,7 @@ def check(
         stops = [finding.check.id for finding in checked.report.stops]
         raise QualityError(stop_message(loaded, stops))
     _say_next("panel", study)
-    if checked.n_set_aside or checked.report.warnings:
+    if checked.n_set_aside:
         raise typer.Exit(FINDINGS_EXIT_CODE)
 
 

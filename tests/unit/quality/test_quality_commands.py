@@ -55,11 +55,20 @@ def test_clean_data_leave_with_0(monkeypatch, capsys, tmp_path):
     assert (tmp_path / "restricted" / "quality" / "quality.html").is_file()
 
 
-def test_a_warning_leaves_with_3(monkeypatch, capsys, tmp_path):
+def test_a_warning_alone_leaves_the_exit_code_as_it_is(monkeypatch, capsys, tmp_path):
     frames = clean_frames()
     put(frames, "person", 0, race_code="unknown")
-    assert run(monkeypatch, "check", write_study(tmp_path, frames)) == cli.FINDINGS_EXIT_CODE
+    assert run(monkeypatch, "check", write_study(tmp_path, frames)) == 0
+    content = json.loads((tmp_path / "restricted/quality/quality.json").read_text("utf-8"))
+    assert content["verdict"]["level"] == "warn"
     assert "warning race_unknown in person: 1-10 members" in capsys.readouterr().out
+
+
+def test_rows_set_aside_leave_with_3(monkeypatch, capsys, tmp_path):
+    frames = clean_frames()
+    put(frames, "medical_claim", 0, claim_end_date="2022-01-09")
+    assert run(monkeypatch, "check", write_study(tmp_path, frames)) == cli.FINDINGS_EXIT_CODE
+    assert "warning dates_out_of_order in medical_claim: 1-10 rows" in capsys.readouterr().out
 
 
 def test_a_finding_that_stops_leaves_with_18_and_says_how_to_go_on(monkeypatch, capsys, tmp_path):
