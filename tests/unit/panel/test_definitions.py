@@ -11,9 +11,11 @@ from calaim_eval.errors import TableError
 from calaim_eval.panel import EXPOSURES, MEASURES, measures
 from calaim_eval.panel.code_patterns import code_pattern
 from calaim_eval.panel.columns import declared_tables
+from calaim_eval.panel.measures import FAMILIES
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.schema.fields import FIELDS, table_fields
 
+ROOT = Path(__file__).parents[3]
 ALL = (*MEASURES.values(), *EXPOSURES.values())
 
 
@@ -54,12 +56,37 @@ def test_measures_rest_on_entries_of_the_code_list():
         ("ip_admission", "bill type", "111 0111 117 11", "121 0131 110A"),
         ("ambulance_transport", "ground emergency base", "A0427 A0429 A0433", "A0425 A0428"),
         ("outpatient_visit", "office and clinic E/M", "99202 99215", "99201 99281"),
+        ("observation_stay", "HCPCS", "G0378 99220 99226 99236", "99221 99223 99233"),
+        ("sud_visit", "SUD HCPCS/CPT", "H0020 G2067 G2080 99408", "H0014 G2061 G2066 G2081"),
+        ("sud_visit", "diagnosis", "F1020 F199 F180", "F17210 F329"),
+        ("bh_visit", "diagnosis", "F329 F0150 F99", "F1020 F17210 G309"),
+        ("snf_days", "bill type", "211 0221 181 287", "111 131 0331"),
+        ("readmission_30d", "pregnancy and perinatal diagnosis", "O80 O9A2 P073 P96", "Q211 P97"),
     ],
 )
 def test_patterns(measure, component, hits, misses):
     pattern = re.compile(code_pattern(measure, component))
     assert all(pattern.search(code) for code in hits.split())
     assert not any(pattern.search(code) for code in misses.split())
+
+
+def test_outcomes_are_listed_once_by_family():
+    assert [name for names in FAMILIES.values() for name in names] == list(MEASURES)
+
+
+def test_every_measure_is_on_the_page_with_its_standing():
+    page = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(\w+)` \|.*\| (yes|partly|no) \|$", page, flags=re.M))
+    words = {"yes": "yes", "partial": "partly", "no": "no"}
+    assert told == {name: words[each.confirmed] for name, each in MEASURES.items()}
+
+
+def test_planned_readmissions_are_told_by_diagnosis_or_a_named_system():
+    codes = load_codes("planned_readmission")
+    assert set(codes["code_system"]) == {"ICD-10-CM", "MS-DRG", "APR-DRG"}
+    (diagnosis,) = codes.loc[codes["code_system"] == "ICD-10-CM", "codes_regex"]
+    assert re.search(diagnosis, "Z5111")
+    assert not re.search(diagnosis, "Z515")
 
 
 def test_a_component_nobody_listed():
