@@ -54,6 +54,7 @@ class Expected:
 
 def expected(tables: dict[str, list[Row]], rules: Any, window: tuple[date, date]) -> Expected:
     """The panel of raw tables, each a list of rows with values as read."""
+    tables = {name: without_repeats(rows) for name, rows in tables.items()}
     cover = coverage(tables, rules, window)
     told = Expected(cover, {key: dict(row) for key, row in cover.months.items()})
     told.rows["eligibility"] = cover.spans
@@ -98,6 +99,18 @@ def expected(tables: dict[str, list[Row]], rules: Any, window: tuple[date, date]
         }
         for row in tables.get("person", [])
     ]
+    return told
+
+
+def without_repeats(rows: list[Row]) -> list[Row]:
+    """Rows as they are read: one that repeats another in every value is set aside."""
+    seen: set[tuple] = set()
+    told = []
+    for row in rows:
+        values = tuple(sorted((k, v) for k, v in row.items() if v is not None))
+        if values not in seen:
+            seen.add(values)
+            told.append(row)
     return told
 
 

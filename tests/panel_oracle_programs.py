@@ -70,20 +70,38 @@ def contact_days(found: list[Contact], program: str, kind: str) -> list[tuple[st
 
 
 def exposure(found: list[Contact], records: list[Row]) -> dict[tuple[str, str], Row]:
-    """First month of each kind of contact and populations of focus, by member and service."""
-    told: dict[tuple[str, str], Row] = {}
-    focus: dict[tuple[str, str], set[str]] = defaultdict(set)
+    """What a member and service have: first and last months, counts, populations of focus.
+
+    Authorized is not received: an authorization has its own columns. Denials say nothing.
+    """
+    everything = list(found)
     for row in records:
-        if row.get("population_of_focus"):
-            for service in _names(row["program"], row["service"]):
-                focus[row["member_id"], service].add(row["population_of_focus"])
-    for contact in sorted(found, key=lambda c: c.day):
+        if row["record_type"] == "authorization":
+            who, program, service = row["member_id"], row["program"], row["service"]
+            everything.append(Contact(who, program, service, "authorized", row["record_date"]))
+    mine: dict[tuple[str, str], list[Contact]] = defaultdict(list)
+    focus: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for contact in everything:
         for service in _names(contact.program, contact.service):
-            key = (contact.member, service)
-            row = told.setdefault(key, dict.fromkeys(("identified", "outreach", "service")))
-            row[contact.kind] = row[contact.kind] or month_of(contact.day)
-    for key, row in told.items():
-        row["population_of_focus"] = ";".join(sorted(focus[key])) or None
+            mine[contact.member, service].append(contact)
+    for row in records:
+        for service in _names(row["program"], row["service"]):
+            focus[row["member_id"], service] |= {row.get("population_of_focus")} - {None}
+    return {key: _exposure(contacts, focus[key]) for key, contacts in mine.items()}
+
+
+def _exposure(contacts: list[Contact], focus: set[str]) -> Row:
+    """One row of the exposure table."""
+    days = {
+        kind: sorted(c.day for c in contacts if c.kind == kind)
+        for kind in ("identified", "outreach", "service", "authorized")
+    }
+    told: Row = {f"{kind}_month": month_of(d[0]) if d else None for kind, d in days.items()}
+    told["last_service_month"] = month_of(days["service"][-1]) if days["service"] else None
+    told["n_service_months"] = len({month_of(day) for day in days["service"]})
+    authorized = {(c.service, c.day) for c in contacts if c.kind == "authorized"}
+    told["n_authorizations"] = len(authorized)
+    told["population_of_focus"] = ";".join(sorted(focus)) or None
     return told
 
 

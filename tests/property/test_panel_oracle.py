@@ -67,6 +67,10 @@ def differences(
     told = oracle.expected(tables, rules, made.WINDOW)
     yield from _month_differences(panel, told)
     counts = _counts(panel)
+    for name, rows in tables.items():
+        found = counts[name, "read"]
+        if (sum(found.values()), found["used"]) != (len(rows), len(oracle.without_repeats(rows))):
+            yield "read", name, found, len(rows)
     for name, rows in told.rows.items():
         if not oracle.may_be(counts.get((name, "panel"), {}), rows):
             yield "rows", name, counts.get((name, "panel")), _tally(rows)
@@ -124,23 +128,23 @@ def _dollar_differences(panel: MemberMonths, told: oracle.Expected) -> Iterator[
 
 
 def _exposure_differences(panel: MemberMonths, told: oracle.Expected) -> Iterator[tuple]:
-    built = {}
-    for row in panel.exposure_frame().to_dict("records"):
-        built[row["member_id"], row["service"]] = {
-            **{k: _month(row[f"{k}_month"]) for k in ("identified", "outreach", "service")},
-            "population_of_focus": _known(row["population_of_focus"]),
-        }
-    for key in sorted(built.keys() | told.exposure.keys()):
-        if built.get(key) != told.exposure.get(key):
-            yield "exposure", key, built.get(key), told.exposure.get(key)
+    built = {
+        (row["member_id"], row["service"]): {k: _plain(v) for k, v in row.items()}
+        for row in panel.exposure_frame().to_dict("records")
+    }
+    for key in sorted(built.keys() ^ told.exposure.keys()):
+        yield "exposure", key, "built" if key in built else "not built"
+    for key in sorted(built.keys() & told.exposure.keys()):
+        for name, expected in told.exposure[key].items():
+            if built[key][name] != expected:
+                yield f"exposure, {name}", key, built[key][name], expected
 
 
-def _month(value: object) -> str | None:
-    return None if pd.isna(value) else f"{value:%Y-%m}"
-
-
-def _known(value: object) -> object:
-    return None if pd.isna(value) else value
+def _plain(value: object) -> object:
+    """A month as text, missing as None."""
+    if pd.isna(value):
+        return None
+    return f"{value:%Y-%m}" if isinstance(value, pd.Timestamp) else value
 
 
 def built(tables: dict[str, list[dict]], rules: PanelRules, n_buckets: int = 1) -> MemberMonths:

@@ -107,18 +107,20 @@ def run_until(script: str, arguments: list[Path], watched: Path, wanted: int, rn
     return was_running
 
 
-def test_a_panel_killed_again_and_again_is_the_panel(raw, unbroken, tmp_path):
-    rng = Random(1)
+@pytest.mark.parametrize(
+    "kills", [[(2, 6)], pytest.param([(0, 0), (1, 3), (4, 5), (6, 7)], marks=pytest.mark.slow)]
+)
+def test_a_panel_that_was_killed_is_the_panel(raw, unbroken, tmp_path, kills):
+    rng = Random(len(kills))
     tables_dir, out = unbroken / "tables", tmp_path / "panel"
-    n_killed = 0
-    for wanted in (rng.randint(1, 3), rng.randint(4, 6)):
-        n_killed += run_until(BUILD, [raw, tables_dir, out], out / "buckets", wanted, rng)
+    for fewest, most in kills:
+        wanted = rng.randint(fewest, most)
+        assert run_until(BUILD, [raw, tables_dir, out], out / "buckets", wanted, rng)
         assert not (out / "manifest.json").exists(), "the panel counts as finished"
-    assert n_killed == 2
     finished = _finished_buckets(out)
     tables = read_tables(raw, work_dir=tables_dir, n_buckets=N_BUCKETS)
     build_member_months(tables, **WINDOW, out_dir=out)
-    assert 4 <= len(finished) < N_BUCKETS, "killed with some buckets done and some not"
+    assert kills[-1][0] <= len(finished) < N_BUCKETS, "killed with some buckets done and some not"
     again = _finished_buckets(out)
     assert {number: again[number] for number in finished} == finished
     assert parts(out) == parts(unbroken / "panel")
@@ -134,17 +136,16 @@ def _finished_buckets(out: Path) -> dict[str, tuple[int, ...]]:
     return told
 
 
-def test_a_reading_killed_again_and_again_is_the_reading(raw, unbroken, tmp_path):
-    rng = Random(2)
-    work = tmp_path / "tables"
-    n_killed = 0
-    for wanted in (1, 2):
-        n_killed += run_until(READ, [raw, work], work, wanted, rng)
-    assert n_killed == 2
+@pytest.mark.parametrize("kills", [[1], pytest.param([0, 1, 2, 3], marks=pytest.mark.slow)])
+def test_a_reading_that_was_killed_is_the_reading(raw, unbroken, tmp_path, kills):
+    work, rng = tmp_path / "tables", Random(len(kills))
+    for wanted in kills:
+        assert run_until(READ, [raw, work], work, wanted, rng)
     read_tables(raw, work_dir=work, n_buckets=N_BUCKETS)
     assert parts(work) == parts(unbroken / "tables")
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes(raw, unbroken, tmp_path):
     tables = read_tables(raw, work_dir=tmp_path / "tables", n_buckets=N_BUCKETS)
     build_member_months(tables, **WINDOW, out_dir=tmp_path / "panel")
