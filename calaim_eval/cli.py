@@ -123,13 +123,31 @@ def check(
 
 
 @app.command()
-def panel(study: StudyArgument) -> None:
-    """Build the member-month panel in restricted/; resumes where it stopped."""
+def panel(
+    study: StudyArgument,
+    *,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Only say what it takes: time, memory, disk, what is done."),
+    ] = False,
+) -> None:
+    """Build the member-month panel in restricted/; resumes where it stopped.
+
+    With --plan nothing is built; exit code 3 when it will not fit on this machine.
+    """
     from calaim_eval.pipeline import build_panel
     from calaim_eval.pipeline.panel import panel_findings
+    from calaim_eval.pipeline.plan import plan_study
     from calaim_eval.study import read_study
 
     loaded = read_study(study)
+    if plan:
+        planned = plan_study(loaded)
+        typer.echo(str(planned))
+        if planned.problems:
+            raise typer.Exit(FINDINGS_EXIT_CODE)
+        _say_next("panel", study)
+        return
     built = _step("Building the member-month panel", lambda: build_panel(loaded))
     typer.echo(repr(built))
     for line in panel_findings(loaded, built):

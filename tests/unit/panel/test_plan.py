@@ -1,0 +1,164 @@
+"""A plan counts what can be counted, scales what was measured, and says when it will not fit."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections import namedtuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from calaim_eval.cli import FINDINGS_EXIT_CODE, app
+from calaim_eval.errors import TableError
+from calaim_eval.panel import plan
+from calaim_eval.panel.plan import plan_panel
+from calaim_eval.panel.resume import share_file
+from calaim_eval.simulate import simulate_medi_cal
+from calaim_eval.study import init_study
+from calaim_eval.tables import read_tables
+
+MEMBERS = 300
+MEASURES = 10
+Usage = namedtuple("Usage", "total used free")
+GB = 1024**3
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plan") / "study"
+    simulate_medi_cal(folder, members=MEMBERS, seed=3)
+    init_study(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tables(study):
+    # Apart from the study's own folder: its plan is of a study nobody has begun.
+    raw = study.parent / "raw"
+    shutil.copytree(study / "raw" / "medical_claim", raw / "medical_claim")
+    for name in ("eligibility", "person", "pharmacy_claim"):
+        shutil.copy(study / "raw" / f"{name}.parquet", raw)
+    return read_tables(raw, work_dir=study.parent / "tables", n_buckets=2)
+
+
+def _plan(raw, tables_folder, panel_folder, **options):
+    return plan_panel(
+        raw,
+        tables_folder=tables_folder,
+        panel_folder=panel_folder,
+        **{"n_months": 48, "n_measures": MEASURES, **options},
+    )
+
+
+def test_before_reading_rows_are_those_the_files_tell_of(study, tmp_path):
+    made = _plan(study / "raw", tmp_path / "tables", tmp_path / "panel")
+    others = [file for file in (study / "raw").rglob("*.parquet") if file.stem != "eligibility"]
+    assert made.n_lines == sum(pq.read_metadata(file).num_rows for file in others)
+    assert made.n_members == pytest.approx(MEMBERS, rel=0.2)
+    assert not made.is_counted
+    assert made.reading_cpu_s > 0
+    assert made.tables_gb > 0
+    assert "nothing of the reading; 0 of 1 buckets" in str(made)
+
+
+def test_text_files_are_estimated_by_their_size(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "medical_claim.csv").write_bytes(b"x" * 2_000_000)
+    small = _plan(tmp_path / "raw", tmp_path / "t", tmp_path / "p")
+    (tmp_path / "raw" / "medical_claim.csv").write_bytes(b"x" * 4_000_000)
+    large = _plan(tmp_path / "raw", tmp_path / "t", tmp_path / "p")
+    assert large.n_lines == pytest.approx(2 * small.n_lines, abs=1)
+    assert small.n_members > 0
+
+
+def test_after_reading_everything_is_counted_and_only_the_panel_is_left(tables, tmp_path):
+    made = _plan(None, tables.folder, tmp_path)
+    claims = ("medical_claim", "pharmacy_claim")
+    assert made.n_lines == sum(len(tables.frame(name, ["claim_id"])) for name in claims)
+    members = tables.frame("eligibility", ["member_id"])["member_id"].nunique()
+    assert made.n_members == pytest.approx(members, rel=0.1)
+    assert made.is_counted
+    assert (made.n_buckets, made.n_buckets_built) == (2, 0)
+    assert made.reading_cpu_s == made.tables_gb == made.scratch_gb == 0
+    assert made.panel_cpu_s > 0
+
+
+def test_a_finished_panel_costs_nothing_and_a_half_built_one_half(tables, tmp_path):
+    whole = _plan(None, tables.folder, tmp_path)
+    (tmp_path / "buckets").mkdir()
+    for number in range(2):
+        share_file(tmp_path, number).write_text("{}")
+    assert _plan(None, tables.folder, tmp_path).panel_cpu_s == 0
+    share_file(tmp_path, 1).unlink()
+    half = _plan(None, tables.folder, tmp_path)
+    assert half.n_buckets_built == 1
+    assert half.panel_gb == pytest.approx(whole.panel_gb / 2)
+
+
+def test_a_broken_off_reading_is_seen(study, tmp_path):
+    under_way = tmp_path / "tables" / ".reading" / "abc"
+    (under_way / "staged").mkdir(parents=True)
+    for name in ("staged/eligibility", "staged/person", "bucket-0000"):
+        (under_way / f"{name}.json").write_text("{}")
+    made = _plan(study / "raw", tmp_path / "tables", tmp_path / "panel")
+    assert "broken off after 2 tables and 1 checked buckets" in str(made)
+
+
+def test_a_machine_half_as_fast_takes_twice_the_time(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_calibration_s", lambda: 0.1)
+    fast = _plan(None, tables.folder, tmp_path)
+    monkeypatch.setattr(plan, "_calibration_s", lambda: 0.2)
+    slow = _plan(None, tables.folder, tmp_path)
+    assert slow.panel_cpu_s == pytest.approx(2 * fast.panel_cpu_s)
+
+
+def test_more_months_and_measures_take_longer(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_calibration_s", lambda: 0.1)
+    base = _plan(None, tables.folder, tmp_path)
+    for options in ({"n_months": 96}, {"n_measures": 2 * MEASURES}):
+        assert _plan(None, tables.folder, tmp_path, **options).panel_cpu_s > base.panel_cpu_s
+
+
+def test_a_full_disk_and_little_memory_are_said_with_what_to_do(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda _: Usage(GB, GB, 1000))
+    monkeypatch.setattr(plan, "_free_memory_gb", lambda: 0.1)
+    made = _plan(None, tables.folder, tmp_path)
+    disk, memory = made.problems
+    assert "Free space" in disk
+    assert "memory_limit_gb" in memory
+    assert "It will fit." not in str(made)
+
+
+def test_unknown_memory_is_said_to_be_unknown(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "_free_memory_gb", lambda: math.nan)
+    made = _plan(None, tables.folder, tmp_path)
+    assert "unknown free" in str(made)
+    assert made.problems == ()
+
+
+def test_a_database_or_an_empty_folder_cannot_be_planned(tmp_path):
+    with pytest.raises(TableError, match="a database holds none"):
+        _plan(None, tmp_path, tmp_path)
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(TableError, match="is empty"):
+        _plan(tmp_path / "raw", tmp_path / "t", tmp_path / "p")
+
+
+def test_every_cost_says_where_it_was_measured():
+    costs = pd.read_csv(plan.files("calaim_eval.panel") / "plan_costs.csv", dtype=str)
+    assert not costs.isna().any(axis=None)
+    assert costs["cost"].is_unique
+    assert (costs["value"].astype(float) > 0).all()
+
+
+def test_the_command_plans_and_builds_nothing(study, monkeypatch):
+    told = CliRunner().invoke(app, ["panel", str(study), "--plan"])
+    assert told.exit_code == 0, told.output
+    assert "It will fit." in told.output
+    assert "48 months" in told.output
+    assert not (study / "restricted" / "panel").exists()
+    monkeypatch.setattr(plan, "_free_memory_gb", lambda: 0.01)
+    assert CliRunner().invoke(app, ["panel", str(study), "--plan"]).exit_code == FINDINGS_EXIT_CODE
