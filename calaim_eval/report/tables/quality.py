@@ -114,7 +114,7 @@ def quality_notes(released: Released) -> str:
     """
     found = find_item(released, "data_quality")
     if isinstance(found, Absent):
-        return ""
+        return f"This release holds no findings. {found.why}"
     notes = [str(note) for note in found.meta.get("notes") or ()]
     if not notes:
         return "Nothing else needed attention."
