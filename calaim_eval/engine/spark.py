@@ -1,27 +1,16 @@
-"""Run a recipe on Spark: the same expressions in Spark's language, all members at once.
-
-Held rows go to parquet in a folder, written by the session itself, and so does what the recipe
-writes; nothing but counts passes through this process.
-"""
+"""Open a Spark session for recipes, and turn what it raises into errors a user can act on."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from calaim_eval.engine.failures import DISK_FULL, NOT_ALLOWED, output_error
-from calaim_eval.engine.recipe import Recipe, Step
 from calaim_eval.errors import CalaimEvalError, MissingExtraError, OutputError, TableError
-
-if TYPE_CHECKING:
-    import ibis
-    import pandas as pd
-    import sqlglot.expressions as sge
 
 _INSTALL = 'pip install "calaim-eval[spark]"'
 _SETTINGS = {
@@ -31,22 +20,6 @@ _SETTINGS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 """Settings a recipe runs under, whatever the session's own are: overflow is an error, not null."""
-
-
-@dataclass(frozen=True, slots=True)
-class SparkOutput:
-    """Where Spark puts the rows of a `Recipe.write`.
-
-    Attributes
-    ----------
-    folder : Path
-        Gets ``part-0000.parquet`` and on, one a part, empty ones too.
-    sort_by : tuple[str, ...]
-        Columns rows are sorted by within a part.
-    """
-
-    folder: Path
-    sort_by: tuple[str, ...]
 
 
 @contextmanager
@@ -185,188 +158,3 @@ def _translated(problem: Exception, doing: str) -> CalaimEvalError:
         "  If a file is damaged, fetch or write it again; else build with the engine 'duckdb' and "
         "report this as a defect."
     )
-
-
-def run_on_spark(
-    recipe: Recipe,
-    backend: Any,
-    *,
-    sources: Mapping[str, Sequence[Path]],
-    outputs: Mapping[str, SparkOutput],
-    part_of: tuple[str, Sequence[str]],
-    n_parts: int,
-    held_folder: Path,
-) -> dict[str, pd.DataFrame]:
-    """Run every step of a recipe on all rows at once.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    backend : ibis.BaseBackend
-        What `open_spark` yields.
-    sources : mapping of str to sequence of Path
-        Parquet files ``part-0000.parquet`` and on of every source.
-    outputs : mapping of str to SparkOutput
-        Where every `write` goes; its rows have the key of `part_of`.
-    part_of : tuple of str and sequence of str
-        A column, and sources that have it: a row is written to the part of that number which the
-        value's rows were read from, so that the parts are those of the sources.
-    n_parts : int
-    held_folder : Path
-        For held rows; emptied at the end. On a cluster every node must reach it by this path.
-
-    Returns
-    -------
-    dict[str, pd.DataFrame]
-        Rows of every `fetch`, by name.
-    """
-    session = backend._session
-    held_folder = held_folder.resolve()
-    for name, files in sources.items():
-        session.read.parquet(*[_address(file) for file in files]).createOrReplaceTempView(name)
-    for name, rows in recipe.lookups.items():
-        session.createDataFrame(_arrow(rows)).createOrReplaceTempView(name)
-    key, named = part_of
-    parts = _parts_by_key(session, key, [sources[name] for name in named])
-    fetched = {}
-    try:
-        for step in recipe.steps:
-            if step.rows is None:
-                session.catalog.dropTempView(step.name)
-                shutil.rmtree(held_folder / step.name, ignore_errors=True)
-                continue
-            rows = session.sql(_sql(step, backend))
-            if step.kind == "keep":
-                where = _address(held_folder / step.name)
-                rows.write.mode("overwrite").parquet(where)
-                session.read.parquet(where).createOrReplaceTempView(step.name)
-            elif step.kind == "fetch":
-                fetched[step.name] = rows.toArrow().to_pandas()
-            else:
-                placed = rows.join(parts, key)
-                _write_parts(placed, outputs[step.name], n_parts, held_folder / step.name)
-    finally:
-        shutil.rmtree(held_folder, ignore_errors=True)
-    return fetched
-
-
-def _address(path: Path) -> str:
-    """A local path as Spark takes it; a shared file system is mounted on every node."""
-    return path.resolve().as_uri()
-
-
-def _arrow(rows: ibis.Table) -> Any:
-    """A small table in memory."""
-    op = rows.op()
-    return op.data.to_pyarrow(op.schema)
-
-
-def _parts_by_key(session: Any, key: str, sources: Sequence[Sequence[Path]]) -> Any:
-    """Part number of each value of the key: `key`, `part`."""
-    pattern = "part-([0-9]+)"
-    found = None
-    for files in sources:
-        read = session.read.parquet(*[_address(file) for file in files])
-        rows = read.selectExpr(
-            key, f"CAST(regexp_extract(_metadata.file_name, '{pattern}', 1) AS INT) AS part"
-        )
-        found = rows if found is None else found.unionByName(rows)
-    return found.distinct() if found is not None else None
-
-
-def _write_parts(rows: Any, output: SparkOutput, n_parts: int, scratch: Path) -> None:
-    """Write one sorted file a part, then put all of them in place."""
-    schema = rows.drop("part").schema
-    ordered = rows.repartition(n_parts, "part").sortWithinPartitions("part", *output.sort_by)
-    ordered.write.mode("overwrite").partitionBy("part").parquet(_address(scratch))
-    output.folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for folder in scratch.glob("part=*"):
-        files = list(folder.glob("*.parquet"))
-        if len(files) != 1:
-            raise OutputError(
-                f"writing `{output.folder}`: Spark wrote {len(files)} files for one part.\n"
-                "  Unset `spark.sql.files.maxRecordsPerFile` in the session."
-            )
-        written[int(folder.name.split("=")[1])] = files[0]
-    for number in range(n_parts):
-        target = output.folder / f"part-{number:04d}.parquet"
-        if number in written:
-            shutil.move(written[number], target)
-        else:
-            _write_empty(schema, target)
-    with suppress(OSError):
-        shutil.rmtree(scratch)
-
-
-def _write_empty(schema: Any, path: Path) -> None:
-    """A part without rows."""
-    import pyarrow.parquet as pq
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    pq.write_table(to_arrow_schema(schema).empty_table(), path, compression="zstd")
-
-
-def _sql(step: Step, backend: Any) -> str:
-    """One step in Spark's language, every column of its declared type."""
-    if step.rows is None:
-        raise ValueError(step.kind)
-    query = backend.compiler.to_sqlglot(step.rows)
-    query = query.transform(_any_number).transform(_days_since_1970).transform(_days_after)
-    names = backend.compiler.type_mapper
-    columns = ", ".join(
-        f"CAST(`{column}` AS {names.to_string(dtype)}) AS `{column}`"
-        for column, dtype in step.rows.schema().items()
-    )
-    return f"SELECT {columns} FROM ({query.sql(dialect=backend.dialect)}) AS step"
-
-
-def _any_number(node: sge.Expression) -> sge.Expression:
-    """Row numbers in no order, within no group: any number of its own will do.
-
-    Counting up would bring every row to one machine.
-    """
-    import sqlglot.expressions as sge
-
-    if not isinstance(node, sge.Window) or not isinstance(node.this, sge.RowNumber):
-        return node
-    order = node.args.get("order")
-    is_ordered = order is not None and any(
-        not isinstance(each, sge.Null) for each in order.expressions
-    )
-    if node.args.get("partition_by") or is_ordered:
-        return node
-    # Like a row number, it begins at 1.
-    return sge.Paren(
-        this=sge.Add(
-            this=sge.Anonymous(this="MONOTONICALLY_INCREASING_ID"), expression=sge.convert(1)
-        )
-    )
-
-
-def _days_since_1970(node: sge.Expression) -> sge.Expression:
-    """Days since 1970 as the number a date is stored as, not as a difference of timestamps."""
-    import sqlglot.expressions as sge
-
-    if not isinstance(node, sge.DateDiff) or not isinstance(node.expression, sge.DateFromParts):
-        return node
-    begin = [int(node.expression.args[part].name) for part in ("year", "month", "day")]
-    unit = node.args.get("unit")
-    if begin != [1970, 1, 1] or unit is None or unit.name.upper() != "DAY":
-        return node
-    return sge.Anonymous(this="UNIX_DATE", expressions=[node.this])
-
-
-def _days_after(node: sge.Expression) -> sge.Expression:
-    """Days added to a date as a number, not as an interval written out and read again."""
-    import sqlglot.expressions as sge
-
-    if not isinstance(node, sge.Add) or not isinstance(node.this, sge.DateFromParts):
-        return node
-    days = node.expression
-    if not isinstance(days, sge.Cast) or not isinstance(days.this, sge.Concat):
-        return node
-    number, unit = days.this.expressions
-    if unit.name != " days":
-        return node
-    return sge.Anonymous(this="DATE_ADD", expressions=[node.this, sge.cast(number, "int")])

@@ -50,7 +50,8 @@ def build_on_spark(
     TableError, OutputError
         The input cannot be read, or the folder cannot be written.
     """
-    from calaim_eval.engine.spark import SparkOutput, open_spark, run_on_spark, spark_failures
+    from calaim_eval.engine.run_on_spark import SparkOutput, run_on_spark
+    from calaim_eval.engine.spark import open_spark, spark_failures
     from calaim_eval.panel.bucket import source_name
     from calaim_eval.panel.build_bucket import EXPOSURE, MONTHS, POPULATION, bucket_recipe
 

@@ -6,25 +6,18 @@ says how this machine compares with the one they were measured on.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
-import shutil
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from calaim_eval.engine import bucket_count
-from calaim_eval.errors import TableError
-from calaim_eval.panel.resume import one_share_file, read_share
+from calaim_eval.engine.machine import calibration_s, free_disk_gb, free_memory_gb
+from calaim_eval.panel.plan_costs import costs_note, measured_costs
+from calaim_eval.panel.plan_sizes import buckets_built, counted, estimated, reading_done
 from calaim_eval.tables.fingerprint import read_manifest
 
-CLAIM_TABLES = ("medical_claim", "pharmacy_claim")
 _GB = 1024**3
-_UNFINISHED = ".reading"
 _HEADROOM = 1.2
 """Free disk must be this many times what is expected: an estimate is no measurement."""
 
@@ -125,7 +118,7 @@ class PanelPlan:
     @property
     def wall_s(self) -> float:
         """Least time by the clock: all cores free, and work divided among them as measured."""
-        shared = min(self.n_cores, self.n_buckets * 8) * _costs()["parallel_share"]
+        shared = min(self.n_cores, self.n_buckets * 8) * measured_costs()["parallel_share"]
         return (self.reading_cpu_s + self.panel_cpu_s) / max(1.0, shared)
 
     def _done(self) -> str:
@@ -176,18 +169,18 @@ def plan_panel(
     TableError
         There is nothing to estimate from.
     """
-    costs = _costs()
+    costs = measured_costs()
     manifest = read_manifest(tables_folder)
     is_read = manifest is not None
     if manifest is not None:
-        n_members, n_lines = _counted(tables_folder)
+        n_members, n_lines = counted(tables_folder)
         n_buckets = int(manifest["n_buckets"])
     else:
-        n_members, n_lines = _estimated(raw)
+        n_members, n_lines = estimated(raw, costs)
         n_buckets = bucket_count(n_members)
-    staged, settled = _reading_done(tables_folder, is_read=is_read, n_buckets=n_buckets)
-    n_built = min(_buckets_built(panel_folder, n_buckets), n_buckets)
-    speed = _calibration_s() / costs["calibration_cpu_s"]
+    staged, settled = reading_done(tables_folder, is_read=is_read, n_buckets=n_buckets)
+    n_built = min(buckets_built(panel_folder, n_buckets), n_buckets)
+    speed = calibration_s() / costs["calibration_cpu_s"]
     member_months = n_members * n_months * costs["covered_share"]
     to_read = 0.0 if is_read else 1.0 - 0.5 * settled / n_buckets
     to_build = 1.0 - n_built / n_buckets
@@ -216,148 +209,19 @@ def plan_panel(
         tables_gb=0.0 if is_read else tables_gb,
         panel_gb=to_build * member_months * panel_bytes / _GB,
         scratch_gb=0.0 if is_read else tables_gb * costs["scratch_share"],
-        free_disk_gb=shutil.disk_usage(_existing(tables_folder)).free / _GB,
-        free_memory_gb=_free_memory_gb(),
+        free_disk_gb=free_disk_gb(tables_folder),
+        free_memory_gb=free_memory_gb(),
         n_cores=os.cpu_count() or 1,
     )
 
 
 def _peak_gb(lines_per_bucket: float, memory_limit_gb: float, *, is_read: bool) -> float:
     """Peak memory: what Python holds, and the engine's work on a bucket up to its limit."""
-    costs = _costs()
+    costs = measured_costs()
     engine = costs["engine_gb_per_million_lines"] * lines_per_bucket / 1e6
     panel = min(memory_limit_gb, engine)
     reading = 0.0 if is_read else memory_limit_gb * costs["reading_share_of_limit"]
     return costs["base_gb"] + max(panel, reading)
-
-
-def _counted(tables_folder: Path) -> tuple[int, int]:
-    """Members and claim lines of checked tables."""
-    import duckdb
-
-    parts = [str(part) for part in (tables_folder / "eligibility").glob("part-*.parquet")]
-    lines = sum(
-        _parquet_rows(part)
-        for name in CLAIM_TABLES
-        for part in (tables_folder / name).glob("part-*.parquet")
-    )
-    with duckdb.connect() as connection:
-        found = connection.execute(
-            "SELECT approx_count_distinct(member_id) FROM read_parquet(?)", [parts]
-        ).fetchone()
-    return int(found[0]) if found else 0, lines
-
-
-def _estimated(raw: Path | None) -> tuple[int, int]:
-    """Members and claim lines by the raw files: rows of parquet, bytes of anything else."""
-    if raw is None or not raw.is_dir():
-        where = "a database" if raw is None else f"`{raw}`"
-        raise TableError(
-            f"a plan needs files to estimate from, and {where} holds none that can be seen.\n"
-            "  Read the tables first (`calaim-eval check`); the panel is planned after that."
-        )
-    costs = _costs()
-    rows = {"eligibility": 0.0, "other": 0.0}
-    for file in raw.rglob("*"):
-        if not file.is_file() or file.name.startswith("."):
-            continue
-        name = "/".join(part.lower() for part in file.relative_to(raw).parts)
-        if file.suffix == ".parquet":
-            n_rows = float(_parquet_rows(file))
-        else:
-            packed = file.suffix.lower() in (".gz", ".zip", ".zst", ".bz2", ".xz")
-            per_row = costs["raw_bytes_per_row_packed" if packed else "raw_bytes_per_row"]
-            n_rows = file.stat().st_size / per_row
-        rows["eligibility" if "elig" in name or "enroll" in name else "other"] += n_rows
-    n_lines = round(rows["other"])
-    n_members = rows["eligibility"] / costs["spans_per_member"]
-    if not n_members:
-        n_members = n_lines / costs["lines_per_member"]
-    if not n_members:
-        raise TableError(
-            f"a plan needs files to estimate from, and `{raw}` is empty.\n"
-            "  Put the raw files there, or name their folder in the study file."
-        )
-    return max(1, round(n_members)), n_lines
-
-
-def _parquet_rows(file: Path) -> int:
-    """Rows of a parquet file, as it says itself; none of a damaged one."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return int(pq.read_metadata(file).num_rows)
-    except (pa.ArrowException, OSError):
-        return 0
-
-
-def _reading_done(tables_folder: Path, *, is_read: bool, n_buckets: int) -> tuple[int, int]:
-    """Tables staged and buckets settled."""
-    if is_read:
-        return 0, n_buckets
-    under_way = tables_folder / _UNFINISHED
-    staged = len(list(under_way.glob("*/staged/*.json")))
-    return staged, len(list(under_way.glob("*/bucket-*.json")))
-
-
-def _buckets_built(panel_folder: Path, n_buckets: int) -> int:
-    """Buckets of the panel whose counts are on disk."""
-    if read_share(one_share_file(panel_folder)):
-        return n_buckets
-    return len(list((panel_folder / "buckets").glob("bucket-*.json")))
-
-
-def _calibration_s() -> float:
-    """CPU seconds of a fixed piece of the engine's work, the better of two."""
-    import duckdb
-
-    work = "SELECT count(DISTINCT hash(i) % 500_000), sum(sqrt(i)) FROM range(2_000_000) AS t(i)"
-    spent = []
-    with duckdb.connect(config={"threads": 1}) as connection:
-        for _ in range(2):
-            started = time.process_time()
-            connection.execute(work).fetchall()
-            spent.append(time.process_time() - started)
-    return min(spent)
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    folder = folder.resolve()
-    while not folder.exists():
-        folder = folder.parent
-    return folder
-
-
-def _free_memory_gb() -> float:
-    """Memory that can be had without swapping, GB; nan where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024 / _GB
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB
-    except (OSError, ValueError, AttributeError):
-        return math.nan
-
-
-@cache
-def _read_costs() -> tuple[dict[str, str], ...]:
-    """Rows of the measured costs."""
-    path = files("calaim_eval.panel") / "plan_costs.csv"
-    with path.open("r", encoding="utf-8") as stream:
-        return tuple(csv.DictReader(stream))
-
-
-def _costs() -> Mapping[str, float]:
-    """Measured costs by name."""
-    return {row["cost"]: float(row["value"]) for row in _read_costs()}
-
-
-def costs_note() -> str:
-    """Machine and date of the measured costs."""
-    (row,) = (row for row in _read_costs() if row["cost"] == "calibration_cpu_s")
-    return row["source"]
 
 
 def _duration(seconds: float) -> str:

@@ -114,7 +114,7 @@ def test_a_build_leaves_the_session_alone_and_the_folder_to_one_engine(
     assert not of_bucket.is_file()
 
     # A finished panel is not built again; one that lacks a part is.
-    monkeypatch.setattr("calaim_eval.engine.spark.run_on_spark", None)
+    monkeypatch.setattr("calaim_eval.engine.run_on_spark.run_on_spark", None)
     again = build_member_months(tables, **options, engine="spark")
     assert again.n_member_months == first.n_member_months
     (tmp_path / "member_month" / "part-0001.parquet").unlink()
@@ -144,7 +144,8 @@ def test_overflow_is_an_error(tables, spark, tmp_path):
     import ibis
 
     from calaim_eval.engine import Recipe
-    from calaim_eval.engine.spark import open_spark, run_on_spark, spark_failures
+    from calaim_eval.engine.run_on_spark import run_on_spark
+    from calaim_eval.engine.spark import open_spark, spark_failures
     from calaim_eval.errors import TableError
 
     recipe = Recipe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections import namedtuple
+from importlib.resources import files
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calaim_eval.cli import FINDINGS_EXIT_CODE, app
+from calaim_eval.engine import machine
 from calaim_eval.errors import TableError
 from calaim_eval.panel import plan
 from calaim_eval.panel.plan import plan_panel
@@ -108,23 +110,23 @@ def test_a_broken_off_reading_is_seen(study, tmp_path):
 
 
 def test_a_machine_half_as_fast_takes_twice_the_time(tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "_calibration_s", lambda: 0.1)
+    monkeypatch.setattr(plan, "calibration_s", lambda: 0.1)
     fast = _plan(None, tables.folder, tmp_path)
-    monkeypatch.setattr(plan, "_calibration_s", lambda: 0.2)
+    monkeypatch.setattr(plan, "calibration_s", lambda: 0.2)
     slow = _plan(None, tables.folder, tmp_path)
     assert slow.panel_cpu_s == pytest.approx(2 * fast.panel_cpu_s)
 
 
 def test_more_months_and_measures_take_longer(tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "_calibration_s", lambda: 0.1)
+    monkeypatch.setattr(plan, "calibration_s", lambda: 0.1)
     base = _plan(None, tables.folder, tmp_path)
     for options in ({"n_months": 96}, {"n_measures": 2 * MEASURES}):
         assert _plan(None, tables.folder, tmp_path, **options).panel_cpu_s > base.panel_cpu_s
 
 
 def test_a_full_disk_and_little_memory_are_said_with_what_to_do(tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan.shutil, "disk_usage", lambda _: Usage(GB, GB, 1000))
-    monkeypatch.setattr(plan, "_free_memory_gb", lambda: 0.1)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: Usage(GB, GB, 1000))
+    monkeypatch.setattr(plan, "free_memory_gb", lambda: 0.1)
     made = _plan(None, tables.folder, tmp_path)
     disk, memory = made.problems
     assert "Free space" in disk
@@ -133,7 +135,7 @@ def test_a_full_disk_and_little_memory_are_said_with_what_to_do(tables, tmp_path
 
 
 def test_unknown_memory_is_said_to_be_unknown(tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "_free_memory_gb", lambda: math.nan)
+    monkeypatch.setattr(plan, "free_memory_gb", lambda: math.nan)
     made = _plan(None, tables.folder, tmp_path)
     assert "unknown free" in str(made)
     assert made.problems == ()
@@ -148,7 +150,7 @@ def test_a_database_or_an_empty_folder_cannot_be_planned(tmp_path):
 
 
 def test_every_cost_says_where_it_was_measured():
-    costs = pd.read_csv(plan.files("calaim_eval.panel") / "plan_costs.csv", dtype=str)
+    costs = pd.read_csv(files("calaim_eval.panel") / "plan_costs.csv", dtype=str)
     assert not costs.isna().any(axis=None)
     assert costs["cost"].is_unique
     assert (costs["value"].astype(float) > 0).all()
@@ -160,5 +162,5 @@ def test_the_command_plans_and_builds_nothing(study, monkeypatch):
     assert "It will fit." in told.output
     assert "48 months" in told.output
     assert not (study / "restricted" / "panel").exists()
-    monkeypatch.setattr(plan, "_free_memory_gb", lambda: 0.01)
+    monkeypatch.setattr(plan, "free_memory_gb", lambda: 0.01)
     assert CliRunner().invoke(app, ["panel", str(study), "--plan"]).exit_code == FINDINGS_EXIT_CODE

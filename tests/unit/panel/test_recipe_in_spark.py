@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from calaim_eval.engine.spark import _sql
+from calaim_eval.engine.spark_language import statement
 from calaim_eval.panel import EXPOSURES, MEASURES, PanelRules
 from calaim_eval.panel.resume import INPUTS, LOOKUPS
 
@@ -30,7 +30,9 @@ def statements():
     )
     compiler = ibis.pyspark.compile.__self__.compiler
     backend = SimpleNamespace(compiler=compiler, dialect=compiler.dialect)
-    return {step.name: _sql(step, backend) for step in steps.recipe.steps if step.rows is not None}
+    return {
+        step.name: statement(step, backend) for step in steps.recipe.steps if step.rows is not None
+    }
 
 
 def test_every_step_has_a_statement(statements):

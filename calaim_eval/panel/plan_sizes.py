@@ -1,0 +1,88 @@
+"""How much there is to read, and how far a reading or a panel has come, without reading rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from calaim_eval.errors import TableError
+from calaim_eval.panel.resume import one_share_file, read_share
+
+CLAIM_TABLES = ("medical_claim", "pharmacy_claim")
+_UNFINISHED = ".reading"
+
+
+def counted(tables_folder: Path) -> tuple[int, int]:
+    """Members and claim lines of checked tables."""
+    import duckdb
+
+    parts = [str(part) for part in (tables_folder / "eligibility").glob("part-*.parquet")]
+    lines = sum(
+        _parquet_rows(part)
+        for name in CLAIM_TABLES
+        for part in (tables_folder / name).glob("part-*.parquet")
+    )
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT approx_count_distinct(member_id) FROM read_parquet(?)", [parts]
+        ).fetchone()
+    return int(found[0]) if found else 0, lines
+
+
+def estimated(raw: Path | None, costs: Mapping[str, float]) -> tuple[int, int]:
+    """Members and claim lines by the raw files: rows of parquet, bytes of anything else."""
+    if raw is None or not raw.is_dir():
+        where = "a database" if raw is None else f"`{raw}`"
+        raise TableError(
+            f"a plan needs files to estimate from, and {where} holds none that can be seen.\n"
+            "  Read the tables first (`calaim-eval check`); the panel is planned after that."
+        )
+    rows = {"eligibility": 0.0, "other": 0.0}
+    for file in raw.rglob("*"):
+        if not file.is_file() or file.name.startswith("."):
+            continue
+        name = "/".join(part.lower() for part in file.relative_to(raw).parts)
+        if file.suffix == ".parquet":
+            n_rows = float(_parquet_rows(file))
+        else:
+            packed = file.suffix.lower() in (".gz", ".zip", ".zst", ".bz2", ".xz")
+            per_row = costs["raw_bytes_per_row_packed" if packed else "raw_bytes_per_row"]
+            n_rows = file.stat().st_size / per_row
+        rows["eligibility" if "elig" in name or "enroll" in name else "other"] += n_rows
+    n_lines = round(rows["other"])
+    n_members = rows["eligibility"] / costs["spans_per_member"]
+    if not n_members:
+        n_members = n_lines / costs["lines_per_member"]
+    if not n_members:
+        raise TableError(
+            f"a plan needs files to estimate from, and `{raw}` is empty.\n"
+            "  Put the raw files there, or name their folder in the study file."
+        )
+    return max(1, round(n_members)), n_lines
+
+
+def _parquet_rows(file: Path) -> int:
+    """Rows of a parquet file, as it says itself; none of a damaged one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (pa.ArrowException, OSError):
+        return 0
+
+
+def reading_done(tables_folder: Path, *, is_read: bool, n_buckets: int) -> tuple[int, int]:
+    """Tables staged and buckets settled."""
+    if is_read:
+        return 0, n_buckets
+    under_way = tables_folder / _UNFINISHED
+    staged = len(list(under_way.glob("*/staged/*.json")))
+    return staged, len(list(under_way.glob("*/bucket-*.json")))
+
+
+def buckets_built(panel_folder: Path, n_buckets: int) -> int:
+    """Buckets of the panel whose counts are on disk."""
+    if read_share(one_share_file(panel_folder)):
+        return n_buckets
+    return len(list((panel_folder / "buckets").glob("bucket-*.json")))
