@@ -23,6 +23,9 @@ def check_option(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise DesignError(f"`{name}` is '{value}', not one of {listed}.")
 
 
+_CONTACT_MONTHS = ("identified_month", "outreach_month", "service_month")
+
+
 def services() -> tuple[str, ...]:
     """Services a design can be about: ECM, each Community Support, any Community Support."""
     return ("ecm", *load_codes("community_support")["service"], ANY_SUPPORT)
@@ -34,6 +37,8 @@ def service_exposures(panel: MemberMonths, service: str) -> pd.DataFrame:
         listed = ", ".join(f"'{each}'" for each in services())
         raise DesignError(f"`service` is '{service}', not one of {listed}.")
     rows = panel.exposure_frame(service)
+    # Authorized is not identified, reached or served: an authorization alone is no record here.
+    rows = rows[rows[list(_CONTACT_MONTHS)].notna().any(axis=1)]
     if rows.empty:
         raise DesignError(
             f"the panel has no record of service `{service}` among {panel.n_members:,} members.\n"

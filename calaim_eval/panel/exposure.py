@@ -5,8 +5,6 @@
    them without a service do not count.
 3. Authorizations are kept apart: `authorized_month` is the first, `n_authorizations` counts one per
    support and day. Nothing authorized counts as received, and nothing received as authorized.
-   A member and service with an authorization and nothing else has a row of its own, which
-   `MemberMonths.exposure_frame` gives on demand only.
 4. `any_community_support` takes all supports together: a month with two of them is one month.
    Outreach to no one support counts for it alone.
 """

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +24,6 @@ from calaim_eval.schema.fields import FIELDS
 from calaim_eval.tables.ledger import RowLedger
 
 ALL_MEASURES = (*MEASURES, *EXPOSURES)
-_CONTACT_MONTHS = ("identified_month", "outreach_month", "service_month")
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
 PANEL_TABLES = ("member_month", "member_exposure", "member_population")
@@ -139,17 +138,13 @@ class MemberMonths:
         _require_columns(wanted, self.columns, "member_month")
         return _read(self.folder / "member_month", wanted)
 
-    def exposure_frame(
-        self, service: str | None = None, *, records: Literal["contacts", "all"] = "contacts"
-    ) -> pd.DataFrame:
+    def exposure_frame(self, service: str | None = None) -> pd.DataFrame:
         """First identification, outreach and service of each member.
 
         Parameters
         ----------
         service : str, optional
             ``"ecm"``, a Community Support, or ``"any_community_support"``; all by default.
-        records : {"contacts", "all"}
-            ``"all"`` also gives members whose only record of the service is an authorization.
 
         Returns
         -------
@@ -160,8 +155,8 @@ class MemberMonths:
             `n_authorizations` (one per support and day; authorized is not received),
             `organization_type` of the organization that gave the first service (missing where
             unknown) and `population_of_focus` (codes joined by ``";"``, sorted). One row per member
-            and service; members without a row were never identified, reached or served, or, with
-            ``"all"``, authorized.
+            and service with any record; members without a row were never identified, reached,
+            authorized or served.
 
         Raises
         ------
@@ -171,8 +166,6 @@ class MemberMonths:
         from calaim_eval.schema.codes import load_codes
 
         frame = _read(self.folder / "member_exposure", list(EXPOSURE_COLUMNS))
-        if records == "contacts":
-            frame = frame[frame[list(_CONTACT_MONTHS)].notna().any(axis=1)].reset_index(drop=True)
         if service is None:
             return frame
         known = ("ecm", "any_community_support", *load_codes("community_support")["service"])

@@ -76,6 +76,7 @@ def test_first_of_each_kind(built):
         ("1", "ecm"),
         ("2", "any_community_support"),
         ("2", "housing_transition_navigation"),
+        ("2", "medically_tailored_meals"),
         ("2", "recuperative_care"),
         ("3", "ecm"),
     ]
@@ -126,8 +127,8 @@ def test_one_service(built):
 
 
 def exposures(built, *columns):
-    """`member service` to the columns, months as text; authorizations alone as well."""
-    frame = built.panel.exposure_frame(records="all")
+    """`member service` to the columns, months as text."""
+    frame = built.panel.exposure_frame()
     return {
         f"{row.member_id} {row.service}": tuple(
             f"{value:%Y-%m}" if isinstance(value, pd.Timestamp) else value
