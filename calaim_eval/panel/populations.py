@@ -60,9 +60,7 @@ def member_populations(care: Care) -> Table:
         month=found["month"].min(),
     )
     kinds = found.filter(found["evidence"] != PROGRAM).select(*_KEY, "evidence").distinct()
-    named = kinds.group_by(*_KEY).agg(
-        evidence=kinds["evidence"].collect().sort().join(";")
-    )
+    named = kinds.group_by(*_KEY).agg(evidence=kinds["evidence"].collect().sort().join(";"))
     joined = told.left_join(named, list(_KEY)).drop("member_right", "population_right")
     described = _with_age_group(care, joined).left_join(bucket.members, "member")
     basis = ibis.cases(
