@@ -79,7 +79,7 @@ class _Maker:
         self.death = date.max
         self.left: dict[date, str | None] = {}
         # Whether the person's county goes before that of another span is a test of its own
-        # (`test_known_disagreements`): here it only fills what is empty.
+        # (`test_panel_oracle_words`): here it only fills what is empty.
         self.counties: tuple[str | None, ...] = ("Kern", "Kings", None)
 
     def make(self) -> None:
@@ -153,7 +153,7 @@ class _Maker:
             end = end.replace(day=1) + timedelta(days=self._one(-1, 30))
         payer = self._one(*[None] * 9, *["medicaid"] * 9, "medicare", "commercial")
         scope = self._one(*[None] * 4, *["full"] * 4, "limited")
-        # A code on a span that does not count is a test of its own (`test_known_disagreements`).
+        # A code on a span that does not count is a test of its own (`test_panel_oracle_words`).
         is_plain = payer in (None, "medicaid") and scope != "limited"
         self.tables["eligibility"].append(
             {
