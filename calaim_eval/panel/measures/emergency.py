@@ -24,7 +24,8 @@ SOURCE = "Tuva Project claims preprocessing (commit 6be34c7); public SQL of a Sa
 VISIT = (
     "Facility visits: lines with revenue code 0450-0452, 0454, 0455, 0459 or 0981 or procedure "
     "99281-99285 or G0380-G0384 on an institutional claim of bill type 13x, 14x or 85x, or of "
-    "none. The days of one claim that follow one another are a piece; pieces of one member and "
+    "none. A line's day is its first day of service, else the claim's. The days of one claim that "
+    "follow one another are a piece; pieces of one member and "
     "facility (facility NPI, else rendering NPI) that start within a day of a visit's first day "
     "are that visit, the next one starts another. Professional lines (place of service 23 or the "
     "same procedures) are a visit only on days with no facility visit from the day before its "

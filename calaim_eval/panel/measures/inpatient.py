@@ -60,7 +60,6 @@ MEASURES = (
         "continues the member's stays before it when it begins on or before the latest discharge "
         "so far, or within a day after it at a facility that has no discharge on that latest "
         "day. What continues is one stay: first admission, last discharge.",
-        version="2",
         code_lists=("ip_admission", "ip_stay"),
         source=f"{TUVA}; direct-transfer rule of HEDIS Plan All-Cause Readmissions",
         confirmed="partial",
