@@ -15,7 +15,8 @@ def statement(step: Step, backend: Any) -> str:
     if step.rows is None:
         raise ValueError(step.kind)
     query = backend.compiler.to_sqlglot(step.rows)
-    query = query.transform(_any_number).transform(_days_since_1970).transform(_days_after)
+    for said in (_any_number, _days_since_1970, _days_after, _wide_shift):
+        query = query.transform(said)
     names = backend.compiler.type_mapper
     columns = ", ".join(
         f"CAST(`{column}` AS {names.to_string(dtype)}) AS `{column}`"
@@ -73,3 +74,12 @@ def _days_after(node: sge.Expression) -> sge.Expression:
     if unit.name != " days":
         return node
     return sge.Anonymous(this="DATE_ADD", expressions=[node.this, sge.cast(number, "int")])
+
+
+def _wide_shift(node: sge.Expression) -> sge.Expression:
+    """Bits shifted in 64 bits: a small number as it is written has 32, and the rest are lost."""
+    import sqlglot.expressions as sge
+
+    if isinstance(node, sge.BitwiseLeftShift) and isinstance(node.this, sge.Literal):
+        node.set("this", sge.cast(node.this, "bigint"))
+    return node

@@ -50,3 +50,10 @@ def test_days_are_numbers_not_differences_of_timestamps(statements):
     for sql in statements.values():
         assert "DATEDIFF(DAY, MAKE_DATE(1970" not in sql
         assert "AS INTERVAL)" not in sql
+
+
+def test_bits_are_shifted_in_64_bits(statements):
+    shifted = [sql for sql in statements.values() if "SHIFTLEFT(" in sql]
+    assert shifted
+    for sql in shifted:
+        assert sql.count("SHIFTLEFT(") == sql.count("SHIFTLEFT(CAST(1 AS BIGINT), ")
