@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from calaim_eval.panel.feeds import limited_feeds, unfed_months, with_feed_landi
 from calaim_eval.panel.landing import Landing, landing, outcomes
 from calaim_eval.panel.measures import MEASURES
 from calaim_eval.panel.member_months import PANEL_TABLES
-from calaim_eval.panel.monthly import event_table, located, member_month_rows, only_used
+from calaim_eval.panel.monthly import find_events, located, member_month_rows
 from calaim_eval.panel.population_evidence import EVENTS, evidence_line_kinds
 from calaim_eval.panel.populations import member_populations
 from calaim_eval.panel.program_contacts import (
@@ -101,15 +101,15 @@ def _bucket_recipe(
     known = [each for each in measures if len(unobserved.get(each.name, ())) < len(months)]
     care = _care(bucket, known, land, tally)
     _note_nights(care, known, tally)
+    where = located(bucket, candidates)
     feeds = limited_feeds(bucket, known)
-    unfed = unfed_months(bucket, located(bucket, candidates), feeds) if feeds else None
-    events = event_table(care, known, land)
+    unfed = unfed_months(bucket, where, feeds) if feeds else None
+    events = find_events(care, known, land)
     if unfed is not None:
-        events = with_feed_landing(events, unfed, known, feeds)
-    landed = bucket.keep("events", events)
-    tally.add_events(outcomes(landed, land, by=["measure"], sums=["value"]), known)
-    used = only_used(landed)
-    rows = member_month_rows(bucket, candidates, used, measures, unobserved, unfed)
+        events = replace(events, sparse=with_feed_landing(events.sparse, unfed, known, feeds))
+    events = replace(events, sparse=bucket.keep("events", events.sparse))
+    tally.add_events(outcomes(events.sparse, land, by=["measure"], sums=["value"]), known)
+    rows = member_month_rows(land, where, events, measures, unobserved, unfed)
     recipe.write(MONTHS, rows)
     recipe.write(EXPOSURE, member_exposure(bucket, care.contacts))
     recipe.write(POPULATION, member_populations(care))

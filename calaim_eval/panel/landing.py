@@ -28,7 +28,8 @@ IN_PANEL, NOBODY, BEYOND, LEFT_OUT, NOT_FED = range(5)
 """Landings: a month of the panel; a member nobody knows; outside the window; another month; a month
 of the panel that the event's feed does not cover."""
 
-_WORD = 62
+WORD = 62
+"""Months a word of bits holds."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Landing:
     ----------
     bucket : Bucket
     covered : Table
-        `member` and `word_0`, `word_1` ...: a bit for each of its months in the panel, 62 a word.
+        `member`, `first_month` and `word_0`, `word_1` ...: a bit for each of its months in the
+        panel, 62 a word.
     months : Table
         `member` and `month` of every month in the panel.
     left_out : Table
@@ -54,7 +56,7 @@ class Landing:
     @property
     def words(self) -> int:
         """Words that hold the window."""
-        return -(-len(self.bucket.months) // _WORD)
+        return -(-len(self.bucket.months) // WORD)
 
 
 def landing(bucket: Bucket, candidates: Table) -> Landing:
@@ -63,13 +65,14 @@ def landing(bucket: Bucket, candidates: Table) -> Landing:
     offset = inside["month"] - number_of(bucket.months[0])
     words = {
         f"word_{word}": ibis.ifelse(
-            offset // _WORD == word, ibis.literal(1, "int64") << (offset % _WORD), 0
+            offset // WORD == word, ibis.literal(1, "int64") << (offset % WORD), 0
         )
         .sum()
         .cast("int64")
-        for word in range(-(-len(bucket.months) // _WORD))
+        for word in range(-(-len(bucket.months) // WORD))
     }
-    covered = bucket.keep("covered", inside.group_by("member").agg(**words))
+    first = inside["month"].min()
+    covered = bucket.keep("covered", inside.group_by("member").agg(first_month=first, **words))
     outside = candidates.filter(candidates["reason"].notnull())
     left_out = outside.select("member", "month", month_reason="reason")
     return Landing(bucket, covered, inside.select("member", "month"), left_out)
@@ -80,10 +83,10 @@ def with_landing(rows: Table, land: Landing) -> Table:
     first, last = number_of(land.bucket.months[0]), number_of(land.bucket.months[-1])
     joined = rows.left_join(land.covered, "member")
     offset = ibis.greatest(ibis.least(joined["month"], last), first) - first
-    bit: Value = (joined["word_0"] >> (offset % _WORD)) & 1
+    bit: Value = (joined["word_0"] >> (offset % WORD)) & 1
     for word in range(1, land.words):
-        this = (joined[f"word_{word}"] >> (offset % _WORD)) & 1
-        bit = ibis.ifelse(offset // _WORD == word, this, bit)
+        this = (joined[f"word_{word}"] >> (offset % WORD)) & 1
+        bit = ibis.ifelse(offset // WORD == word, this, bit)
     where = ibis.cases(
         (joined["member"].isnull(), NOBODY),
         (~joined["month"].between(first, last), BEYOND),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import ibis
@@ -10,6 +11,7 @@ import ibis
 from calaim_eval.panel.calendar import number_of
 from calaim_eval.panel.columns import BASE_COLUMNS
 from calaim_eval.panel.feeds import outside
+from calaim_eval.panel.history import with_history
 from calaim_eval.panel.landing import IN_PANEL, with_landing
 from calaim_eval.panel.spans import date_of, month_number
 
@@ -23,24 +25,38 @@ if TYPE_CHECKING:
     from calaim_eval.panel.measure import Measure
 
 
-LOOKBACK_MONTHS = 12
-"""Calendar months before a month that `lookback_covered_months` looks at."""
-
 _DTYPES = {"integer": "int64", "number": "float64"}
 
 
-def event_table(care: Care, measures: Sequence[Measure], land: Landing) -> Table:
-    """All events of the bucket: `member`, `month`, `measure` (its place in the list), `value`.
+@dataclass(frozen=True)
+class Events:
+    """All events of a bucket.
 
-    `landing` says whether they are in a month of the panel.
+    Attributes
+    ----------
+    sparse : Table
+        `member`, `month`, `measure` (its place in the list), `value` and `landing`.
+    dense : Mapping[str, Table]
+        By measure `member`, `month`, `value` of what is known to be in the panel: dollars, which
+        most months have.
     """
+
+    sparse: Table
+    dense: Mapping[str, Table]
+
+
+def find_events(care: Care, measures: Sequence[Measure], land: Landing) -> Events:
+    """Events of all measures."""
     schema = {"member": "int64", "month": "int64", "value": "float64", "measure": "int16"}
-    pieces = [_events(measure, place, care) for place, measure in enumerate(measures)]
-    landed = [piece for piece in pieces if "landing" in piece.columns]
-    others = [piece for piece in pieces if "landing" not in piece.columns]
     none = ibis.memtable([], schema=ibis.schema(schema))
-    found = with_landing(ibis.union(none, *others) if others else none, land)
-    return ibis.union(found, *landed) if landed else found
+    sparse, dense = [], {}
+    for place, measure in enumerate(measures):
+        found = _events(measure, place, care)
+        if "landing" in found.columns:
+            dense[measure.name] = found.select("member", "month", "value")
+        else:
+            sparse.append(found)
+    return Events(with_landing(ibis.union(none, *sparse) if sparse else none, land), dense)
 
 
 def _events(measure: Measure, place: int, care: Care) -> Table:
@@ -55,38 +71,56 @@ def _events(measure: Measure, place: int, care: Care) -> Table:
 
 
 def member_month_rows(
-    bucket: Bucket,
-    candidates: Table,
-    events: Table,
+    land: Landing,
+    months: Table,
+    events: Events,
     measures: Sequence[Measure],
     unobserved: Mapping[str, pd.PeriodIndex],
     unfed: Table | None = None,
 ) -> Table:
     """Rows of the table `member_month`: covered months, who the member is, every measure.
 
-    A month without an event has 0; a month in which a measure cannot be known has none. `events`
-    has the measures that can be known at all, in the order of their places; `unfed` the months
-    that a feed does not cover (`feeds.unfed_months`).
+    A month without an event has 0; a month in which a measure cannot be known has none. `months`
+    are those of `located`; `events` has the measures that can be known at all, in the order of
+    their places; `unfed` the months that a feed does not cover (`feeds.unfed_months`).
     """
+    bucket = land.bucket
     known = [measure for measure in measures if not _is_hidden(measure, bucket, unobserved)]
-    events = events.mutate(cell=cell_of(events, bucket))
-    wide = events.group_by("cell").agg(
-        **{
-            measure.name: events["value"]
-            .sum(where=events["measure"] == place)
-            .cast(_DTYPES[measure.dtype])
-            for place, measure in enumerate(known)
-        }
-    )
-    described = _with_person(bucket, _with_history(bucket, located(bucket, candidates)))
-    joined = described.mutate(cell=cell_of(described, bucket)).left_join(wide, "cell")
+    joined = _with_person(bucket, with_history(months, land))
+    for wide in _wide(events, known, bucket):
+        joined = joined.left_join(wide, "cell").drop("cell_right")
+    for name, found in events.dense.items():
+        amounts = found.select(cell=cell_of(found, bucket), **{name: found["value"]})
+        joined = joined.left_join(amounts, "cell").drop("cell_right")
     if unfed is not None:
-        joined = joined.drop("cell_right").left_join(unfed, ["member", "month"])
-        joined = _with_known_custody(joined)
+        joined = _with_known_custody(joined.left_join(unfed, ["member", "month"]))
     values = {each.name: _known(joined, each, unobserved.get(each.name)) for each in measures}
     rows = joined.mutate(**values, month=joined["month_start"])
     rows = rows.rename(is_full_scope="is_full").order_by("cell")
     return rows.select(*BASE_COLUMNS, *values)
+
+
+def _wide(events: Events, known: Sequence[Measure], bucket: Bucket) -> Iterator[Table]:
+    """Events in the panel by place of their month, a column a measure, a table a family.
+
+    Measures of a family fall into the same months, so that few of the cells are empty.
+    """
+    landed = events.sparse.filter(events.sparse["landing"] == IN_PANEL)
+    landed = landed.mutate(cell=cell_of(landed, bucket))
+    families: dict[str, dict[int, Measure]] = {}
+    for place, measure in enumerate(known):
+        if measure.name not in events.dense:
+            families.setdefault(measure.events.__module__, {})[place] = measure
+    for family in families.values():
+        mine = landed.filter(landed["measure"].between(min(family), max(family)))
+        yield mine.group_by("cell").agg(
+            **{
+                measure.name: mine["value"]
+                .sum(where=mine["measure"] == place)
+                .cast(_DTYPES[measure.dtype])
+                for place, measure in family.items()
+            }
+        )
 
 
 def cell_of(rows: Table, bucket: Bucket) -> Value:
@@ -101,7 +135,10 @@ def _is_hidden(measure: Measure, bucket: Bucket, unobserved: Mapping[str, pd.Per
 
 
 def located(bucket: Bucket, candidates: Table) -> Table:
-    """Months of the panel with plan, county and aid code: the span's, or settled among several."""
+    """Months of the panel with plan, county and aid code: the span's, or settled among several.
+
+    `cell` is the place of the month in the order of members and months.
+    """
     months = candidates.filter(candidates["reason"].isnull())
     names = ("plan", "county", "aid_code")
     spans, settled = bucket.kept("spans"), bucket.kept("settled_months")
@@ -112,25 +149,8 @@ def located(bucket: Bucket, candidates: Table) -> Table:
     )
     said = said.select("span", **{name: said[name].nullif("") for name in names})
     at = ibis.coalesce(months["span"], -months["settled"])
-    return months.mutate(span=at).left_join(said, "span").drop("span", "span_right")
-
-
-def _with_history(bucket: Bucket, months: Table) -> Table:
-    """Months with what the member's earlier months in the panel say.
-
-    `is_plan_move`: the plan is another than in the previous month of the panel, however long ago.
-    `lookback_covered_months`: months of the panel among the 12 calendar months before.
-    """
-    before = ibis.window(group_by="member", order_by="month")
-    year = ibis.range_window(
-        preceding=LOOKBACK_MONTHS, following=0, group_by="member", order_by="month"
-    )
-    can_be_known = months["month"] >= number_of(bucket.months[0]) + LOOKBACK_MONTHS
-    seen = months["month"].count().over(year) - 1
-    return months.mutate(
-        is_plan_move=months["plan"] != months["plan"].lag().over(before),
-        lookback_covered_months=ibis.ifelse(can_be_known, seen, ibis.null("int64")),
-    )
+    told = months.mutate(span=at, cell=cell_of(months, bucket)).left_join(said, "span")
+    return bucket.keep("located", told.drop("span", "span_right", "settled", "reason"))
 
 
 def _with_known_custody(months: Table) -> Table:
@@ -174,8 +194,3 @@ def _known(rows: Table, measure: Measure, hidden: pd.PeriodIndex | None) -> Valu
         return value
     numbers = [number_of(month) for month in hidden]
     return ibis.ifelse(rows["month"].isin(numbers), ibis.null(dtype), value)
-
-
-def only_used(landed: Table) -> Table:
-    """Events that landed in a month of the panel."""
-    return landed.filter(landed["landing"] == IN_PANEL).drop("landing")
