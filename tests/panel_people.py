@@ -77,6 +77,7 @@ class _Maker:
         self.rng, self.who, self.tables = rng, who, tables
         self.n_claims = 0
         self.death = date.max
+        self.last_stay: tuple[date, str | None] | None = None
         self.left: dict[date, str | None] = {}
         # Whether the person's county goes before that of another span is a test of its own
         # (`test_panel_oracle_words`): here it only fills what is empty.
@@ -227,10 +228,15 @@ class _Maker:
         ]
 
     def _stay(self) -> list[Row]:
-        admit = self._near()
+        admit, place = self._near(), self._place()
+        if self.last_stay and self.rng.random() < 0.35:
+            # Again on the last day of the stay before, or soon after: interim bills, transfers.
+            admit = self.last_stay[0] + timedelta(days=self._one(0, 1, 1, 2))
+            place = self._one(self.last_stay[1], self.last_stay[1], place)
         end = admit + timedelta(days=self._one(0, 1, 2, 4, 9, 33))
         left = self._one("01", "01", "01", "02", "02", "05", "07", "20", "41", "30", "30", None)
         left = self.left.setdefault(end, left)
+        self.last_stay = (end, place)
         first = self._claim(
             "institutional",
             admit,
@@ -241,7 +247,7 @@ class _Maker:
             revenue_center_code=self._one("0120", "0120", "0203", "0300", "0190", "0450"),
             drg_code=self._one(None, None, "470"),
             discharge_disposition_code=left,
-            facility_npi=self._place(),
+            facility_npi=place,
         )
         more = {"revenue_center_code": self._one("0120", "0450", "0250")}
         return [first, *(self._line(first, **more) for _ in range(self._one(0, 0, 1)))]
@@ -341,7 +347,9 @@ class _Maker:
         told = []
         for line in of:
             row = {**line, "claim_id": f"{self.who}-{self.n_claims}"}
-            row["original_claim_id"] = self._one(*[line["claim_id"]] * 9, f"{self.who}-nobody")
+            row["original_claim_id"] = self._one(
+                *[line["claim_id"]] * 9, f"{line['claim_id']}-nobody"
+            )
             row["paid_date"] = first_paid + timedelta(days=30 * later)
             row["paid_amount"] = self._amount()
             row["claim_status"] = what if what != "digit" else "replacement"

@@ -156,7 +156,8 @@ def _holder(node: ast.FunctionDef, call: ast.Call) -> str:
 
 def _value(node: ast.expr, names: dict[str, Any]) -> Any:
     """Value of an expression of constants; None where it needs the package to run."""
-    if any(isinstance(part, ast.Call) for part in ast.walk(node)):
+    called = [ast.unparse(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)]
+    if any(name != "pd.Timestamp" for name in called):
         return None
     try:
         return eval(compile(ast.Expression(node), "<rule>", "eval"), dict(names))
@@ -301,13 +302,16 @@ def _cell(value: Any) -> str:
         return "; ".join(f"{_cell(k)}: {_cell(v)}" for k, v in value.items())
     if isinstance(value, list):
         return "; ".join(_cell(each) or "none" for each in value)
+    if hasattr(value, "date"):
+        return str(value.date())
     return "missing" if value is None else str(value)
 
 
 def _listed(value: Any) -> str:
     if isinstance(value, list | set | tuple):
         parts = sorted(map(_cell, value)) if isinstance(value, set) else list(map(_cell, value))
-        return ", ".join(part or "none" for part in parts) or "none"
+        between = "; " if any(isinstance(each, tuple | list) for each in value) else ", "
+        return between.join(part or "none" for part in parts) or "none"
     return _cell(value)
 
 
