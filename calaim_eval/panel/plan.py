@@ -185,10 +185,15 @@ def plan_panel(
     to_read = 0.0 if is_read else 1.0 - 0.5 * settled / n_buckets
     to_build = 1.0 - n_built / n_buckets
     panel_s = (
-        n_lines * costs["panel_us_per_line"]
-        + member_months * costs["panel_us_per_member_month"]
-        + member_months * n_measures * costs["panel_us_per_member_month_and_measure"]
-    ) / 1e6 + n_buckets * costs["panel_s_per_bucket"]
+        (
+            n_lines * costs["panel_us_per_line"]
+            + member_months * costs["panel_us_per_member_month"]
+            + member_months * n_measures * costs["panel_us_per_member_month_and_measure"]
+        )
+        / 1e6
+        + n_buckets * costs["panel_s_per_bucket"]
+        + costs["panel_start_s"]
+    )
     tables_gb = n_lines * costs["tables_bytes_per_line"] / _GB
     panel_bytes = costs["panel_bytes_per_member_month"]
     return PanelPlan(
@@ -205,7 +210,7 @@ def plan_panel(
         speed=speed,
         reading_cpu_s=to_read * speed * n_lines * costs["reading_us_per_line"] / 1e6,
         panel_cpu_s=to_build * speed * panel_s,
-        peak_gb=_peak_gb(n_lines / n_buckets, memory_limit_gb, is_read=is_read),
+        peak_gb=_peak_gb(n_lines, n_buckets, memory_limit_gb, is_read=is_read),
         tables_gb=0.0 if is_read else tables_gb,
         panel_gb=to_build * member_months * panel_bytes / _GB,
         scratch_gb=0.0 if is_read else tables_gb * costs["scratch_share"],
@@ -215,13 +220,12 @@ def plan_panel(
     )
 
 
-def _peak_gb(lines_per_bucket: float, memory_limit_gb: float, *, is_read: bool) -> float:
-    """Peak memory: what Python holds, and the engine's work on a bucket up to its limit."""
+def _peak_gb(n_lines: int, n_buckets: int, memory_limit_gb: float, *, is_read: bool) -> float:
+    """Peak memory: what Python holds, and the engine's work up to its limit."""
     costs = measured_costs()
-    engine = costs["engine_gb_per_million_lines"] * lines_per_bucket / 1e6
-    panel = min(memory_limit_gb, engine)
-    reading = 0.0 if is_read else memory_limit_gb * costs["reading_share_of_limit"]
-    return costs["base_gb"] + max(panel, reading)
+    panel = costs["engine_gb_per_million_lines"] * n_lines / n_buckets / 1e6
+    reading = 0.0 if is_read else costs["reading_gb_per_million_lines"] * n_lines / 1e6
+    return costs["base_gb"] + min(memory_limit_gb, max(panel, reading))
 
 
 def _duration(seconds: float) -> str:
