@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ibis
-
 from calaim_eval.panel.code_patterns import listed
 from calaim_eval.panel.inpatient_lines import BILL_TYPE, is_inpatient
 
@@ -31,6 +29,8 @@ def is_ed_facility(lines: ClaimLines) -> Value:
 
 def is_ed_on_stay(lines: ClaimLines) -> Value:
     """Emergency revenue or procedure on an inpatient bill, where the rules count it."""
+    import ibis
+
     if lines.rules.ed_on_inpatient_claims == "part_of_stay":
         return ibis.literal(False)
     return is_inpatient(lines) & _is_emergency(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.code_patterns import code_pattern
+from calaim_eval.panel.rules import ENROLLED_AFTER_DAYS, ENROLLED_BEFORE_DAYS
 from calaim_eval.panel.spans import completed_years, date_of, day_number, month_number
 from calaim_eval.panel.stays import STILL_PATIENT, episodes
 from calaim_eval.schema.codes import load_codes
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 NOT_AN_INDEX = code_pattern("readmission_30d", "index discharge status (CMS variant)")
 PREGNANCY = code_pattern("readmission_30d", "pregnancy and perinatal diagnosis")
 _HOSPICE_DEATHS = ("40", "41", "42")
-ENROLLED_BEFORE_DAYS, ENROLLED_AFTER_DAYS = 365, 30
 _DRG_SYSTEMS = {"ms_drg": "MS-DRG", "apr_drg": "APR-DRG"}
 
 

@@ -27,6 +27,9 @@ CustodyMonths = Literal["keep", "leave_out"]
 RULES_VERSION = "1"
 """Raised whenever the meaning of a rule changes: a panel built under another is built again."""
 
+ENROLLED_BEFORE_DAYS, ENROLLED_AFTER_DAYS = 365, 30
+"""Days around the discharge of an index stay that `readmission_enrollment` asks to be covered."""
+
 _PAYERS = ("medicaid", "medicare", "commercial", "self_pay", "other")
 
 

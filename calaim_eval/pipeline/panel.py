@@ -33,6 +33,7 @@ def panel_rules(study: Study) -> PanelRules:
         exclude_duals=coverage.exclude_duals,
         custody_months=coverage.custody_months,
         run_out_months=study.file.window.run_out_months,
+        **study.file.rules.model_dump(),
     )
 
 

@@ -12,6 +12,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.measures import MEASURES
+from calaim_eval.panel.rules import (
+    BenefitScope,
+    DrgSystem,
+    EdAdmission,
+    EdDefinition,
+    EdOnInpatientClaims,
+    PaidClaims,
+    PlannedReadmissions,
+    PlanRule,
+    ReadmissionEnrollment,
+    ReadmissionPregnancy,
+    ReadmissionStays,
+    StayEvidence,
+    TransferRule,
+)
 from calaim_eval.quality.checks import CHECKS
 from calaim_eval.tables.database import check_address
 from calaim_eval.tables.formats import FORMATS
@@ -112,6 +127,28 @@ class Coverage(_Section):
     custody_months: Literal["keep", "leave_out"] = "keep"
 
 
+class Rules(_Section):
+    """How stays, visits and readmissions are told; every key has the default of `PanelRules`."""
+
+    benefit_scope: BenefitScope = "full"
+    plan_rule: PlanRule = "most_days"
+    ed_definition: EdDefinition = "without_urgent_care"
+    ed_join_days: int = Field(default=1, ge=0, le=1)
+    ed_admission: EdAdmission = "same_facility_or_transfer"
+    ed_on_inpatient_claims: EdOnInpatientClaims = "part_of_stay"
+    stay_evidence: StayEvidence = "accommodation_or_drg"
+    transfer_days: int = Field(default=1, ge=0)
+    transfer_rule: TransferRule = "dates"
+    readmission_days: int = Field(default=30, ge=1)
+    readmission_ages: tuple[int, int] | None = None
+    planned_readmissions: PlannedReadmissions = "leave_out"
+    drg_system: DrgSystem = "unknown"
+    readmission_pregnancy: ReadmissionPregnancy = "count"
+    readmission_enrollment: ReadmissionEnrollment = "none"
+    readmission_stays: ReadmissionStays = "inpatient"
+    paid_claims: PaidClaims = "medical"
+
+
 class Exposure(_Section):
     """Who is exposed to what, since when, compared with whom."""
 
@@ -202,6 +239,7 @@ class StudyFile(_Section):
     window: Window
     input: Input
     coverage: Coverage
+    rules: Rules = Field(default_factory=Rules)
     exposure: Exposure | None = None
     county_phase: CountyPhase | None = None
     equity: Equity

@@ -54,6 +54,14 @@ month_rule = "any_day"          # "any_day", "first_day" or "all_days" of the mo
 max_gap_months = 0              # gaps of up to this many months do not break enrollment
 exclude_duals = $exclude_duals            # a dual member's use is partly in Medicare claims
 # custody_months = "leave_out"  # months wholly in custody (needs the custody file); else "keep"
+
+# How visits, stays and readmissions are told. Every key has a default (docs/measures.md); a
+# panel built by other rules is another panel.
+# [rules]
+# ed_definition = "with_urgent_care"       # revenue code 0456 counts as an ED visit
+# readmission_ages = [18, 64]              # as HEDIS Plan All-Cause Readmissions takes them
+# readmission_enrollment = "hedis"         # covered 365 days before and 30 after the discharge
+# drg_system = "apr_drg"                   # tells planned rehabilitation and transplants
 """)
 
 _EXPOSURE = """

@@ -10,7 +10,7 @@ from calaim_eval.panel.observation_lines import (
     is_observation_facility,
     is_observation_professional,
 )
-from calaim_eval.panel.readmissions import ENROLLED_AFTER_DAYS, ENROLLED_BEFORE_DAYS
+from calaim_eval.panel.rules import ENROLLED_AFTER_DAYS, ENROLLED_BEFORE_DAYS
 
 if TYPE_CHECKING:
     import pandas as pd

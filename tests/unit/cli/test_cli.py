@@ -91,7 +91,7 @@ def test_an_unforeseen_error_keeps_its_text_off_the_screen(monkeypatch, capsys, 
 
 
 def test_an_unknown_format_is_refused(monkeypatch, capsys, tmp_path):
-    code = _run(monkeypatch, "init", str(tmp_path / "s"), "--format", "fhir")
+    code = _run(monkeypatch, "init", str(tmp_path / "s"), "--format", "omop")
     assert code == StudyFileError.exit_code
     assert "is not one of 'calaim', 'synthea'" in capsys.readouterr().err
 

@@ -1,0 +1,39 @@
+"""The section `[rules]` of a study file and the rules of the panel are one thing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from calaim_eval.errors import StudyFileError
+from calaim_eval.panel import PanelRules
+from calaim_eval.pipeline.panel import panel_rules
+from calaim_eval.study import init_study, read_study
+from calaim_eval.study.model import Coverage, Rules, Window
+
+
+def test_every_rule_of_the_panel_has_a_place_in_the_study_file_and_the_same_default():
+    elsewhere = {*Coverage.model_fields, *Window.model_fields}
+    defaults = {field.name: field.default for field in dataclasses.fields(PanelRules)}
+    assert {name for name in defaults if name not in elsewhere} == set(Rules.model_fields)
+    assert Rules().model_dump() == {name: defaults[name] for name in Rules.model_fields}
+
+
+def test_rules_of_the_study_file_reach_the_panel(tmp_path):
+    path = init_study(tmp_path / "study")
+    text = path.read_text("utf-8")
+    given = '[rules]\nreadmission_ages = [18, 64]\ndrg_system = "apr_drg"\n\n[equity]'
+    path.write_text(text.replace("[equity]", given), "utf-8")
+    rules = panel_rules(read_study(path))
+    assert rules.readmission_ages == (18, 64)
+    assert rules.drg_system == "apr_drg"
+    assert rules.ed_definition == PanelRules().ed_definition
+
+
+def test_a_rule_nobody_knows_is_named(tmp_path):
+    path = init_study(tmp_path / "study")
+    text = path.read_text("utf-8").replace("[equity]", "[rules]\ndrg_sistem = 1\n\n[equity]")
+    path.write_text(text, "utf-8")
+    with pytest.raises(StudyFileError, match="did you mean `drg_system`"):
+        read_study(path)
