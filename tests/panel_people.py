@@ -18,6 +18,8 @@ CLAIMS_END = date(2025, 3, 31)
 LAST_ONE = "zzz"
 MADE = ("eligibility", "person", "medical_claim", "pharmacy_claim", "program_service", "custody")
 OUTPATIENT_BILLS = ("131", "131", "0131", "141", "851", "711", None)
+# The last day of a month and the day after: recorded in time, and not.
+RECORDED = (date(2024, 2, 29), date(2024, 3, 1), date(2024, 4, 30), date(2024, 9, 1))
 ED_CODES = ("0450", "0450", "0459", "0456", "0981", "0300")
 SUPPORTS = (("T2033", "U6"), ("H0043", "U6"), ("S5165", "U6"), ("S5165", "U5"), ("H0040", "U1"))
 
@@ -167,7 +169,7 @@ class _Maker:
                 "payer_type": payer,
                 "benefit_scope": scope,
                 "dual_status_code": self._one(*[None] * 9, *["00"] * 6, "02") if is_plain else None,
-                "recorded_date": self._one(None, BASE, date(2024, 3, 1), date(2024, 9, 1)),
+                "recorded_date": self._one(None, BASE, *RECORDED),
             }
         )
 
