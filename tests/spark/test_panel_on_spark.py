@@ -54,9 +54,15 @@ def _both(tables, folder, **options):
 
 def _parts(panel, table):
     return [
-        pq.read_table(panel.folder / table / f"part-{number:04d}.parquet").to_pandas()
-        for number in range(panel.n_buckets)
+        _read_part(panel.folder / table / f"part-{n:04d}.parquet") for n in range(panel.n_buckets)
     ]
+
+
+def _read_part(path):
+    frame = pq.read_table(path).to_pandas()
+    # First days of months are dates in one file and dates with a time of 0:00 in the other.
+    months = [column for column in frame if column == "month" or column.endswith("_month")]
+    return frame.assign(**{each: pd.to_datetime(frame[each]).dt.as_unit("s") for each in months})
 
 
 def _assert_same(duckdb, spark):
