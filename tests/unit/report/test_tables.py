@@ -30,6 +30,7 @@ OPTIONAL = [
     "referral_table",
     "row_ledger_table",
 ]
+QUALITY = ["encounter_completeness_table", "quality_table"]
 ALWAYS = [
     "contents_table",
     "definitions_table",
@@ -64,9 +65,10 @@ def test_the_lists_above_name_every_table():
         "findings_table",
         "headline_outcome",
         "other_outcomes",
+        "quality_notes",
         "shares_table",
     }
-    assert set(tables.__all__) - others == {*OPTIONAL, *ALWAYS}
+    assert set(tables.__all__) - others == {*OPTIONAL, *QUALITY, *ALWAYS}
 
 
 @pytest.mark.parametrize("name", OPTIONAL + ALWAYS)
@@ -83,7 +85,7 @@ def test_tables_are_accessible_html(released, name):
     assert ">nan<" not in html.lower()
 
 
-@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("name", OPTIONAL + QUALITY)
 def test_optional_tables_are_absent_from_an_empty_release(empty, name):
     assert isinstance(getattr(tables, name)(empty), Absent)
 
