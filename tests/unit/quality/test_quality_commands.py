@@ -14,6 +14,8 @@ from calaim_eval.errors import CalaimEvalError, QualityError, StudyFileError
 from calaim_eval.pipeline import check_study, require_quality
 from calaim_eval.pipeline.panel import read_study_tables
 from calaim_eval.pipeline.quality_results import band, quality_results
+from calaim_eval.report import tables as shown
+from calaim_eval.report.numbers import SUPPRESSED_MARK
 from calaim_eval.study import init_study, read_study
 
 
@@ -147,7 +149,12 @@ def test_counts_are_released_with_support_and_shares_as_bands(tmp_path):
     assert (table.numerator.tolist(), table.n_members.tolist()) == ([52.0], [4.0])
     # Four members: neither the count nor its share may be shown.
     assert table.keys["share"].tolist() == ["share not stated"]
-    released = release(results, policy="calhhs_ddg_2").tables["data_quality"]
+    everything = release(results, policy="calhhs_ddg_2")
+    html = shown.quality_table(everything).to_html()
+    assert f">{SUPPRESSED_MARK}<" in html
+    assert ">52<" not in html
+    assert "Race and ethnicity are missing" in shown.quality_notes(everything)
+    released = everything.tables["data_quality"]
     assert released.frame["is_suppressed"].tolist() == [True]
     assert released.frame["numerator"].isna().all()
     (note,) = released.meta["notes"]
