@@ -288,11 +288,15 @@ class _Maker:
         form = self._one("institutional", "institutional", "professional")
         day = self._near()
         is_facility = form == "institutional"
+        end = day + timedelta(days=self._one(0, 0, 1, 2))
+        # Which status counts of claims that end on one day is not said: they have the same.
+        left = self.left.setdefault(end, None) if is_facility else None
         return [
             self._claim(
                 form,
                 day,
-                claim_end_date=day + timedelta(days=self._one(0, 0, 1, 2)),
+                claim_end_date=end,
+                discharge_disposition_code=left,
                 bill_type_code=self._one("131", "131", "111") if is_facility else None,
                 revenue_center_code=self._one("0762", "0760", "0300") if is_facility else None,
                 hcpcs_code=self._one("G0378", "99220", "99235", None),
