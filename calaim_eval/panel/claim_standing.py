@@ -33,7 +33,11 @@ def bill_type(code: Value) -> Value:
 
 
 def line_status(claims: Table) -> Value:
-    """Status of each line: as recorded, else by the frequency digit of an institutional bill."""
+    """Status of each line: as recorded, or by the frequency digit of an institutional bill.
+
+    A digit 8 makes a void and 7 a replacement of a claim that is recorded as original, or as
+    nothing: many warehouses write "original" on every claim. Denied stays denied.
+    """
     recorded = claims["claim_status"].fill_null("original")
     if "bill_type_code" not in claims.columns:
         return recorded

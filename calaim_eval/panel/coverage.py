@@ -34,7 +34,7 @@ def enrollment_spans(bucket: Bucket) -> Table:
     Ends are cut at death and starts at birth; an open end runs to the end of the window.
     """
     spans, person = bucket.read("eligibility"), bucket.read("person")
-    lives = person.select("member", "birth_date", "death_date", home_county=person["county"])
+    lives = person.select("member", "birth_date", "death_date")
     joined = spans.join(lives, "member", how="left")
     recorded_end = day_number(joined["enrollment_end_date"]).fill_null(_WINDOW_END_CUT)
     death, birth = day_number(joined["death_date"]), day_number(joined["birth_date"])
@@ -42,7 +42,7 @@ def enrollment_spans(bucket: Bucket) -> Table:
     days = joined.mutate(
         span=ibis.row_number(),
         plan=joined["plan"].fill_null(""),
-        county=ibis.coalesce(joined["county"], joined["home_county"], ""),
+        county=joined["county"].fill_null(""),
         aid_code=joined["aid_code"].fill_null(""),
         payer=joined["payer_type"].fill_null("medicaid"),
         is_full=joined["benefit_scope"].fill_null("full") == "full",
@@ -183,14 +183,15 @@ def _month_reason(months: Table, rules: PanelRules) -> Value:
 
 
 def _medicare_months(bucket: Bucket, spans: Table) -> Table:
-    """Months touched by a Medicare span: the member is dual in them whatever the code says.
+    """Months touched by a Medicare span, or by a span with a dual code that is no coverage itself.
 
-    Where Medicare is itself a line of business of the study, a span of it says nothing.
+    The member is dual in them whatever the span that covers them says. Where Medicare is itself a
+    line of business of the study, a span of it says nothing.
     """
     is_other = "medicare" not in bucket.rules.payer_types
-    medicare = spans.filter(
-        (spans["payer"] == "medicare") & (spans["start_day"] <= spans["end_day"]) & is_other
-    )
+    tells = (spans["payer"] == "medicare") & is_other
+    tells = tells | (spans["is_dual_span"] & spans["reason"].notnull())
+    medicare = spans.filter(tells & (spans["start_day"] <= spans["end_day"]))
     cut = cut_by_month(medicare.select("member", "start_day", "end_day"), bucket.calendar)
     return cut.group_by("member", "month").agg(has_medicare=ibis.literal(True))
 

@@ -137,6 +137,7 @@ def _is_hidden(measure: Measure, bucket: Bucket, unobserved: Mapping[str, pd.Per
 def located(bucket: Bucket, candidates: Table) -> Table:
     """Months of the panel with plan, county and aid code: the span's, or settled among several.
 
+    The person's county stands in where no span names one.
     `cell` is the place of the month in the order of members and months.
     """
     months = candidates.filter(candidates["reason"].isnull())
@@ -149,7 +150,11 @@ def located(bucket: Bucket, candidates: Table) -> Table:
     )
     said = said.select("span", **{name: said[name].nullif("") for name in names})
     at = ibis.coalesce(months["span"], -months["settled"])
+    homes = bucket.read("person").select("member", home_county="county")
     told = months.mutate(span=at, cell=cell_of(months, bucket)).left_join(said, "span")
+    told = told.left_join(homes, "member").drop("member_right")
+    told = told.mutate(county=ibis.coalesce(told["county"], told["home_county"]))
+    told = told.drop("home_county")
     return bucket.keep("located", told.drop("span", "span_right", "settled", "reason"))
 
 

@@ -48,6 +48,7 @@ def facility_stays(care: Care) -> Table:
     last_first = [
         numbered["discharge_day"].desc(),
         numbered["is_still_patient"],
+        numbered["disposition"] == "",
         numbered["claim_id"].desc(),
     ]
     window = ibis.window(group_by=[*key, "island"], order_by=last_first)

@@ -41,7 +41,7 @@ MEASURES = (
         name="ecm_services",
         label="ECM services",
         title="ECM services",
-        definition="ECM core services (G9008, G9012 with U1 or U2 in any modifier slot, or a "
+        definition="ECM core services (G9008 with U1, or G9012 with U2, in any modifier slot; or a "
         "service record), one per member and day; outreach apart.",
         code_lists=("ecm_enrolled_month",),
         source=_SAN_DIEGO,
