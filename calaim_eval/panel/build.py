@@ -260,6 +260,8 @@ def _finish(
     for name in INPUTS:
         if tables.has(name):
             ledger.check(name, "panel", _n_rows(tables, name))
+    n_member_months = sum(share["n_member_months"] for share in shares)
+    _require_one_row_a_month(folder, n_member_months)
     gaps = measure_gaps(tables, facts, months, rules, measures)
     panel = MemberMonths(
         folder=folder,
@@ -269,7 +271,7 @@ def _finish(
         rules=rules,
         ledger=ledger,
         n_members=sum(share["n_members"] for share in shares),
-        n_member_months=sum(share["n_member_months"] for share in shares),
+        n_member_months=n_member_months,
         feeds=frozenset(name for name in tables.names if TABLES[name].is_optional),
         n_unclassified=sum(share["n_unclassified"] for share in shares),
         measures=tuple(measure.name for measure in measures),
@@ -280,6 +282,20 @@ def _finish(
     )
     panel.save_manifest({"data": facts.to_dict(), "tables": tables.manifest.get("sources", {})})
     return panel
+
+
+def _require_one_row_a_month(folder: Path, n_member_months: int) -> None:
+    """Prove that the parts hold every covered month once: a measure that repeats one shows here."""
+    import pyarrow.parquet as pq
+
+    parts = (folder / "member_month").glob("part-*.parquet")
+    n_rows = sum(pq.ParquetFile(part).metadata.num_rows for part in parts)
+    if n_rows != n_member_months:
+        raise TableError(
+            f"the panel has {n_rows:,} rows for {n_member_months:,} member-months.\n"
+            "  This is a defect of a measure, not of the data: its `events` must have one row a "
+            "member and month where they have `landing`; please report it."
+        )
 
 
 def _amounts(shares: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -37,8 +37,8 @@ class Events:
     sparse : Table
         `member`, `month`, `measure` (its place in the list), `value` and `landing`.
     dense : Mapping[str, Table]
-        By measure `member`, `month`, `value` of what is known to be in the panel: dollars, which
-        most months have.
+        By measure `member`, `month`, `value` of what is known to be in the panel, one row a
+        month: dollars, which most months have.
     """
 
     sparse: Table

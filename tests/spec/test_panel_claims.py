@@ -128,6 +128,25 @@ def test_lines_outside_the_panel_are_counted_by_reason(spec):
     assert built.panel.amounts["paid_usd"].sum() == sum((1, 2, 4, 8, 16, 32, 64, 128, -128, 256))
 
 
+def test_lines_and_fills_of_one_month_are_added_up(spec):
+    built = spec(
+        medical_claim="""
+          member | claim | type | hcpcs | start      | rendering | paid
+          -------+-------+------+-------+------------+-----------+-----
+          1      | 1a    | prof | 99213 | 2024-02-05 | X         | 1
+          1      | 1b    | prof | 99213 | 2024-02-09 | X         | 2
+        """,
+        pharmacy_claim="""
+          member | claim | line | date       | paid
+          -------+-------+------+------------+-----
+          1      | p1    | 1    | 2024-02-01 | 4
+          1      | p2    | 1    | 2024-03-01 | 8
+        """,
+        paid_claims="medical_and_pharmacy",
+    )
+    assert built.values("paid_usd") == {1: {"2024-02": 7, "2024-03": 8}}
+
+
 def test_measures_without_a_feed_are_missing_not_zero(spec):
     built = spec(
         eligibility="""

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 def _paid(care: Care) -> Table:
-    """Dollars by member and month."""
+    """Dollars by member and month, one row each."""
     import ibis
 
-    return ibis.union(*care.paid.values()) if len(care.paid) > 1 else next(iter(care.paid.values()))
+    paid = list(care.paid.values())
+    if len(paid) == 1:
+        return paid[0]
+    both = ibis.union(*paid)
+    return both.group_by("member", "month", "landing").agg(value=both["value"].sum())
 
 
 MEASURES = (
