@@ -1,4 +1,3 @@
-
 """Which claim lines are Enhanced Care Management or a Community Support, by the code list alone.
 
 A line belongs to a program when its HCPCS code and one of its modifiers, in any of the five
