@@ -49,12 +49,14 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
+    from calaim_eval.engine import MEMORY_LIMIT_GB
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/calaim_panel_against"))
     parser.add_argument("--do", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.lines_per_member, options.memory_limit_gb = 60.0, 2.0
+    options.lines_per_member, options.memory_limit_gb = 60.0, MEMORY_LIMIT_GB
     return options
 
 

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MEMORY_LIMIT_GB = 1.5
+"""Memory the engine may hold unless told otherwise: with Python, a process stays under 2 GB."""
+
 
 def open_engine(
     *,
-    memory_limit_gb: float = 2.0,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
     threads: int | None = None,
     temp_folder: Path | str | None = None,
 ) -> ibis.BaseBackend:

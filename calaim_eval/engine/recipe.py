@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calaim_eval.engine.failures import engine_failures
+from calaim_eval.engine.open import MEMORY_LIMIT_GB, open_engine
 from calaim_eval.engine.write import atomic_file
 
 if TYPE_CHECKING:
     import ibis
     import pandas as pd
+
+Kind = Literal["keep", "fetch", "write", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,14 @@ class Step:
     name : str
     rows : ibis.Table or None
         What to compute; None for ``"drop"``.
+    order_by : tuple[str, ...]
+        Columns that written rows are sorted by.
     """
 
-    kind: Literal["keep", "fetch", "write", "drop"]
+    kind: Kind
     name: str
     rows: ibis.Table | None = None
+    order_by: tuple[str, ...] = ()
 
 
 @dataclass
@@ -78,11 +85,13 @@ class Recipe:
         """Compute few rows and hand them back under a name."""
         self._add("fetch", name, rows)
 
-    def write(self, name: str, rows: ibis.Table) -> None:
-        """Write rows to the file that a run gives under this name."""
-        self._add("write", name, rows)
+    def write(self, name: str, rows: ibis.Table, *, order_by: Sequence[str]) -> None:
+        """Write rows, sorted, to the file that a run gives under this name."""
+        self._add("write", name, rows, order_by=tuple(order_by))
 
-    def _add(self, kind: Literal["keep", "fetch", "write"], name: str, rows: ibis.Table) -> None:
+    def _add(
+        self, kind: Kind, name: str, rows: ibis.Table, *, order_by: tuple[str, ...] = ()
+    ) -> None:
         """Add a step; the small tables in memory that it uses are set up before any run."""
         import ibis
         from ibis.expr.operations import InMemoryTable
@@ -93,7 +102,7 @@ class Recipe:
             self.lookups[lookup] = node.to_expr()
             in_memory[node] = ibis.table(node.schema, name=lookup).op()
         named = rows.op().replace(in_memory).to_expr() if in_memory else rows
-        self.steps.append(Step(kind, name, named))
+        self.steps.append(Step(kind, name, named, order_by))
 
     def run(
         self,
@@ -148,7 +157,7 @@ def _statement(step: Step, backend: Any) -> str:
     if step.rows is None:
         return f'DROP TABLE "{step.name}"'
     query = str(backend.compile(step.rows, pretty=False))
-    if step.kind != "keep":
+    if step.kind == "fetch":
         return query
     # An engine's own types may be wider than the declared ones: a sum of whole numbers is one.
     names = backend.compiler.type_mapper
@@ -156,4 +165,44 @@ def _statement(step: Step, backend: Any) -> str:
         f'CAST("{column}" AS {names.to_string(dtype)}) AS "{column}"'
         for column, dtype in step.rows.schema().items()
     )
-    return f'CREATE TEMP TABLE "{step.name}" AS SELECT {columns} FROM ({query}) AS kept'
+    typed = f"SELECT {columns} FROM ({query}) AS step"
+    if step.kind == "keep":
+        return f'CREATE TEMP TABLE "{step.name}" AS {typed}'
+    order = ", ".join(f'"{column}"' for column in step.order_by)
+    return f"{typed} ORDER BY {order}"
+
+
+def run_recipe(
+    recipe: Recipe,
+    *,
+    sources: Mapping[str, Sequence[Path]],
+    outputs: Mapping[str, Path] | None = None,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
+    temp_folder: Path | str | None = None,
+    doing: str,
+) -> dict[str, pd.DataFrame]:
+    """Run a recipe in an engine of its own, which is closed again: what it held is gone.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    sources, outputs
+        As in `Recipe.run`.
+    memory_limit_gb : float
+        Memory the engine may hold.
+    temp_folder : Path or str, optional
+        Where it may put member rows while it works.
+    doing : str
+        What is being done, for an error.
+
+    Raises
+    ------
+    TableError, OutputError
+        The input cannot be read, the disk is full, or the memory is not enough.
+    """
+    backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=temp_folder)
+    try:
+        with engine_failures(doing=doing):
+            return recipe.run(backend, sources=sources, outputs=outputs)
+    finally:
+        backend.disconnect()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,28 +21,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True)
-class SparkOutput:
-    """Where Spark puts the rows of a `Recipe.write`.
-
-    Attributes
-    ----------
-    folder : Path
-        Gets ``part-0000.parquet`` and on, one a part, empty ones too.
-    sort_by : tuple[str, ...]
-        Columns rows are sorted by within a part.
-    """
-
-    folder: Path
-    sort_by: tuple[str, ...]
-
-
 def run_on_spark(
     recipe: Recipe,
     backend: Any,
     *,
     sources: Mapping[str, Sequence[Path]],
-    outputs: Mapping[str, SparkOutput],
+    outputs: Mapping[str, Path],
     part_of: tuple[str, Sequence[str]],
     n_parts: int,
     held_folder: Path,
@@ -57,8 +40,9 @@ def run_on_spark(
         What `open_spark` yields.
     sources : mapping of str to sequence of Path
         Parquet files ``part-0000.parquet`` and on of every source.
-    outputs : mapping of str to SparkOutput
-        Where every `write` goes; its rows have the key of `part_of`.
+    outputs : mapping of str to Path
+        Folder of every `write`: gets ``part-0000.parquet`` and on, empty ones too. The rows have
+        the key of `part_of`.
     part_of : tuple of str and sequence of str
         A column, and sources that have it: a row is written to the part of that number which the
         value's rows were read from, so that the parts are those of the sources.
@@ -95,7 +79,8 @@ def run_on_spark(
                 fetched[step.name] = rows.toArrow().to_pandas()
             else:
                 placed = rows.join(parts, key)
-                _write_parts(placed, outputs[step.name], n_parts, held_folder / step.name)
+                ordered = _in_parts(placed, step.order_by, n_parts)
+                _write_parts(ordered, outputs[step.name], n_parts, held_folder / step.name)
     finally:
         shutil.rmtree(held_folder, ignore_errors=True)
     return fetched
@@ -125,23 +110,27 @@ def _parts_by_key(session: Any, key: str, sources: Sequence[Sequence[Path]]) -> 
     return found.distinct() if found is not None else None
 
 
-def _write_parts(rows: Any, output: SparkOutput, n_parts: int, scratch: Path) -> None:
-    """Write one sorted file a part, then put all of them in place."""
+def _in_parts(rows: Any, order_by: Sequence[str], n_parts: int) -> Any:
+    """Rows of a part together, sorted within it."""
+    return rows.repartition(n_parts, "part").sortWithinPartitions("part", *order_by)
+
+
+def _write_parts(rows: Any, output: Path, n_parts: int, scratch: Path) -> None:
+    """Write one file a part, then put all of them in place."""
     schema = rows.drop("part").schema
-    ordered = rows.repartition(n_parts, "part").sortWithinPartitions("part", *output.sort_by)
-    ordered.write.mode("overwrite").partitionBy("part").parquet(_address(scratch))
-    output.folder.mkdir(parents=True, exist_ok=True)
+    rows.write.mode("overwrite").partitionBy("part").parquet(_address(scratch))
+    output.mkdir(parents=True, exist_ok=True)
     written = {}
     for folder in scratch.glob("part=*"):
         files = list(folder.glob("*.parquet"))
         if len(files) != 1:
             raise OutputError(
-                f"writing `{output.folder}`: Spark wrote {len(files)} files for one part.\n"
+                f"writing `{output}`: Spark wrote {len(files)} files for one part.\n"
                 "  Unset `spark.sql.files.maxRecordsPerFile` in the session."
             )
         written[int(folder.name.split("=")[1])] = files[0]
     for number in range(n_parts):
-        target = output.folder / f"part-{number:04d}.parquet"
+        target = output / f"part-{number:04d}.parquet"
         if number in written:
             shutil.move(written[number], target)
         else:

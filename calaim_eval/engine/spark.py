@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calaim_eval.engine.failures import DISK_FULL, NOT_ALLOWED, output_error
+from calaim_eval.engine.open import MEMORY_LIMIT_GB
 from calaim_eval.errors import CalaimEvalError, MissingExtraError, OutputError, TableError
 
 _INSTALL = 'pip install "calaim-eval[spark]"'
@@ -24,7 +25,7 @@ _SETTINGS = {
 
 @contextmanager
 def open_spark(
-    *, temp_folder: Path, memory_limit_gb: float = 2.0, n_parts: int = 1
+    *, temp_folder: Path, memory_limit_gb: float = MEMORY_LIMIT_GB, n_parts: int = 1
 ) -> Iterator[Any]:
     """Open a Spark session with settings of its own, as an Ibis backend.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from calaim_eval.engine import MEMORY_LIMIT_GB
 from calaim_eval.integration.inputs import quarter_days
 from calaim_eval.tables import Tables
 from calaim_eval.tables.ledger import RowLedger
@@ -33,7 +34,7 @@ def services_from_claims(
     *,
     quarter: str,
     ledger: RowLedger | None = None,
-    memory_limit_gb: float = 2.0,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
 ) -> pd.DataFrame:
     """ECM and Community Supports received in a quarter according to final claim lines.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import ibis
 import pandas as pd
 
-from calaim_eval.engine import Recipe, engine_failures, open_engine
+from calaim_eval.engine import MEMORY_LIMIT_GB, Recipe, run_recipe
 from calaim_eval.panel.calendar import day_calendar, day_of, month_calendar
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.fields import FIELDS
@@ -128,7 +128,13 @@ class Bucket:
 
 
 def run_on_buckets(
-    recipe: Recipe, tables: Tables, *, memory_limit_gb: float = 2.0, doing: str
+    recipe: Recipe,
+    tables: Tables,
+    *,
+    names: Iterable[str] | None = None,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
+    temp_folder: Path | str | None = None,
+    doing: str,
 ) -> Iterator[dict[str, pd.DataFrame]]:
     """Run a recipe that writes nothing on every bucket; what it fetched, bucket by bucket.
 
@@ -137,18 +143,23 @@ def run_on_buckets(
     recipe : Recipe
         Made with a `Bucket` whose `names` are tables of `tables`.
     tables : Tables
+    names : iterable of str, optional
+        Tables the recipe reads; all by default.
     memory_limit_gb : float
         Memory the engine may hold.
+    temp_folder : Path or str, optional
+        Where it may put member rows while it works.
     doing : str
         What is being done, for an error.
     """
     for number in range(tables.n_buckets):
-        backend = open_engine(memory_limit_gb=memory_limit_gb)
-        try:
-            with engine_failures(doing=f"{doing}, bucket {number}"):
-                yield recipe.run(backend, sources=bucket_sources(tables, number))
-        finally:
-            backend.disconnect()
+        yield run_recipe(
+            recipe,
+            sources=bucket_sources(tables, number, names),
+            memory_limit_gb=memory_limit_gb,
+            temp_folder=temp_folder,
+            doing=f"{doing}, bucket {number}",
+        )
 
 
 def bucket_sources(

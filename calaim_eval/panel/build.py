@@ -9,7 +9,14 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from calaim_eval.engine import engine_failures, open_engine, track, write_json
+from calaim_eval.engine import (
+    MEMORY_LIMIT_GB,
+    engine_failures,
+    open_engine,
+    run_recipe,
+    track,
+    write_json,
+)
 from calaim_eval.errors import TableError
 from calaim_eval.panel.build_on_spark import build_on_spark
 from calaim_eval.panel.calendar import window_months
@@ -54,7 +61,7 @@ def build_member_months(
     rules: PanelRules | None = None,
     measures: Iterable[str | Measure] | None = None,
     out_dir: str | Path | None = None,
-    memory_limit_gb: float = 2.0,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
     engine: Engine = "duckdb",
 ) -> MemberMonths:
     """Build the member-month panel: coverage, visits, stays, dollars and program contacts.
@@ -230,12 +237,14 @@ def _build_buckets(
     for number in track(waiting, description="member months"):
         sources = bucket_sources(tables, number, names)
         outputs = {name: part_file(folder, name, number) for name in PANEL_TABLES}
-        backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
-        try:
-            with engine_failures(doing=f"building member months, bucket {number}"):
-                fetched = steps.recipe.run(backend, sources=sources, outputs=outputs)
-        finally:
-            backend.disconnect()
+        fetched = run_recipe(
+            steps.recipe,
+            sources=sources,
+            outputs=outputs,
+            memory_limit_gb=memory_limit_gb,
+            temp_folder=spill_folder(folder),
+            doing=f"building member months, bucket {number}",
+        )
         share = steps.tally.share(fetched).to_dict()
         write_json({"stamp": stamps[number], **share}, share_file(folder, number))
     return [read_share(share_file(folder, number)) for number in range(tables.n_buckets)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calaim_eval.engine import write_json
-from calaim_eval.panel.member_months import MANIFEST
+from calaim_eval.panel.member_months import MANIFEST, PANEL_TABLES
 from calaim_eval.panel.resume import (
     INPUTS,
     LOOKUPS,
@@ -50,10 +50,10 @@ def build_on_spark(
     TableError, OutputError
         The input cannot be read, or the folder cannot be written.
     """
-    from calaim_eval.engine.run_on_spark import SparkOutput, run_on_spark
+    from calaim_eval.engine.run_on_spark import run_on_spark
     from calaim_eval.engine.spark import open_spark, spark_failures
     from calaim_eval.panel.bucket import source_name
-    from calaim_eval.panel.build_bucket import EXPOSURE, MONTHS, POPULATION, bucket_recipe
+    from calaim_eval.panel.build_bucket import bucket_recipe
 
     stamp = hashlib.sha256("".join(stamps).encode()).hexdigest()
     held = finished_as_one(folder, tables.n_buckets, stamp)
@@ -69,11 +69,6 @@ def build_on_spark(
     steps = bucket_recipe(
         names, months=months, rules=rules, measures=measures, unobserved=unobserved
     )
-    sort_by = {
-        MONTHS: ("member_id", "month"),
-        EXPOSURE: ("member_id", "service"),
-        POPULATION: ("member_id", "population"),
-    }
     with (
         open_spark(
             temp_folder=spill, memory_limit_gb=memory_limit_gb, n_parts=tables.n_buckets
@@ -84,7 +79,7 @@ def build_on_spark(
             steps.recipe,
             backend,
             sources={source_name(name): tables.parts(name) for name in names},
-            outputs={name: SparkOutput(folder / name, by) for name, by in sort_by.items()},
+            outputs={name: folder / name for name in PANEL_TABLES},
             part_of=(
                 "member_id",
                 [source_name(name) for name in ("eligibility", "person") if name in names],

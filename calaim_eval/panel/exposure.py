@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from calaim_eval.panel.columns import EXPOSURE_COLUMNS
 from calaim_eval.panel.program_contacts import AUTHORIZATION
 from calaim_eval.panel.spans import date_of, month_number
 
@@ -54,20 +55,7 @@ def member_exposure(bucket: Bucket, contacts: Table) -> Table:
     told = with_provider.left_join(_populations(rows), ["member", "service"]).drop(
         "member_right", "service_right"
     )
-    named = told.left_join(bucket.members, "member").order_by("member", "service")
-    return named.select(
-        "member_id",
-        "service",
-        "identified_month",
-        "outreach_month",
-        "service_month",
-        "last_service_month",
-        "n_service_months",
-        "authorized_month",
-        "n_authorizations",
-        "organization_type",
-        "population_of_focus",
-    )
+    return told.left_join(bucket.members, "member").select(*EXPOSURE_COLUMNS)
 
 
 def _first_month(rows: Table, kind: str) -> Value:

@@ -96,8 +96,7 @@ def member_month_rows(
         joined = _with_known_custody(joined.left_join(unfed, ["member", "month"]))
     values = {each.name: _known(joined, each, unobserved.get(each.name)) for each in measures}
     rows = joined.mutate(**values, month=joined["month_start"])
-    rows = rows.rename(is_full_scope="is_full").order_by("cell")
-    return rows.select(*BASE_COLUMNS, *values)
+    return rows.rename(is_full_scope="is_full").select(*BASE_COLUMNS, *values)
 
 
 def _wide(events: Events, known: Sequence[Measure], bucket: Bucket) -> Iterator[Table]:

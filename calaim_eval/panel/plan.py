@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from calaim_eval.engine import bucket_count
+from calaim_eval.engine import MEMORY_LIMIT_GB, bucket_count
 from calaim_eval.engine.machine import calibration_s, free_disk_gb, free_memory_gb
 from calaim_eval.panel.plan_costs import costs_note, measured_costs
 from calaim_eval.panel.plan_sizes import buckets_built, counted, estimated, reading_done
@@ -143,7 +143,7 @@ def plan_panel(
     panel_folder: Path,
     n_months: int,
     n_measures: int,
-    memory_limit_gb: float = 2.0,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
 ) -> PanelPlan:
     """Estimate what reading the raw files and building the panel will take.
 

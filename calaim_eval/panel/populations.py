@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+from calaim_eval.panel.columns import POPULATION_COLUMNS
 from calaim_eval.panel.population_evidence import (
     ADULT_AGE,
     AID_CODE,
@@ -68,16 +69,13 @@ def member_populations(care: Care) -> Table:
         (described["program_month"].isnull(), CLAIMS),
         else_=BOTH,
     )
-    return described.order_by("member", "population").select(
-        "member_id",
-        "population",
-        "age_group",
-        "evidence",
+    told = described.mutate(
         basis=basis,
         first_month=_first_day(described["month"]),
         claims_month=_first_day(described["claims_month"]),
         program_month=_first_day(described["program_month"]),
     )
+    return told.select(*POPULATION_COLUMNS)
 
 
 def _from_data(care: Care) -> Table:

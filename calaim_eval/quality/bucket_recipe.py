@@ -50,8 +50,8 @@ def bucket_questions(
         if bucket.has(name):
             lines = final_lines(bucket, with_standing(bucket, name), covered)
             ask_claims(questions, name, lines, max_stay_days=max_stay_days, max_ed_days=max_ed_days)
-            ask_adjustments(questions, name, questions.on_disk(name))
-            ask_codes(questions, name, questions.on_disk(name))
+            ask_adjustments(questions, name, questions.bucket.raw(name))
+            ask_codes(questions, name, questions.bucket.raw(name))
             if name == "medical_claim":
                 ask_program_lines(questions, lines)
     if bucket.has("program_service"):
@@ -62,5 +62,5 @@ def bucket_questions(
 def organization_questions(months: pd.PeriodIndex, panel_rules: PanelRules) -> Questions:
     """Questions to the table `organization`, which has no members."""
     questions = Questions(Bucket(Recipe(), frozenset({"organization"}), months, panel_rules))
-    ask_codes(questions, "organization", questions.on_disk("organization"))
+    ask_codes(questions, "organization", questions.bucket.raw("organization"))
     return questions

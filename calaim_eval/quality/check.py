@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from calaim_eval.engine import engine_failures, open_engine, track
+from calaim_eval.engine import MEMORY_LIMIT_GB, run_recipe, track
 from calaim_eval.panel import PanelRules
 from calaim_eval.panel.calendar import number_of, window_months
 from calaim_eval.quality.completeness import (
@@ -30,7 +30,7 @@ from calaim_eval.quality.run_out import RunOut, extract_month_of, run_out
 from calaim_eval.tables import RowLedger, Tables
 
 if TYPE_CHECKING:
-    from calaim_eval.quality.questions import Questions
+    pass
 
 _FLAGS = {GAP: "encounter_gaps", DROP: "encounter_drops", SURGE: "encounter_surges"}
 
@@ -101,7 +101,7 @@ def check_quality(
     run_out_months: int = 0,
     panel_rules: PanelRules | None = None,
     rules: QualityRules | None = None,
-    memory_limit_gb: float = 2.0,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
     temp_folder: Path | None = None,
 ) -> QualityReport:
     """Look at checked tables for what makes a study of them wrong.
@@ -191,7 +191,7 @@ def _count_all(
     temp_folder: Path | None,
 ) -> Counts:
     """Counts of every bucket, added up."""
-    from calaim_eval.panel.bucket import source_name
+    from calaim_eval.panel.bucket import run_on_buckets, source_name
     from calaim_eval.quality.bucket_recipe import (
         TABLES_OF_MEMBERS,
         bucket_questions,
@@ -208,27 +208,20 @@ def _count_all(
     )
     total: Counts = {}
     with tempfile.TemporaryDirectory(prefix="calaim_quality_", dir=_made(temp_folder)) as spill:
-        limits = {"memory_limit_gb": memory_limit_gb, "temp_folder": spill}
-        for number in track(range(tables.n_buckets), description="data quality"):
-            sources = {source_name(name): [tables.parts(name)[number]] for name in names}
-            total = add_up([total, _answered(questions, sources, limits)])
+        where: dict[str, Any] = {
+            "memory_limit_gb": memory_limit_gb,
+            "temp_folder": spill,
+            "doing": "checking the data quality",
+        }
+        answers = run_on_buckets(questions.recipe, tables, names=names, **where)
+        for answer in track(answers, description="data quality", total=tables.n_buckets):
+            total = add_up([total, questions.read(answer)])
         if tables.has("organization"):
-            sources = {source_name("organization"): list(tables.parts("organization"))}
             asked = organization_questions(months, panel_rules)
-            total = add_up([total, _answered(asked, sources, limits)])
+            sources = {source_name("organization"): tables.parts("organization")}
+            answer = run_recipe(asked.recipe, sources=sources, **where)
+            total = add_up([total, asked.read(answer)])
     return total
-
-
-def _answered(
-    questions: Questions, sources: Mapping[str, list[Path]], limits: Mapping[str, Any]
-) -> Counts:
-    """Run the questions on some files, in an engine of its own."""
-    backend = open_engine(**limits)
-    try:
-        with engine_failures(doing="checking the data quality of one member bucket"):
-            return questions.read(questions.recipe.run(backend, sources=sources))
-    finally:
-        backend.disconnect()
 
 
 def _made(folder: Path | None) -> Path | None:

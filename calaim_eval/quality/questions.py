@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from calaim_eval.panel.bucket import source_name
 from calaim_eval.quality.counts import Counts, add_up
-from calaim_eval.schema.tables import TABLES
-from calaim_eval.schema.values import engine_type
 
 if TYPE_CHECKING:
     from ibis import Table
@@ -39,11 +36,6 @@ class Questions:
     def recipe(self) -> Recipe:
         """Steps to run."""
         return self.bucket.recipe
-
-    def on_disk(self, name: str) -> Table:
-        """The bucket's rows of an input table as they are on disk, with `member_id`."""
-        schema = {column: engine_type(column) for column in TABLES[name].fields}
-        return self.recipe.source(source_name(name), schema)
 
     def ask(self, name: str, rows: Table, reader: Reader) -> None:
         """Compute few rows and count them: `reader` turns the answer into counts."""

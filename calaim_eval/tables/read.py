@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from calaim_eval.engine import bucket_count, engine_failures, open_engine, write_json
+from calaim_eval.engine import (
+    MEMORY_LIMIT_GB,
+    bucket_count,
+    engine_failures,
+    open_engine,
+    write_json,
+)
 from calaim_eval.engine.failures import output_error
 from calaim_eval.errors import TableError
 from calaim_eval.schema.tables import TABLES
@@ -59,7 +65,7 @@ def read_tables(
     rename: Rename | None = None,
     input_map: InputMap | None = None,
     n_buckets: int | None = None,
-    memory_limit_gb: float = 2.0,
+    memory_limit_gb: float = MEMORY_LIMIT_GB,
     extract_date: date | str | None = None,
     extraction: str = "",
 ) -> Tables:

@@ -161,7 +161,7 @@ def _value(node: ast.expr, names: dict[str, Any]) -> Any:
         return None
     try:
         return eval(compile(ast.Expression(node), "<rule>", "eval"), dict(names))
-    except Exception:
+    except (SyntaxError, NameError, LookupError, AttributeError, TypeError, ValueError):
         return None
 
 
