@@ -182,6 +182,27 @@ def _month_reason(months: Table, rules: PanelRules) -> Value:
     )
 
 
+def with_place(bucket: Bucket, months: Table) -> Table:
+    """Months with plan, county and aid code: the span's, or as settled among several.
+
+    The person's county stands in where no span names one. `months` are of `candidate_months`, all
+    or some.
+    """
+    names = ("plan", "county", "aid_code")
+    spans, settled = bucket.kept("spans"), bucket.kept("settled_months")
+    # A settled month is told from a span by a negative number.
+    said = ibis.union(
+        spans.select("span", *names),
+        settled.select(span=-settled["settled"], **{name: settled[name] for name in names}),
+    )
+    said = said.select("span", **{name: said[name].nullif("") for name in names})
+    homes = bucket.read("person").select("member", home_county="county")
+    at = ibis.coalesce(months["span"], -months["settled"])
+    told = months.mutate(span=at).left_join(said, "span").left_join(homes, "member")
+    told = told.mutate(county=ibis.coalesce(told["county"], told["home_county"]))
+    return told.drop("home_county", "member_right", "span", "span_right", "settled")
+
+
 def _medicare_months(bucket: Bucket, spans: Table) -> Table:
     """Months touched by a Medicare span, or by a span with a dual code that is no coverage itself.
 

@@ -10,6 +10,7 @@ import ibis
 
 from calaim_eval.panel.calendar import number_of
 from calaim_eval.panel.columns import BASE_COLUMNS
+from calaim_eval.panel.coverage import with_place
 from calaim_eval.panel.feeds import outside
 from calaim_eval.panel.history import with_history
 from calaim_eval.panel.landing import IN_PANEL, with_landing
@@ -134,27 +135,13 @@ def _is_hidden(measure: Measure, bucket: Bucket, unobserved: Mapping[str, pd.Per
 
 
 def located(bucket: Bucket, candidates: Table) -> Table:
-    """Months of the panel with plan, county and aid code: the span's, or settled among several.
+    """Months of the panel with plan, county and aid code, held.
 
-    The person's county stands in where no span names one.
     `cell` is the place of the month in the order of members and months.
     """
-    months = candidates.filter(candidates["reason"].isnull())
-    names = ("plan", "county", "aid_code")
-    spans, settled = bucket.kept("spans"), bucket.kept("settled_months")
-    # A settled month is told from a span by a negative number.
-    said = ibis.union(
-        spans.select("span", *names),
-        settled.select(span=-settled["settled"], **{name: settled[name] for name in names}),
-    )
-    said = said.select("span", **{name: said[name].nullif("") for name in names})
-    at = ibis.coalesce(months["span"], -months["settled"])
-    homes = bucket.read("person").select("member", home_county="county")
-    told = months.mutate(span=at, cell=cell_of(months, bucket)).left_join(said, "span")
-    told = told.left_join(homes, "member").drop("member_right")
-    told = told.mutate(county=ibis.coalesce(told["county"], told["home_county"]))
-    told = told.drop("home_county")
-    return bucket.keep("located", told.drop("span", "span_right", "settled", "reason"))
+    months = candidates.filter(candidates["reason"].isnull()).drop("reason")
+    told = with_place(bucket, months)
+    return bucket.keep("located", told.mutate(cell=cell_of(told, bucket)))
 
 
 def _with_known_custody(months: Table) -> Table:

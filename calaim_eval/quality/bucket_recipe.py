@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from calaim_eval.panel.rules import PanelRules
 
 CLAIM_TABLES = ("medical_claim", "pharmacy_claim")
-TABLES_OF_MEMBERS = ("eligibility", "person", *CLAIM_TABLES, "program_service")
+TABLES_OF_MEMBERS = ("eligibility", "person", *CLAIM_TABLES, "program_service", "custody")
 
 
 @lru_cache(maxsize=4)

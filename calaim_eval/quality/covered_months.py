@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ibis
-
-from calaim_eval.panel.coverage import candidate_months, enrollment_spans
+from calaim_eval.panel.coverage import candidate_months, enrollment_spans, with_place
 from calaim_eval.quality.counts import Counts
 
 if TYPE_CHECKING:
@@ -24,20 +22,11 @@ def covered_months(bucket: Bucket) -> Table:
     left out, and yet the member is covered).
     """
     spans = bucket.keep("spans", enrollment_spans(bucket))
-    months = candidate_months(bucket, spans)
-    names = ("plan", "county")
-    settled = bucket.kept("settled_months").select(
-        "member", "month", **{f"{name}_settled": name for name in names}
-    )
-    said = bucket.kept("spans").select("span", **{f"{name}_said": name for name in names})
-    joined = months.left_join(said, "span").left_join(settled, ["member", "month"])
-    chosen = {
-        name: ibis.coalesce(joined[f"{name}_settled"], joined[f"{name}_said"], "") for name in names
-    }
-    return bucket.keep(
-        "covered_months",
-        joined.select("member", "month", **chosen, is_in_panel=joined["reason"].isnull()),
-    )
+    told = with_place(bucket, candidate_months(bucket, spans))
+    places = {name: told[name].fill_null("") for name in ("plan", "county")}
+    inside = told["reason"].isnull()
+    rows = told.select("member", "month", **places, is_in_panel=inside)
+    return bucket.keep("covered_months", rows)
 
 
 def ask_member_months(questions: Questions, covered: Table) -> None:
