@@ -10,8 +10,9 @@ import bz2
 import csv
 import gzip
 import io
-import shutil
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", "\t", "|", ";")
 _BLOCK_BYTES = 1 << 20
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
+"""What opening or reading a packed or plain text file can raise: damage, a password, no UTF-8."""
 
 
 def read_text(paths: Sequence[Path], table: str, *, backend: ibis.BaseBackend) -> ibis.Table:
@@ -73,29 +86,86 @@ def unpack(paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
     unpacked = []
     for number, path in enumerate(track(paths, description="unpacking files")):
         target = folder / f"part-{number:04d}.csv"
-        try:
-            with (
-                _open_packed(path) as stream,
-                atomic_file(target) as temporary,
-                temporary.open("wb") as out,
-            ):
-                shutil.copyfileobj(stream, out, _BLOCK_BYTES)
-        except (OSError, EOFError, zipfile.BadZipFile) as problem:
-            raise TableError(
-                f"`{path.name}` cannot be unpacked ({type(problem).__name__}).\n"
-                "  It is damaged or cut short; fetch or write it again."
-            ) from None
+        with atomic_file(target) as temporary, temporary.open("wb") as out:
+            for block in _blocks(path):
+                out.write(block)
         unpacked.append(target)
     return tuple(unpacked)
 
 
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Content of a packed file, block by block; only failures to read it are told as damage."""
+    try:
+        with _open_bytes(path) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                yield block
+    except UNREADABLE as problem:
+        raise TableError(
+            f"`{path.name}` cannot be unpacked ({type(problem).__name__}).\n"
+            "  It is damaged, cut short or locked with a password; fetch or write it again."
+        ) from None
+
+
 @contextmanager
-def _open_packed(path: Path) -> Iterator[IO[bytes]]:
-    """Bytes of a packed file; of the one file in an archive."""
-    if path.name.lower().endswith(".bz2"):
+def open_text(path: Path, *, errors: str = "strict") -> Iterator[IO[str]]:
+    """Open a text file, packed or not, as text with its line breaks as they are.
+
+    Parameters
+    ----------
+    path : Path
+        `.gz`, `.zst`, `.bz2` and `.zip` (of one file), in any case, are unpacked on the way; any
+        other name is plain text. Text is UTF-8, with or without a byte order mark.
+    errors : str
+        What becomes of bytes that are not UTF-8, as in `open`.
+
+    Raises
+    ------
+    TableError
+        An archive holds more or fewer than one file.
+    UNREADABLE
+        The file is damaged, cut short, locked or not UTF-8. Reading raises them too.
+
+    Examples
+    --------
+    >>> import gzip, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.csv.gz"
+    >>> _ = path.write_bytes(gzip.compress(b"member_id"))
+    >>> with open_text(path) as stream:
+    ...     stream.read()
+    'member_id'
+    """
+    with (
+        _open_bytes(path) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8-sig", errors=errors, newline="") as stream,
+    ):
+        yield stream
+
+
+@contextmanager
+def _open_bytes(path: Path) -> Iterator[Any]:
+    """Bytes of a file, unpacked; of the one file in an archive."""
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        with _open_member(path) as member:
+            yield member
+    elif name.endswith(".gz"):
+        with gzip.open(path, "rb") as stream:
+            yield stream
+    elif name.endswith(".bz2"):
         with bz2.open(path, "rb") as stream:
             yield stream
-        return
+    elif name.endswith(".zst"):
+        import pyarrow as pa
+
+        yield pa.input_stream(str(path), compression="zstd")
+    else:
+        with path.open("rb") as stream:
+            yield stream
+
+
+@contextmanager
+def _open_member(path: Path) -> Iterator[IO[bytes]]:
+    """Bytes of the one file in an archive."""
     with zipfile.ZipFile(path) as archive:
         names = [each for each in archive.namelist() if not each.endswith("/")]
         if len(names) != 1:
@@ -107,24 +177,12 @@ def _open_packed(path: Path) -> Iterator[IO[bytes]]:
             yield member
 
 
-def _open_text(path: Path) -> IO[str]:
-    """A text file, packed or not, as text."""
-    import pyarrow as pa
-
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    if path.name.lower().endswith(".zst"):
-        stream: Any = pa.input_stream(str(path), compression="zstd")
-        return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    return path.open("rt", encoding="utf-8-sig", newline="")
-
-
 def _header(path: Path, table: str) -> tuple[str, tuple[str, ...]]:
     """Delimiter and column names of a text file."""
     try:
-        with _open_text(path) as stream:
+        with open_text(path) as stream:
             line = stream.readline()
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
+    except UNREADABLE as problem:
         raise TableError(
             f"table `{table}`: `{path.name}` cannot be read ({type(problem).__name__}).\n"
             "  It is damaged, cut short, or not UTF-8 text; fetch or write it again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import zipfile
 
 import pandas as pd
@@ -14,6 +15,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.tables import read_tables
 from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.sources import TEXT_SUFFIXES
+from calaim_eval.tables.text_files import UNREADABLE, open_text
 
 HEADER = ["Claim_ID", "claim_line_number", "claim_type", "member_id", "claim_start_date", "plan"]
 ROWS = [
@@ -102,3 +104,54 @@ def test_a_damaged_file_is_refused_without_its_content(raw, tmp_path, suffix):
     with pytest.raises(TableError, match="damaged") as raised:
         claims(raw, tmp_path)
     assert "Plan" not in str(raised.value)
+
+
+def flipped(raw, suffix):
+    """Packed text with bytes in the middle changed: its own kind of damage in every packing."""
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress}.get(suffix)
+    if packed:
+        whole = bytearray(packed(raw))
+        whole[15:40] = bytes(255 - each for each in whole[15:40])
+        return bytes(whole)
+    stream = io.BytesIO()
+    kind = zipfile.ZIP_LZMA if suffix == ".lzma.zip" else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(stream, "w", kind) as archive:
+        archive.writestr("a", raw)
+    whole = bytearray(stream.getvalue())
+    whole[40:60] = bytes(255 - each for each in whole[40:60])
+    return bytes(whole)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zip", ".lzma.zip"])
+def test_changed_bytes_are_told_as_damage(raw, tmp_path, suffix):
+    path = raw / f"medical_claim.csv.{suffix.rsplit('.', 1)[1]}"
+    path.write_bytes(flipped(text(",").encode() * 50, suffix))
+    with pytest.raises(TableError, match="damaged"):
+        claims(raw, tmp_path)
+
+
+def test_an_archive_with_a_password_is_told_as_one_that_cannot_be_unpacked(raw, tmp_path):
+    path = raw / "medical_claim.csv.zip"
+    write(path, text(","))
+    whole = bytearray(path.read_bytes())
+    whole[6] |= 1  # the flag of an encrypted member, in its own header and in the directory
+    whole[whole.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(bytes(whole))
+    with pytest.raises(TableError, match="cannot be unpacked"):
+        claims(raw, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst", ".bz2", ".zip"])
+def test_text_of_every_packing_is_opened_alike(tmp_path, suffix):
+    path = tmp_path / f"any.TXT{suffix}"
+    write(path, text(","))
+    with open_text(path) as stream:
+        assert stream.read() == text(",")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zip", ".lzma.zip"])
+def test_what_a_damaged_file_raises_is_declared(tmp_path, suffix):
+    path = tmp_path / f"any.{suffix.rsplit('.', 1)[1]}"
+    path.write_bytes(flipped(text(",").encode() * 50, suffix))
+    with pytest.raises(UNREADABLE), open_text(path) as stream:
+        stream.read()
