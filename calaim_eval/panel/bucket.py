@@ -19,17 +19,9 @@ from calaim_eval.panel.calendar import day_calendar, day_of, month_calendar
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
+from calaim_eval.schema.values import engine_type
 from calaim_eval.tables import Tables
 from calaim_eval.tables.tables import column_names
-
-_IBIS_TYPES = {
-    "string": "string",
-    "date": "date",
-    "month": "date",
-    "integer": "int64",
-    "number": "float64",
-    "boolean": "boolean",
-}
 
 
 @dataclass(frozen=True)
@@ -181,4 +173,4 @@ def source_name(table: str) -> str:
 
 def _ibis_type(column: str) -> str:
     """Ibis type of a declared column; derived ones are text."""
-    return _IBIS_TYPES[FIELDS[column].dtype] if column in FIELDS else "string"
+    return engine_type(column) if column in FIELDS else "string"

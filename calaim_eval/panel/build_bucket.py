@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.engine import Recipe
+from calaim_eval.errors import TableError
 from calaim_eval.panel.bucket import Bucket
 from calaim_eval.panel.care import Care
 from calaim_eval.panel.claim_lines import told_lines
@@ -35,7 +36,6 @@ from calaim_eval.panel.program_contacts import (
     program_lines,
     unclassified_by_code,
 )
-from calaim_eval.panel.stays import nights_in_all
 from calaim_eval.panel.tally import Tally
 from calaim_eval.tables.ledger import USED
 
@@ -55,15 +55,12 @@ class BucketRecipe:
     Attributes
     ----------
     recipe : Recipe
-        Reads `bucket.source_name` of every table in `names`; writes the tables of a panel.
+        Reads `bucket.source_name` of every input table; writes the tables of a panel.
     tally : Tally
-    names : tuple[str, ...]
-        Input tables the recipe reads.
     """
 
     recipe: Recipe
     tally: Tally
-    names: tuple[str, ...]
 
 
 def bucket_recipe(
@@ -100,7 +97,7 @@ def _bucket_recipe(
     candidates, land = _coverage(bucket, tally)
     known = [each for each in measures if len(unobserved.get(each.name, ())) < len(months)]
     care = _care(bucket, known, land, tally)
-    _note_nights(care, known, tally)
+    _note_outside(care, known, tally)
     where = located(bucket, candidates)
     feeds = limited_feeds(bucket, known)
     unfed = unfed_months(bucket, where, feeds) if feeds else None
@@ -115,9 +112,9 @@ def _bucket_recipe(
     recipe.write(POPULATION, populations, order_by=("member_id", "population"))
     recipe.drop("claim_lines")
     recipe.write(MONTHS, rows, order_by=("member_id", "month"))
-    tally.add_feeds(land)
+    tally.add_feeds(land, unfed)
     tally.add_members(candidates)
-    return BucketRecipe(recipe, tally, names)
+    return BucketRecipe(recipe, tally)
 
 
 def _coverage(bucket: Bucket, tally: Tally) -> tuple[Table, Landing]:
@@ -158,12 +155,20 @@ def _line_kinds(measures: Sequence[Measure]) -> list[LineKind]:
     """Kinds of claim line that the measures and the populations ask for, each once."""
     of_use = [MEASURES[name] for name in EVENTS if name in MEASURES]
     asked = [kind for measure in (*measures, *of_use) for kind in measure.line_kinds]
-    kinds = {kind.__name__: kind for kind in (*asked, *evidence_line_kinds())}
+    kinds: dict[str, LineKind] = {}
+    for kind in (*asked, *evidence_line_kinds()):
+        if kinds.setdefault(kind.__name__, kind) is not kind:
+            raise TableError(
+                f"two kinds of claim line are named `{kind.__name__}`.\n"
+                "  Give the function in your measure's `line_kinds` a name of its own."
+            )
     return list(kinds.values())
 
 
-def _note_nights(care: Care, measures: Sequence[Measure], tally: Tally) -> None:
-    """Count the nights of stays that fall outside the window."""
-    if any(measure.name == "inpatient_days" for measure in measures):
-        inside = care.nights.agg(total=care.nights["n_days"].sum())
-        tally.add_outside("inpatient_days", nights_in_all(care.episodes), inside)
+def _note_outside(care: Care, measures: Sequence[Measure], tally: Tally) -> None:
+    """Count what falls outside the window, for measures that count inside it only."""
+    for measure in measures:
+        if measure.in_all is not None:
+            inside = measure.events(care)
+            total = inside.agg(total=inside["value"].sum())
+            tally.add_outside(measure.name, measure.in_all(care), total)

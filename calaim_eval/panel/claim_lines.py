@@ -128,6 +128,13 @@ def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Tabl
     return bucket.keep("claim_lines", _narrow(told, [kind.__name__ for kind in kinds]))
 
 
+def any_line_is(lines: Table, kind: LineKind) -> Value:
+    """Whether any line of a group is of a kind; false where no measure asks for it."""
+    if kind.__name__ not in lines.columns:
+        return lines.count() < 0
+    return lines[kind.__name__].max()
+
+
 def _patterns(claims: Table, kinds: Sequence[LineKind], rules: PanelRules) -> dict[str, list[str]]:
     """Patterns that the kinds ask for, by column."""
     asked: dict[str, list[str]] = {}

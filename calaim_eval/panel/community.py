@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 
+from calaim_eval.panel.feeds import with_feed_reason
 from calaim_eval.panel.landing import UNKNOWN_MEMBER, Landing, with_reason
 from calaim_eval.panel.spans import day_number, month_number
 from calaim_eval.tables.ledger import USED
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 REPEATED = "repeats another row of the day"
 NOT_TRANSPORTED = "no transport, or not known"
+
+
+class _Months(NamedTuple):
+    """Months that rows of a feed can land in, and those the feed does not cover."""
+
+    land: Landing
+    unfed: Table | None
+    feed: str
 
 
 def bookings(bucket: Bucket) -> Table:
@@ -41,20 +50,22 @@ def ems_transports(bucket: Bucket) -> Table:
     return transported.select("member", day=day_number(transported["call_date"])).distinct()
 
 
-def police_outcomes(bucket: Bucket, land: Landing) -> Table:
+def police_outcomes(bucket: Bucket, land: Landing, unfed: Table | None) -> Table:
     """What became of each police contact: `reason` and `n_rows`."""
     feed = bucket.read("police_contact")
     told = feed.mutate(date=feed["contact_date"], kind=_contact_type(feed))
-    return _outcomes(told, land, key=["member", "date", "kind"], set_aside=())
+    months = _Months(land, unfed, "police_contact")
+    return _outcomes(told, months, key=["member", "date", "kind"], set_aside=())
 
 
-def ems_outcomes(bucket: Bucket, land: Landing) -> Table:
+def ems_outcomes(bucket: Bucket, land: Landing, unfed: Table | None) -> Table:
     """What became of each emergency call: `reason` and `n_rows`."""
     feed = bucket.read("ems_call")
     is_transported = feed["is_transported"].fill_null(False)
     told = feed.mutate(date=feed["call_date"], kind=is_transported)
     key = ["member", "date", "kind"]
-    return _outcomes(told, land, key=key, set_aside=((~told["kind"], NOT_TRANSPORTED),))
+    months = _Months(land, unfed, "ems_call")
+    return _outcomes(told, months, key=key, set_aside=((~told["kind"], NOT_TRANSPORTED),))
 
 
 def _contact_type(feed: Table) -> Value:
@@ -63,7 +74,7 @@ def _contact_type(feed: Table) -> Value:
 
 
 def _outcomes(
-    rows: Table, land: Landing, *, key: Sequence[str], set_aside: Sequence[tuple[Value, str]]
+    rows: Table, months: _Months, *, key: Sequence[str], set_aside: Sequence[tuple[Value, str]]
 ) -> Table:
     """Rows by what became of them: the first of a key is used, if its month is in the panel."""
     place = ibis.row_number().over(ibis.window(group_by=list(key)))
@@ -72,7 +83,8 @@ def _outcomes(
         place=place,
         aside=ibis.cases(*set_aside) if set_aside else ibis.null("string"),
     )
-    fated = with_reason(told.select("member", "month", "place", "aside"), land)
+    fated = with_reason(told.select("member", "month", "place", "aside"), months.land)
+    fated = with_feed_reason(fated, months.unfed, months.feed)
     reason = ibis.cases(
         (fated["reason"] == UNKNOWN_MEMBER, UNKNOWN_MEMBER),
         (fated["aside"].notnull(), fated["aside"]),

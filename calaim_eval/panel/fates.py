@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.claim_standing import FINAL
+from calaim_eval.panel.feeds import with_feed_reason
 from calaim_eval.panel.landing import (
     IN_PANEL,
     OUTSIDE_WINDOW,
@@ -56,10 +57,9 @@ def claim_outcomes(bucket: Bucket, name: str, account: Table, land: Landing) -> 
 
 
 def paid_in_panel(account: Table) -> Table:
-    """Dollars of lines that count and land in the panel: `member`, `month`, `value`, `landing`."""
+    """Dollars of lines that count and land in the panel: `member`, `month`, `value`."""
     final = account.filter((account["standing"] == FINAL) & (account["landing"] == IN_PANEL))
-    summed = final.group_by("member", "month").agg(value=final["units"].sum() / UNITS_PER_USD)
-    return summed.mutate(landing=ibis.literal(IN_PANEL, "int8"))
+    return final.group_by("member", "month").agg(value=final["units"].sum() / UNITS_PER_USD)
 
 
 def record_outcomes(bucket: Bucket, land: Landing) -> Table:
@@ -88,11 +88,11 @@ def _remark(month_reason: Value, *, is_used: Value) -> Value:
     return ibis.ifelse(is_used & (month_reason != USED), text, "")
 
 
-def custody_outcomes(bucket: Bucket, land: Landing, spells: Table) -> Table:
+def custody_outcomes(bucket: Bucket, land: Landing, unfed: Table | None, spells: Table) -> Table:
     """What became of each custody spell: `reason` and `n_rows`."""
     numbered = bucket.keep("numbered_spells", spells.mutate(spell=ibis.row_number()))
     pieces = cut_by_month(numbered, bucket.calendar).select("spell", "member", "month")
-    fated = with_reason(pieces, land)
+    fated = with_feed_reason(with_reason(pieces, land), unfed, "custody")
     landed = fated.group_by("spell").agg(
         is_used=(fated["reason"] == USED).max(), month_reason=fated["reason"].min()
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.landing import IN_PANEL, NOT_FED
+from calaim_eval.panel.landing import IN_PANEL, NOT_FED, OUTSIDE_FEED
 from calaim_eval.panel.spans import day_number, merge_spans
+from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
     from ibis import Table
@@ -97,3 +98,13 @@ def with_feed_landing(
     is_unfed = (joined["landing"] == IN_PANEL) & is_outside
     landing = ibis.ifelse(is_unfed, ibis.literal(NOT_FED, "int8"), joined["landing"])
     return joined.mutate(landing=landing).select(*landed.columns)
+
+
+def with_feed_reason(fated: Table, unfed: Table | None, feed: str) -> Table:
+    """Rows of a feed with `reason` changed where the feed does not cover the month they fall in."""
+    if unfed is None or outside(feed) not in unfed.columns:
+        return fated
+    joined = fated.left_join(unfed, ["member", "month"])
+    is_unfed = (joined["reason"] == USED) & joined[outside(feed)].fill_null(False)
+    reason = ibis.ifelse(is_unfed, OUTSIDE_FEED, joined["reason"])
+    return joined.mutate(reason=reason).select(*fated.columns)

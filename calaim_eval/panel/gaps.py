@@ -78,10 +78,7 @@ def _untold(measure: Measure, facts: DataFacts, rules: PanelRules) -> str:
     if measure.needs_codes and not set(measure.needs_codes) & set(facts.coded_columns):
         listed = " or ".join(f"`{column}`" for column in measure.needs_codes)
         return f"no claim carries a {listed}"
-    counted = ("medical_claim", "pharmacy_claim")[: 1 if rules.paid_claims == "medical" else 2]
-    if measure.name == "paid_usd" and not set(counted) & set(facts.tables_with_amounts):
-        return "no claim carries a `paid_amount`"
-    return ""
+    return "" if measure.untold is None else measure.untold(facts, rules)
 
 
 def _partly(measure: Measure, facts: DataFacts, months: pd.PeriodIndex, rules: PanelRules) -> Gap:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.care import Care
     from calaim_eval.panel.claim_lines import ClaimLines
+    from calaim_eval.panel.data_facts import DataFacts
     from calaim_eval.panel.rules import PanelRules
 
 LineKind = Callable[["ClaimLines"], "Value"]
@@ -69,16 +70,25 @@ class Measure:
         Tests of claim lines that `events` uses: ``care.lines_of(kind)``.
     events : callable
         From the `Care` of a member bucket to rows with `member` and `day`, each counted once in
-        its month; or with `member`, `month` and `value`, added up.
+        its month; or with `member`, `month` and `value`, added up. A measure whose events change
+        needs a new `version`: finished buckets are told by it.
     follow_up_days : callable, optional
         From the rules to the days after a month's end that claims must reach for the month to be
         known; 0 without it.
     unknown_months : callable, optional
         From the rules and the months of the window to those in which the window itself does not
         hold what the rules ask for; none without it.
-    release : {"member_months", "groups"}
-        ``"groups"``: a probability or score that says nothing about one person; it is published
-        for groups only.
+    untold : callable, optional
+        From the facts of the data and the rules to why the input that is there cannot tell the
+        measure, in words; "" where it can.
+    in_all : callable, optional
+        From the `Care` to one row, `total`: what is counted inside the window and outside, where
+        `events` has the months of the window only; the rest is counted in the ledger.
+    is_amount : bool
+        Dollars: may be below 0, and are no events of the ledger.
+    is_landed : bool
+        `events` has months of the panel only, one row a member and month: most months have one, so
+        they are joined by themselves.
     """
 
     name: str
@@ -102,7 +112,10 @@ class Measure:
     feed: str = ""
     follow_up_days: Callable[[PanelRules], int] | None = None
     unknown_months: Callable[[PanelRules, pd.PeriodIndex], pd.PeriodIndex] | None = None
-    release: Literal["member_months", "groups"] = "member_months"
+    untold: Callable[[DataFacts, PanelRules], str] | None = None
+    in_all: Callable[[Care], Table] | None = None
+    is_amount: bool = False
+    is_landed: bool = False
 
     def __post_init__(self) -> None:
         if not self.unit:
@@ -115,7 +128,7 @@ class Measure:
             self.name,
             self.dtype,
             self.definition,
-            unit="USD" if self.unit.startswith("USD") else self.label.lower(),
-            minimum=None if self.unit.startswith("USD") else 0,
+            unit="USD" if self.is_amount else self.label.lower(),
+            minimum=None if self.is_amount else 0,
             code_list="utilization_definitions" if self.code_lists else "",
         )

@@ -63,6 +63,8 @@ class MemberMonths:
         Measures that cannot be known in some months ("2024-12"); their values there are missing.
     measures : tuple[str, ...]
         Columns of the panel that are measures, in order.
+    definitions_sha256 : str
+        Hash of what the measures mean and of the code lists behind them; "" where nobody knows.
     notes : tuple[str, ...]
         What a reader of the panel must know.
     unclassified : pd.DataFrame
@@ -86,6 +88,7 @@ class MemberMonths:
     )
     unobserved_months: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     measures: tuple[str, ...] = ALL_MEASURES
+    definitions_sha256: str = ""
     notes: tuple[str, ...] = ()
     unclassified: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=[*UNCLASSIFIED_KEY, "n_lines"])
@@ -297,6 +300,7 @@ class MemberMonths:
             "n_unclassified": self.n_unclassified,
             "feeds": sorted(self.feeds),
             "measures": list(self.measures),
+            "definitions_sha256": self.definitions_sha256,
             "notes": list(self.notes),
             "unobserved_months": {k: list(v) for k, v in self.unobserved_months.items()},
             "ledger": self.ledger.to_frame().to_dict("records"),
@@ -342,6 +346,7 @@ def _from_manifest(folder: Path, held: Mapping[str, Any]) -> MemberMonths:
         amounts=pd.DataFrame(held["amounts"], columns=["table", "reason", "paid_usd"]),
         unobserved_months={k: tuple(v) for k, v in held["unobserved_months"].items()},
         measures=tuple(held["measures"]),
+        definitions_sha256=held.get("definitions_sha256", ""),
         notes=tuple(held["notes"]),
         unclassified=pd.DataFrame(held["unclassified"], columns=[*UNCLASSIFIED_KEY, "n_lines"]),
     )

@@ -52,23 +52,20 @@ def find_events(care: Care, measures: Sequence[Measure], land: Landing) -> Event
     none = ibis.memtable([], schema=ibis.schema(schema))
     sparse, dense = [], {}
     for place, measure in enumerate(measures):
-        found = _events(measure, place, care)
-        if "landing" in found.columns:
-            dense[measure.name] = found.select("member", "month", "value")
+        found = _monthly(measure.events(care))
+        if measure.is_landed:
+            dense[measure.name] = care.bucket.keep(f"landed_{measure.name}", found)
         else:
-            sparse.append(found)
+            sparse.append(found.mutate(measure=ibis.literal(place, "int16")))
     return Events(with_landing(ibis.union(none, *sparse) if sparse else none, land), dense)
 
 
-def _events(measure: Measure, place: int, care: Care) -> Table:
-    """Events of one measure by member and month; with `landing` where that is known."""
-    found = measure.events(care)
+def _monthly(found: Table) -> Table:
+    """Events by member and month: `member`, `month`, `value`."""
     if "value" not in found.columns:
         dated = found.select("member", month=month_number(date_of(found["day"])))
         found = dated.group_by("member", "month").agg(value=dated.count())
-    typed = found.mutate(value=found["value"].cast("float64"), measure=ibis.literal(place, "int16"))
-    known = ["landing"] if "landing" in found.columns else []
-    return typed.select("member", "month", "value", "measure", *known)
+    return found.select("member", "month", value=found["value"].cast("float64"))
 
 
 def member_month_rows(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from calaim_eval.panel.claim_lines import any_line_is
 from calaim_eval.panel.outpatient_lines import (
     is_behavioral_diagnosis,
     is_clinic_bill,
@@ -17,7 +18,7 @@ from calaim_eval.panel.outpatient_lines import (
 )
 
 if TYPE_CHECKING:
-    from ibis import Table, Value
+    from ibis import Table
 
     from calaim_eval.panel.care import Care
     from calaim_eval.panel.measure import LineKind
@@ -55,16 +56,9 @@ def outpatient_visits(care: Care) -> Table:
         provider=ibis.ifelse(seen["is_clinic"], clinic_first, person_first),
         is_bill_of_clinic=seen["is_clinic"] & seen[is_clinic_bill.__name__],
         is_other_half=~seen["is_clinic"] & is_clinic_place,
-    ).agg(**{trait.__name__: _flag(seen, trait) for trait in TRAITS})
+    ).agg(**{trait.__name__: any_line_is(seen, trait) for trait in TRAITS})
     told = care.bucket.keep("outpatient_lines", told)
     return _visits(told)
-
-
-def _flag(lines: Table, trait: LineKind) -> Value:
-    """Whether any line has a trait; false where no measure asks for it."""
-    if trait.__name__ not in lines.columns:
-        return lines.count() < 0
-    return lines[trait.__name__].max()
 
 
 def _visits(told: Table) -> Table:

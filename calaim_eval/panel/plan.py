@@ -14,7 +14,13 @@ from pathlib import Path
 from calaim_eval.engine import MEMORY_LIMIT_GB, bucket_count
 from calaim_eval.engine.machine import calibration_s, free_disk_gb, free_memory_gb
 from calaim_eval.panel.plan_costs import costs_note, measured_costs
-from calaim_eval.panel.plan_sizes import buckets_built, counted, estimated, reading_done
+from calaim_eval.panel.plan_sizes import (
+    buckets_built,
+    counted,
+    estimated,
+    is_outdated,
+    reading_done,
+)
 from calaim_eval.tables.fingerprint import read_manifest
 
 _GB = 1024**3
@@ -34,7 +40,7 @@ class PanelPlan:
         Whether members and lines are counted from the checked tables; else estimated from files.
     n_buckets : int
     n_tables_done, n_tables_buckets_done : int
-        Tables staged and buckets settled of a reading under way; all of them when it is finished.
+        Tables staged and buckets settled of a reading under way; when it is finished, 0 and all.
     is_read : bool
         The reading is finished.
     n_buckets_built : int
@@ -171,6 +177,8 @@ def plan_panel(
     """
     costs = measured_costs()
     manifest = read_manifest(tables_folder)
+    if manifest is not None and is_outdated(manifest, raw):
+        manifest = None
     is_read = manifest is not None
     if manifest is not None:
         n_members, n_lines = counted(tables_folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.resume import one_share_file, read_share
@@ -27,6 +28,24 @@ def counted(tables_folder: Path) -> tuple[int, int]:
             "SELECT approx_count_distinct(member_id) FROM read_parquet(?)", [parts]
         ).fetchone()
     return int(found[0]) if found else 0, lines
+
+
+def is_outdated(manifest: Mapping[str, Any], raw: Path | None) -> bool:
+    """Whether a file that was read has another size now; unknown for a database.
+
+    The reading itself compares contents; for an estimate the size is enough.
+    """
+    if raw is None or not raw.is_dir():
+        return False
+    sizes: dict[str, set[int]] = {}
+    for file in raw.rglob("*"):
+        if file.is_file():
+            sizes.setdefault(file.name, set()).add(file.stat().st_size)
+    return any(
+        each.get("n_bytes") not in sizes[each["file"]]
+        for each in manifest.get("files", ())
+        if each.get("file") in sizes
+    )
 
 
 def estimated(raw: Path | None, costs: Mapping[str, float]) -> tuple[int, int]:

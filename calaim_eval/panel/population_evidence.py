@@ -88,14 +88,20 @@ class Evidence:
         return self.field in _LINE_COLUMNS
 
     def line_kind(self) -> LineKind:
-        """Test of a claim line for the evidence."""
-        patterns = [CodePattern(column, self.pattern) for column in _LINE_COLUMNS[self.field]]
+        """Test of a claim line for the evidence; the same function at every call."""
+        return _line_kind(self)
 
-        def is_evidence(lines: ClaimLines) -> Value:
-            return reduce(or_, [lines.has(pattern) for pattern in patterns])
 
-        is_evidence.__name__ = f"is_{self.name}"
-        return is_evidence
+@cache
+def _line_kind(evidence: Evidence) -> LineKind:
+    """Test of a claim line for one kind of evidence."""
+    patterns = [CodePattern(column, evidence.pattern) for column in _LINE_COLUMNS[evidence.field]]
+
+    def is_evidence(lines: ClaimLines) -> Value:
+        return reduce(or_, [lines.has(pattern) for pattern in patterns])
+
+    is_evidence.__name__ = f"is_{evidence.name}"
+    return is_evidence
 
 
 @cache

@@ -101,8 +101,8 @@ def restate(
     Raises
     ------
     TableError
-        The rules differ; the windows differ (or, for ``"common"``, share no month); a summary is
-        not by the columns asked for; the later data end before the earlier ones.
+        The rules or definitions differ; the windows differ (or, for ``"common"``, share no month);
+        a summary is not by the columns asked for; the later data end before the earlier ones.
 
     Examples
     --------
@@ -118,6 +118,7 @@ def restate(
     first = earlier if isinstance(earlier, PanelSummary) else summarize_panel(earlier, by=groups)
     second = later if isinstance(later, PanelSummary) else summarize_panel(later, by=groups)
     _require_same_rules(first.rules, second.rules)
+    _require_same_definitions(first, second)
     months = _shared_months(first, second, window)
     between = _months_between(first, second)
     totals = _side_by_side(_grouped(first, groups, months), _grouped(second, groups, months))
@@ -144,6 +145,17 @@ def _require_same_rules(earlier: Mapping[str, Any], later: Mapping[str, Any]) ->
             f"the two panels were built by different rules: {listed}.\n"
             "  What a later extract changed shows only under the same rules: build the panel of "
             "the earlier extract again by the rules of the later one."
+        )
+
+
+def _require_same_definitions(earlier: PanelSummary, later: PanelSummary) -> None:
+    """Raise when measures or code lists changed between the panels, as far as that is known."""
+    marks = {earlier.definitions_sha256, later.definitions_sha256} - {""}
+    if len(marks) > 1:
+        raise TableError(
+            "the two panels were built by different definitions of measures or code lists.\n"
+            "  What a later extract changed shows only under the same ones: build the panel of "
+            "the earlier extract again."
         )
 
 

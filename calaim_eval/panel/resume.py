@@ -19,6 +19,7 @@ from calaim_eval.panel.data_facts import DataFacts
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.member_months import FORMAT_VERSION, PANEL_TABLES
 from calaim_eval.panel.rules import PanelRules
+from calaim_eval.schema.codes import codes_sha256
 from calaim_eval.tables import Tables
 
 INPUTS = (
@@ -31,6 +32,16 @@ INPUTS = (
     "ems_call",
     "police_contact",
 )
+CODE_LISTS = (
+    "community_support",
+    "planned_readmission",
+    "population_evidence",
+    "population_of_focus",
+    "service_codes",
+    "utilization_definitions",
+)
+"""Code lists that a panel is made by."""
+
 LOOKUPS = ("organization", "feed_coverage", "acsc_diagnosis", "ed_avoidable_weight")
 
 
@@ -46,7 +57,7 @@ def bucket_stamps(
         "format": FORMAT_VERSION,
         "months": [str(months[0]), str(months[-1])],
         "rules": rules.to_dict(),
-        "measures": [[each.name, each.version, each.definition] for each in measures],
+        "definitions": definitions_sha256(measures),
         "facts": facts.to_dict(),
         "lookups": [_content(part) for name in LOOKUPS for part in _parts(tables, name)],
         "n_buckets": tables.n_buckets,
@@ -55,6 +66,12 @@ def bucket_stamps(
         _hash({**common, "input": {n: _content(_parts(tables, n)[number]) for n in _given(tables)}})
         for number in range(tables.n_buckets)
     ]
+
+
+def definitions_sha256(measures: Sequence[Measure]) -> str:
+    """Hash of what the measures mean: their versions and words, and the code lists behind them."""
+    said = [[each.name, each.version, each.definition] for each in measures]
+    return _hash({"measures": said, "codes": codes_sha256(CODE_LISTS)})
 
 
 def _given(tables: Tables) -> list[str]:

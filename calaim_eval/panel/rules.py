@@ -147,6 +147,7 @@ class PanelRules:
         for name in ("max_gap_months", "run_out_months", "transfer_days", "readmission_days"):
             _require_count(name, getattr(self, name))
         _require_payers(self.payer_types)
+        _require_ages(self.readmission_ages)
         if self.ed_join_days not in (0, 1):
             raise TableError(
                 f"panel rule `ed_join_days`: {self.ed_join_days!r} is not one of 0, 1."
@@ -197,6 +198,15 @@ def _require_count(name: str, value: object) -> None:
     """Raise unless the rule is a whole number of 0 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TableError(f"panel rule `{name}`: {value!r} is not a whole number of 0 or more.")
+
+
+def _require_ages(ages: tuple[int, int] | None) -> None:
+    """Raise unless the ages are a youngest and an oldest."""
+    if ages is not None and not (len(ages) == 2 and 0 <= ages[0] <= ages[1]):
+        raise TableError(
+            f"panel rule `readmission_ages`: {list(ages)!r} is not a youngest and an oldest age.\n"
+            "  Write them in order, such as [18, 64]."
+        )
 
 
 def _require_payers(payer_types: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from calaim_eval.panel.claim_lines import any_line_is
 from calaim_eval.panel.code_patterns import code_pattern
 from calaim_eval.panel.emergency_lines import is_ed_on_stay
 from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient, is_psychiatric
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
     from calaim_eval.panel.care import Care
-    from calaim_eval.panel.measure import LineKind
 
 STILL_PATIENT = code_pattern("ip_stay", "merge: consecutive, still a patient")
 TRANSFERRED = code_pattern("ip_stay", "merge: transfer")
@@ -86,8 +86,8 @@ def _stay_claims(care: Care) -> Table:
         has_evidence=inpatient[has_stay_evidence.__name__].max(),
         diagnosis=inpatient["diagnosis_code_1"].min(),
         drg=inpatient["drg_code"].min(),
-        is_psychiatric=_flag(inpatient, is_psychiatric),
-        has_ed=_flag(inpatient, is_ed_on_stay),
+        is_psychiatric=any_line_is(inpatient, is_psychiatric),
+        has_ed=any_line_is(inpatient, is_ed_on_stay),
     )
     if care.rules.stay_evidence == "accommodation_or_drg":
         claims = claims.filter(claims["has_evidence"])
@@ -95,13 +95,6 @@ def _stay_claims(care: Care) -> Table:
         discharge_day=ibis.greatest(claims["discharge_day"], claims["admit_day"]),
         is_still_patient=claims["disposition"].re_search(STILL_PATIENT),
     )
-
-
-def _flag(lines: Table, kind: LineKind) -> Value:
-    """Whether any line is of a kind; false where no measure asks for it."""
-    if kind.__name__ not in lines.columns:
-        return lines.count() < 0
-    return lines[kind.__name__].max()
 
 
 def episodes(bucket: Bucket, stays: Table, *, name: str = "episodes") -> Table:

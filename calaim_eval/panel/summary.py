@@ -41,6 +41,8 @@ class PanelSummary:
         Rules of the panel, as `PanelRules.to_dict` gives them.
     data_end_month : pd.Period or None
         Month the panel's data end in; None where nobody knows.
+    definitions_sha256 : str
+        Hash of what the panel's measures mean; "" where nobody knows.
     """
 
     totals: pd.DataFrame
@@ -49,6 +51,7 @@ class PanelSummary:
     last_month: pd.Period
     rules: Mapping[str, Any]
     data_end_month: pd.Period | None
+    definitions_sha256: str = ""
 
     def save(self, path: str | Path) -> None:
         """Write it as a JSON file."""
@@ -59,6 +62,7 @@ class PanelSummary:
             "first_month": str(self.first_month),
             "last_month": str(self.last_month),
             "rules": dict(self.rules),
+            "definitions_sha256": self.definitions_sha256,
             "data_end_month": None if self.data_end_month is None else str(self.data_end_month),
             "totals": json.loads(rows.to_json(orient="split", index=False, double_precision=15)),
         }
@@ -85,6 +89,7 @@ class PanelSummary:
             last_month=pd.Period(held["last_month"], "M"),
             rules=_plain(held["rules"]),
             data_end_month=None if end is None else pd.Period(end, "M"),
+            definitions_sha256=held.get("definitions_sha256", ""),
         )
 
     def __repr__(self) -> str:
@@ -144,6 +149,7 @@ def summarize_panel(
         last_month=panel.last_month,
         rules=_plain(panel.rules.to_dict()),
         data_end_month=None if end is None else pd.Period(end, "M"),
+        definitions_sha256=panel.definitions_sha256,
     )
 
 

@@ -132,16 +132,17 @@ class Tally:
 
         self._ask(alone.agg(n=alone.count()), take)
 
-    def add_feeds(self, land: Landing) -> None:
+    def add_feeds(self, land: Landing, unfed: Table | None) -> None:
         """Count program records and rows of feeds outside the claims by reason."""
         if self.bucket.has("program_service"):
             self._ask(record_outcomes(self.bucket, land), _take_records)
         if self.bucket.has("custody"):
-            self.add("custody", custody_outcomes(self.bucket, land, custody_spells(self.bucket)))
+            spells = custody_spells(self.bucket)
+            self.add("custody", custody_outcomes(self.bucket, land, unfed, spells))
         if self.bucket.has("ems_call"):
-            self.add("ems_call", ems_outcomes(self.bucket, land))
+            self.add("ems_call", ems_outcomes(self.bucket, land, unfed))
         if self.bucket.has("police_contact"):
-            self.add("police_contact", police_outcomes(self.bucket, land))
+            self.add("police_contact", police_outcomes(self.bucket, land, unfed))
 
     def add_count(self, name: str, rows: Table) -> None:
         """Count rows under a name of the share."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -65,10 +66,10 @@ def load_codes(name: str) -> pd.DataFrame:
     return _read_codes(name).copy()
 
 
-def codes_sha256() -> str:
-    """Hash of all code lists together: which versions an output was made with."""
+def codes_sha256(names: Iterable[str] | None = None) -> str:
+    """Hash of code lists together, all by default: which versions an output was made with."""
     digest = hashlib.sha256()
-    for name in code_list_names():
+    for name in code_list_names() if names is None else names:
         path = files("calaim_eval.schema") / "codes" / f"{name}.csv"
         digest.update(name.encode("utf-8"))
         digest.update(path.read_bytes().replace(b"\r\n", b"\n"))

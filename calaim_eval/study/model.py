@@ -51,6 +51,12 @@ def _format(value: str) -> str:
     return value
 
 
+def _ages(value: tuple[int, int]) -> tuple[int, int]:
+    if not 0 <= value[0] <= value[1]:
+        raise ValueError(f"{list(value)} is not a youngest and an oldest age; write [18, 64]")
+    return value
+
+
 def _study_id(value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,40}", value):
         raise ValueError("use lower-case letters, digits and underscores, starting with a letter")
@@ -140,7 +146,7 @@ class Rules(_Section):
     transfer_days: int = Field(default=1, ge=0)
     transfer_rule: TransferRule = "dates"
     readmission_days: int = Field(default=30, ge=1)
-    readmission_ages: tuple[int, int] | None = None
+    readmission_ages: Annotated[tuple[int, int], AfterValidator(_ages)] | None = None
     planned_readmissions: PlannedReadmissions = "leave_out"
     drg_system: DrgSystem = "unknown"
     readmission_pregnancy: ReadmissionPregnancy = "count"

@@ -147,6 +147,18 @@ def test_lines_and_fills_of_one_month_are_added_up(spec):
     assert built.values("paid_usd") == {1: {"2024-02": 7, "2024-03": 8}}
 
 
+def test_fills_alone_tell_what_was_paid_where_the_rules_count_them(spec):
+    fills = """
+      member | claim | line | date       | paid
+      -------+-------+------+------------+-----
+      1      | p1    | 1    | 2024-02-01 | 4
+    """
+    built = spec(pharmacy_claim=fills, paid_claims="medical_and_pharmacy")
+    assert built.values("paid_usd") == {1: {"2024-02": 4}}
+    left_out = spec(pharmacy_claim=fills, paid_claims="medical").panel
+    assert len(left_out.observed_months("paid_usd")) == 0
+
+
 def test_measures_without_a_feed_are_missing_not_zero(spec):
     built = spec(
         eligibility="""

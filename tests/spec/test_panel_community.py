@@ -124,3 +124,9 @@ def test_an_event_outside_the_feed_is_counted_not_joined(spec):
         "outside what the feed covers": 1,
         "outside coverage": 1,
     }
+    assert built.reasons("ems_call") == {
+        "used": 1,
+        "outside what the feed covers": 2,
+        "outside coverage": 1,
+        "no transport, or not known": 2,
+    }

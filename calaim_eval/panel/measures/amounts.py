@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ibis import Table
 
     from calaim_eval.panel.care import Care
+    from calaim_eval.panel.data_facts import DataFacts
+    from calaim_eval.panel.rules import PanelRules
 
 
 def _paid(care: Care) -> Table:
@@ -20,7 +22,15 @@ def _paid(care: Care) -> Table:
     if len(paid) == 1:
         return paid[0]
     both = ibis.union(*paid)
-    return both.group_by("member", "month", "landing").agg(value=both["value"].sum())
+    return both.group_by("member", "month").agg(value=both["value"].sum())
+
+
+def _untold(facts: DataFacts, rules: PanelRules) -> str:
+    """That no claim of the kind the rules count carries an amount."""
+    both = ("medical_claim", "pharmacy_claim")
+    counted = both[:1] if rules.paid_claims == "medical" else both
+    has_amounts = bool(set(counted) & set(facts.tables_with_amounts))
+    return "" if has_amounts else "no claim carries a `paid_amount`"
 
 
 MEASURES = (
@@ -37,6 +47,10 @@ MEASURES = (
         "ECM began.",
         source="plan claims; capitated encounters may carry no price",
         confirmed="partial",
+        needs=("medical_claim", "pharmacy_claim"),
+        untold=_untold,
         events=_paid,
+        is_amount=True,
+        is_landed=True,
     ),
 )

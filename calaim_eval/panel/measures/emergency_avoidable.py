@@ -53,6 +53,5 @@ MEASURES = (
         line_kinds=LINE_KINDS,
         events=_avoidable,
         fewer_is_better=True,
-        release="groups",
     ),
 )

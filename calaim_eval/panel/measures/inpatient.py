@@ -39,6 +39,13 @@ def _nights(care: Care) -> Table:
     return care.nights.select("member", "month", value="n_days")
 
 
+def _nights_in_all(care: Care) -> Table:
+    """Nights inside the window and outside."""
+    from calaim_eval.panel.stays import nights_in_all
+
+    return nights_in_all(care.episodes)
+
+
 def _lengths(care: Care) -> Table:
     """Nights of each episode in its month of admission."""
     from calaim_eval.panel.stays import stay_lengths
@@ -113,6 +120,7 @@ MEASURES = (
         confirmed="partial",
         line_kinds=LINE_KINDS,
         events=_nights,
+        in_all=_nights_in_all,
         fewer_is_better=True,
     ),
     Measure(

@@ -11,7 +11,7 @@ import pytest
 
 from calaim_eval.engine import Recipe
 from calaim_eval.errors import TableError
-from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
+from calaim_eval.panel import MEASURES, MemberMonths, PanelRules, build_member_months, resume
 from calaim_eval.panel.member_months import PANEL_TABLES
 from calaim_eval.tables import Tables
 
@@ -137,6 +137,20 @@ def test_other_rules_window_or_input_build_again(spans, tmp_path, built_buckets)
     panel = build_member_months(other, first_month="2024-02", last_month="2024-03", out_dir=folder)
     assert built_buckets == [0, 1] * 4
     assert panel.to_frame()["covered_days"].unique().tolist() == [22]
+
+
+def test_another_code_list_or_version_of_a_measure_builds_again(
+    spans, tmp_path, built_buckets, monkeypatch
+):
+    folder = tmp_path / "panel"
+    visits = MEASURES["ed_visits"]
+    build_member_months(spans, **WINDOW, out_dir=folder, measures=[visits])
+    newer = replace(visits, version="99")
+    build_member_months(spans, **WINDOW, out_dir=folder, measures=[newer])
+    assert built_buckets == [0, 1] * 2
+    monkeypatch.setattr(resume, "codes_sha256", lambda names: "another list")
+    build_member_months(spans, **WINDOW, out_dir=folder, measures=[newer])
+    assert built_buckets == [0, 1] * 3
 
 
 def test_fewer_buckets_leave_no_old_parts(spans, tmp_path):

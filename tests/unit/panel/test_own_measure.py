@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -73,4 +74,18 @@ def test_a_measure_is_named_once():
             first_month="2024-01",
             last_month="2024-02",
             measures=[measure, measure],
+        )
+
+
+def test_a_line_kind_that_shares_a_name_with_another_is_refused():
+    def is_ambulance(lines):
+        return lines.is_professional
+
+    own = dataclasses.replace(written_measure(), name="own", line_kinds=(is_ambulance,))
+    with pytest.raises(TableError, match="two kinds of claim line are named `is_ambulance`"):
+        build_member_months(
+            tables(),
+            first_month="2024-01",
+            last_month="2024-02",
+            measures=["ambulance_trips", own],
         )

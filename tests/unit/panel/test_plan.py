@@ -88,6 +88,14 @@ def test_after_reading_everything_is_counted_and_only_the_panel_is_left(tables, 
     assert made.panel_cpu_s > 0
 
 
+def test_tables_of_an_earlier_extract_are_planned_anew(tables, study, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(study.parent / "raw", raw)
+    assert _plan(raw, tables.folder, tmp_path / "panel").is_read
+    pd.read_parquet(raw / "person.parquet").head(5).to_parquet(raw / "person.parquet")
+    assert not _plan(raw, tables.folder, tmp_path / "panel").is_read
+
+
 def test_a_finished_panel_costs_nothing_and_a_half_built_one_half(tables, tmp_path):
     whole = _plan(None, tables.folder, tmp_path)
     (tmp_path / "buckets").mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,6 +115,16 @@ def test_other_rules_or_another_window_are_refused():
         restate(first, first, by=("month", "member_id"))
     with pytest.raises(TableError, match="`month` is not among them"):
         restate(first, first, by=("plan",))
+
+
+def test_other_definitions_are_refused_as_other_rules_are():
+    first, second = summarize_panel(panel(EARLIER)), summarize_panel(panel(LATER))
+    restate(first, second)
+    first = dataclasses.replace(first, definitions_sha256="one")
+    restate(first, second)
+    second = dataclasses.replace(second, definitions_sha256="two")
+    with pytest.raises(TableError, match="different definitions of measures or code lists"):
+        restate(first, second)
 
 
 def test_a_kept_summary_is_compared_as_the_panel_was(tmp_path):

@@ -31,3 +31,9 @@ def test_rules_come_back_from_their_manifest():
     )
     assert PanelRules.from_dict(rules.to_dict()) == rules
     assert rules.to_dict()["rules_version"] == "1"
+
+
+@pytest.mark.parametrize("ages", [(64, 18), (-1, 18)])
+def test_ages_of_readmissions_are_a_youngest_and_an_oldest(ages):
+    with pytest.raises(TableError, match="is not a youngest and an oldest age"):
+        PanelRules(readmission_ages=ages)

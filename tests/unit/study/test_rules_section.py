@@ -37,3 +37,11 @@ def test_a_rule_nobody_knows_is_named(tmp_path):
     path.write_text(text, "utf-8")
     with pytest.raises(StudyFileError, match="did you mean `drg_system`"):
         read_study(path)
+
+
+def test_ages_in_the_wrong_order_are_refused_before_anything_is_read(tmp_path):
+    path = init_study(tmp_path / "study")
+    given = "[rules]\nreadmission_ages = [64, 18]\n\n[equity]"
+    path.write_text(path.read_text("utf-8").replace("[equity]", given), "utf-8")
+    with pytest.raises(StudyFileError, match=r"rules.readmission_ages: \[64, 18\] is not"):
+        read_study(path)
