@@ -14,6 +14,7 @@ from calaim_eval.panel.contested_months import settled_months
 from calaim_eval.panel.custody import whole_months
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.panel.spans import cut_by_month, date_of, day_number, month_number
+from calaim_eval.schema.dual_status import not_dual_spellings
 from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
 
-NO_DUAL = ("", "00", "0", "99", "NA", "N")
-"""Dual status codes that mean no Medicare, or that nobody knows."""
+NO_DUAL = not_dual_spellings()
+"""Dual status codes that mean not dual, or that nobody knows; any other makes a month dual."""
 DUAL = "month with Medicare (dual)"
 IN_CUSTODY = "month wholly in custody"
 _WINDOW_END_CUT = 10**6

@@ -19,6 +19,7 @@ CODE_LISTS = {
     "community_support": "Community Supports, their ids and the day each began.",
     "county": "The 58 counties: FIPS code, ECM phase, predecessor programs, plan model.",
     "ddg_scoring": "Scores of the CalHHS Data De-identification Guidelines, both editions.",
+    "dual_status": "Medicare-Medicaid dual status codes: full, partial, not dual, not known.",
     "medi_cal_parameters": "Published sizes and shares of Medi-Cal, for simulation and checks.",
     "planned_readmission": "Diagnoses and DRGs of readmissions that were planned.",
     "population_of_focus": "ECM populations of focus with go-live dates and definitions.",

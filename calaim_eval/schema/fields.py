@@ -90,6 +90,7 @@ FIELDS: dict[str, Field] = {
             "dual_status_code",
             "string",
             "Medicare-Medicaid dual status; `00` or missing means not dual.",
+            code_list="dual_status",
         ),
         _F("benefit_scope", "string", "Scope of benefits in the span.", values=("full", "limited")),
         # --- coverage ---

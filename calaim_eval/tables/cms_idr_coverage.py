@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from calaim_eval.schema.dual_status import FULL_DUAL, NOT_DUAL, PARTIAL_DUAL
 from calaim_eval.tables.cms_idr import source_name
 from calaim_eval.tables.cms_rif_beneficiary import RACE_GROUPS, SEX
 from calaim_eval.tables.formats import count_rows
@@ -36,8 +37,6 @@ END_OF_TIME = "9999-12-31"
 UNKNOWN_BEFORE = "1800-01-01"
 PART_B_DRUG_STATUS = "40"  # immunosuppressant drugs alone
 STATUSES = ("10", "11", "20", "21", "31", PART_B_DRUG_STATUS)
-FULL_DUAL, PARTIAL_DUAL = ("02", "04", "08", "10"), ("01", "03", "05", "06", "07")
-NOT_DUAL = ("00", "09", "NA")
 PART_C_PROGRAMS = ("1", "3")
 CONFIRMED = "2"
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from calaim_eval.schema.codes import load_codes
+from calaim_eval.schema.dual_status import NOT_KNOWN_DUAL
 from calaim_eval.schema.values import as_text
 from calaim_eval.tables.cms_rif import source_name
 from calaim_eval.tables.cms_rif_rows import (
@@ -51,7 +52,6 @@ SCOPE_OF_ENTITLEMENT = {
     "C": "full",  # Parts A and B, premium paid by the state
 }
 NOT_ENTITLED = "0"
-NOT_KNOWN_DUAL = ("XX", "**", "*", "~")
 NO_CONTRACT = ("N", "0", "*", "X")
 SEX = {"1": "male", "2": "female", "0": "unknown"}
 RACE_GROUPS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from calaim_eval.schema.dual_status import DUAL_KIND_NOT_TOLD
 from calaim_eval.schema.race_ethnicity import SEVERAL_CODES_SEPARATOR
 from calaim_eval.tables.fhir_values import (
     Json,
@@ -89,7 +90,7 @@ def coverage_row(coverage: Json, links: Links) -> tuple[Row, str]:
         "payor_ref": reference(payor, links),
         "plan_name": _plan_name(coverage),
         "payer_type_code": payer_type,
-        "dual_status_code": "08" if is_dual else None,
+        "dual_status_code": DUAL_KIND_NOT_TOLD if is_dual else None,
     }
     status = str(coverage.get("status") or "")
     if not member:

@@ -71,8 +71,7 @@ PAYER_TYPES = {
     "": "other",
 }
 COMMERCIAL = "commercial"
-# T-MSIS: 08 is another full dual; Synthea says no more than that the member has both.
-DUAL_PAYER, DUAL_STATUS = "dual eligible", "08"
+DUAL_PAYER = "dual eligible"
 
 RACE_CODES = {
     "white": "2106-3",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from calaim_eval.schema.dual_status import DUAL_KIND_NOT_TOLD
 from calaim_eval.tables.synthea_codes import (
     CODE_SYSTEM,
     COMMERCIAL,
     DUAL_PAYER,
-    DUAL_STATUS,
     ENCOUNTER_CLASSES,
     ETHNICITY_CODES,
     FHIR_CLASSES,
@@ -49,7 +49,7 @@ def payer_columns(payer: ibis.Value) -> dict[str, ibis.Value]:
     return {
         "plan": payer,
         "payer_type": word.cases(*PAYER_TYPES.items(), else_=COMMERCIAL),
-        "dual_status_code": (word == DUAL_PAYER).ifelse(DUAL_STATUS, ibis.null("string")),
+        "dual_status_code": (word == DUAL_PAYER).ifelse(DUAL_KIND_NOT_TOLD, ibis.null("string")),
     }
 
 

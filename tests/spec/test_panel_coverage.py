@@ -153,6 +153,29 @@ def test_payer_scope_and_medicare(spec):
     assert built.reasons("member_month") == {"used": 3, "month with Medicare (dual)": 3}
 
 
+def test_a_month_is_dual_by_the_list_of_dual_status_codes(spec):
+    built = spec(
+        exclude_duals=False,
+        eligibility="""
+          member | start      | end        | dual
+          -------+------------+------------+-----
+          1      | 2024-01-01 | 2024-01-31 | 00
+          2      | 2024-01-01 | 2024-01-31 | 01
+          3      | 2024-01-01 | 2024-01-31 | 08
+          4      | 2024-01-01 | 2024-01-31 | 09
+          5      | 2024-01-01 | 2024-01-31 | 10
+          6      | 2024-01-01 | 2024-01-31 | 99
+          7      | 2024-01-01 | 2024-01-31 | NA
+          8      | 2024-01-01 | 2024-01-31 | N
+          9      | 2024-01-01 | 2024-01-31 | XX
+          10     | 2024-01-01 | 2024-01-31 | DUAL
+          11     | 2024-01-01 | 2024-01-31 | 77
+        """,
+    )
+    # Full and partial duals, duals of a kind that is not told, and codes that are not in the list.
+    assert set(built.values("is_dual")) == {2, 3, 5, 10, 11}
+
+
 def test_duals_kept_and_limited_benefits_counted_when_the_study_says_so(spec):
     built = spec(eligibility=PAYERS, exclude_duals=False, benefit_scope="any")
     assert built.values("is_dual") == {

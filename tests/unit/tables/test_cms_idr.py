@@ -144,6 +144,28 @@ def test_medicare_is_cut_where_dual_status_or_plan_changes(tmp_path):
     }
 
 
+def test_status_without_medicaid_coverage_is_not_dual(tmp_path):
+    tables = read(
+        tmp_path,
+        MDCR_STUS=[status(str(member), "2024-01-01", "2024-02-29") for member in (1, 2, 3)],
+        CMBND_DUAL_MDCR=[
+            dual("1", "2024-01-01", "2024-02-29", code="09"),
+            dual("2", "2024-01-01", "2024-01-31", code="02"),
+            dual("3", "2024-01-01", "2024-02-29", code="99"),
+        ],
+    )
+    rules = PanelRules(payer_types=("medicare",), benefit_scope="any", exclude_duals=False)
+    panel = build_member_months(
+        tables, first_month="2024-01", last_month="2024-02", rules=rules, out_dir=tmp_path
+    )
+    frame = panel.to_frame(["member_id", "month", "is_dual"])
+    assert len(frame) == 6
+    duals = frame[frame["is_dual"].astype(bool)]
+    assert [(row.member_id, f"{row.month:%Y-%m}") for row in duals.itertuples()] == [
+        ("2", "2024-01")
+    ]
+
+
 def test_changes_on_the_first_and_the_last_day_of_medicare(tmp_path):
     tables = read(
         tmp_path,
@@ -332,7 +354,7 @@ def test_months_of_the_panel(folder, tables, tmp_path):
     assert months.value_counts().to_dict() == {m: n for m, n in expected.items() if n}
     # In December the dual members are those whose code of that month says so.
     december = frame[months == 12].set_index("member_id")["is_dual"].astype(bool)
-    not_dual = {"00", "NA", "99", "*", "~", "XX"}
+    not_dual = {"00", "09", "NA", "99", "*", "~", "XX"}  # 09 is without Medicaid coverage
     duals = {
         r["BENE_SK"]
         for r in rows(folder / "SYNTHETIC_BENE_CMBND_DUAL_MDCR.csv")

@@ -428,7 +428,7 @@ def test_coverage_that_is_not_valid_or_ends_at_a_switch(read):
         enrollment_start_date="2024-06-15",
         enrollment_end_date=None,
         payer_type="medicaid",
-        dual_status_code="08",
+        dual_status_code="DUAL",
     )
     assert fates(tables, "Coverage") == {
         "used": 2,

@@ -139,7 +139,7 @@ def test_spans_payers_and_persons(export, tmp_path):
     tables = read_tables(export, work_dir=tmp_path / "w", source="synthea")
     spans = tables.frame("eligibility").sort_values(["member_id", "enrollment_start_date"])
     assert spans["payer_type"].tolist() == ["medicaid", "self_pay", "medicaid"]
-    assert spans["dual_status_code"].tolist()[2] == "08"
+    assert spans["dual_status_code"].tolist()[2] == "DUAL"
     ends = spans["enrollment_end_date"].tolist()
     assert ends[0] == pd.Timestamp("2022-06-30")
     assert pd.isna(ends[2])
