@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OBSOLETE = "obsolete version of a row"
 NO_BEGIN = "begin that is missing or stands for an unknown day"
+NO_END = "end that cannot be read or stands for an unknown day"
 NO_STATUS = "Medicare status that says nothing"
 NO_MEDICAID = "dual status without Medicaid coverage, or not known"
 NO_BUYIN = "third party without a buy-in code"
@@ -40,6 +41,7 @@ STATUSES = ("10", "11", "20", "21", "31", PART_B_DRUG_STATUS)
 PART_C_PROGRAMS = ("1", "3")
 CONFIRMED = "2"
 
+_OPEN_ENDS = (END_OF_TIME, "", "~")
 _SPAN = ("BENE_SK", "begin", "end")
 _PIECE = (*_SPAN, "scope", "from_day")
 
@@ -102,9 +104,17 @@ def _spans(rows: ibis.Table, begin: str, end: str) -> ibis.Table:
     """Rows with `begin` and `end` as days, an open end as the end of time, and their `fate`."""
     import ibis
 
-    dated = rows.mutate(begin=_day(rows[begin]), end=_day(rows[end]))
-    fate = ibis.cases((~is_in_force(dated), OBSOLETE), (dated.begin.isnull(), NO_BEGIN), else_=USED)
-    return dated.mutate(fate=fate, end=dated.end.fill_null(ibis.date(END_OF_TIME)))
+    text = rows[end].strip()
+    is_open = text.fill_null("").left(10).isin(_OPEN_ENDS)
+    dated = rows.mutate(begin=_day(rows[begin]), end=_day(text), has_end=~is_open)
+    fate = ibis.cases(
+        (~is_in_force(dated), OBSOLETE),
+        (dated.begin.isnull(), NO_BEGIN),
+        (dated.end.isnull() & dated.has_end, NO_END),
+        else_=USED,
+    )
+    whole = dated.mutate(fate=fate, end=dated.end.fill_null(ibis.date(END_OF_TIME)))
+    return whole.drop("has_end")
 
 
 def _refuse(rows: ibis.Table, condition: ibis.Value, reason: str) -> ibis.Table:

@@ -144,6 +144,27 @@ def test_medicare_is_cut_where_dual_status_or_plan_changes(tmp_path):
     }
 
 
+def test_only_the_end_of_time_and_no_value_are_an_open_end(tmp_path):
+    ends = [OPEN, f"{OPEN}T00:00:00", "", "~", "1000-01-01", "0001-01-01", "2019-02-30", "soon"]
+    given = [status(str(n), "2019-01-01", end) for n, end in enumerate(ends)]
+    tables = read(
+        tmp_path,
+        MDCR_STUS=given,
+        CMBND_DUAL_MDCR=[dual("0", "2019-01-01", "1000-01-01"), dual("1", "2019-01-01", "~")],
+    )
+    assert [span[0] for span in spans_of(tables, "medicare")] == ["0", "1", "2", "3"]
+    assert {span[2] for span in spans_of(tables, "medicare")} == {"open"}
+    assert counts(tables, "cms_idr BENE_MDCR_STUS") == {
+        "used": 4,
+        "end that cannot be read or stands for an unknown day": 4,
+    }
+    assert [span[0] for span in spans_of(tables, "medicaid")] == ["1"]
+    assert counts(tables, "cms_idr BENE_CMBND_DUAL_MDCR") == {
+        "used": 1,
+        "end that cannot be read or stands for an unknown day": 1,
+    }
+
+
 def test_status_without_medicaid_coverage_is_not_dual(tmp_path):
     tables = read(
         tmp_path,
