@@ -8,13 +8,15 @@ behind it as support. Denominators are never carried; a share is given as a band
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from calaim_eval.quality import Finding, QualityReport
 from calaim_eval.quality.checks import GROUPS
 from calaim_eval.quality.completeness import ABSENT, DROP, GAP, SURGE, TOO_SMALL
-from calaim_eval.quality.findings import NOT_RECORDED
+from calaim_eval.quality.findings import ACCEPTED_NOTE, NOT_RECORDED
 from calaim_eval.quality.masking import MOST_OF_FEW
 from calaim_eval.results import Method, RateTable
 
@@ -38,7 +40,7 @@ _WORDS = {"stop": "stops the study", "warn": "warning"}
 def quality_results(report: QualityReport) -> dict[str, RateTable]:
     """Results to release: `data_quality` and, where claims can be judged, `encounter_completeness`.
 
-    Notes, findings below every limit, are not carried.
+    Notes, findings below every limit, are not carried, accepted or not.
     """
     results = {"data_quality": _findings(report)}
     completeness = _completeness(report)
@@ -46,7 +48,10 @@ def quality_results(report: QualityReport) -> dict[str, RateTable]:
 
 
 def _findings(report: QualityReport) -> RateTable:
-    """Warnings and accepted findings; the severity says which."""
+    """Findings that stop, warn or are accepted; the severity says which.
+
+    `release_quarter` refuses while one stops, so that a release holds the others only.
+    """
     told = [finding for finding in report.findings if finding.severity != "note"]
     counted = [finding for finding in told if _carries_count(finding)]
     in_words = [finding for finding in told if not _carries_count(finding)]
@@ -72,8 +77,8 @@ def _findings(report: QualityReport) -> RateTable:
         kind="count",
         method=Method("count of rows with a problem, by check"),
         notes=(
-            *(_in_words(finding) for finding in in_words),
-            *(_accepted(finding) for finding in report.accepted),
+            *(_in_words(finding) for finding in in_words if finding.accepted is None),
+            *_accepted([finding for finding in told if finding.accepted is not None]),
         ),
     )
 
@@ -122,10 +127,23 @@ def _in_words(finding: Finding) -> str:
     )
 
 
-def _accepted(finding: Finding) -> str:
-    """An accepted finding with the reason of the study file."""
-    reason = str(finding.accepted).rstrip(".")
-    return f"Accepted ({finding.check.id}): {finding.check.title}. Reason: {reason}."
+def _accepted(findings: Sequence[Finding]) -> list[str]:
+    """Accepted findings with the reason of the study file, one line a check."""
+    checks = dict.fromkeys(finding.check.id for finding in findings)
+    return [_accepted_check([f for f in findings if f.check.id == check]) for check in checks]
+
+
+def _accepted_check(findings: Sequence[Finding]) -> str:
+    """What one check found in each table, and why that is accepted."""
+    check, reason = findings[0].check, str(findings[0].accepted).rstrip(".")
+    tables = "; ".join(dict.fromkeys(_accepted_in(finding) for finding in findings))
+    return f"{ACCEPTED_NOTE}{check.id}): {check.title} ({tables}). Reason: {reason}."
+
+
+def _accepted_in(finding: Finding) -> str:
+    """Table of an accepted finding, with the share where no row of the results has it."""
+    table = finding.table.replace("_", " ")
+    return table if _carries_count(finding) else f"{table}: {_share_words(finding)}"
 
 
 def _completeness(report: QualityReport) -> RateTable | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -28,9 +28,6 @@ from calaim_eval.quality.reading import ledger_counts
 from calaim_eval.quality.rules import QualityRules
 from calaim_eval.quality.run_out import RunOut, extract_month_of, run_out
 from calaim_eval.tables import RowLedger, Tables
-
-if TYPE_CHECKING:
-    pass
 
 _FLAGS = {GAP: "encounter_gaps", DROP: "encounter_drops", SURGE: "encounter_surges"}
 
@@ -143,7 +140,7 @@ def check_quality(
     ...                       "enrollment_end_date": ["2022-06-30"]})
     >>> check_quality(Tables.from_frames({"eligibility": spans}), first_month="2022-01",
     ...               last_month="2022-06", extract_date=date(2022, 12, 31))
-    QualityReport(0 stop, 3 warn, 0 accepted; 5 checks)
+    QualityReport(0 stop, 2 warn, 0 accepted; 4 checks)
     """
     rules = rules or QualityRules()
     months = window_months(first_month, last_month)

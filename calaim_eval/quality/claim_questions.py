@@ -7,25 +7,24 @@ question is put to those.
 
 from __future__ import annotations
 
-from functools import partial, reduce
-from operator import or_
+from functools import partial
 from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
 
-from calaim_eval.panel.claim_standing import bill_type
+from calaim_eval.panel.emergency_lines import PROCEDURE, REVENUE
+from calaim_eval.panel.inpatient_lines import BILL_TYPE
 from calaim_eval.quality.claim_flags import flag_columns, flags, is_fills, payment_lag
 from calaim_eval.quality.counts import Counts, as_counts, as_members, from_wide
 from calaim_eval.quality.findings import NOT_RECORDED
-from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
     from ibis import Table, Value
 
+    from calaim_eval.panel.code_patterns import CodePattern
     from calaim_eval.quality.questions import Questions
 
-_ACUTE_BILLS = ("11", "12")
 _WHOLE_OR_LAST = ("1", "4")
 _STILL_A_PATIENT = "30"
 _SAME_LINE = {
@@ -46,10 +45,6 @@ _SAME_LINE = {
     True: ("member", "day", "ndc_code", "quantity", "days_supply"),
 }
 """Lines (or, True, fills) that agree on all of these and are on two claims are near duplicates."""
-_ED_CODES = {
-    ("ed_visit", "facility revenue"): "revenue_center_code",
-    ("ed_visit", "ED E/M"): "hcpcs_code",
-}
 
 
 def ask_claims(
@@ -97,26 +92,20 @@ def _has_code(lines: Table) -> Value:
 
 def _medical_columns(lines: Table) -> dict[str, Value]:
     """What stays and emergency days are told by."""
-    bill = bill_type(lines["bill_type_code"])
-    is_acute = (lines["form"] == "institutional") & bill.substr(0, 2).isin(_ACUTE_BILLS)
+    is_acute = (lines["form"] == "institutional") & _has(lines, BILL_TYPE)
     n_days = lines["discharge_date"].epoch_days() - lines["admission_date"].epoch_days()
     return {
-        "is_acute": is_acute.fill_null(False),
-        "is_final_bill": bill.substr(2, 1).isin(_WHOLE_OR_LAST).fill_null(False),
+        "is_acute": is_acute,
+        "is_final_bill": lines["frequency"].isin(_WHOLE_OR_LAST).fill_null(False),
         "is_still": (lines["discharge_disposition_code"] == _STILL_A_PATIENT).fill_null(False),
         "n_days": n_days.cast("int64"),
-        "is_ed": _is_emergency(lines),
+        "is_ed": _has(lines, REVENUE) | _has(lines, PROCEDURE),
     }
 
 
-def _is_emergency(lines: Table) -> Value:
-    """Whether a line has a revenue or procedure code of the emergency department."""
-    listed = load_codes("utilization_definitions").set_index(["measure", "component"])
-    tests = [
-        lines[column].re_search(str(listed.loc[key, "codes_regex"])).fill_null(False)
-        for key, column in _ED_CODES.items()
-    ]
-    return reduce(or_, tests)
+def _has(lines: Table, codes: CodePattern) -> Value:
+    """Whether a line has a code of a kind."""
+    return lines[codes.column].re_search(codes.pattern).fill_null(False)
 
 
 def _ask_flags(questions: Questions, name: str, told: Table, checks: list[str]) -> None:

@@ -25,6 +25,13 @@ MEMORY, ENOUGH, SETTLED = 12, 6, 6
 _ROBUST_SD, _N_SD = 1.4826, 4.0
 OK, GAP, DROP, SURGE = "ok", "gap", "drop", "surge"
 TOO_SMALL, ARRIVING, ABSENT = "too small", "still arriving", "absent"
+FEED_TITLES = {
+    "institutional": "Institutional claims",
+    "professional": "Professional claims",
+    "other": "Other medical claims",
+    "pharmacy": "Pharmacy claims",
+}
+"""Kinds of claims as a reader sees them."""
 COLUMNS = ["feed", "plan", "month", "n_member_months", "n_lines", "per_1000", "reference", "flag"]
 
 

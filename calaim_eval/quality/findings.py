@@ -15,6 +15,8 @@ from calaim_eval.quality.rules import QualityRules
 Severity = Literal["stop", "warn", "note"]
 SEVERITIES: tuple[Severity, ...] = ("stop", "warn", "note")
 NOT_RECORDED = "(not recorded)"
+ACCEPTED_NOTE = "Accepted ("
+"""How a line of the report on an accepted finding begins."""
 DIMENSIONS = ("plan", "county", "month", "code", "feed")
 JUDGED_FROM = 1_000
 """A plan's own share can make a warning from so many units on."""

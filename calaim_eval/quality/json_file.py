@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from calaim_eval.quality.check import QualityReport
 from calaim_eval.quality.checks import CHECKS
 from calaim_eval.quality.counts import month_text
-from calaim_eval.quality.findings import Finding, Group
-from calaim_eval.quality.masking import Masking
+from calaim_eval.quality.findings import DIMENSIONS, Finding, Group
+from calaim_eval.quality.masking import Masking, Shown
 from calaim_eval.quality.verdict import verdict_level, verdict_words
 from calaim_eval.version import __version__
 
@@ -50,14 +50,13 @@ def quality_content(
         },
         "findings": [_finding(finding, masking) for finding in report.findings],
         "checks": [_check(check_id, report) for check_id in CHECKS],
-        "completeness": _completeness(report),
+        "completeness": _completeness(report, masking),
         "run_out": [_run_out(table, report) for table in report.run_out],
     }
 
 
 def _finding(finding: Finding, masking: Masking) -> dict[str, Any]:
     """One finding."""
-    of_people = finding.check.is_about_people
     return {
         "id": finding.check.id,
         "table": finding.table,
@@ -67,31 +66,34 @@ def _finding(finding: Finding, masking: Masking) -> dict[str, Any]:
         "title": finding.check.title,
         "unit": finding.check.unit,
         "of_what": finding.check.of,
-        **_numbers(finding, masking, of_people=of_people),
+        **_numbers(finding, masking.part(finding, of_people=finding.check.is_about_people)),
         "warn_above": finding.warn_above,
         "stop_above": finding.stop_above,
         "next_step": finding.check.next_step,
         "groups": [
-            {
-                "dimension": group.dimension,
-                "name": group.name,
-                **_numbers(group, masking, of_people=of_people),
-            }
-            for group in finding.groups
+            {"dimension": dimension, "name": group.name, **_numbers(group, shown)}
+            for dimension in DIMENSIONS
+            for group, shown in _groups(finding, dimension, masking)
         ],
     }
 
 
-def _numbers(part: Finding | Group, masking: Masking, *, of_people: bool) -> dict[str, Any]:
+def _groups(finding: Finding, dimension: str, masking: Masking) -> Iterator[tuple[Group, Shown]]:
+    """Groups of a dimension, and what of them is shown."""
+    groups = finding.by(dimension)
+    told = masking.parts(groups, finding, of_people=finding.check.is_about_people)
+    return zip(groups, told, strict=True)
+
+
+def _numbers(part: Finding | Group, shown: Shown) -> dict[str, Any]:
     """Counts and share; null where they are not shown, with the words that stand for them."""
-    hides_n = masking.hides(part.n, of_people=of_people)
-    hides_of = masking.hides(part.of, of_people=of_people)
+    is_hidden = shown.n is None or shown.of is None
     return {
-        "n": None if hides_n else part.n,
-        "n_shown": masking.count(part.n, of_people=of_people),
-        "of": None if hides_of else part.of,
-        "of_shown": masking.count(part.of, of_people=of_people),
-        "share": None if hides_n or hides_of else round(part.share, 6),
+        "n": shown.n,
+        "n_shown": shown.n_words,
+        "of": shown.of,
+        "of_shown": shown.of_words,
+        "share": None if is_hidden else round(part.share, 6),
     }
 
 
@@ -105,14 +107,17 @@ def _check(check_id: str, report: QualityReport) -> dict[str, Any]:
     }
 
 
-def _completeness(report: QualityReport) -> list[dict[str, Any]]:
-    """Flags by kind of claim, plan and month; rates of plan-months, no counts of people."""
+def _completeness(report: QualityReport, masking: Masking) -> list[dict[str, Any]]:
+    """Flags by kind of claim, plan and month; no rate of few lines or few member-months."""
     return [
         {
             "feed": row.feed,
             "plan": row.plan,
             "month": month_text(row.month),
-            "lines_per_1000_member_months": _rounded(row.per_1000),
+            "lines_per_1000_member_months": None
+            if masking.hides(row.n_lines, of_people=True)
+            or masking.hides(row.n_member_months, of_people=True)
+            else _rounded(row.per_1000),
             "running_median": _rounded(row.reference),
             "flag": row.flag,
         }

@@ -9,7 +9,7 @@ from html import escape
 from calaim_eval.quality.check import QualityReport
 from calaim_eval.quality.checks import CHECKS, GROUPS
 from calaim_eval.quality.findings import Finding, Group
-from calaim_eval.quality.masking import Masking, percent
+from calaim_eval.quality.masking import Masking, Shown, percent, share_of_large_plan
 from calaim_eval.quality.page_charts import completeness_tables, month_bars, run_out_tables
 from calaim_eval.quality.page_style import STYLE
 from calaim_eval.quality.verdict import verdict_level, verdict_words
@@ -19,8 +19,6 @@ MOST_GROUPS = 10
 _CODE = re.compile(r"`([^`]+)`")
 _BADGES = {"stop": "Stop", "warn": "Warning", "note": "Note", "accepted": "Accepted"}
 _DIMENSIONS = {"plan": "Plan", "county": "County", "code": "Code and reason", "feed": "Claims"}
-_COUNT = "<th scope='col' class='n'>Count</th>"
-_SHARE = "<th scope='col' class='n'>Share</th><th scope='col'><span class='sr'>Bar</span></th>"
 _KEPT_INSIDE = (
     "Restricted: counts of members that went through no disclosure control. Keep this page where "
     "the data are."
@@ -47,7 +45,7 @@ def quality_page(
         _head(report, title),
         _contents(report, masking),
         _findings(report, masking),
-        _completeness(report),
+        _completeness(report, masking),
         _run_out(report),
         _clean_checks(report),
         _reading_guide(report, exact=exact),
@@ -98,13 +96,12 @@ def _contents(report: QualityReport, masking: Masking) -> str:
 
 
 def _contents_row(number: int, finding: Finding, masking: Masking) -> str:
-    of_people = finding.check.is_about_people
+    told = masking.part(finding, of_people=finding.check.is_about_people)
     return (
         f"<tr><td>{_badge(finding)}</td>"
         f'<td><a href="#finding-{number}">{prose(finding.check.title)}</a></td>'
         f"<td><code>{escape(finding.table)}</code></td>"
-        f"<td class='n'>{masking.count(finding.n, of_people=of_people)}</td>"
-        f"<td class='n'>{masking.share(finding.n, finding.of, of_people=of_people)}</td></tr>"
+        f"<td class='n'>{told.n_words}</td><td class='n'>{told.share}</td></tr>"
     )
 
 
@@ -122,16 +119,13 @@ def _findings(report: QualityReport, masking: Masking) -> str:
 
 
 def _article(number: int, finding: Finding, masking: Masking) -> str:
-    check, of_people = finding.check, finding.check.is_about_people
+    check = finding.check
     columns = ", ".join(f"<code>{escape(column)}</code>" for column in finding.columns)
-    share = masking.share(finding.n, finding.of, of_people=of_people)
-    amount = (
-        f"{masking.count(finding.n, of_people=of_people)} of "
-        f"{masking.count(finding.of, of_people=of_people)} {prose(check.of)} ({share})"
-    )
+    told = masking.part(finding, of_people=check.is_about_people)
+    amount = f"{told.n_words} of {told.of_words} {prose(check.of)} ({told.share})"
     facts = [
         ("How much", amount),
-        ("Held against", _limits(finding)),
+        ("Held against", _limits(finding, masking)),
         ("Table", f"<code>{escape(finding.table)}</code>"),
         ("Columns", columns or "all"),
         ("Accepted", escape(finding.accepted) if finding.accepted else ""),
@@ -139,7 +133,7 @@ def _article(number: int, finding: Finding, masking: Masking) -> str:
     ]
     listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts if text)
     where = "".join(_where(finding, dimension, masking) for dimension in _DIMENSIONS)
-    months = month_bars(finding.by("month"), masking, of_people=of_people)
+    months = month_bars(finding, masking)
     kind = "accepted" if finding.accepted is not None else finding.severity
     return (
         f'<section class="finding {kind}" id="finding-{number}"><h3>{_badge(finding)} '
@@ -148,7 +142,7 @@ def _article(number: int, finding: Finding, masking: Masking) -> str:
     )
 
 
-def _limits(finding: Finding) -> str:
+def _limits(finding: Finding, masking: Masking) -> str:
     """The limits of a finding in words."""
     words = []
     for name, limit in (("warning", finding.warn_above), ("stop", finding.stop_above)):
@@ -157,8 +151,10 @@ def _limits(finding: Finding) -> str:
         else:
             words.append(f"{name} above {percent(limit)}")
     plan = finding.large_plan
-    alone = f"; {escape(plan.name)} alone: {percent(plan.share)}" if plan else ""
-    return ", ".join(words) + alone
+    if plan is None:
+        return ", ".join(words)
+    alone = share_of_large_plan(finding, masking)
+    return f"{', '.join(words)}; {escape(plan.name)} alone: {alone}"
 
 
 def _where(finding: Finding, dimension: str, masking: Masking) -> str:
@@ -168,7 +164,9 @@ def _where(finding: Finding, dimension: str, masking: Masking) -> str:
         return "" if not groups else _only(groups[0], dimension)
     if dimension == "code":
         groups = tuple(sorted(groups, key=lambda group: -group.n))
-    rows = "".join(_group_row(group, finding, masking) for group in groups[:MOST_GROUPS])
+    told = masking.parts(groups, finding, of_people=finding.check.is_about_people)
+    pairs = list(zip(groups, told, strict=True))
+    rows = "".join(_group_row(group, shown) for group, shown in pairs[:MOST_GROUPS])
     left = len(groups) - MOST_GROUPS
     more = f"<p class='more'>and {left} more; all are in quality.json.</p>" if left > 0 else ""
     head = "<th scope='col' class='n'>Count</th>"
@@ -189,23 +187,21 @@ def _only(group: Group, dimension: str) -> str:
     return f"<p>{_DIMENSIONS[dimension]}: {escape(group.name)} only.</p>"
 
 
-def _group_row(group: Group, finding: Finding, masking: Masking) -> str:
-    of_people = finding.check.is_about_people
-    count = masking.count(group.n, of_people=of_people)
-    row = f"<tr><th scope='row'>{escape(group.name)}</th><td class='n'>{count}</td>"
+def _group_row(group: Group, shown: Shown) -> str:
+    row = f"<tr><th scope='row'>{escape(group.name)}</th><td class='n'>{shown.n_words}</td>"
     if group.dimension == "code":
         return f"{row}</tr>"
-    is_hidden = masking.hides(group.n, of_people=of_people)
+    is_hidden = shown.n is None or shown.of is None
     width = 0 if is_hidden else round(100 * group.share)
     return (
-        f"{row}<td class='n'>{masking.share(group.n, group.of, of_people=of_people)}</td>"
+        f"{row}<td class='n'>{shown.share}</td>"
         f"<td class='bar'><i style='width:{width}%'></i></td></tr>"
     )
 
 
-def _completeness(report: QualityReport) -> str:
+def _completeness(report: QualityReport, masking: Masking) -> str:
     """Lines per 1,000 member-months of each plan and month."""
-    tables = completeness_tables(report.completeness)
+    tables = completeness_tables(report.completeness, masking)
     if not tables:
         return (
             "<h2>Are a plan's claims complete?</h2><p>No claim lines fall in months of the panel, "
@@ -277,8 +273,8 @@ def _reading_guide(report: QualityReport, *, exact: bool) -> str:
     masked = (
         "Counts are exact."
         if exact
-        else 'Counts of 1 to 10 people or their rows are shown as "1-10" (with <code>--exact'
-        "</code> as they are)."
+        else 'Counts of 1 to 10 people or their rows are shown as "1-10", and a count from which '
+        'one of these would follow as "not shown" (with <code>--exact</code> as they are).'
     )
     return (
         "<section><h2>How to read this page</h2><ul>"

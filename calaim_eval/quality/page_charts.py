@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -10,19 +11,13 @@ import pandas as pd
 
 from calaim_eval.quality import completeness as judged
 from calaim_eval.quality.counts import month_text
-from calaim_eval.quality.findings import NOT_RECORDED, Group
-from calaim_eval.quality.masking import Masking, percent
+from calaim_eval.quality.findings import NOT_RECORDED, Finding
+from calaim_eval.quality.masking import MOST_OF_FEW, Masking, percent
 
 if TYPE_CHECKING:
     from calaim_eval.quality.check import QualityReport
     from calaim_eval.quality.run_out import RunOut
 
-_FEEDS = {
-    "institutional": "Institutional claims",
-    "professional": "Professional claims",
-    "other": "Other medical claims",
-    "pharmacy": "Pharmacy claims",
-}
 _CLASSES = {
     judged.GAP: "gap",
     judged.DROP: "drop",
@@ -37,12 +32,13 @@ _SHOWN_LAGS = 13
 _SHOWN_MONTHS = 12
 
 
-def completeness_tables(frame: pd.DataFrame) -> str:
+def completeness_tables(frame: pd.DataFrame, masking: Masking) -> str:
     """A heat table for each kind of claim; the plans with most flagged months first."""
-    return "".join(_heat_table(str(feed), rows) for feed, rows in frame.groupby("feed", sort=True))
+    feeds = frame.groupby("feed", sort=True)
+    return "".join(_heat_table(str(feed), rows, masking) for feed, rows in feeds)
 
 
-def _heat_table(feed: str, rows: pd.DataFrame) -> str:
+def _heat_table(feed: str, rows: pd.DataFrame, masking: Masking) -> str:
     months = sorted(rows["month"].unique())
     bad = rows["flag"].isin([judged.GAP, judged.DROP, judged.SURGE, judged.ABSENT])
     n_bad = bad.groupby(rows["plan"]).sum()
@@ -52,14 +48,15 @@ def _heat_table(feed: str, rows: pd.DataFrame) -> str:
     cells = {(row.plan, row.month): row for row in rows.itertuples(index=False)}
     body = "".join(
         f"<tr><th scope='row'>{escape(plan or NOT_RECORDED)}</th>"
-        + "".join(_cell(cells.get((plan, month))) for month in months)
+        + "".join(_cell(cells.get((plan, month)), masking) for month in months)
         + "</tr>"
         for plan in plans
     )
     small = len(n_bad) - len(plans)
     note = f"<p class='more'>{small} more plans are too small to judge.</p>" if small else ""
     return (
-        f"<h3>{_FEEDS.get(feed, feed)}</h3><div class='scroll'><table class='heat'><caption>"
+        f"<h3>{judged.FEED_TITLES.get(feed, feed)}</h3>"
+        "<div class='scroll'><table class='heat'><caption>"
         f"Lines per 1,000 member-months, in percent of the plan's running median"
         f"</caption><thead>{_month_heads(months)}</thead><tbody>{body}</tbody></table></div>{note}"
     )
@@ -78,7 +75,7 @@ def _month_heads(months: Sequence[int]) -> str:
     return f"<tr><th scope='col' rowspan='2'>Plan</th>{first}</tr><tr>{second}</tr>"
 
 
-def _cell(row: object) -> str:
+def _cell(row: object, masking: Masking) -> str:
     """One month of one plan."""
     if row is None:
         return "<td class='none'></td>"
@@ -91,15 +88,23 @@ def _cell(row: object) -> str:
         return "<td class='gap'>0</td>"
     ratio = rate / reference if reference else 0.0
     kind = _CLASSES.get(flag) or next((name for at, name in _STEPS if ratio < at), "h2")
-    return f"<td class='{kind}'>{_SIGNS.get(flag, '')}{round(100 * ratio)}</td>"
+    sign = _SIGNS.get(flag, "")
+    if masking.hides(row.n_lines, of_people=True):  # type: ignore[attr-defined]
+        expected = reference * row.n_member_months / 1_000  # type: ignore[attr-defined]
+        most = math.ceil(100 * (MOST_OF_FEW + 1) / expected)
+        return f"<td class='{kind}'>{sign}&lt;{most}</td>"
+    return f"<td class='{kind}'>{sign}{round(100 * ratio)}</td>"
 
 
-def month_bars(groups: Sequence[Group], masking: Masking, *, of_people: bool) -> str:
+def month_bars(finding: Finding, masking: Masking) -> str:
     """Share by month as a row of bars; months whose count is hidden are marked, not drawn."""
+    groups = finding.by("month")
     if len(groups) < 2:
         return ""
+    told = masking.parts(groups, finding, of_people=finding.check.is_about_people)
     shares = [
-        None if masking.hides(group.n, of_people=of_people) else group.share for group in groups
+        None if shown.n is None or (shown.of is None and shown.n > 0) else group.share
+        for group, shown in zip(groups, told, strict=True)
     ]
     top = max((share for share in shares if share is not None), default=0.0)
     if top == 0:
@@ -111,7 +116,7 @@ def month_bars(groups: Sequence[Group], masking: Masking, *, of_people: bool) ->
         if share is None:
             marks.append(
                 f"<circle cx='{left + width / 2}' cy='{height - 2}' r='1.5'>"
-                f"<title>{group.name}: few</title></circle>"
+                f"<title>{group.name}: not shown</title></circle>"
             )
             continue
         tall = max(0.0, share / top * (height - 4))

@@ -73,7 +73,7 @@ def run_out(
     months = np.arange(first_month, last_month + 1)
     lines = np.zeros((len(months), LONGEST_LAG + 1))
     np.add.at(lines, (month - first_month, np.minimum(lag, LONGEST_LAG)), arrived["n_lines"])
-    factors = completeness_factors(lines.cumsum(axis=1), last_paid - months)
+    factors = shares_arrived(lines.cumsum(axis=1), last_paid - months)
     # Payments may stop because there is nothing left to pay: that is no gap.
     then, due = _complete(factors, last_paid - months), _complete(factors, extract_month - months)
     expected = float((lines.sum(axis=1) * (due / np.maximum(then, factors[0]) - 1)).sum())
@@ -101,8 +101,11 @@ def _complete(factors: np.ndarray, since: np.ndarray) -> np.ndarray:
     return np.where(since < 0, 0.0, factors[np.clip(since, 0, len(factors) - 1)])
 
 
-def completeness_factors(arrived: np.ndarray, since: np.ndarray) -> np.ndarray:
+def shares_arrived(arrived: np.ndarray, since: np.ndarray) -> np.ndarray:
     """Share of the final lines that arrive within k months of service.
+
+    From the payment dates of one extract; `panel.completeness_factors` compares two. A lag at which
+    nothing had arrived before has no growth here and no completeness there.
 
     Parameters
     ----------
@@ -120,7 +123,7 @@ def completeness_factors(arrived: np.ndarray, since: np.ndarray) -> np.ndarray:
     --------
     Half of the lines arrive at once, the rest a month later:
 
-    >>> completeness_factors(np.array([[50.0, 100.0], [30.0, 30.0]]), np.array([1, 0]))
+    >>> shares_arrived(np.array([[50.0, 100.0], [30.0, 30.0]]), np.array([1, 0]))
     array([0.5, 1. ])
     """
     n_lags = arrived.shape[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calaim_eval.quality.check import QualityReport
 from calaim_eval.quality.findings import Finding
-from calaim_eval.quality.masking import Masking, percent
+from calaim_eval.quality.masking import Masking, share_of_large_plan
 from calaim_eval.quality.verdict import verdict_words
 
 MOST_LINES = 12
@@ -21,10 +21,10 @@ def summary_text(report: QualityReport, *, exact: bool = False) -> str:
     return "\n".join([f"Data quality: {verdict_words(report)}", *lines])
 
 
-def _alone(finding: Finding) -> str:
+def _alone(finding: Finding, masking: Masking) -> str:
     """The large plan that makes a finding a warning, if it is not the whole."""
     plan = finding.large_plan
-    return f"; {plan.name} alone {percent(plan.share)}" if plan else ""
+    return f"; {plan.name} alone {share_of_large_plan(finding, masking)}" if plan else ""
 
 
 def _lines(finding: Finding, masking: Masking) -> list[str]:
@@ -34,6 +34,6 @@ def _lines(finding: Finding, masking: Masking) -> list[str]:
     share = masking.share(finding.n, finding.of, of_people=of_people)
     head = f"  {_WORDS[finding.severity]:<8}{finding.check.id} in {finding.table}"
     return [
-        f"{head}: {count} {finding.check.unit} ({share}{_alone(finding)})",
+        f"{head}: {count} {finding.check.unit} ({share}{_alone(finding, masking)})",
         f"          {finding.check.title}. {finding.check.next_step}",
     ]

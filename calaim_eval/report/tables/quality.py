@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from calaim_eval.quality.completeness import FEED_TITLES
+from calaim_eval.quality.findings import ACCEPTED_NOTE
 from calaim_eval.report.labels import readable
 from calaim_eval.report.numbers import SUPPRESSED_MARK, number, plural
 from calaim_eval.report.release_items import Absent, find_item, need_columns
@@ -14,16 +16,9 @@ from calaim_eval.report.tables.layout import DisplayTable, lay_out
 if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
-_FEEDS = {
-    "institutional": "Institutional claims",
-    "professional": "Professional claims",
-    "other": "Other medical claims",
-    "pharmacy": "Pharmacy claims",
-}
-
 
 def quality_table(released: Released) -> DisplayTable | Absent:
-    """Findings on data quality that are warnings, or accepted, with their counts.
+    """Findings on data quality that warn or are accepted, with their counts.
 
     Parameters
     ----------
@@ -80,7 +75,7 @@ def encounter_completeness_table(released: Released) -> DisplayTable | Absent:
     rows = [
         {
             "Plan": row["plan"],
-            "Claims": _FEEDS.get(row["feed"], readable(row["feed"])),
+            "Claims": FEED_TITLES.get(row["feed"], readable(row["feed"])),
             "Months flagged": number(row["numerator"]),
             "Months judged": number(row["denominator"]),
         }
@@ -100,7 +95,7 @@ def encounter_completeness_table(released: Released) -> DisplayTable | Absent:
 
 
 def quality_notes(released: Released) -> str:
-    """Findings that are stated in words only, and accepted ones with their reason, as a list.
+    """Findings stated in words only, and accepted ones with their reason, as two lists.
 
     Parameters
     ----------
@@ -118,4 +113,12 @@ def quality_notes(released: Released) -> str:
     notes = [str(note) for note in found.meta.get("notes") or ()]
     if not notes:
         return "Nothing else needed attention."
-    return "\n".join(["Stated without a count:", "", *(f"- {note}" for note in notes)])
+    accepted = [note for note in notes if note.startswith(ACCEPTED_NOTE)]
+    others = [note for note in notes if note not in accepted]
+    told = (("Stated without a count:", others), ("Accepted in the study file:", accepted))
+    return "\n\n".join(_listed(heading, lines) for heading, lines in told if lines)
+
+
+def _listed(heading: str, lines: list[str]) -> str:
+    """Lines under a heading, as Markdown."""
+    return "\n".join([heading, "", *(f"- {line}" for line in lines)])

@@ -7,7 +7,7 @@ import pandas as pd
 
 from calaim_eval.quality import QualityRules
 from calaim_eval.quality.check import _run_out_counts
-from calaim_eval.quality.run_out import completeness_factors, extract_month_of, run_out
+from calaim_eval.quality.run_out import extract_month_of, run_out, shares_arrived
 
 FIRST = 24_264  # January 2022
 
@@ -24,7 +24,7 @@ def test_factors_of_a_triangle_by_hand():
     # 1: (90+80+100)/(60+50+70) = 1.5; 2: (96+84)/(90+80) = 18/17; 3: 100/96.
     whole = 1.5 * 18 / 17 * 100 / 96
     expected = [1 / whole, 1.5 / whole, 1.5 * 18 / 17 / whole, 1.0]
-    np.testing.assert_allclose(completeness_factors(arrived, np.array([3, 2, 1, 0])), expected)
+    np.testing.assert_allclose(shares_arrived(arrived, np.array([3, 2, 1, 0])), expected)
 
 
 def test_completeness_is_what_share_of_each_month_had_arrived():
