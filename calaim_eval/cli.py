@@ -23,6 +23,8 @@ from calaim_eval.version import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
+    from calaim_eval.study import Study
+
 T = TypeVar("T")
 FINDINGS_EXIT_CODE = 3
 UNEXPECTED_EXIT_CODE = 70
@@ -152,6 +154,7 @@ def panel(
     typer.echo(repr(built))
     for line in panel_findings(loaded, built):
         typer.echo(line)
+    _say_stop(loaded)
     _say_next("moments", study)
 
 
@@ -184,6 +187,7 @@ def moments(
             f"{out}: unsuppressed sums of small groups. It is restricted: send it outside your "
             "organization only where an agreement allows it."
         )
+    _say_stop(loaded)
     _say_next("estimate", study)
 
 
@@ -207,6 +211,7 @@ def estimate(
     built = _step("Building the member-month panel", lambda: build_panel(loaded))
     names = estimate_quarterless(loaded, built, pooled_with=tuple(others or ()), step=_step)
     typer.echo("Estimated: " + ", ".join(names))
+    _say_stop(loaded)
     _say_next("integration", study, quarter=loaded.last_quarter)
 
 
@@ -221,6 +226,7 @@ def integration(study: StudyArgument, *, quarter: QuarterOption) -> None:
     tables = _step("Reading and checking the raw files", lambda: read_study_tables(loaded))
     names = _step("Measuring CBO integration", lambda: measure_quarter(loaded, tables, quarter))
     typer.echo("Measured: " + ", ".join(names))
+    _say_stop(loaded)
     _say_next("release", study, quarter=quarter)
 
 
@@ -323,6 +329,15 @@ def _step(description: str, work: Callable[[], T]) -> T:
     value = work()
     typer.echo(f"{description}: done in {time.perf_counter() - started:.1f} s", err=True)
     return value
+
+
+def _say_stop(study: Study) -> None:
+    """A finding that stops the study: one may look into it, and nothing of it is released."""
+    from calaim_eval.pipeline.check import stop_on_record
+
+    told = stop_on_record(study)
+    if told:
+        typer.echo(f"\nSTOP, `release` will refuse these files: {told}\n", err=True)
 
 
 def _say_next(command: str, study: Path, *, quarter: str | None = None) -> None:

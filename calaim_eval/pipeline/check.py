@@ -98,12 +98,48 @@ def require_quality(study: Study, tables: Tables) -> None:
     QualityError
         Naming the findings, the page and how to accept them.
     """
-    earlier = _earlier_stops(study)
-    stops = earlier
-    if stops is None:
+    earlier = _last_check(study)
+    if earlier is not None and _is_current(study, earlier):
+        stops = earlier.stops
+    else:
         stops = [finding.check.id for finding in check_study(study, tables).report.stops]
     if stops:
         raise QualityError(stop_message(study, stops))
+
+
+def require_no_stop(study: Study) -> None:
+    """Raise when a finding on record stops the study; data that were never checked pass.
+
+    Raises
+    ------
+    QualityError
+        Naming the findings, the page and how to go on.
+    """
+    told = stop_on_record(study)
+    if told:
+        raise QualityError(told)
+
+
+def stop_on_record(study: Study) -> str:
+    """What the last check of these input files says that stops the study; "" where nothing does.
+
+    A check by an older study file or version counts until the files are checked again, but for
+    findings that the study file accepts by now.
+    """
+    held = _last_check(study)
+    if held is None:
+        return ""
+    if _is_current(study, held):
+        return stop_message(study, held.stops) if held.stops else ""
+    left = [name for name in held.stops if name not in study.file.quality.accepted]
+    if held.made_from.get("input files") != made_from(study)["input files"] or not left:
+        return ""
+    listed = ", ".join(f"`{name}`" for name in dict.fromkeys(left))
+    return (
+        f"findings on data quality stopped the study when these files were last checked: {listed}."
+        f"\n  {study.path.name} or calaim_eval changed since; check again: "
+        f"calaim-eval check {study.path}"
+    )
 
 
 def stop_message(study: Study, stops: list[str]) -> str:
@@ -139,14 +175,31 @@ def _origin(study: Study) -> dict[str, str]:
     return {"study": study.file.study_id, **made_from(study)}
 
 
-def _earlier_stops(study: Study) -> list[str] | None:
-    """Findings that stop, of a check of the same study file and inputs; None without one."""
+@dataclass(frozen=True)
+class _LastCheck:
+    """What the last check of the study was made from, and its findings that stop."""
+
+    made_from: dict[str, str]
+    package_version: str
+    stops: list[str]
+
+
+def _last_check(study: Study) -> _LastCheck | None:
+    """The last check that is on record; None without one that can be read."""
     path = study.restricted / "quality" / CONTENT
     if not path.is_file():
         return None
     try:
         held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        is_current = held["made_from"] == _origin(study) and held["package_version"] == __version__
-        return [str(each) for each in held["verdict"]["stops"]] if is_current else None
-    except (json.JSONDecodeError, KeyError, TypeError):
+        return _LastCheck(
+            made_from=dict(held["made_from"]),
+            package_version=str(held["package_version"]),
+            stops=[str(each) for each in held["verdict"]["stops"]],
+        )
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
+
+
+def _is_current(study: Study, held: _LastCheck) -> bool:
+    """Whether a check was made of this study file and these inputs by this version."""
+    return held.made_from == _origin(study) and held.package_version == __version__

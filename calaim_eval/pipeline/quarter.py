@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from calaim_eval.disclosure import Released, release
 from calaim_eval.panel import MemberMonths
-from calaim_eval.pipeline.check import require_quality
+from calaim_eval.pipeline.check import require_no_stop, require_quality
 from calaim_eval.pipeline.designs import build_moments
 from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.kept import keep, kept, made_from
@@ -41,10 +41,14 @@ def release_quarter(study: Study, quarter: str) -> Released:
     ------
     TableError
         If results are not there, or were made with another study file or other inputs.
+    QualityError
+        If a finding on the quality of these files stops the study; nothing is written then. Files
+        that were never checked are released, and the release says so.
     DisclosureError
         If something cannot be released safely; nothing is written then.
     """
     study.check_quarter(quarter)
+    require_no_stop(study)
     results, left_out = kept(study, quarter)
     return release(
         results,

@@ -10,8 +10,9 @@ from clean_tables import MEMBERS, clean_frames, put
 
 from calaim_eval import cli
 from calaim_eval.disclosure import release
-from calaim_eval.errors import CalaimEvalError, QualityError, StudyFileError
-from calaim_eval.pipeline import check_study, require_quality
+from calaim_eval.errors import CalaimEvalError, QualityError, StudyFileError, TableError
+from calaim_eval.pipeline import check_study, release_quarter, require_quality
+from calaim_eval.pipeline.check import require_no_stop, stop_on_record
 from calaim_eval.pipeline.panel import read_study_tables
 from calaim_eval.pipeline.quality_results import band, quality_results
 from calaim_eval.report import tables as shown
@@ -170,3 +171,112 @@ def test_bands():
         "over 50%",
         "over 50%",
     ]
+
+
+def stopped_study(folder, extra: str = ""):
+    """A study whose check, done, stops it."""
+    study = read_study(write_study(folder, broken_frames(), extra))
+    check_study(study)
+    return study
+
+
+def test_release_refuses_while_a_finding_stops(monkeypatch, capsys, tmp_path):
+    study = stopped_study(tmp_path)
+    with pytest.raises(QualityError, match="`claims_outside_coverage`"):
+        release_quarter(study, "2022Q4")
+    path = str(tmp_path / "study.toml")
+    code = run(monkeypatch, "release", path, "--quarter", "2022Q4")
+    assert code == QualityError.exit_code
+    assert "[quality.accepted]" in capsys.readouterr().err
+    assert not (tmp_path / "release").exists() or not any((tmp_path / "release").iterdir())
+
+
+def test_a_stop_stays_when_the_study_file_changes_until_it_is_checked_again(tmp_path):
+    stopped_study(tmp_path)
+    path = tmp_path / "study.toml"
+    path.write_text(path.read_text("utf-8") + "\n# changed\n", encoding="utf-8")
+    changed = read_study(path)
+    with pytest.raises(QualityError, match="check again: calaim-eval check"):
+        require_no_stop(changed)
+    text = path.read_text("utf-8").replace("[quality]\n", f"[quality]\n{ACCEPT}", 1)
+    path.write_text(text, encoding="utf-8")
+    require_no_stop(read_study(path))
+
+
+def test_a_stop_of_other_input_files_says_nothing_of_these(tmp_path):
+    study = stopped_study(tmp_path)
+    mended = clean_frames()
+    mended["eligibility"].to_csv(tmp_path / "raw" / "eligibility.csv", index=False)
+    read_study_tables(study)
+    require_no_stop(study)
+
+
+def test_a_study_that_was_never_checked_is_not_refused_for_its_quality(tmp_path):
+    study = read_study(write_study(tmp_path, broken_frames()))
+    assert stop_on_record(study) == ""
+    with pytest.raises(TableError, match="results `effects` are not there"):
+        release_quarter(study, "2022Q4")
+
+
+@pytest.mark.parametrize(("extra", "is_said"), [("", True), (ACCEPT, False)])
+def test_panel_goes_on_and_says_that_release_will_refuse(
+    monkeypatch, capsys, tmp_path, extra, is_said
+):
+    stopped_study(tmp_path, extra)
+    assert run(monkeypatch, "panel", str(tmp_path / "study.toml")) == 0
+    shown = capsys.readouterr()
+    assert "Next: calaim-eval moments" in shown.out
+    assert ("STOP, `release` will refuse these files" in shown.err) == is_said
+    assert ("claims_outside_coverage" in shown.err) == is_said
+
+
+def test_accepted_findings_stand_once_under_their_own_heading(tmp_path):
+    """One with a count, one without, one below its limits, and a check of two tables."""
+    frames = broken_frames()
+    frames["medical_claim"]["diagnosis_code_1"] = None
+    put(frames, "person", 0, race_code="unknown")
+    frames["medical_claim"]["paid_date"] = None
+    frames["pharmacy_claim"]["paid_date"] = None
+    put(frames, "medical_claim", 0, paid_amount=0.0)
+    reasons = {
+        "claims_outside_coverage": "known, agreed 2024-11-02.",
+        "diagnoses_missing": "not sent by the clinic",
+        "payment_dates_missing": "capitated",
+        "amounts_zero": "below the limit, and accepted",
+    }
+    extra = "[quality.accepted]\n" + "".join(f'{k} = "{v}"\n' for k, v in reasons.items())
+    report = check_study(read_study(write_study(tmp_path, frames, extra))).report
+    severities = {(f.check.id, f.table): f.severity for f in report.accepted}
+    assert severities["amounts_zero", "medical_claim"] == "note"
+    results = quality_results(report)
+    counted = results["data_quality"].keys
+    assert "amounts_zero" not in counted["finding"].tolist()
+    assert "diagnoses_missing" in counted["finding"].tolist()
+    text = shown.quality_notes(release(results, policy="calhhs_ddg_2"))
+    stated, accepted = text.split("Accepted in the study file:")
+    assert stated.startswith("Stated without a count:\n\n- ")
+    assert "Accepted" not in stated
+    assert "Race and ethnicity are missing" in stated
+    assert "amounts_zero" not in text
+    lines = [line for line in accepted.splitlines() if line]
+    ids = [line.removeprefix("- Accepted (").split(")")[0] for line in lines]
+    assert sorted(ids) == sorted(set(reasons) - {"amounts_zero"})
+    assert len(set(lines)) == len(lines)
+    by_id = dict(zip(ids, lines, strict=True))
+    assert by_id["diagnoses_missing"] == (
+        "- Accepted (diagnoses_missing): The principal diagnosis is missing (medical claim). "
+        "Reason: not sent by the clinic."
+    )
+    assert "(medical claim; pharmacy claim)" in by_id["payment_dates_missing"]
+    # Its count is stated elsewhere, and of 52 lines 8 are not outside: no band either.
+    assert "medical claim: share not stated" in by_id["claims_outside_coverage"]
+    assert by_id["claims_outside_coverage"].endswith("Reason: known, agreed 2024-11-02.")
+
+
+def test_notes_without_an_accepted_finding_have_no_heading_for_them(tmp_path):
+    frames = clean_frames()
+    put(frames, "person", 0, race_code="unknown")
+    report = check_study(read_study(write_study(tmp_path, frames))).report
+    text = shown.quality_notes(release(quality_results(report), policy="calhhs_ddg_2"))
+    assert text.startswith("Stated without a count:")
+    assert "Accepted" not in text
