@@ -6,9 +6,9 @@ additions, terminations and full files make spans.
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -22,7 +22,8 @@ from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.parquet_rows import RowFile
 from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
-from calaim_eval.tables.x12_834_loops import AUDIT, NO, NO_COVERAGE, YES, Row, read_loops
+from calaim_eval.tables.text_files import UNREADABLE, open_text
+from calaim_eval.tables.x12_834_loops import AUDIT, KEPT, NO, YES, Row, read_loops
 from calaim_eval.tables.x12_834_spans import FullFile, spans_of, statement_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ COUNTS = "counts.json"
 LEDGER_NAMES = {"member": "834 member loop (INS)", "coverage": "834 coverage loop (HD)"}
 NOT_A_DATE = "a date that is none"
 IF_AUDIT = "so far"
+ARCHIVES = (".xz", ".lzma", ".7z", ".rar", ".z", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.zst")
+"""Packings that are not read: an 834 in one would be passed over."""
 _PERSON = "member_id birth_date death_date sex race_code race_code_system language county"
 _STATEMENT = "member_id plan action line begin end dual_status_code county"
 
@@ -43,8 +46,9 @@ def open_x12_834(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap
     Parameters
     ----------
     folder : Path
-        All files in it that begin as an X12 interchange (``ISA``), packed (`.gz`) or not. An 834
-        has no claims: `medical_claim` and other tables may lie beside, named as declared.
+        All files in it that begin as an X12 interchange (``ISA``), packed (`.gz`, `.zst`, `.bz2`,
+        `.zip` of one file) or not. An 834 has no claims: `medical_claim` and other tables may lie
+        beside, named as declared.
     backend : ibis.BaseBackend
         Engine that will run the expressions.
     input_map : InputMap
@@ -60,17 +64,19 @@ def open_x12_834(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap
     MissingExtraError
         `pyx12` is not installed.
     TableError
-        There is no 834 file or no `medical_claim`, or a file is cut short.
+        There is no 834 file or no `medical_claim`, or a file is damaged or cut short.
     """
     require_folder(folder)
     _require_pyx12()
-    paths = tuple(sorted(path for path in folder.iterdir() if _is_x12(path)))
+    own = ("person", "eligibility", "eligibility_month")
+    others = find_beside(folder, own=own, files=input_map.files)
+    paths = _find_x12(folder, {path for each in others.values() for path in each.paths})
     if not paths:
         raise TableError(
             f"`{folder}` holds no 834 file.\n  An X12 file begins with `ISA`; unpack archives."
         )
     files = SourceFiles("x12_834", paths, ".x12", is_bulk=True)
-    others = _find_others(folder, input_map)
+    _require_claims(folder, others)
     opened = SourceTables({}, {}, (files, *others.values()))
     return replace(opened, convert=partial(_convert, opened, others, backend))
 
@@ -86,27 +92,40 @@ def _require_pyx12() -> None:
         ) from None
 
 
-def _is_x12(path: Path) -> bool:
-    """Whether a file begins as an X12 interchange."""
-    if not path.is_file() or path.name.startswith("."):
-        return False
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
-            return bool(stream.read(8).lstrip(b"\xef\xbb\xbf \r\n").startswith(b"ISA"))
-    except (OSError, EOFError):
-        return False
+def _find_x12(folder: Path, others: Collection[Path]) -> tuple[Path, ...]:
+    """Files of a folder, but for those of other tables, that begin as an X12 interchange."""
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path not in others
+    )
+    found = []
+    for place, path in enumerate(files, start=1):
+        try:
+            if path.name.lower().endswith(ARCHIVES):
+                raise NotImplementedError
+            with open_text(path, errors="replace") as stream:
+                is_x12 = stream.read(8).lstrip(" \r\n").startswith("ISA")
+        except (TableError, *UNREADABLE) as problem:
+            raise TableError(
+                f"`{folder}`: file {place} of {len(files)} by name, other tables left out, cannot "
+                f"be opened ({type(problem).__name__}), so whether it is an 834 cannot be told.\n"
+                "  It is damaged, locked with a password, of "
+                "several files or packed in a way that is not read: fetch it again, unpack it, or "
+                "take it out of the folder."
+            ) from None
+        if is_x12:
+            found.append(path)
+    return tuple(found)
 
 
-def _find_others(folder: Path, input_map: InputMap) -> dict[str, SourceFiles]:
-    """Declared tables that lie beside the 834 files."""
-    own = ("person", "eligibility", "eligibility_month")
-    found = find_beside(folder, own=own, files=input_map.files)
-    if "medical_claim" not in found:
+def _require_claims(folder: Path, others: dict[str, SourceFiles]) -> None:
+    """Raise unless the claims lie beside the 834 files."""
+    if "medical_claim" not in others:
         raise TableError(
             f"`{folder}` has 834 files and lacks the table `medical_claim`: an 834 has no claims.\n"
             "  Put the claims beside them, such as `medical_claim.parquet` or `medical_claim.csv`."
         )
-    return found
 
 
 def _convert(
@@ -153,17 +172,18 @@ def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
                 sequence += 1
                 here = {"transaction": len(transactions) - 1, "sequence": sequence}
                 fate = loop.fate
-                if loop.kind == "member" and fate in (USED, NO_COVERAGE):
+                if loop.kind == "member" and fate in KEPT:
                     persons.add({**loop.row, **here, "made": transactions[-1].get("made")})
                 if loop.kind == "coverage" and fate == USED:
                     plan = transactions[-1].get("plan") or ""
                     if statement_of(loop.row, 0, None) is None:
                         fate = NOT_A_DATE
                     else:
-                        coverages.add({**loop.row, **here, "plan": plan})
+                        said = {"plan": plan, "is_whole": loop.is_whole}
+                        coverages.add({**loop.row, **here, **said})
                 if loop.kind == "coverage":
                     _note_action(transactions[-1], loop.row["action"])
-                fates[loop.kind, fate] += loop.is_counted
+                fates[loop.kind, fate] += not loop.is_whole
     listed = [[*key, n] for key, n in sorted(fates.items()) if n]
     write_json({"fates": listed, "transactions": transactions}, folder / COUNTS)
 
@@ -178,7 +198,12 @@ def _schema(columns: str) -> pa.Schema:
     """Text columns, and where in the files a row comes from."""
     import pyarrow as pa
 
-    places = [("transaction", pa.int64()), ("sequence", pa.int64()), ("made", pa.string())]
+    places = [
+        ("transaction", pa.int64()),
+        ("sequence", pa.int64()),
+        ("made", pa.string()),
+        ("is_whole", pa.bool_()),
+    ]
     return pa.schema([*((name, pa.string()) for name in columns.split()), *places])
 
 
@@ -207,12 +232,12 @@ def _fold(folder: Path, backend: ibis.BaseBackend) -> None:
 
     content = json.loads((folder / COUNTS).read_text(encoding="utf-8"))
     transactions: list[dict[str, Any]] = content["transactions"]
-    ranks = _ranks(transactions)
-    full_files = _full_files(transactions, ranks)
-    rows = backend.read_parquet(str(folder / "coverage.parquet"))
-    line = rows.line.fill_null("")
+    days = _full_days(transactions)
+    ranks = _ranks(transactions, days)
+    full_files = _full_files(transactions, days, ranks)
+    rows = _by_line(backend.read_parquet(str(folder / "coverage.parquet")))
     held = ibis.struct({name: rows[name] for name in rows.columns if name != "member_id"})
-    grouped = rows.group_by("member_id", "plan", line=line).agg(statements=held.collect())
+    grouped = rows.group_by("member_id", "plan", "line").agg(statements=held.collect())
     write_parquet(grouped, folder / "statements.parquet", backend=backend)
     day = pa.date32()
     schema = pa.schema(
@@ -229,6 +254,19 @@ def _fold(folder: Path, backend: ibis.BaseBackend) -> None:
             for group in batch.to_pylist():
                 for row in _spans(group, transactions, ranks, full_files):
                     out.add(row)
+
+
+def _by_line(rows: ibis.Table) -> ibis.Table:
+    """Statements by line of coverage; the end of a member as a whole is one of each of its lines.
+
+    Where no file states a line of coverage of the member and plan, it stands for itself.
+    """
+    rows = rows.mutate(line=rows.line.fill_null(""))
+    own = rows.filter(~rows.is_whole)
+    lines = own.select("member_id", "plan", own_line="line").distinct()
+    whole = rows.filter(rows.is_whole).left_join(lines, ["member_id", "plan"])
+    whole = whole.mutate(line=whole.own_line.fill_null(""))
+    return own.union(whole.select(*rows.columns))
 
 
 def _spans(
@@ -253,21 +291,49 @@ def _spans(
     return [{**shared, **span.to_row()} for span in spans]
 
 
-def _ranks(transactions: list[dict[str, Any]]) -> list[int]:
-    """Place of each transaction in time: by its day and hour, then as read."""
+def _full_days(transactions: list[dict[str, Any]]) -> list[str | None]:
+    """First day each transaction states all coverage for; missing for files of changes.
+
+    A file that does not say is full when its parts, those made at the same time for the same plan
+    and day, hold nothing but audits.
+    """
+    days = [each.get("effective") or each.get("recorded_date") for each in transactions]
+    files = [_file_of(each, day) for each, day in zip(transactions, days, strict=True)]
+    kinds = [each.get("is_full") for each in transactions]
+    changed = {file for file, kind in zip(files, kinds, strict=True) if kind == NO}
+    return [
+        day if kind == YES or (kind == IF_AUDIT and file not in changed) else None
+        for day, file, kind in zip(days, files, kinds, strict=True)
+    ]
+
+
+def _file_of(transaction: dict[str, Any], day: str | None) -> tuple[str, str, str]:
+    """What the parts of one file share: when it was made, its plan and the day it holds from."""
+    return transaction.get("made") or "", transaction.get("plan") or "", day or ""
+
+
+def _ranks(transactions: list[dict[str, Any]], full_days: list[str | None]) -> list[int]:
+    """Place of each transaction in time: by its day and hour, then as read.
+
+    The parts of a full file share the place of the first.
+    """
     order = sorted(range(len(transactions)), key=lambda i: (transactions[i].get("made") or "", i))
     ranks = [0] * len(order)
+    firsts: dict[tuple[str, str, str], int] = {}
     for rank, index in enumerate(order):
-        ranks[index] = rank
+        day = full_days[index]
+        file = _file_of(transactions[index], day)
+        ranks[index] = firsts.setdefault(file, rank) if day else rank
     return ranks
 
 
-def _full_files(transactions: list[dict[str, Any]], ranks: list[int]) -> dict[str, list[FullFile]]:
-    """Full files by plan."""
-    found: dict[str, list[FullFile]] = {}
-    for rank, each in zip(ranks, transactions, strict=True):
-        day = each.get("effective") or each.get("recorded_date")
-        if each.get("is_full") in (YES, IF_AUDIT) and day:
+def _full_files(
+    transactions: list[dict[str, Any]], full_days: list[str | None], ranks: list[int]
+) -> dict[str, list[FullFile]]:
+    """Full files by plan, each once whatever the number of its parts."""
+    found: dict[str, dict[int, FullFile]] = {}
+    for rank, day, each in zip(ranks, full_days, transactions, strict=True):
+        if day:
             full = FullFile(rank, date.fromisoformat(day))
-            found.setdefault(each.get("plan") or "", []).append(full)
-    return found
+            found.setdefault(each.get("plan") or "", {})[rank] = full
+    return {plan: list(each.values()) for plan, each in found.items()}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from calaim_eval.errors import TableError
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.schema.dual_status import DUAL_KIND_NOT_TOLD
 from calaim_eval.schema.race_ethnicity import SEVERAL_CODES_SEPARATOR
 from calaim_eval.tables.ledger import USED
+from calaim_eval.tables.text_files import UNREADABLE, open_text
 
 AUDIT, CANCEL, DELETE, REINSTATE = "030", "024", "002", "025"
 YES, NO = "yes", "no"
 NO_MEMBER = "no member number (REF*0F)"
 NO_COVERAGE = "no coverage loop (HD); the person is kept"
+BAD_END = "no coverage loop (HD) and an end (DTP*356, 357) that is no date; the person is kept"
+KEPT = (USED, NO_COVERAGE, BAD_END)
 OTHER_LINE = "dental or vision coverage"
 NO_BEGIN = "no begin date (DTP*348)"
 NO_END = "termination without a date (DTP*349 or 357)"
@@ -45,14 +48,15 @@ class Loop:
         Values under declared names where there is one; dates as ``YYYY-MM-DD``.
     fate : str
         ``"used"``, or why it is not.
-    is_counted : bool
-        False for a statement that no loop of the file makes: the end of a member as a whole.
+    is_whole : bool
+        True for the end of a member as a whole: it holds for every line of coverage, and no loop
+        of the file makes it, so it is not counted.
     """
 
     kind: Literal["transaction", "member", "coverage"]
     row: Row
     fate: str = USED
-    is_counted: bool = True
+    is_whole: bool = False
 
 
 @dataclass
@@ -74,33 +78,37 @@ def read_loops(path: Path, *, place: str) -> Iterator[Loop]:
     Parameters
     ----------
     path : Path
-        One X12 interchange, packed (`.gz`) or not.
+        One X12 interchange, packed or not.
     place : str
         What to call the file in messages.
 
     Raises
     ------
     TableError
-        The file is no X12 interchange, is cut short, or its own counts of segments are wrong.
+        The file is no X12 interchange, is cut short, its own counts of segments are wrong, or the
+        header of a transaction has a day that is none.
     """
     import pyx12.errors
     from pyx12.x12file import X12Reader
 
     try:
-        with _open(path) as stream:
+        with open_text(path, errors="replace") as stream:
             reader = X12Reader(stream)
             last = None
             state = _State(reader)
             for segment in reader:
                 elements = segment.format().rstrip(reader.seg_term).split(reader.ele_term)
                 last = elements[0]
-                yield from state.take(elements)
+                for loop in state.take(elements):
+                    _check_days(loop, place)
+                    yield loop
             yield from state.close_member()
             problems = [each for each in reader.pop_errors() if each[0] in ("isa", "gs", "st")]
-    except (pyx12.errors.X12Error, OSError, EOFError) as problem:
+    # pyx12 looks for the loop that a segment closes without asking whether one is open.
+    except (pyx12.errors.X12Error, IndexError, *UNREADABLE) as problem:
         raise TableError(
             f"{place} cannot be read ({type(problem).__name__}).\n"
-            "  It is damaged or no X12 interchange; fetch it again."
+            "  It is damaged, locked with a password or no X12 interchange; fetch it again."
         ) from None
     if last != "IEA" or problems:
         why = (
@@ -113,10 +121,25 @@ def read_loops(path: Path, *, place: str) -> Iterator[Loop]:
         raise TableError(f"{place} {why}.\n  It is cut short or was changed; fetch it again.")
 
 
-def _open(path: Path) -> IO[str]:
-    """A file as text, whatever its letters."""
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    return opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="")  # type: ignore[return-value]
+def _check_days(loop: Loop, place: str) -> None:
+    """Raise unless the days of a transaction, by which all files are put in order, are dates."""
+    if loop.kind != "transaction":
+        return
+    days = {"BGN03": loop.row.get("recorded_date") or "", "DTP*007": loop.row.get("effective")}
+    wrong = [name for name, day in days.items() if day is not None and not is_day(day)]
+    if wrong:
+        raise TableError(
+            f"{place}: the header of a transaction has a {wrong[0]} that is no date.\n"
+            "  Files are put in order by it; ask the sender for a corrected file."
+        )
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a calendar day, ``YYYY-MM-DD``; the first one there is means none."""
+    try:
+        return date.fromisoformat(text) > date.min
+    except ValueError:
+        return False
 
 
 class _State:
@@ -251,17 +274,31 @@ def _county(segment: Elements) -> str | None:
 def _loops_of(member: _Member) -> Iterator[Loop]:
     """A member and its coverages, each with its fate."""
     number = member.numbers.get("0F")
-    has_end = member.action == CANCEL and bool(member.dates.get("357"))
+    whole = _whole_end(member)
     fate = USED if number else NO_MEMBER
-    if number and not member.coverages and not has_end:
-        fate = NO_COVERAGE
+    if number and not member.coverages:
+        fate = _fate_of_whole(whole)
     yield Loop("member", {**member.row, "member_id": number}, fate)
-    if number and not member.coverages and has_end:
-        row = _coverage_row(member, {"action": CANCEL, "line": None})
-        yield Loop("coverage", row, is_counted=False)
+    if whole and not member.coverages and fate == USED:
+        yield Loop("coverage", whole, is_whole=True)
     for coverage in member.coverages:
         row = _coverage_row(member, coverage)
         yield Loop("coverage", row, _fate_of(row))
+
+
+def _whole_end(member: _Member) -> Row | None:
+    """The end of a member as a whole, where its own segments state one."""
+    if member.action != CANCEL or not member.dates.get("357"):
+        return None
+    return _coverage_row(member, {"action": CANCEL, "line": None})
+
+
+def _fate_of_whole(whole: Row | None) -> str:
+    """What becomes of a member without a coverage loop."""
+    if whole is None:
+        return NO_COVERAGE
+    days = [day for day in (whole["begin"], whole["end"]) if day]
+    return USED if all(map(is_day, days)) else BAD_END
 
 
 def _coverage_row(member: _Member, coverage: Row) -> Row:

@@ -4,6 +4,7 @@
   day. Days that were covered already stay as first recorded. When its last day was covered
   already, the coverage that went on beyond it ends there; otherwise what comes later stays.
 - A termination ends coverage on its last day; what began later is taken back.
+- A deletion takes back the days from its first to its last, or all that follow.
 - A full file says all there is: it replaces what was said from its first day on, and ends the
   coverage of members it does not have the day before it takes effect.
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from calaim_eval.tables.x12_834_loops import CANCEL, DELETE, REINSTATE
+from calaim_eval.tables.x12_834_loops import CANCEL, DELETE, REINSTATE, is_day
 
 _OPEN, _DAY = date.max, timedelta(days=1)
 
@@ -122,13 +123,10 @@ def statement_of(
     row: Mapping[str, str | None], rank: int, recorded: str | None
 ) -> Statement | None:
     """Statement of a coverage row; missing when a date of it is no date."""
-    try:
-        begin, end = (
-            date.fromisoformat(day) if day else None for day in (row["begin"], row["end"])
-        )
-        day = date.fromisoformat(recorded) if recorded else None
-    except ValueError:
+    days = (row["begin"], row["end"], recorded)
+    if not all(is_day(day) for day in days if day):
         return None
+    begin, end, day = (date.fromisoformat(day) if day else None for day in days)
     return Statement(
         rank, row["action"] or "", begin, end, day, row["dual_status_code"], row["county"]
     )
@@ -142,10 +140,21 @@ def _apply(spans: list[Span], statement: Statement) -> list[Span]:
             spans = _state(spans, statement, begin, end)
         return _within(spans, [(date.min, end)])
     if statement.action == DELETE:
-        return _within(spans, [(date.min, begin - _DAY)]) if begin else []
+        return _delete(spans, statement)
     if begin is None:
         return _reopen(spans, statement) if statement.action == REINSTATE else spans
     return _state(spans, statement, begin, end) if begin <= end else spans
+
+
+def _delete(spans: list[Span], statement: Statement) -> list[Span]:
+    """Spans without the days from the first to the last of a deletion, where it has them."""
+    begin, end = statement.begin, statement.end
+    if begin and end and begin > end:
+        return spans
+    windows = [(date.min, begin - _DAY)] if begin else []
+    if end and end < _OPEN:
+        windows.append((end + _DAY, _OPEN))
+    return _within(spans, windows)
 
 
 def _reopen(spans: list[Span], statement: Statement) -> list[Span]:
@@ -195,19 +204,39 @@ def _end_of_run(spans: list[Span], day: date) -> date:
 
 
 def _restate(spans: list[Span], statements: list[Statement], effective: date) -> list[Span]:
-    """What holds after a full file."""
-    stated = [
-        (each.begin or effective, each.end or _OPEN, each)
-        for each in statements
-        if each.action != DELETE and (each.begin or effective) <= (each.end or _OPEN)
-    ]
-    if not stated:
-        return _within(spans, [(date.min, effective - _DAY)])
-    first = min(begin for begin, _, _ in stated)
+    """What holds after a full file.
+
+    Deletions are taken back first. A termination without a first day states no coverage: it keeps
+    what was there until its day. Another one states its days, as an audit does.
+    """
+    for statement in statements:
+        if statement.action == DELETE:
+            spans = _delete(spans, statement)
+    stated, lasts = _stated(statements, effective)
+    if not stated and not lasts:
+        lasts = [effective - _DAY]
     for begin, end, statement in stated:
         spans = _state(spans, statement, begin, end, ends_there=False)
+    last = min([*lasts, *(begin - _DAY for begin, _, _ in stated)])
     told = _joined([(begin, end) for begin, end, _ in stated])
-    return _within(spans, [(date.min, first - _DAY), *told])
+    return _within(spans, [(date.min, last), *told])
+
+
+def _stated(
+    statements: list[Statement], effective: date
+) -> tuple[list[tuple[date, date, Statement]], list[date]]:
+    """Days that the statements of a full file cover, and the last days of those that only end."""
+    stated, lasts = [], []
+    for each in statements:
+        begin = each.begin or (None if each.action == CANCEL else effective)
+        end = each.end or _OPEN
+        if each.action == DELETE:
+            continue
+        if begin is not None and begin <= end:
+            stated.append((begin, end, each))
+        elif each.action == CANCEL:
+            lasts.append(end)
+    return stated, lasts
 
 
 def _joined(windows: list[tuple[date, date]]) -> list[tuple[date, date]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
 import sys
+import zipfile
 from datetime import date, timedelta
 
 import pandas as pd
@@ -166,6 +170,41 @@ def test_a_termination_of_the_member_without_a_coverage_loop(read):
     assert fates(tables, "HD") == {"used": 1}
 
 
+def test_the_end_of_a_member_holds_for_every_line_of_the_plan_alone(read):
+    both = [*covered(begin="20240101"), *covered(begin="20240201", line="PDG")]
+    tables = read(
+        interchange("20240101", member("A1", coverage=both), plan="ONE"),
+        interchange("20240101", member("A1", coverage=covered(begin="20240101")), plan="TWO"),
+        interchange("20240501", member("A1", "024", more=["DTP*357*D8*20240430"]), plan="ONE"),
+    )
+    assert sorted(spans(tables)) == [
+        ("A1", "2024-01-01", "2024-04-30"),
+        ("A1", "2024-01-01", "open"),
+        ("A1", "2024-02-01", "2024-04-30"),
+    ]
+    assert fates(tables, "HD") == {"used": 3}
+
+
+def test_the_end_of_a_member_no_file_has_covered_stands_for_itself(read):
+    days = ["DTP*356*D8*20240101", "DTP*357*D8*20240430"]
+    tables = read(interchange("20240501", member("A1", "024", more=days)))
+    assert spans(tables) == [("A1", "2024-01-01", "2024-04-30")]
+
+
+@pytest.mark.parametrize("days", [["357*D8*20240431"], ["356*D8*20241301", "357*D8*20240430"]])
+def test_the_end_of_a_member_on_no_date_is_counted(read, days):
+    tables = read(
+        interchange("20240101", member("A1", coverage=covered(begin="20240101"))),
+        interchange("20240501", member("A1", "024", more=[f"DTP*{each}" for each in days])),
+    )
+    assert spans(tables) == [("A1", "2024-01-01", "open")]
+    assert fates(tables, "INS") == {
+        "used": 1,
+        "no coverage loop (HD) and an end (DTP*356, 357) that is no date; the person is kept": 1,
+    }
+    assert fates(tables, "HD") == {"used": 1}
+
+
 def test_a_full_file_ends_members_it_does_not_have(read):
     both = [
         *member("A1", coverage=covered(begin="20230101")),
@@ -201,6 +240,74 @@ def test_monthly_full_files_add_up_to_a_history(read):
         ("A1", "2024-03-01", "2024-03-31"),
         ("B2", "2024-01-01", "2024-01-31"),
         ("B2", "2024-03-01", "2024-03-31"),
+    ]
+
+
+def in_parts(made, members, *, effective, action="4"):
+    """One interchange with a transaction set a member."""
+    whole = interchange(made, [], action=action, effective=effective)
+    head, rest = whole.split("ST*834*0001*", 1)
+    header, trailer = rest.split("SE*", 1)
+    sets = []
+    for number, segments in enumerate(members, start=1):
+        body = f"ST*834*{number:04d}*" + header + "".join(f"{each}~\n" for each in segments)
+        sets.append(f"{body}SE*{body.count('~') + 1}*{number:04d}~\n")
+    closing = trailer.split("~\n", 1)[1].replace("GE*1*", f"GE*{len(members)}*")
+    return head + "".join(sets) + closing
+
+
+@pytest.mark.parametrize("action", ["4", ""])
+@pytest.mark.parametrize("is_one_file", [True, False])
+def test_a_full_file_in_several_parts_is_one(read, is_one_file, action):
+    before = interchange(
+        "20230101",
+        [s for n in ("A1", "B2", "C3") for s in member(n, coverage=covered(begin="20230101"))],
+    )
+    audits = [member(n, "030", coverage=covered("030", begin="20230101")) for n in ("A1", "B2")]
+    if is_one_file:
+        parts = [in_parts("20240325", audits, effective="20240401", action=action)]
+    else:
+        parts = [
+            interchange("20240325", each, action=action, effective="20240401") for each in audits
+        ]
+    tables = read(before, *parts)
+    assert spans(tables) == [
+        ("A1", "2023-01-01", "open"),
+        ("B2", "2023-01-01", "open"),
+        ("C3", "2023-01-01", "2024-03-31"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("made", "effective"), [("20240326", "20240401"), ("20240325", "20240501")]
+)
+def test_full_files_of_another_time_or_day_are_others(read, made, effective):
+    audits = [member(n, "030", coverage=covered("030", begin="20230101")) for n in ("A1", "B2")]
+    tables = read(
+        interchange("20240325", audits[0], action="4", effective="20240401"),
+        interchange(made, audits[1], action="4", effective=effective),
+    )
+    last = pd.Timestamp(effective) - pd.Timedelta(days=1)
+    assert spans(tables) == [
+        ("A1", "2023-01-01", f"{last:%Y-%m-%d}"),
+        ("B2", "2023-01-01", "open"),
+    ]
+
+
+def test_parts_that_do_not_say_are_full_only_when_all_are_audits(read):
+    before = [s for n in ("A1", "B2") for s in member(n, coverage=covered(begin="20230101"))]
+    parts = [
+        member("A1", "030", coverage=covered("030", begin="20230101")),
+        member("C3", "021", coverage=covered("021", begin="20240401")),
+    ]
+    tables = read(
+        interchange("20230101", before),
+        in_parts("20240325", parts, effective="20240401", action=""),
+    )
+    assert spans(tables) == [
+        ("A1", "2023-01-01", "open"),
+        ("B2", "2023-01-01", "open"),
+        ("C3", "2024-04-01", "open"),
     ]
 
 
@@ -307,6 +414,104 @@ def test_a_file_cut_short_is_refused_without_its_name(read, change, message):
     assert "file0" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("DTP*007*D8*20240401", "DTP*007*D8*20240431"),
+        lambda text: text.replace("BGN*00*1*20240325*", "BGN*00*1*20241325*"),
+        lambda text: text.replace("BGN*00*1*20240325*", "BGN*00*1**"),
+        lambda text: text.replace("BGN*00*1*20240325*", "BGN*00*1*00010101*"),
+    ],
+)
+def test_a_header_with_a_day_that_is_none_is_refused(read, change):
+    segments = member("A1", "030", coverage=covered("030", begin="20240101"))
+    content = change(interchange("20240325", segments, action="4", effective="20240401"))
+    with pytest.raises(TableError, match=r"(?s)that is no date.*ask the sender") as raised:
+        read(content)
+    assert not any(day in str(raised.value) for day in ("20240431", "20241325", "file0"))
+
+
+def test_the_first_day_there_is_means_no_date(read):
+    segments = member("A1", coverage=covered(begin="00010101"))
+    tables = read(
+        interchange("20240101", [*segments, *member("B2", coverage=covered(begin="20240101"))])
+    )
+    assert fates(tables, "HD") == {"used": 1, "a date that is none": 1}
+
+
+def zipped(content, *names):
+    """Bytes of an archive with a file of each name."""
+    with io.BytesIO() as held:
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, content)
+        return held.getvalue()
+
+
+def locked(content):
+    """Bytes of an archive whose one file says that it is encrypted."""
+    packed = bytearray(zipped(content, "a.834"))
+    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+    packed[packed.index(b"PK\x03\x04") + 6] |= 1
+    return bytes(packed)
+
+
+def flipped(packed, place):
+    """Packed bytes with the block type at a place made one that is none."""
+    return packed[:place] + bytes([packed[place] | 0b110]) + packed[place + 1 :]
+
+
+DAMAGED = {
+    "a.834.gz": lambda text: flipped(gzip.compress(text, mtime=0), 10),
+    "b.834.gz": lambda text: b"no gzip file",
+    "c.834.xz": lzma.compress,
+    "d.834.zip": locked,
+    "e.834.zip": lambda text: zipped(text, "a.834")[:80],
+    "f.834.zip": lambda text: zipped(text, "a.834", "b.834"),
+    "g.834.bz2": lambda text: b"no bzip2 file",
+    "h.834.zst": lambda text: b"no zstd file",
+    "i.tar.gz": lambda text: gzip.compress(text),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_file_that_cannot_be_opened_is_not_passed_over(read, tmp_path, name):
+    content = interchange("20240101", member("A1", coverage=covered(begin="20240101")))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).write_bytes(DAMAGED[name](content.encode()))
+    with pytest.raises(TableError, match=r"(?s)file [12] of 2 by name.*unpack it") as raised:
+        read(content)
+    assert ".834" not in str(raised.value)
+
+
+def test_damage_within_a_packed_file_is_told(read, tmp_path):
+    content = interchange("20240101", member("A1", coverage=covered(begin="20240101"))).encode()
+    half = gzip.compress(content[200:], mtime=0)
+    (tmp_path / "raw").mkdir()
+    for later in (flipped(half, 10), half[:-12], b"no gzip file"):
+        path = tmp_path / "raw" / "a.834.gz"
+        path.write_bytes(gzip.compress(content[:200], mtime=0) + later)
+        with pytest.raises(TableError, match=r"(?s)834 file 1 of 1 cannot .*fetch it again"):
+            read()
+
+
+def test_more_closing_segments_than_opening_ones(read):
+    content = interchange("20240101", member("A1", coverage=covered(begin="20240101")))
+    with pytest.raises(TableError, match="834 file 1 of 1 cannot be read"):
+        read(content.replace("GE*1*1~", "GE*1*1~GE*1*1~GE*1*1~"))
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [("a.834.bz2", bz2.compress), ("a.834.zip", lambda text: zipped(text, "a.834"))],
+)
+def test_other_packings_are_read(read, tmp_path, name, pack):
+    content = interchange("20240101", member("A1", coverage=covered(begin="20240101")))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).write_bytes(pack(content.encode()))
+    assert spans(read()) == [("A1", "2024-01-01", "open")]
+
+
 def test_what_is_missing_in_the_folder(tmp_path, read):
     with pytest.raises(TableError, match="holds no 834 file"):
         read()
@@ -349,6 +554,8 @@ def histories(draw):
             if action == "024":
                 end = draw(st.integers(0, N_DAYS - 2))
                 begin = draw(st.none() | st.just(begin))
+            if action == "002":
+                begin = draw(st.none() | st.just(begin))
             statements.append((rank, action, begin, end))
     return statements, full
 
@@ -362,11 +569,15 @@ def days_covered(statements, full):
             for _, action, begin, end in own:
                 covered_days = applied(covered_days, action, begin, end)
             continue
+        for _, action, begin, end in own:
+            if action == "002" or (action == "024" and (begin is None or begin > end)):
+                covered_days = applied(covered_days, action, begin, end)
         told = [(b, N_DAYS if e is None else e) for _, a, b, e in own if a != "002"]
-        told = [(full[rank] if b is None else b, e) for b, e in told]
-        told = [(b, e) for b, e in told if b <= e]
+        told = [(b, e) for b, e in told if b is not None and b <= e]
         first = min((b for b, _ in told), default=full[rank])
-        covered_days = {d for d in covered_days if d < first}
+        # A member with nothing but cancellations is there, and keeps its days until the first.
+        if told or all(action == "002" for _, action, _, _ in own):
+            covered_days = {d for d in covered_days if d < first}
         for b, e in told:
             covered_days |= set(range(b, e + 1))
     return {d for d in covered_days if d < N_DAYS}
@@ -376,7 +587,8 @@ def applied(covered_days, action, begin, end):
     """Days covered after one statement of a file of changes; day `N_DAYS` stands for later."""
     last = N_DAYS if end is None else end
     if action == "002":
-        return {d for d in covered_days if d < begin}
+        first = -1 if begin is None else begin
+        return {d for d in covered_days if not first <= d <= last}
     if action == "024":
         if begin is not None and begin <= last and begin not in covered_days:
             covered_days = applied(covered_days, "021", begin, end)
@@ -402,6 +614,32 @@ def test_spans_cover_the_days_the_rules_say(history):
     listed = [d for d in DAYS for span in found if span.begin <= day(d) <= span.end]
     assert len(listed) == len(set(listed))
     assert set(listed) == days_covered(statements, full)
+
+
+def test_a_deletion_takes_back_the_days_from_its_first_to_its_last():
+    added = Statement(0, "021", day(0), day(20))
+    taken = Statement(1, "002", day(5), day(9))
+    assert [(s.begin, s.end) for s in spans_of([added, taken], [])] == [
+        (day(0), day(4)),
+        (day(10), day(20)),
+    ]
+
+
+@pytest.mark.parametrize(("last", "expected"), [(3, 3), (12, 12)])
+def test_a_cancellation_in_a_full_file_ends_coverage_on_its_day(last, expected):
+    added = Statement(0, "021", day(0), None)
+    ended = Statement(1, "024", None, day(last))
+    found = spans_of([added, ended], [FullFile(1, day(8))])
+    assert [(s.begin, s.end) for s in found] == [(day(0), day(expected))]
+
+
+def test_a_change_beside_a_cancellation_in_a_full_file_is_not_newly_recorded():
+    added = Statement(0, "021", day(0), None, recorded=day(1))
+    ended = Statement(1, "024", None, day(7), recorded=day(9))
+    audit = Statement(1, "030", day(8), None, recorded=day(9))
+    found = spans_of([added, ended, audit], [FullFile(1, day(8))])
+    assert {s.recorded for s in found} == {day(1)}
+    assert [(s.begin, s.end) for s in found] == [(day(0), day(7)), (day(8), date.max)]
 
 
 def test_days_covered_already_keep_the_day_they_were_recorded():
