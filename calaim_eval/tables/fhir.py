@@ -45,7 +45,8 @@ def open_fhir(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -
     Parameters
     ----------
     folder : Path
-        Bundles (`.json`) and bulk exports (`.ndjson`), packed (`.gz`) or not, in any folder below.
+        Bundles (`.json`) and bulk exports (`.ndjson`), packed (`.gz`, `.zst`, `.bz2`, `.zip` of
+        one file) or not, in any folder below.
     backend : ibis.BaseBackend
         Engine that will run the expressions.
     input_map : InputMap
@@ -81,7 +82,7 @@ def _convert(
     scan_files(opened.files[0].paths, scanned)
     with engine_failures(doing="reading the resources of the FHIR files"):
         rows = {kind: backend.read_parquet(str(scanned / f"{kind}.parquet")) for kind in schemas()}
-        newest = keep_newest(rows["resources"], rows["medical"])
+        newest = keep_newest(rows["resources"], (rows["medical"], rows["pharmacy"]))
         rows["resources"] = _written(newest, joined / "resources.parquet", backend)
         expressions = {
             "eligibility": eligibility(rows),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +10,15 @@ from typing import IO, Any
 
 from calaim_eval.errors import TableError
 from calaim_eval.tables.fhir_values import Json, Links
+from calaim_eval.tables.text_files import UNREADABLE, open_text
 
-FHIR_SUFFIXES = (".json", ".json.gz", ".ndjson", ".ndjson.gz")
+_TEXT = (".json", ".ndjson")
+FHIR_SUFFIXES = tuple(
+    f"{text}{packed}" for text in _TEXT for packed in ("", ".gz", ".zst", ".bz2", ".zip")
+)
+_OTHER_PACKED = tuple(
+    f"{text}{packed}" for text in _TEXT for packed in (".xz", ".7z", ".rar", ".z")
+)
 NOT_JSON = "line that is not JSON"
 NO_RESOURCE = "entry without a resource"
 NO_TYPE = "object without a resource type"
@@ -42,19 +48,22 @@ def find_fhir_files(folder: Path) -> tuple[Path, ...]:
     Raises
     ------
     TableError
-        There are none.
+        There are none, or some are packed in a way that is not read.
     """
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.name.lower().endswith(FHIR_SUFFIXES)
-        and not path.name.startswith(".")
-    )
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    closed = [path for path in files if path.name.lower().endswith(_OTHER_PACKED)]
+    if closed:
+        raise TableError(
+            f"`{folder}` holds {len(closed)} FHIR files packed in a way that is not read "
+            f"({', '.join(sorted({path.suffix for path in closed}))}).\n"
+            "  Unpack them, or pack them as `.gz`."
+        )
+    paths = sorted(path for path in files if path.name.lower().endswith(FHIR_SUFFIXES))
     if not paths:
         raise TableError(
             f"`{folder}` holds no FHIR files.\n"
-            "  Bundles are `.json`, bulk exports `.ndjson`; both may be packed (`.gz`)."
+            "  Bundles are `.json`, bulk exports `.ndjson`; both may be packed (`.gz`, `.zst`, "
+            "`.bz2`, `.zip`)."
         )
     return tuple(paths)
 
@@ -72,27 +81,21 @@ def read_entries(path: Path, *, place: str) -> Iterator[Entry]:
     Raises
     ------
     TableError
-        A bundle is no JSON, or the file is damaged.
+        A bundle is no JSON, or the file is damaged, locked or an archive of several files.
     """
     try:
-        with _open(path) as stream:
+        with open_text(path) as stream:
             if ".ndjson" in path.name.lower():
                 yield from _lines(stream)
             else:
                 yield from _entries(json.load(stream))
-    except (OSError, EOFError, ValueError) as problem:
+    # The name of the file, which a failure to open an archive tells, may be that of a person.
+    except (TableError, ValueError, *UNREADABLE) as problem:
         raise TableError(
             f"FHIR {place} cannot be read ({type(problem).__name__}).\n"
-            "  It is damaged, cut short or no JSON; fetch it again. Newline-delimited files must "
-            "be named `.ndjson`."
+            "  It is damaged, cut short, locked with a password, an archive of several files or no "
+            "JSON; fetch or pack it again. Newline-delimited files must be named `.ndjson`."
         ) from None
-
-
-def _open(path: Path) -> IO[str]:
-    """A file as text, packed or not."""
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    return path.open("rt", encoding="utf-8-sig")
 
 
 def _lines(stream: IO[str]) -> Iterator[Entry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from calaim_eval.schema.dual_status import DUAL_KIND_NOT_TOLD
@@ -28,31 +28,44 @@ REMARKED = ("encounter_id", "from_encounter", "has_more_diagnoses", "has_other_d
 _SETTING = ("bill_type_code", "revenue_center_code", "place_of_service_code")
 
 
-def keep_newest(resources: ibis.Table, lines: ibis.Table) -> ibis.Table:
+def keep_newest(resources: ibis.Table, claims: Sequence[ibis.Table]) -> ibis.Table:
     """Resources with their `fate`: used, or why not.
 
-    Of several versions of a resource the one updated last counts, then the one read last. A Claim
-    gives way to the ExplanationOfBenefit that names it.
+    Of several versions of a resource the one updated last counts, then the one read last; when it
+    is withdrawn, so is the resource. A Claim gives way to the ExplanationOfBenefit in use that
+    names it.
+
+    Parameters
+    ----------
+    resources : ibis.Table
+        One row a resource read; `updated` is an instant in UTC, as text that sorts.
+    claims : sequence of ibis.Table
+        Lines of medical claims and of fills, which may name a Claim of either kind.
     """
     import ibis
 
-    order = [
-        resources.reason.notnull(),
-        ibis.desc(resources.updated.fill_null("")),
-        ibis.desc(resources.number),
-    ]
+    order = [ibis.desc(resources.updated.fill_null("")), ibis.desc(resources.number)]
     window = ibis.window(group_by=[resources.type, resources.id], order_by=order)
     ranked = resources.mutate(place=ibis.row_number().over(window))
-    named = lines.filter(lines.is_eob & lines.claim_ref.notnull())
-    named = named.select(id=named.claim_ref, type=ibis.literal("Claim")).distinct()
-    joined = ranked.left_join(named.mutate(has_benefit=True), ["id", "type"])
     fate = ibis.cases(
-        (joined.reason.notnull(), joined.reason),
-        (joined.id.notnull() & (joined.place > 0), OLDER),
-        (joined.has_benefit.fill_null(False), HAS_BENEFIT),
-        else_=USED,
+        (ranked.id.notnull() & (ranked.place > 0), OLDER),
+        else_=ibis.coalesce(ranked.reason, USED),
     )
+    versions = ranked.mutate(fate=fate)
+    named = ibis.union(*[_named_claims(lines, versions) for lines in claims], distinct=True)
+    joined = versions.left_join(named.mutate(has_benefit=True), ["id", "type"])
+    gives_way = (joined.fate == USED) & joined.has_benefit.fill_null(False)
+    fate = ibis.cases((gives_way, HAS_BENEFIT), else_=joined.fate)
     return joined.select("number", "type", "id", fate=fate)
+
+
+def _named_claims(lines: ibis.Table, versions: ibis.Table) -> ibis.Table:
+    """Claims that explanations of benefit in use name."""
+    import ibis
+
+    named = lines.filter(lines.is_eob & lines.claim_ref.notnull())
+    named = named.semi_join(versions.filter(versions.fate == USED), "number")
+    return named.select(id=named.claim_ref, type=ibis.literal("Claim"))
 
 
 def eligibility(rows: Rows) -> ibis.Table:

@@ -19,6 +19,7 @@ from calaim_eval.tables.fhir_values import (
     Row,
     codes,
     identifier,
+    instant,
 )
 from calaim_eval.tables.parquet_rows import RowFile
 
@@ -124,7 +125,8 @@ def _scan_one(entry: Entry, number: int, write: Write) -> tuple[str, str]:
     if scan is None:
         return kind, NO_TABLE
     reason = scan(resource, entry.links, number, write)
-    updated = (resource.get("meta") or {}).get("lastUpdated")
+    meta = resource.get("meta")
+    updated = instant(meta.get("lastUpdated")) if isinstance(meta, dict) else None
     described = {
         "type": kind,
         "id": resource.get("id"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -116,6 +117,22 @@ def last_day(text: Any) -> str | None:
     if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
         return f"{text}-{calendar.monthrange(int(text[:4]), int(text[5:]))[1]:02d}"
     return text[:10]
+
+
+def instant(text: Any) -> str | None:
+    """An instant in UTC, to the microsecond, as text that sorts in time; none for other values.
+
+    Where no time zone is told, it is UTC.
+    """
+    day = first_day(text)
+    if day is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text if len(text) > len(day) else day)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment.isoformat(timespec="microseconds")
 
 
 def amount(value: Any) -> float | None:

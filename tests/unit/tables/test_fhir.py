@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
+import io
 import json
+import lzma
+import zipfile
 from collections import Counter
 
 import pandas as pd
@@ -13,7 +17,7 @@ import pytest
 from calaim_eval.errors import TableError
 from calaim_eval.panel import PanelRules, build_member_months
 from calaim_eval.tables import fhir_scan, parquet_rows, read_tables
-from calaim_eval.tables.fhir_values import first_day, last_day, reference
+from calaim_eval.tables.fhir_values import first_day, instant, last_day, reference
 from calaim_eval.tables.input_map import InputMap
 
 CARIN = "http://hl7.org/fhir/us/carin-bb/CodeSystem"
@@ -404,6 +408,50 @@ def test_the_version_updated_last_counts(read):
     assert fates(tables, "Coverage") == {"used": 1, "older or repeated version of a resource": 1}
 
 
+def version_of(resource, updated, **more):
+    """A version of a resource, updated at a time."""
+    return {**resource, **more, "meta": {"lastUpdated": updated}}
+
+
+def test_versions_are_compared_as_instants(read):
+    late = version_of(COVERAGE, "2024-01-01T20:00:00-08:00", period={"start": "2024-03-01"})
+    early = version_of(COVERAGE, "2024-01-02T01:00:00Z", period={"start": "2023-01-01"})
+    tables = read([*BASE[:4], late, early, *BASE[5:]])
+    expect(only(tables.frame("eligibility")), enrollment_start_date="2024-03-01")
+    assert fates(tables, "Coverage") == {"used": 1, "older or repeated version of a resource": 1}
+
+
+@pytest.mark.parametrize("is_last_in_file", [True, False])
+def test_a_withdrawn_newest_version_does_not_bring_the_older_back(read, is_last_in_file):
+    withdrawn = [
+        ({**COVERAGE, "id": "v1"}, {"status": "entered-in-error"}),
+        ({**COVERAGE, "id": "v2"}, {"status": "draft"}),
+        ({**COVERAGE, "id": "v3"}, {"status": "cancelled", "period": {"start": "2023"}}),
+        (eob("v4", "professional"), {"status": "entered-in-error"}),
+        (eob("v5", "pharmacy", item=PHARMACY["item"]), {"status": "draft"}),
+    ]
+    versions = []
+    for resource, change in withdrawn:
+        older = version_of(resource, "2024-05-01T00:00:00Z")
+        newest = version_of(resource, "2024-06-01T00:00:00Z", **change)
+        versions += [older, newest] if is_last_in_file else [newest, older]
+    tables = read([*BASE, *versions])
+    assert fates(tables, "Coverage") == {
+        "used": 1,
+        "entered in error or a draft": 2,
+        "cancelled coverage without an end": 1,
+        "older or repeated version of a resource": 3,
+    }
+    assert fates(tables, "ExplanationOfBenefit") == {
+        "used": 3,
+        "entered in error or a draft": 2,
+        "older or repeated version of a resource": 2,
+    }
+    assert len(tables.frame("eligibility")) == 1
+    assert set(tables.frame("medical_claim")["claim_id"]) == {"claim-in", "claim-pro"}
+    assert list(tables.frame("pharmacy_claim")["claim_id"]) == ["claim-rx"]
+
+
 def test_coverage_that_is_not_valid_or_ends_at_a_switch(read):
     def coverage(name, **more):
         return {**COVERAGE, "id": name, **more}
@@ -494,6 +542,33 @@ def test_setting_comes_from_the_encounter_where_the_claim_has_none(read):
     }
 
 
+@pytest.mark.parametrize("kind", ["pharmacy", "professional"])
+def test_a_claim_gives_way_to_a_benefit_of_either_kind(read, kind):
+    claim = {**PHARMACY, "resourceType": "Claim", "id": "c1", "identifier": [{"value": "x"}]}
+    benefit = eob("b1", kind, claim={"reference": "Claim/c1"}, item=PHARMACY["item"])
+    tables = read([*BASE, claim, benefit])
+    assert fates(tables, "Claim") == {"claim whose explanation of benefit is there": 1}
+    fills = tables.frame("pharmacy_claim")["claim_id"]
+    expected = ["claim-rx", *(["claim-b1"] if kind == "pharmacy" else [])]
+    assert sorted(fills) == sorted(expected)
+
+
+def test_a_claim_is_used_where_its_benefit_is_withdrawn(read):
+    claim = {**eob("c1", "professional"), "resourceType": "Claim"}
+    benefit = eob("b1", "professional", claim={"reference": "Claim/c1"})
+    versions = [
+        version_of(benefit, "2024-05-01T00:00:00Z"),
+        version_of(benefit, "2024-06-01T00:00:00Z", status="entered-in-error"),
+    ]
+    tables = read([*BASE, claim, *versions])
+    assert fates(tables, "Claim") == {"used": 1}
+    assert sorted(tables.frame("medical_claim")["claim_id"].unique()) == [
+        "claim-c1",
+        "claim-in",
+        "claim-pro",
+    ]
+
+
 def test_a_claim_without_benefit_is_used_and_has_no_payment(read):
     claim = {**eob("c1", "professional"), "resourceType": "Claim", "total": {"value": 125.0}}
     line = only(read([*BASE, claim]).frame("medical_claim"), claim_id="claim-c1")
@@ -555,6 +630,85 @@ def test_file_names_are_not_recorded_and_not_in_messages(tmp_path):
     with pytest.raises(TableError, match="FHIR file 1 of 1 cannot be read") as raised:
         read_tables(folder, work_dir=tmp_path / "work", source="fhir")
     assert "Maria" not in str(raised.value)
+
+
+def zipped(content, *names):
+    """Bytes of an archive with a file of each name."""
+    with io.BytesIO() as held:
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, content)
+        return held.getvalue()
+
+
+def locked(content):
+    """Bytes of an archive whose one file says that it is encrypted."""
+    packed = bytearray(zipped(content, "a.json"))
+    packed[packed.index(b"PK\x01\x02") + 8] |= 1
+    packed[packed.index(b"PK\x03\x04") + 6] |= 1
+    return bytes(packed)
+
+
+def spoilt(content):
+    """Bytes of a gzip file whose first block is of no known kind."""
+    packed = gzip.compress(content, mtime=0)
+    return packed[:10] + bytes([packed[10] | 0b110]) + packed[11:]
+
+
+DAMAGED = {
+    "Garcia.json.gz": spoilt,
+    "Garcia.ndjson.gz": spoilt,
+    "Garcia.json.zip": locked,
+    "Garcia.ndjson.zip": lambda text: zipped(text, "a.json", "b.json"),
+    "Garcia.json.bz2": lambda text: b"no bzip2 file",
+    "Garcia.json.zst": lambda text: b"no zstd file",
+    "Garcia.json": lambda text: b"\xff\xfe",
+    "Garcia.json.xz": lzma.compress,
+    "Garcia.NDJSON.7z": lambda text: b"7z",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_file_that_cannot_be_opened_is_not_passed_over(tmp_path, name):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    bundle(folder / "good.json", BASE)
+    (folder / name).write_bytes(DAMAGED[name]((folder / "good.json").read_bytes()))
+    message = r"(?s)FHIR (file 1 of 2 cannot be read|files packed in a way).*pack"
+    with pytest.raises(TableError, match=message) as raised:
+        read_tables(folder, work_dir=tmp_path / "work", source="fhir")
+    assert "Garcia" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [("a.json.bz2", bz2.compress), ("a.json.zip", lambda text: zipped(text, "a.json"))],
+)
+def test_other_packings_are_read(tmp_path, name, pack):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    bundle(tmp_path / "a.json", BASE)
+    (folder / name).write_bytes(pack((tmp_path / "a.json").read_bytes()))
+    tables = read_tables(folder, work_dir=tmp_path / "work", source="fhir")
+    assert len(tables.frame("person")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-01-01T20:00:00-08:00", "2024-01-02T04:00:00.000000+00:00"),
+        ("2024-01-02T04:00:00Z", "2024-01-02T04:00:00.000000+00:00"),
+        ("2024-01-02T04:00:00.5", "2024-01-02T04:00:00.500000+00:00"),
+        ("2024-03", "2024-03-01T00:00:00.000000+00:00"),
+        ("0001-01-01T00:00:00+08:00", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+        ({}, None),
+    ],
+)
+def test_instants_sort_in_time(text, expected):
+    assert instant(text) == expected
 
 
 def test_a_folder_without_fhir_files_says_what_is_read(tmp_path):
