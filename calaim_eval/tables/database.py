@@ -18,13 +18,15 @@ from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.formats import SourceTables
 from calaim_eval.tables.input_map import InputMap
-from calaim_eval.tables.sources import STANDS_IN, wanted_columns
+from calaim_eval.tables.sources import lacking_tables, log_absent, wanted_columns
 
 if TYPE_CHECKING:
     import ibis
 
 ROWS_PER_CHUNK = 50_000
-_PASSWORD_KEYS = frozenset({"password", "passwd", "pwd", "token", "access_token", "secret"})
+_SECRET_WORDS = ("pass", "pwd", "token", "secret", "key")
+"""Words in the name of an option that make its value one to keep out of an address."""
+_IN_ONE_FILE = ("duckdb", "sqlite")
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,49 @@ def is_database(place: object) -> bool:
     return hasattr(place, "list_tables")
 
 
-def mark_of(place: object) -> str:
-    """What tells one database from another in a manifest: a hash of the address, or nothing."""
-    is_address = isinstance(place, str) and is_database(place)
-    return hashlib.sha256(str(place).encode()).hexdigest() if is_address else ""
+def mark_of(place: object, *, extraction: str = "") -> str:
+    """What tells one database from another in a manifest: a hash, empty for a folder.
+
+    Of an address, or of what a connection is connected to. A connection that does not say needs
+    the name of an extraction.
+
+    Raises
+    ------
+    TableError
+        A connection cannot be told from another, and there is no `extraction`.
+    """
+    if not is_database(place):
+        return ""
+    said = str(place) if isinstance(place, str) else _connected_to(place)
+    if not said and not extraction:
+        raise TableError(
+            "the Ibis connection does not say which database it is connected to.\n"
+            "  Name what is extracted: extraction='2025-07-02'. Another name reads it anew."
+        )
+    return hashlib.sha256(said.encode()).hexdigest() if said else ""
+
+
+def _connected_to(connection: Any) -> str:
+    """Kind, catalog and schema of a connection, and its file; empty where it says none of them."""
+    said = [_told(connection, name) for name in ("current_catalog", "current_database")]
+    if connection.name in _IN_ONE_FILE:
+        # The catalog is the name of the file without its folder; without a file it is in memory.
+        with _refusals("asking a connection for its file"):
+            listed = connection.raw_sql("PRAGMA database_list").fetchall()
+        said = [str(path) for _, _, path in listed if path]
+    return "\n".join([connection.name, *said]) if any(said) else ""
+
+
+def _told(connection: Any, name: str) -> str:
+    """What a connection says of itself; empty where this kind of database has no such thing."""
+    try:
+        return str(getattr(connection, name) or "")
+    except Exception:  # each kind has its own error for what it does not have
+        return ""
 
 
 def check_address(address: str) -> None:
-    """Raise when the address of a database holds a password.
+    """Raise when the address of a database holds a password, a token, a secret or a key.
 
     Raises
     ------
@@ -73,8 +110,8 @@ def check_address(address: str) -> None:
         The message does not repeat the address.
     """
     parts = urlsplit(address)
-    keys = {key.lower() for key in parse_qs(parts.query)}
-    if parts.password or keys & _PASSWORD_KEYS:
+    options = parse_qs(parts.query.replace(";", "&"), keep_blank_values=True)
+    if parts.password or any(word in key.lower() for key in options for word in _SECRET_WORDS):
         raise TableError(
             "the address of the database holds a password.\n"
             "  Leave it out: keep it in the environment (PGPASSWORD) or in ~/.pgpass, or pass an "
@@ -177,28 +214,42 @@ def _find_places(connection: ibis.BaseBackend, input_map: InputMap) -> dict[str,
             found[table.name] = input_map.files[table.name]
         elif _is_there(connection, table.name):
             found[table.name] = table.name
-    lacking = [
-        table.name
-        for table in inputs
-        if not table.is_optional
-        and found.keys().isdisjoint((table.name, STANDS_IN.get(table.name)))
-    ]
+    lacking = lacking_tables(found)
     if lacking:
         listed = ", ".join(f"`{name}`" for name in lacking)
         raise TableError(
             f"the database has no table or view named {listed}.\n"
             f'  Name the one that holds it: [input.files] {lacking[0]} = "schema.name".'
         )
+    log_absent(found)
     return found
 
 
 def _is_there(connection: ibis.BaseBackend, name: str) -> bool:
-    """Whether the default schema has a table or view of a name."""
-    try:
-        connection.table(name)
-    except Exception:  # each database has its own error for a table that is absent
-        return False
+    """Whether the default schema has a table or view of a name; a refusal is none of both.
+
+    Some databases say "not found" of a view that cannot be read: it is listed all the same.
+    """
+    from ibis.common.exceptions import TableNotFound
+
+    with _refusals(f"looking for database table {name}"):
+        try:
+            connection.table(name)
+        except TableNotFound:
+            return name in _listed(connection)
     return True
+
+
+def _listed(connection: Any) -> set[str]:
+    """Tables and views of the default schema."""
+    if connection.name != "duckdb":
+        return set(connection.list_tables())
+    # Ibis 12 cannot list those of newer versions of DuckDB.
+    query = (
+        "SELECT table_name FROM information_schema.tables "
+        "WHERE table_schema = current_schema() AND table_catalog = current_database()"
+    )
+    return {name for (name,) in connection.raw_sql(query).fetchall()}
 
 
 def _describe(

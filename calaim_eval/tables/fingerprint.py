@@ -34,8 +34,8 @@ def describe_sources(
     Returns
     -------
     list[dict]
-        `table`, `file`, `n_bytes`, `modified_ns`, `sha256` by file, or one for a bulk of files. No
-        path: only names.
+        `table`, `file`, `n_bytes`, `modified_ns`, `sha256` by file, or one for a bulk of files,
+        with `listing_sha256`. No path: only names, and of a bulk not even these.
     """
     earlier = {_identity(each): str(each["sha256"]) for each in known}
     described = []
@@ -64,6 +64,7 @@ def _describe_bulk(source: SourceFiles, earlier: Mapping[tuple[Any, ...], str]) 
         "file": f"{len(source.paths)} files",
         "n_bytes": sum(status.st_size for status in statuses),
         "modified_ns": max(status.st_mtime_ns for status in statuses),
+        "listing_sha256": _listing_sha256(source.paths),
     }
     known = earlier.get(_identity(entry))
     hashes = [] if known else [sha256_of(path) for path in source.paths]
@@ -71,9 +72,19 @@ def _describe_bulk(source: SourceFiles, earlier: Mapping[tuple[Any, ...], str]) 
     return entry
 
 
+def _listing_sha256(paths: Iterable[Path]) -> str:
+    """Hash of name, size and time of every file: any of them that changes is seen."""
+    digest = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        digest.update(json.dumps([path.name, status.st_size, status.st_mtime_ns]).encode())
+    return digest.hexdigest()
+
+
 def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What a file must share with an earlier one to be taken for unchanged."""
-    return tuple(entry.get(name) for name in ("table", "file", "n_bytes", "modified_ns"))
+    """What a file, or a bulk of them, must share with an earlier one to be taken for unchanged."""
+    names = ("table", "file", "n_bytes", "modified_ns", "listing_sha256")
+    return tuple(entry.get(name) for name in names)
 
 
 def sha256_of(path: Path) -> str:

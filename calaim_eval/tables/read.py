@@ -132,7 +132,7 @@ def read_tables(
             "n_buckets": n_buckets,
             "extract_date": cut.isoformat() if cut else None,
             "extraction": extraction,
-            "database": mark_of(folder),
+            "database": mark_of(folder, extraction=extraction),
         }
         with _opened(folder, source, input_map, backend) as opened:
             return _read(opened, input_map, options, cut, work_dir, backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ _PACKED = ("", ".gz", ".zst", ".bz2", ".zip")
 TEXT_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in _PACKED)
 SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES)
 
+
+_ENGINE_MARK = re.compile(r"\.|_SUCCESS$|_metadata$|_common_metadata$|_committed_|_started_")
+"""Hidden files, and those an engine leaves beside the parts it has written."""
 
 STANDS_IN = {"eligibility": "eligibility_month"}
 """Needed tables that another one may take the place of."""
@@ -131,23 +135,37 @@ def find_sources(folder: Path, *, files: Mapping[str, str] | None = None) -> dic
         own = find_named(folder, table.name, pattern) if pattern else find_files(folder, table.name)
         if own is not None:
             found[table.name] = own
-    lacking = [
-        table.name
-        for table in inputs
-        if not table.is_optional
-        and found.keys().isdisjoint((table.name, STANDS_IN.get(table.name)))
-    ]
+    lacking = lacking_tables(found)
     if lacking:
         raise TableError(_lacking_message(folder, lacking))
+    log_absent(found)
+    return found
+
+
+def lacking_tables(found: Collection[str]) -> list[str]:
+    """Tables every study needs that are not there, nor what may take their place."""
+    return [
+        table.name
+        for table in TABLES.values()
+        if table.is_input
+        and not table.is_optional
+        and not {table.name, STANDS_IN.get(table.name)} & set(found)
+    ]
+
+
+def log_absent(found: Collection[str]) -> None:
+    """Name the optional tables that are not there in the log."""
     absent = [
         table.name
-        for table in inputs
-        if table.is_optional and table.name not in found and table.name not in STANDS_IN.values()
+        for table in TABLES.values()
+        if table.is_input
+        and table.is_optional
+        and table.name not in found
+        and table.name not in STANDS_IN.values()
     ]
     if absent:
         listed = ", ".join(f"`{name}`" for name in absent)
         logger.warning("optional tables not given: %s; what needs them stays missing", listed)
-    return found
 
 
 def find_beside(
@@ -223,18 +241,20 @@ def suffix_of(path: Path) -> str:
 
 
 def find_files(folder: Path, name: str) -> SourceFiles | None:
-    """Files of one table, None when there are none."""
+    """Files of one table, None when there are none.
+
+    Raises
+    ------
+    TableError
+        The table is there twice, or a folder of parts holds a file of another or of no kind.
+    """
     candidates = [
         SourceFiles(name, (folder / f"{name}{suffix}",), suffix)
         for suffix in SUFFIXES
         if (folder / f"{name}{suffix}").is_file()
     ]
-    if (folder / name).is_dir():
-        candidates += [
-            SourceFiles(name, tuple(sorted(paths)), suffix)
-            for suffix in SUFFIXES
-            if (paths := [each for each in (folder / name).iterdir() if each.name.endswith(suffix)])
-        ]
+    if (folder / name).is_dir() and (parts := _find_parts(folder / name)) is not None:
+        candidates.append(parts)
     if len(candidates) > 1:
         listed = ", ".join(
             f"`{each.label}` ({each.suffix.removeprefix('.')})" for each in candidates
@@ -243,6 +263,20 @@ def find_files(folder: Path, name: str) -> SourceFiles | None:
             f"table `{name}` is there more than once in `{folder}`: {listed}.\n  Keep one of them."
         )
     return candidates[0] if candidates else None
+
+
+def _find_parts(folder: Path) -> SourceFiles | None:
+    """The parts in a folder named after its table, None when it holds none."""
+    paths = sorted(each for each in folder.iterdir() if not _ENGINE_MARK.match(each.name))
+    if not paths:
+        return None
+    kinds = {suffix_of(each) or "unknown" if each.is_file() else "folder" for each in paths}
+    if len(kinds) > 1 or not kinds.issubset(SUFFIXES):
+        raise TableError(
+            f"`{folder.name}/` holds {len(paths)} parts of the kinds {', '.join(sorted(kinds))}.\n"
+            f"  Keep parts of one kind in it, and nothing else: {', '.join(SUFFIXES)}."
+        )
+    return SourceFiles(folder.name, tuple(paths), kinds.pop())
 
 
 def select_declared(

@@ -8,6 +8,7 @@ column tells. Files are told by their names: `demog_elig_base` or `de_base` is n
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,17 @@ RACE_GROUPS = {
     "7": "hispanic",
 }
 SEX = {"M": "male", "F": "female", "1": "male", "2": "female"}
+
+STATE_FIPS = dict(
+    re.findall(
+        r"(\w\w):(\d\d)",
+        "AL:01 AK:02 AZ:04 AR:05 CA:06 CO:08 CT:09 DE:10 DC:11 FL:12 GA:13 HI:15 ID:16 IL:17 IN:18 "
+        "IA:19 KS:20 KY:21 LA:22 ME:23 MD:24 MA:25 MI:26 MN:27 MS:28 MO:29 MT:30 NE:31 NV:32 NH:33 "
+        "NJ:34 NM:35 NY:36 NC:37 ND:38 OH:39 OK:40 OR:41 PA:42 RI:44 SC:45 SD:46 TN:47 TX:48 UT:49 "
+        "VT:50 VA:51 WA:53 WV:54 WI:55 WY:56 AS:60 GU:66 MP:69 PR:72 VI:78",
+    )
+)
+"""Numbers of the states and territories (FIPS, INCITS 38) by their letters."""
 
 NO_MONTH = "year without a covered month"
 NO_DAY = "no day of enrollment in the month"
@@ -176,12 +188,18 @@ def _base(rows: ibis.Table) -> ibis.Table:
 
 
 def _county(rows: ibis.Table) -> ibis.Value:
-    """County of the latest address: a name in California, a code elsewhere."""
+    """County of the latest address: a name in California, its five-digit code elsewhere.
+
+    The state is that of the address, else the one that sent the file; missing where it is none.
+    """
     import ibis
 
     county = (ibis.literal("00") + column_or_missing(rows, "BENE_CNTY_CD")).right(3)
-    in_california = as_text(rows.STATE_CD).isin(["CA", "06", "6"])
-    return in_california.ifelse(county_of_fips(ibis.literal("06") + county), county)
+    written = ibis.coalesce(column_or_missing(rows, "BENE_STATE_CD"), as_text(rows.STATE_CD))
+    letters = ibis.map(list(STATE_FIPS), list(STATE_FIPS.values()))
+    digits = written.re_search(r"^\d{1,2}$").ifelse(written.lpad(2, "0"), None)
+    state = ibis.coalesce(digits, letters[written.upper()])
+    return county_of_fips(state + county)
 
 
 def _plans(

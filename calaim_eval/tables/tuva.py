@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from calaim_eval.errors import TableError
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
-from calaim_eval.schema.values import as_text
+from calaim_eval.schema.values import as_text, read_value
 from calaim_eval.tables.formats import SOURCE, SourceTables, count_rows, require_columns
 from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.sources import find_files, require_folder
@@ -148,8 +148,10 @@ def _person(rows: ibis.Table) -> ibis.Table:
     """One row per member, of the latest span; ties are broken completely."""
     import ibis
 
-    order = [ibis.desc(rows.enrollment_start_date, nulls_first=False)]
-    order += [rows[column] for column in rows.columns if column != "enrollment_start_date"]
+    start = read_value(rows.enrollment_start_date, "enrollment_start_date")
+    rows = rows.mutate(start=start).view()
+    order = [ibis.desc(rows.start, nulls_first=False)]
+    order += [rows[column] for column in rows.columns if column != "start"]
     place = ibis.row_number().over(ibis.window(group_by="member", order_by=order))
     latest = rows.mutate(place=place)
     latest = latest.filter((latest.place == 0) & latest.member.notnull())

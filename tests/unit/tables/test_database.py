@@ -177,12 +177,74 @@ def test_what_the_database_says_is_not_passed_on(connection, tmp_path):
         "postgresql://me:tops3cret@host/db",
         "postgresql://me@host/db?password=tops3cret",
         "snowflake://me@account/db?Token=tops3cret",
+        "postgresql://me@host/db?sslmode=require&sslpassword=tops3cret",
+        "mssql://me@host/db?driver=x;PWD=tops3cret",
+        "snowflake://me@account/db?private_key=tops3cret",
+        "databricks://host/db?oauth_client_secret=tops3cret",
+        "trino://me@host/db?userpass=tops3cret",
+        "trino://me@host/db?access%5Ftoken=tops3cret",
     ],
 )
 def test_an_address_with_a_password_is_refused_and_not_repeated(address, tmp_path):
     with pytest.raises(TableError, match="holds a password") as raised:
         read_tables(address, work_dir=tmp_path / "work")
     assert "tops3cret" not in str(raised.value)
+
+
+def test_a_table_that_is_there_and_refused_is_not_taken_for_absent(connection, tmp_path):
+    # A view whose table is gone is there, and the database refuses to read it.
+    connection.raw_sql("CREATE TABLE base AS SELECT member_id FROM person")
+    connection.raw_sql("CREATE VIEW custody AS SELECT * FROM base")
+    connection.raw_sql("DROP TABLE base")
+    with pytest.raises(TableError, match=r"custody.*the database refused"):
+        read_tables(connection, work_dir=tmp_path / "work")
+
+
+def test_what_a_database_says_when_asked_for_a_table_is_a_refusal(
+    connection, tmp_path, monkeypatch
+):
+    table = connection.table
+
+    def refusing(name, **others):
+        if name == "referral":
+            raise PermissionError("no right to m7")
+        return table(name, **others)
+
+    monkeypatch.setattr(connection, "table", refusing)
+    with pytest.raises(TableError, match=r"referral.*the database refused") as raised:
+        read_tables(connection, work_dir=tmp_path / "work")
+    assert "m7" not in str(raised.value)
+
+
+def test_optional_tables_that_are_absent_are_named_in_the_log(connection, tmp_path, caplog):
+    read_tables(connection, work_dir=tmp_path / "work")
+    (said,) = [each.getMessage() for each in caplog.records if "not given" in each.getMessage()]
+    assert "`pharmacy_claim`" in said
+    assert "`medical_claim`" not in said
+
+
+def test_two_connections_of_equal_content_do_not_share_a_fingerprint(tmp_path):
+    prints = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        backend = ibis.duckdb.connect(tmp_path / folder / "plan.duckdb")
+        for name, frame in FRAMES.items():
+            backend.create_table(name, frame)
+        tables = read_tables(backend, work_dir=tmp_path / "work")
+        prints.append(tables.manifest["fingerprint"])
+        assert str(tmp_path) not in json.dumps(tables.manifest)
+        backend.disconnect()
+    assert prints[0] != prints[1]
+
+
+def test_a_connection_that_cannot_be_told_from_another_needs_an_extraction(tmp_path):
+    backend = ibis.duckdb.connect()
+    for name, frame in FRAMES.items():
+        backend.create_table(name, frame)
+    with pytest.raises(TableError, match="extraction"):
+        read_tables(backend, work_dir=tmp_path / "work")
+    assert read_tables(backend, work_dir=tmp_path / "work", extraction="July").names
+    backend.disconnect()
 
 
 def test_an_address_is_opened_and_closed(connection, from_files, tmp_path):

@@ -113,6 +113,36 @@ def test_persons(tables):
     assert (persons["birth_date"] == pd.Timestamp("1990-01-01")).all()
 
 
+def test_a_county_is_of_the_state_of_the_address(tmp_path):
+    addresses = {
+        "a": ("NV", "003"),  # Clark County
+        "b": ("32", "3"),
+        "c": ("CA", "037"),
+        "d": (None, "037"),
+        "e": ("6", "37"),
+        "f": ("NV", None),
+        "g": ("QQ", "003"),  # no state
+    }
+    rows = [
+        base_row(member, 2022, days=FULL_YEAR, BENE_STATE_CD=state, BENE_CNTY_CD=county)
+        for member, (state, county) in addresses.items()
+    ]
+    rows.append(base_row("h", 2022, days=FULL_YEAR, STATE_CD="OR", BENE_CNTY_CD="051"))
+    pd.DataFrame(rows).to_csv(tmp_path / "taf_demog_elig_base_2022.csv", index=False)
+    tables = read_tables(tmp_path, work_dir=tmp_path / "w", source="taf")
+    persons = tables.frame("person").set_index("member_id")
+    assert persons["county"].fillna("").to_dict() == {
+        "CA-a": "32003",
+        "CA-b": "32003",
+        "CA-c": "Los Angeles",
+        "CA-d": "Los Angeles",
+        "CA-e": "Los Angeles",
+        "CA-f": "",
+        "CA-g": "",
+        "OR-h": "41051",  # Multnomah County
+    }
+
+
 def test_months_of_the_panel(tables):
     panel = build_member_months(tables, first_month="2022-01", last_month="2022-12")
     frame = panel.to_frame(["member_id", "month", "covered_days"])

@@ -103,6 +103,26 @@ def test_panel_of_the_layer(tmp_path):
     assert frame["month"].astype(str).str[:7].tolist() == ["2022-05", "2022-06"]
 
 
+@pytest.mark.parametrize("latest", ["01/15/2023", "20230115", "2023-01-15"])
+def test_a_person_is_of_the_latest_day_however_it_is_written(tmp_path, latest):
+    spans = [
+        row | {"person_id": "p1", "race": race, "enrollment_start_date": start}
+        for row, race, start in zip(
+            [SPANS[0]] * 3,
+            ("asian", "white", "black or african american"),
+            ("12/01/2021", latest, "2022-06-01"),
+            strict=True,
+        )
+    ]
+    for row, end in zip(spans, ("2022-05-31", "2023-12-31", "2023-01-14"), strict=True):
+        row["enrollment_end_date"] = end
+    write_all(tmp_path / "raw")
+    write(tmp_path / "raw", "eligibility", [*spans, SPANS[2]])
+    tables = read_tables(tmp_path / "raw", work_dir=tmp_path / "w", source="tuva")
+    persons = tables.frame("person").set_index("member_id")
+    assert persons.loc["p1", "race_ethnicity"] == "white"
+
+
 def test_lacking_table_and_column(tmp_path):
     write(tmp_path, "eligibility", SPANS)
     with pytest.raises(TableError, match="lacks the Tuva table `medical_claim`"):

@@ -1,0 +1,60 @@
+"""Parts in a folder: every file is read, or the folder is refused."""
+
+import pandas as pd
+import pytest
+
+from calaim_eval.errors import TableError
+from calaim_eval.tables.sources import find_files
+
+
+@pytest.fixture
+def parts(tmp_path):
+    folder = tmp_path / "eligibility"
+    folder.mkdir()
+    for name in ("part-1.csv", "PART-2.CSV", "part-3.Csv"):
+        pd.DataFrame({"member_id": [name]}).to_csv(folder / name, index=False)
+    return folder
+
+
+def test_parts_are_found_in_any_case(parts):
+    found = find_files(parts.parent, "eligibility")
+    assert found.suffix == ".csv"
+    assert sorted(path.name for path in found.paths) == ["PART-2.CSV", "part-1.csv", "part-3.Csv"]
+
+
+def test_hidden_files_and_marks_of_an_engine_are_no_parts(parts):
+    for name in (".DS_Store", "_SUCCESS", "_committed_123", ".part-1.csv.crc"):
+        (parts / name).touch()
+    assert len(find_files(parts.parent, "eligibility").paths) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("part-4.xlsx", ".csv, unknown"),
+        ("part-4", ".csv, unknown"),
+        ("_part-4.dat", ".csv, unknown"),
+        ("part-4.parquet", ".csv, .parquet"),
+        ("part-4.CSV.GZ", ".csv, .csv.gz"),
+    ],
+)
+def test_a_part_of_another_or_no_kind_is_refused(parts, name, kinds):
+    (parts / name).touch()
+    with pytest.raises(TableError, match=rf"`eligibility/` .* {kinds}\.\n") as raised:
+        find_files(parts.parent, "eligibility")
+    assert "4 " in str(raised.value)
+    assert name not in str(raised.value)
+
+
+def test_a_folder_among_the_parts_is_refused(parts):
+    (parts / "2023").mkdir()
+    with pytest.raises(TableError, match="folder"):
+        find_files(parts.parent, "eligibility")
+
+
+def test_a_folder_of_unknown_files_alone_is_refused_and_an_empty_one_is_none(tmp_path):
+    (tmp_path / "person").mkdir()
+    assert find_files(tmp_path, "person") is None
+    (tmp_path / "person" / "a.xlsx").touch()
+    with pytest.raises(TableError, match=r"`person/` .* unknown"):
+        find_files(tmp_path, "person")
