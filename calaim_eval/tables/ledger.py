@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -110,6 +112,19 @@ class RowLedger:
         ledger = cls()
         for row in frame[_COLUMNS].itertuples(index=False):
             ledger.add(row.table, row.reason, row.n_rows, stage=row.stage)
+        return ledger
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Counts as plain rows that JSON holds."""
+        rows = ((*key, n_rows) for key, n_rows in self._counts.items())
+        return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+
+    @classmethod
+    def from_records(cls, records: Iterable[Mapping[str, Any]]) -> RowLedger:
+        """Ledger from the rows that `to_records` gives."""
+        ledger = cls()
+        for row in records:
+            ledger.add(row["table"], row["reason"], row["n_rows"], stage=row["stage"])
         return ledger
 
     def __repr__(self) -> str:

@@ -17,7 +17,6 @@ retroactive stays so.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from datetime import date
@@ -32,6 +31,7 @@ from calaim_eval.schema.rules import REASON
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.schema.values import as_text
 from calaim_eval.tables.ledger import USED, RowLedger
+from calaim_eval.tables.passes import read_counts
 from calaim_eval.tables.repeats import EXACT
 from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ, count_marked, mark_rows, open_staged, write_staged
@@ -130,8 +130,7 @@ def count_months(rows: ibis.Table) -> RowLedger:
     groups = rows.filter(~without_day).group_by([*_ATTRIBUTES, "month", "covered_days"])
     distinct = groups.agg(n_copies=lambda each: each.count())
     kept = distinct.select(*_ATTRIBUTES, "month").distinct()
-    last_day = rows.month.truncate("M")
-    too_long = rows.covered_days > _days_of_month(last_day)
+    too_long = rows.covered_days > _days_of_month(rows.month.truncate("M"))
     n_rows, n_without, n_long = (
         int(value or 0)
         for value in rows.aggregate(
@@ -195,10 +194,8 @@ def with_spans_of_months(
     done = building / "months.json"
     if not done.exists():
         counted = _build_spans(tables[MONTHS], labels[MONTHS], building, backend, n_buckets, cut)
-        write_json({"ledger": counted.to_frame().to_dict("records")}, done)
-    rows = json.loads(done.read_text(encoding="utf-8"))["ledger"]
-    columns = ["table", "stage", "reason", "n_rows"]
-    ledger.extend(RowLedger.from_frame(pd.DataFrame(rows, columns=columns)))
+        write_json({"ledger": counted.to_records()}, done)
+    ledger.extend(read_counts(done))
     ledger.check(MONTHS, READ, int(backend.execute(tables[MONTHS].count())))
     spans = backend.read_parquet(str(building / "months" / "spans" / "*.parquet"))
     return _put_in_place(tables, labels, spans)

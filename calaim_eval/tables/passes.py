@@ -14,8 +14,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from calaim_eval.engine import engine_failures, track, write_json, write_parquet
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.cross_reference import XREF, count_merges, read_merges, resolve_merges
@@ -101,8 +99,8 @@ def _stage_merges(
             merges, set_aside = resolve_merges(rows, backend=backend)
             write_parquet(merges, part, backend=backend)
             counted = count_merges(rows, set_aside, merges, source=label)
-        write_json({"ledger": counted.to_frame().to_dict("records")}, done)
-    ledger.extend(_read_counts(done))
+        write_json({"ledger": counted.to_records()}, done)
+    ledger.extend(read_counts(done))
     return backend.read_parquet(str(part))
 
 
@@ -135,12 +133,10 @@ def _settle_one(
                 for name in names
             }
             counted = settle_bucket(staged, part_path=parts.__getitem__, backend=backend)
-        write_json({"ledger": counted.to_frame().to_dict("records")}, done)
-    ledger.extend(_read_counts(done))
+        write_json({"ledger": counted.to_records()}, done)
+    ledger.extend(read_counts(done))
 
 
-def _read_counts(done: Path) -> RowLedger:
+def read_counts(done: Path) -> RowLedger:
     """Counts of a finished step."""
-    rows = json.loads(done.read_text(encoding="utf-8"))["ledger"]
-    columns = ["table", "stage", "reason", "n_rows"]
-    return RowLedger.from_frame(pd.DataFrame(rows, columns=columns))
+    return RowLedger.from_records(json.loads(done.read_text(encoding="utf-8"))["ledger"])

@@ -17,8 +17,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from calaim_eval.engine import (
     MEMORY_LIMIT_GB,
     bucket_count,
@@ -212,7 +210,7 @@ def _read(
         "definitions_sha256": definitions_hash(),
         "versions": versions(),
         "files": files,
-        "ledger": ledger.to_frame().to_dict("records"),
+        "ledger": ledger.to_records(),
     }
     _publish(building, work_dir, manifest)
     return open_tables(work_dir)
@@ -232,9 +230,7 @@ def open_tables(work_dir: Path | str) -> Tables:
         raise TableError(
             f"`{folder}` holds no finished reading of tables.\n  Read them: read_tables(...)."
         )
-    ledger = RowLedger.from_frame(
-        pd.DataFrame(manifest["ledger"], columns=["table", "stage", "reason", "n_rows"])
-    )
+    ledger = RowLedger.from_records(manifest["ledger"])
     return Tables(folder, manifest["n_buckets"], tuple(manifest["tables"]), ledger, manifest)
 
 

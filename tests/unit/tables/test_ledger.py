@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -50,3 +52,21 @@ def test_there_and_back():
     back.extend(ledger)
     assert back.used("person", stage="read") == 10
     assert repr(ledger) == "RowLedger(1 tables, 2 reasons)"
+
+
+def test_records_are_plain_and_give_the_same_ledger_back():
+    ledger = RowLedger()
+    ledger.add("eligibility", "used", 9, stage="read")
+    ledger.add("eligibility", "exact duplicate", 1, stage="read")
+    ledger.note("person", "read as missing", 2)
+    records = json.loads(json.dumps(ledger.to_records()))
+    assert records[1] == {
+        "table": "eligibility",
+        "stage": "read",
+        "reason": "exact duplicate",
+        "n_rows": 1,
+    }
+    again = RowLedger.from_records(records)
+    assert again.to_records() == records
+    assert again.used("eligibility", stage="read") == 9
+    assert RowLedger.from_records([]).to_records() == []
