@@ -11,20 +11,16 @@ does not read.
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calaim_eval.errors import TableError
 from calaim_eval.tables.formats import SOURCE, SourceTables, require_columns
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.sources import SourceFiles, require_folder
+from calaim_eval.tables.sources import SourceFiles, find_by_name, require_folder
 
 if TYPE_CHECKING:
     import ibis
-
-logger = logging.getLogger(__name__)
 
 FILES = {
     "MDCR_STUS": ("BENE_SK", "BENE_MDCR_STUS_CD", "MDCR_STUS_BGN_DT", "MDCR_STUS_END_DT"),
@@ -101,25 +97,15 @@ def find_idr_files(folder: Path) -> dict[str, SourceFiles]:
     TableError
         `BENE_MDCR_STUS` is not there.
     """
-    paths = sorted(each for each in folder.iterdir() if each.name.lower().endswith(_SUFFIXES))
-    by_table: dict[str, list[Path]] = {}
-    for path in paths:
-        by_table.setdefault(table_of(path.name), []).append(path)
-    others = [path.name for path in by_table.pop("", [])]
-    if "MDCR_STUS" not in by_table:
-        there = ", ".join(f"`{path.name}`" for path in sorted(folder.iterdir())) or "nothing"
-        raise TableError(
-            f"`{folder}` lacks the IDR table `BENE_MDCR_STUS`; it holds {there}.\n"
-            "  Name each file after its table, such as `BENE_MDCR_STUS.csv`."
-        )
-    if others:
-        listed = ", ".join(f"`{name}`" for name in others)
-        logger.warning("files of no table this format knows, not read: %s", listed)
-    return {
-        name: SourceFiles(source_name(name), tuple(by_table[name]), ".csv")
-        for name in FILES
-        if name in by_table
-    }
+    return find_by_name(
+        folder,
+        table_of,
+        suffixes=_SUFFIXES,
+        needed="MDCR_STUS",
+        lacking="lacks the IDR table `BENE_MDCR_STUS`",
+        name_it="Name each file after its table, such as `BENE_MDCR_STUS.csv`.",
+        source_name=source_name,
+    )
 
 
 def table_of(file: str) -> str:

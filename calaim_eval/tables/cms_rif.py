@@ -9,20 +9,16 @@ column becomes is in `cms_rif_beneficiary` and `cms_rif_claims`.
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calaim_eval.errors import TableError
 from calaim_eval.tables.formats import SOURCE, SourceTables
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.sources import SourceFiles, require_folder
+from calaim_eval.tables.sources import SourceFiles, find_by_name, require_folder
 
 if TYPE_CHECKING:
     import ibis
-
-logger = logging.getLogger(__name__)
 
 KINDS = {
     "beneficiary_history": ("beneficiary_history",),
@@ -87,26 +83,16 @@ def find_rif_files(folder: Path) -> dict[str, SourceFiles]:
     TableError
         No beneficiary file is there.
     """
-    paths = sorted(each for each in folder.iterdir() if each.name.lower().endswith(_SUFFIXES))
-    by_kind: dict[str, list[Path]] = {}
-    for path in paths:
-        by_kind.setdefault(kind_of(path.name), []).append(path)
-    others = [path.name for path in by_kind.pop("", [])]
-    if "beneficiary" not in by_kind:
-        there = ", ".join(f"`{path.name}`" for path in sorted(folder.iterdir())) or "nothing"
-        raise TableError(
-            f"`{folder}` has no Medicare beneficiary file; it holds {there}.\n"
-            "  Name the files of each year `beneficiary_<year>.csv`; the names of claim files hold "
-            f"one of {', '.join(f'`{kind}`' for kind in list(KINDS)[2:])}."
-        )
-    if others:
-        listed = ", ".join(f"`{name}`" for name in others)
-        logger.warning("files of no kind this format knows, not read: %s", listed)
-    return {
-        kind: SourceFiles(source_name(kind), tuple(by_kind[kind]), ".csv")
-        for kind in KINDS
-        if kind in by_kind
-    }
+    return find_by_name(
+        folder,
+        kind_of,
+        suffixes=_SUFFIXES,
+        needed="beneficiary",
+        lacking="has no Medicare beneficiary file",
+        name_it="Name the files of each year `beneficiary_<year>.csv`; the names of claim files "
+        f"hold one of {', '.join(f'`{kind}`' for kind in list(KINDS)[2:])}.",
+        source_name=source_name,
+    )
 
 
 def kind_of(name: str) -> str:

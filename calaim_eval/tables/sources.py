@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -277,6 +277,60 @@ def _find_parts(folder: Path) -> SourceFiles | None:
             f"  Keep parts of one kind in it, and nothing else: {', '.join(SUFFIXES)}."
         )
     return SourceFiles(folder.name, tuple(paths), kinds.pop())
+
+
+def find_by_name(
+    folder: Path,
+    kind_of: Callable[[str], str],
+    *,
+    suffixes: Collection[str],
+    needed: str,
+    lacking: str,
+    name_it: str,
+    source_name: Callable[[str], str],
+) -> dict[str, SourceFiles]:
+    """Files of each kind a format tells by their names; the others are named in the log.
+
+    Parameters
+    ----------
+    folder : Path
+    kind_of : callable
+        Kind of a file by its name, empty for none.
+    suffixes : collection of str
+        Those of `SUFFIXES` the format reads. Text files of a kind may be packed or not.
+    needed : str
+        Kind that has to be there.
+    lacking, name_it : str
+        What the folder lacks, and how to name the file, where that kind is not there.
+    source_name : callable
+        Name of a kind in the ledger.
+
+    Raises
+    ------
+    TableError
+        The needed kind is not there, or a kind is there as parquet and as text.
+    """
+    by_kind: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if suffix_of(path) in suffixes:
+            by_kind.setdefault(kind_of(path.name), []).append(path)
+    others = by_kind.pop("", [])
+    if needed not in by_kind:
+        there = ", ".join(f"`{path.name}`" for path in sorted(folder.iterdir())) or "nothing"
+        raise TableError(f"`{folder}` {lacking}; it holds {there}.\n  {name_it}")
+    if others:
+        listed = ", ".join(f"`{path.name}`" for path in others)
+        logger.warning("files of no kind this format knows, not read: %s", listed)
+    found = {}
+    for kind, paths in by_kind.items():
+        kinds = {suffix_of(path) for path in paths}
+        if len(kinds) > 1 and ".parquet" in kinds:
+            raise TableError(
+                f"{source_name(kind)}: files are there as {' and as '.join(sorted(kinds))}.\n"
+                "  Keep those of one of them."
+            )
+        found[kind] = SourceFiles(source_name(kind), tuple(paths), min(kinds, key=len))
+    return found
 
 
 def select_declared(

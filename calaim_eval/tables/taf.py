@@ -7,12 +7,10 @@ column tells. Files are told by their names: `demog_elig_base` or `de_base` is n
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calaim_eval.errors import TableError
 from calaim_eval.schema.values import as_text
 from calaim_eval.tables.cms_rif_beneficiary import county_of_fips
 from calaim_eval.tables.cms_rif_rows import column_or_missing, keep_columns, rif_date
@@ -25,12 +23,10 @@ from calaim_eval.tables.monthly_wide import (
     unpivot_months,
     upper_columns,
 )
-from calaim_eval.tables.sources import SourceFiles, require_folder
+from calaim_eval.tables.sources import SourceFiles, find_by_name, require_folder
 
 if TYPE_CHECKING:
     import ibis
-
-logger = logging.getLogger(__name__)
 
 KINDS = {
     "base": ("demog_elig_base", "de_base"),
@@ -124,32 +120,16 @@ def open_taf(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
 
 
 def find_taf_files(folder: Path) -> dict[str, SourceFiles]:
-    """Files of each kind, all of one kind in one format; others are named in the log."""
-    found: dict[str, SourceFiles] = {}
-    others = []
-    for suffix in (".parquet", ".csv", ".csv.gz"):
-        by_kind: dict[str, list[Path]] = {}
-        for path in sorted(folder.iterdir()):
-            if path.name.lower().endswith(suffix):
-                by_kind.setdefault(_kind_of(path.name), []).append(path)
-        others += [path.name for path in by_kind.pop("", [])]
-        for kind, paths in by_kind.items():
-            if kind in found:
-                raise TableError(
-                    f"TAF file `{kind}` is there as {found[kind].suffix} and as {suffix}.\n"
-                    "  Keep one of them."
-                )
-            found[kind] = SourceFiles(source_name(kind), tuple(paths), suffix)
-    if "base" not in found:
-        there = ", ".join(f"`{path.name}`" for path in sorted(folder.iterdir())) or "nothing"
-        raise TableError(
-            f"`{folder}` has no TAF eligibility file; it holds {there}.\n"
-            "  Name it after its year, such as `taf_demog_elig_base_2022.parquet`."
-        )
-    if others:
-        listed = ", ".join(f"`{name}`" for name in others)
-        logger.warning("files this format does not read: %s", listed)
-    return found
+    """Files of each kind, text or parquet; others are named in the log."""
+    return find_by_name(
+        folder,
+        _kind_of,
+        suffixes=(".parquet", ".csv", ".csv.gz"),
+        needed="base",
+        lacking="has no TAF eligibility file",
+        name_it="Name it after its year, such as `taf_demog_elig_base_2022.parquet`.",
+        source_name=source_name,
+    )
 
 
 def _kind_of(name: str) -> str:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import TableError
-from calaim_eval.tables.sources import find_files
+from calaim_eval.tables.sources import find_by_name, find_files
 
 
 @pytest.fixture
@@ -58,3 +58,35 @@ def test_a_folder_of_unknown_files_alone_is_refused_and_an_empty_one_is_none(tmp
     (tmp_path / "person" / "a.xlsx").touch()
     with pytest.raises(TableError, match=r"`person/` .* unknown"):
         find_files(tmp_path, "person")
+
+
+FIRST_LETTER = {
+    "kind_of": lambda name: {"a": "one", "b": "two"}.get(name[0].lower(), ""),
+    "suffixes": (".parquet", ".csv", ".csv.gz"),
+    "needed": "one",
+    "lacking": "has no `one`",
+    "name_it": "Name it a.csv.",
+    "source_name": lambda kind: f"letters {kind}",
+}
+
+
+def test_files_told_by_their_names(tmp_path, caplog):
+    for name in ("a1.csv", "A2.CSV.GZ", "b.parquet", "c.csv", "a.doc"):
+        (tmp_path / name).touch()
+    found = find_by_name(tmp_path, **FIRST_LETTER)
+    assert {kind: (each.name, each.suffix) for kind, each in found.items()} == {
+        "one": ("letters one", ".csv"),
+        "two": ("letters two", ".parquet"),
+    }
+    assert sorted(path.name for path in found["one"].paths) == ["A2.CSV.GZ", "a1.csv"]
+    assert "not read: `c.csv`" in caplog.text
+
+
+def test_files_told_by_their_names_are_text_or_parquet_and_the_needed_one_is_there(tmp_path):
+    (tmp_path / "b.csv").touch()
+    with pytest.raises(TableError, match=r"has no `one`; it holds `b.csv`.\n  Name it a.csv."):
+        find_by_name(tmp_path, **FIRST_LETTER)
+    for name in ("a.csv", "a.parquet"):
+        (tmp_path / name).touch()
+    with pytest.raises(TableError, match=r"letters one: files are there as .csv and as .parquet"):
+        find_by_name(tmp_path, **FIRST_LETTER)
