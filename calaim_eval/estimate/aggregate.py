@@ -11,15 +11,8 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.estimate.group_time_effects import GroupTimeEffects
-from calaim_eval.estimate.influence import (
-    MEMBER,
-    cluster_influence,
-    labelled_influence,
-    member_covariance,
-)
-from calaim_eval.estimate.stratum_effects import StratumEffects
-from calaim_eval.estimate.support import effect_support, has_single_member, support_frame
+from calaim_eval.estimate.cohort_month_effects import CohortMonthEffects, EffectsOfStratum
+from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.moments.periods import index_frequency, period_labels
 from calaim_eval.results import EffectTable, Method
 
@@ -59,7 +52,7 @@ class Average:
 
 
 def aggregate(
-    att_gt: GroupTimeEffects,
+    att_gt: CohortMonthEffects[Any],
     *,
     by: By = "overall",
     average_over: AverageOver = "cohort_month",
@@ -73,8 +66,8 @@ def aggregate(
 
     Parameters
     ----------
-    att_gt : GroupTimeEffects
-        From `group_time_att`.
+    att_gt : GroupTimeEffects or AdjustedGroupTimeEffects
+        From `group_time_att` or `adjusted_group_time_att`.
     by : {"overall", "event_time", "cohort", "month"}
         One effect per stratum; an event study (months since exposure, negative before); one per
         cohort, the plain mean of its months from exposure on; one per calendar month.
@@ -135,7 +128,7 @@ def aggregate(
 _WINDOW = ("min_event_time", "max_event_time", "balance_event_time")
 
 
-def _within(effects: StratumEffects, window: tuple[int | None, int | None, int | None]) -> Any:
+def _within(effects: EffectsOfStratum, window: tuple[int | None, int | None, int | None]) -> Any:
     """Effects in the window of event times."""
     low, high, balance = window
     event_time = effects.event_time
@@ -145,17 +138,17 @@ def _within(effects: StratumEffects, window: tuple[int | None, int | None, int |
     if high is not None:
         chosen &= event_time <= high
     if balance is not None:
-        axis = effects.grid.axis
-        follow_up = axis[-1] - effects.grid.cohorts[effects.pairs.cohort]
+        axis = effects.axis
+        follow_up = axis[-1] - effects.cohorts[effects.pairs.cohort]
         chosen &= (follow_up >= balance) & (event_time <= balance)
         chosen &= event_time >= balance - (axis[-1] - axis[0])
     return np.flatnonzero(chosen)
 
 
-def _averages(effects: StratumEffects, by: str, average_over: str) -> Average:
+def _averages(effects: EffectsOfStratum, by: str, average_over: str) -> Average:
     """The averages asked for, in one stratum."""
     after = effects.event_time >= 0
-    axis, cohorts = effects.grid.axis, effects.grid.cohorts
+    axis, cohorts = effects.axis, effects.cohorts
     whole = np.ones(len(effects), dtype=bool)
     kinds: dict[str, Callable[[], Average]] = {
         "event_time": lambda: _by_value(effects, effects.event_time, whole),
@@ -175,13 +168,13 @@ def _averages(effects: StratumEffects, by: str, average_over: str) -> Average:
     return parts.mixed((used / used.sum())[None, :])
 
 
-def _by_value(effects: StratumEffects, label: np.ndarray, chosen: np.ndarray) -> Average:
+def _by_value(effects: EffectsOfStratum, label: np.ndarray, chosen: np.ndarray) -> Average:
     """Averages within `label`, cohorts weighted by size."""
     values = np.unique(label[chosen])
-    k, n_cohorts = len(effects), len(effects.grid.cohorts)
+    k, n_cohorts = len(effects), len(effects.cohorts)
     estimate = np.zeros(len(values))
     weights, share = np.zeros((len(values), k)), np.zeros((len(values), n_cohorts))
-    size = _cohort_sizes(effects)
+    size = effects.cohort_sizes()
     for row, value in enumerate(values):
         own = np.flatnonzero(chosen & (label == value))
         cohort = effects.pairs.cohort[own]
@@ -192,20 +185,20 @@ def _by_value(effects: StratumEffects, label: np.ndarray, chosen: np.ndarray) ->
     return Average([int(v) for v in values], estimate, weights, share)
 
 
-def _cohort_means(effects: StratumEffects, label: np.ndarray, chosen: np.ndarray) -> Average:
+def _cohort_means(effects: EffectsOfStratum, label: np.ndarray, chosen: np.ndarray) -> Average:
     """Plain means over the months of each cohort: no share is estimated."""
     values = np.unique(label[chosen])
     weights = np.array([chosen & (label == value) for value in values], dtype=float)
     weights = weights.reshape(len(values), len(effects))
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    share = np.zeros((len(values), len(effects.grid.cohorts)))
+    share = np.zeros((len(values), len(effects.cohorts)))
     return Average([int(v) for v in values], weights @ effects.estimate, weights, share)
 
 
-def _by_cohort_size(effects: StratumEffects, parts: Average) -> Average:
+def _by_cohort_size(effects: EffectsOfStratum, parts: Average) -> Average:
     """Average of cohort effects, weighted by cohort size."""
-    cohort = np.searchsorted(effects.grid.cohorts, parts.values)
-    size = _cohort_sizes(effects)[cohort]
+    cohort = np.searchsorted(effects.cohorts, parts.values)
+    size = effects.cohort_sizes()[cohort]
     weight = (size / size.sum())[None, :]
     mixed = parts.mixed(weight)
     share = mixed.share.copy()
@@ -213,55 +206,23 @@ def _by_cohort_size(effects: StratumEffects, parts: Average) -> Average:
     return replace(mixed, share=share)
 
 
-def _cohort_sizes(effects: StratumEffects) -> np.ndarray:
-    """Members of each cohort in covariate cells that enter any of its effects; shape (C,)."""
-    return np.asarray((effects.grid.n_members * _entering_cells(effects)).sum(axis=1))
-
-
-def _entering_cells(effects: StratumEffects) -> np.ndarray:
-    """Cells of each cohort that enter any of its effects; shape (C, X), bool."""
-    entering = np.zeros(effects.grid.cell.shape, dtype=bool)
-    np.logical_or.at(entering, effects.pairs.cohort, effects.kept)
-    return entering
-
-
 def _table(
-    att_gt: GroupTimeEffects,
-    averages: list[tuple[StratumEffects, Average]],
+    att_gt: CohortMonthEffects[Any],
+    averages: list[tuple[EffectsOfStratum, Average]],
     by: str,
     window: dict[str, int | None],
     average_over: str,
 ) -> EffectTable:
     """Averages of all strata with their joint covariance."""
-    moments, outcome = att_gt.moments, att_gt.outcome
     sides = [
-        effect_support(effects, np.flatnonzero(weights))
+        att_gt.support_behind(effects, np.flatnonzero(weights))
         for effects, average in averages
         for weights in average.weights
     ]
     estimate = np.concatenate([average.estimate for _, average in averages])
-    influence = None
-    if att_gt.cluster == MEMBER:
-        covariance = np.zeros((len(estimate), len(estimate)))
-        start = 0
-        for effects, average in averages:
-            n_terms = len(average.values)
-            rows = slice(start, start + n_terms)
-            loads = effects.cell_loads(average.weights, _constants(effects, average))
-            covariance[rows, rows] = member_covariance(moments, outcome, loads, n_terms)
-            start += n_terms
-    else:
-        parts = [
-            cluster_influence(
-                moments,
-                outcome,
-                effects.cell_loads(average.weights, _constants(effects, average)),
-                len(average.values),
-            )
-            for effects, average in averages
-        ]
-        influence = labelled_influence(moments, np.hstack(parts))
-        covariance = influence.to_numpy().T @ influence.to_numpy()
+    covariance, influence = att_gt.combined_error(
+        [(effects, average.weights, average.share) for effects, average in averages]
+    )
     undefined = has_single_member(sides)
     covariance[undefined, :] = np.nan
     covariance[:, undefined] = np.nan
@@ -280,21 +241,16 @@ def _table(
     )
 
 
-def _constants(effects: StratumEffects, average: Average) -> np.ndarray:
-    """Loads of estimated shares on the members of each cell; shape (m, C, X)."""
-    return np.asarray(average.share[:, :, None] * _entering_cells(effects)[None, :, :])
-
-
 def _keys(
-    att_gt: GroupTimeEffects, effects: StratumEffects, average: Average, by: str
+    att_gt: CohortMonthEffects[Any], effects: EffectsOfStratum, average: Average, by: str
 ) -> pd.DataFrame:
     """Stratum columns and what each average is about."""
     n_terms = len(average.values)
-    keys = effects.grid.stratum.iloc[np.zeros(n_terms, dtype=int)].reset_index(drop=True)
+    keys = effects.stratum.iloc[np.zeros(n_terms, dtype=int)].reset_index(drop=True)
     if by == "event_time":
         keys[by] = np.array(average.values, dtype=np.int64)
     elif by in ("cohort", "month"):
-        frequency = index_frequency(att_gt.moments.months)
+        frequency = index_frequency(att_gt.months)
         keys[by] = period_labels(np.array(average.values), frequency)
     return keys
 

@@ -1,14 +1,14 @@
-"""Effects by cohort and month, with what later aggregation needs."""
+"""Effects by cohort and month from cell moments, with what later aggregation needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.cohort_month_effects import CohortMonthEffects, Part
 from calaim_eval.estimate.influence import (
     MEMBER,
     cluster_influence,
@@ -17,12 +17,13 @@ from calaim_eval.estimate.influence import (
 )
 from calaim_eval.estimate.pair_variance import pair_variances
 from calaim_eval.estimate.stratum_effects import StratumEffects
+from calaim_eval.estimate.support import effect_support
 from calaim_eval.moments import CellMoments
-from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results import Estimand, Method
 
 
-class GroupTimeEffects(EffectTable):
-    """Effects on the exposed by cohort and month, ATT(g, t), all strata jointly.
+class GroupTimeEffects(CohortMonthEffects[StratumEffects]):
+    """Effects on the exposed by cohort and month, ATT(g, t), from cell moments.
 
     An `EffectTable` whose covariance is worked out when first asked for: with many cohorts, months
     and strata it is large, and `aggregate` does not need it.
@@ -34,7 +35,6 @@ class GroupTimeEffects(EffectTable):
     outcome : str
     cluster : str
         ``"member"`` or the cluster column.
-    per : float
     is_undefined : np.ndarray
         Rows with a single member on a side: their standard error is NaN; shape (k,).
     strata : tuple[tuple[slice, StratumEffects], ...]
@@ -56,61 +56,22 @@ class GroupTimeEffects(EffectTable):
         is_undefined: np.ndarray,
         effects: tuple[StratumEffects, ...],
     ) -> None:
-        stop = np.cumsum([len(e) for e in effects])
-        if len(keys) != len(estimate) or len(keys) != int(stop[-1] if len(stop) else 0):
-            raise EstimationError(
-                f"GroupTimeEffects: {len(keys)} keys, {len(estimate)} estimates and "
-                f"{stop[-1] if len(stop) else 0} effects; they must agree."
-            )
-        stored = {
-            "keys": keys,
-            "estimate": estimate,
-            "support": support,
-            "estimand": estimand,
-            "method": method,
-            "notes": notes,
-            "moments": moments,
-            "outcome": outcome,
-            "cluster": cluster,
-            "is_undefined": is_undefined,
-            "strata": tuple(
-                (slice(int(end) - len(e), int(end)), e)
-                for end, e in zip(stop, effects, strict=True)
-            ),
-            "_cache": {},
-        }
-        for name, value in stored.items():
-            object.__setattr__(self, name, value)
+        super().__init__(
+            keys=keys,
+            estimate=estimate,
+            support=support,
+            estimand=estimand,
+            method=method,
+            notes=notes,
+            months=moments.months,
+            outcome=outcome,
+            cluster=cluster,
+            is_undefined=is_undefined,
+            effects=effects,
+        )
+        object.__setattr__(self, "moments", moments)
 
     moments: CellMoments
-    outcome: str
-    cluster: str
-    is_undefined: np.ndarray
-    strata: tuple[tuple[slice, StratumEffects], ...]
-    _cache: dict[str, object]
-
-    @property
-    def event_time(self) -> np.ndarray:
-        """Months since the cohort of each row; negative before exposure; shape (k,)."""
-        if not self.strata:
-            return np.zeros(0, dtype=np.int64)
-        return np.concatenate([effects.event_time for _, effects in self.strata])
-
-    @property
-    def covariance(self) -> np.ndarray:  # type: ignore[override]
-        """Joint covariance of all rows; shape (k, k). Strata share no member."""
-        if "covariance" not in self._cache:
-            if self.cluster == MEMBER:
-                full = np.zeros((len(self), len(self)))
-                for rows, block in self._blocks():
-                    full[rows, rows] = block
-            else:
-                influence = self._influence()
-                full = influence.T @ influence
-            full[self.is_undefined, :] = np.nan
-            full[:, self.is_undefined] = np.nan
-            self._cache["covariance"] = full
-        return cast("np.ndarray", self._cache["covariance"])
 
     @property
     def cluster_influence(self) -> pd.DataFrame | None:  # type: ignore[override]
@@ -119,33 +80,58 @@ class GroupTimeEffects(EffectTable):
             return None
         return labelled_influence(self.moments, self._influence())
 
-    @property
-    def std_error(self) -> np.ndarray:
-        """Standard errors; shape (k,). Undefined is NaN, never 0."""
+    def combined_error(
+        self, parts: Sequence[Part[StratumEffects]]
+    ) -> tuple[np.ndarray, pd.DataFrame | None]:
+        """Joint covariance and cluster influence of the averages of all strata, in order."""
         if self.cluster == MEMBER:
-            variance = self._variances()
-        else:
-            variance = (self._influence() ** 2).sum(axis=0)
-        return np.sqrt(np.where((variance > 0) & ~self.is_undefined, variance, np.nan))
+            return self._by_member(parts), None
+        found = [
+            cluster_influence(
+                self.moments, self.outcome, _average_loads(effects, weights, share), len(weights)
+            )
+            for effects, weights, share in parts
+        ]
+        influence = labelled_influence(self.moments, np.hstack(found))
+        return influence.to_numpy().T @ influence.to_numpy(), influence
 
-    def select(self, mask: np.ndarray | pd.Series) -> GroupTimeEffects:
-        """Rows where `mask` is true, ready for `aggregate` like the whole."""
-        chosen = np.asarray(mask, dtype=bool)
-        rows = np.flatnonzero(chosen)
-        parts = (effects.take(np.flatnonzero(chosen[s])) for s, effects in self.strata)
-        return GroupTimeEffects(
-            keys=self.keys.iloc[rows].reset_index(drop=True),
-            estimate=self.estimate[rows],
-            support=self.support.iloc[rows].reset_index(drop=True),
-            estimand=self.estimand,
-            method=self.method,
-            notes=self.notes,
-            moments=self.moments,
-            outcome=self.outcome,
-            cluster=self.cluster,
-            is_undefined=self.is_undefined[rows],
-            effects=tuple(effects for effects in parts if len(effects)),
-        )
+    def support_behind(self, effects: StratumEffects, rows: np.ndarray) -> np.ndarray:
+        """Support of exposed and comparison behind some effects together; shape (2, 3)."""
+        return effect_support(effects, rows)
+
+    def _by_member(self, parts: Sequence[Part[StratumEffects]]) -> np.ndarray:
+        """Member-clustered covariance of averages; strata share no member."""
+        n_terms = sum(len(weights) for _, weights, _ in parts)
+        covariance = np.zeros((n_terms, n_terms))
+        start = 0
+        for effects, weights, share in parts:
+            rows = slice(start, start + len(weights))
+            covariance[rows, rows] = member_covariance(
+                self.moments, self.outcome, _average_loads(effects, weights, share), len(weights)
+            )
+            start += len(weights)
+        return covariance
+
+    def _source(self) -> dict[str, Any]:
+        """The moments."""
+        return {"moments": self.moments}
+
+    def _joint_covariance(self) -> np.ndarray:
+        """Joint covariance of all rows; shape (k, k)."""
+        if self.cluster != MEMBER:
+            influence = self._influence()
+            return np.asarray(influence.T @ influence)
+        full = np.zeros((len(self), len(self)))
+        for rows, block in self._blocks():
+            full[rows, rows] = block
+        return full
+
+    def _row_variances(self) -> np.ndarray:
+        """Variance of each row, without the covariances; shape (k,)."""
+        if self.cluster != MEMBER:
+            return np.asarray((self._influence() ** 2).sum(axis=0))
+        parts = [pair_variances(self.moments, self.outcome, e) for _, e in self.strata]
+        return np.concatenate([np.zeros(0), *parts])
 
     def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Member-clustered covariance of each stratum."""
@@ -157,13 +143,6 @@ class GroupTimeEffects(EffectTable):
         blocks = cast("list[np.ndarray]", self._cache["blocks"])
         for (rows, _), block in zip(self.strata, blocks, strict=True):
             yield rows, block
-
-    def _variances(self) -> np.ndarray:
-        """Member-clustered variance of all rows, without their covariances; shape (k,)."""
-        if "variances" not in self._cache:
-            parts = [pair_variances(self.moments, self.outcome, e) for _, e in self.strata]
-            self._cache["variances"] = np.concatenate([np.zeros(0), *parts])
-        return cast("np.ndarray", self._cache["variances"])
 
     def _influence(self) -> np.ndarray:
         """Cluster influence of all rows; shape (n_clusters, k)."""
@@ -178,9 +157,8 @@ class GroupTimeEffects(EffectTable):
             )
         return cast("np.ndarray", self._cache["influence"])
 
-    def __repr__(self) -> str:
-        return (
-            f"<GroupTimeEffects {self.outcome}: {len(self):,} cohort-months"
-            f"{f' in {len(self.strata)} strata' if self.moments.stratum else ''}; "
-            f"{self.estimand.unit}; {self.method.estimator}>"
-        )
+
+def _average_loads(effects: StratumEffects, weights: np.ndarray, share: np.ndarray) -> Any:
+    """Cell loads of averages with estimated cohort shares."""
+    constant = share[:, :, None] * effects.entering_cells()[None, :, :]
+    return effects.cell_loads(weights, np.asarray(constant))

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import special
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.estimate.group_time_effects import GroupTimeEffects
+from calaim_eval.estimate.cohort_month_effects import CohortMonthEffects
 from calaim_eval.results import EffectTable
 
 RANK_TOLERANCE = 1e-10
@@ -22,7 +22,8 @@ def pre_trend_test(table: EffectTable) -> pd.DataFrame:
     Parameters
     ----------
     table : EffectTable
-        An event study (``aggregate(att_gt, by="event_time")``) or the `GroupTimeEffects`.
+        An event study (``aggregate(att_gt, by="event_time")``) or the effects by
+        cohort and month themselves.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def pre_trend_test(table: EffectTable) -> pd.DataFrame:
 
 def _event_time(table: EffectTable) -> np.ndarray:
     """Months since exposure of each row."""
-    if isinstance(table, GroupTimeEffects):
+    if isinstance(table, CohortMonthEffects):
         return table.event_time
     if "event_time" not in table.keys:
         raise EstimationError(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
+import pandas as pd
 
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.influence import CellLoads
@@ -67,6 +68,31 @@ class StratumEffects:
     def event_time(self) -> np.ndarray:
         """Months since the cohort; shape (k,)."""
         return np.asarray(self.grid.axis[self.pairs.month] - self.grid.cohorts[self.pairs.cohort])
+
+    @property
+    def stratum(self) -> pd.DataFrame:
+        """One row of stratum labels."""
+        return self.grid.stratum
+
+    @property
+    def cohorts(self) -> np.ndarray:
+        """Ordinals of the cohorts; shape (C,)."""
+        return self.grid.cohorts
+
+    @property
+    def axis(self) -> np.ndarray:
+        """Ordinals of the months; shape (T,)."""
+        return self.grid.axis
+
+    def cohort_sizes(self) -> np.ndarray:
+        """Members of each cohort in covariate cells that enter any of its effects; shape (C,)."""
+        return np.asarray((self.grid.n_members * self.entering_cells()).sum(axis=1))
+
+    def entering_cells(self) -> np.ndarray:
+        """Cells of each cohort that enter any of its effects; shape (C, X), bool."""
+        entering = np.zeros(self.grid.cell.shape, dtype=bool)
+        np.logical_or.at(entering, self.pairs.cohort, self.kept)
+        return entering
 
     def take(self, rows: np.ndarray) -> StratumEffects:
         """Some of the effects."""
