@@ -7,14 +7,22 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
 from calaim_eval.estimate.clustering import cluster_notes
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_effects import StratumEffects, stratum_effects
 from calaim_eval.estimate.support import has_single_member, pair_supports, support_frame
-from calaim_eval.estimate.time_pairs import BasePeriod, Comparison, TimePairs, time_pairs
+from calaim_eval.estimate.time_pairs import (
+    SIDE,
+    BasePeriod,
+    Comparison,
+    TimePairs,
+    require_comparison,
+    require_pair_options,
+    time_pairs,
+)
 from calaim_eval.estimate.words import (
     count_words,
     default_unit,
@@ -30,7 +38,6 @@ REFERENCE = (
     "Callaway B, Sant'Anna PHC (2021). Difference-in-differences with multiple time periods. "
     "Journal of Econometrics 225(2):200-230. doi:10.1016/j.jeconom.2020.12.001"
 )
-_SIDE = {"not_yet_exposed": "members not yet exposed", "never_exposed": "members never exposed"}
 
 
 def group_time_att(
@@ -112,10 +119,10 @@ def group_time_att(
        estimate  std_error
     0       2.0        0.5
     """
-    _require_options(comparison, base_period, anticipation_months)
+    require_pair_options(comparison, base_period, anticipation_months)
     require_cluster(moments, cluster)
     grids = stratum_grids(moments, outcome)
-    _require_comparison(moments, grids, comparison)
+    require_comparison([grid.cohorts for grid in grids], moments.months, comparison)
     strata: list[StratumEffects] = []
     lost: list[tuple[str, str, str]] = []
     for grid in grids:
@@ -146,7 +153,7 @@ def group_time_att(
             name="ATT",
             contrast=moments.provenance.get("estimand_words")
             or f"exposed members, minus what they would have had by the change of "
-            f"{_SIDE[comparison]}",
+            f"{SIDE[comparison]}",
             unit=unit or default_unit(moments, outcome, per),
         ),
         method=Method(
@@ -180,44 +187,6 @@ def _keys(moments: CellMoments, effects: StratumEffects) -> pd.DataFrame:
     labels["cohort"] = period_labels(effects.grid.cohorts[effects.pairs.cohort], frequency)
     labels["month"] = period_labels(effects.grid.axis[effects.pairs.month], frequency)
     return labels
-
-
-def _require_options(comparison: str, base_period: str, anticipation_months: int) -> None:
-    """Refuse options that mean nothing, listing those that do."""
-    for name, given, allowed in (
-        ("comparison", comparison, ("not_yet_exposed", "never_exposed")),
-        ("base_period", base_period, ("varying", "universal")),
-    ):
-        if given not in allowed:
-            raise EstimationError(
-                f"{name}: {given!r} is not one of {allowed[0]!r}, {allowed[1]!r}."
-            )
-    if anticipation_months < 0:
-        raise EstimationError(
-            f"anticipation_months: {anticipation_months} is negative; give 0 or more."
-        )
-
-
-def _require_comparison(moments: CellMoments, grids: list[CellGrid], comparison: str) -> None:
-    """Refuse at once what can't be identified in any stratum."""
-    first, last = moments.months[0], moments.months[-1]
-    exposed = [g.cohorts[(g.cohorts != MISSING) & (g.cohorts <= g.axis[-1])] for g in grids]
-    if not any(cohorts.size for cohorts in exposed):
-        raise DesignError(
-            f"no member is first exposed by {last}: there is nobody to estimate an effect on. "
-            "Check that `cohort` holds the month of first exposure, missing for never exposed."
-        )
-    if all((c <= g.axis[0]).all() for c, g in zip(exposed, grids, strict=True)):
-        raise DesignError(
-            f"every exposed cohort begins in {first} or before: no month before exposure is "
-            "observed. Begin the panel earlier."
-        )
-    has_never = any(g.is_never.any() or (g.cohorts > g.axis[-1]).any() for g in grids)
-    if comparison == "never_exposed" and not has_never:
-        raise DesignError(
-            f"every member is exposed by {last}: comparison='never_exposed' has no members. "
-            "Use comparison='not_yet_exposed', or add members who were eligible and not exposed."
-        )
 
 
 def _lost(
@@ -276,6 +245,6 @@ def _nothing_identified(moments: CellMoments, grids: list[CellGrid], comparison:
         else "Use comparison='not_yet_exposed', or fewer `covariate_cells`."
     )
     return (
-        f"cohorts {words}{more}: no month has exposed and {_SIDE[comparison]} in the same "
+        f"cohorts {words}{more}: no month has exposed and {SIDE[comparison]} in the same "
         f"stratum and covariate cell, so no effect is identified. {advice}"
     )

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from calaim_eval.moments.periods import MISSING
+from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.moments.periods import MISSING, index_ordinals
 
 Comparison = Literal["not_yet_exposed", "never_exposed"]
 BasePeriod = Literal["varying", "universal"]
+SIDE = {"not_yet_exposed": "members not yet exposed", "never_exposed": "members never exposed"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,3 +98,42 @@ def _comparison_cohorts(
     not_yet: np.ndarray = never[None, :] | (cohorts[None, :] > latest[:, None])
     not_yet[np.arange(len(cohort)), cohort] = False
     return not_yet
+
+
+def require_pair_options(comparison: str, base_period: str, anticipation_months: int) -> None:
+    """Refuse options that mean nothing, listing those that do."""
+    for name, given, allowed in (
+        ("comparison", comparison, ("not_yet_exposed", "never_exposed")),
+        ("base_period", base_period, ("varying", "universal")),
+    ):
+        if given not in allowed:
+            raise EstimationError(
+                f"{name}: {given!r} is not one of {allowed[0]!r}, {allowed[1]!r}."
+            )
+    if anticipation_months < 0:
+        raise EstimationError(
+            f"anticipation_months: {anticipation_months} is negative; give 0 or more."
+        )
+
+
+def require_comparison(cohorts: list[np.ndarray], months: pd.Index, comparison: str) -> None:
+    """Refuse at once what can't be identified in any stratum."""
+    first, last = months[0], months[-1]
+    axis = index_ordinals(months)
+    exposed = [c[(c != MISSING) & (c <= axis[-1])] for c in cohorts]
+    if not any(c.size for c in exposed):
+        raise DesignError(
+            f"no member is first exposed by {last}: there is nobody to estimate an effect on. "
+            "Check that `cohort` holds the month of first exposure, missing for never exposed."
+        )
+    if all((c <= axis[0]).all() for c in exposed):
+        raise DesignError(
+            f"every exposed cohort begins in {first} or before: no month before exposure is "
+            "observed. Begin the panel earlier."
+        )
+    has_never = any(((c == MISSING) | (c > axis[-1])).any() for c in cohorts)
+    if comparison == "never_exposed" and not has_never:
+        raise DesignError(
+            f"every member is exposed by {last}: comparison='never_exposed' has no members. "
+            "Use comparison='not_yet_exposed', or add members who were eligible and not exposed."
+        )

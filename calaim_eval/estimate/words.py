@@ -25,7 +25,12 @@ def count_words(count: float, noun: str) -> str:
 
 def default_unit(moments: CellMoments, outcome: str, per: float) -> str:
     """``"ed_visits per 1,000 member-months"``; plain periods are member-periods."""
-    frequency = index_frequency(moments.months)
+    return unit_words(outcome, moments.months, per)
+
+
+def unit_words(outcome: str, months: pd.Index, per: float) -> str:
+    """Unit of an outcome over member-months, from the time axis alone."""
+    frequency = index_frequency(months)
     grain = "month" if frequency == "M" else "period"
     if frequency != INTEGER and frequency != "M":
         grain = f"period ({frequency})"
