@@ -34,6 +34,7 @@ INPUTS = (
 )
 CODE_LISTS = (
     "community_support",
+    "dual_status",
     "planned_readmission",
     "population_evidence",
     "population_of_focus",
