@@ -25,7 +25,9 @@ from calaim_eval.errors import (
     TableError,
 )
 from calaim_eval.estimate import (
+    AdjustedGroupTimeEffects,
     GroupTimeEffects,
+    adjusted_group_time_att,
     aggregate,
     group_time_att,
     pre_post,
@@ -45,6 +47,7 @@ from calaim_eval.version import __version__
 __all__ = [
     "FIELDS",
     "TABLES",
+    "AdjustedGroupTimeEffects",
     "CalaimEvalError",
     "CellMoments",
     "Design",
@@ -69,6 +72,7 @@ __all__ = [
     "Tables",
     "__version__",
     "access_funnel",
+    "adjusted_group_time_att",
     "aggregate",
     "build_member_months",
     "design_county_phase",

@@ -1,5 +1,7 @@
 """Effects from cell moments, one method a file."""
 
+from calaim_eval.estimate.adjusted_effects import AdjustedGroupTimeEffects
+from calaim_eval.estimate.adjusted_group_time import adjusted_group_time_att
 from calaim_eval.estimate.aggregate import aggregate
 from calaim_eval.estimate.group_time import group_time_att
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
@@ -9,7 +11,9 @@ from calaim_eval.estimate.simultaneous_bands import simultaneous_bands
 from calaim_eval.estimate.wild_bootstrap import wild_bootstrap_p_values
 
 __all__ = [
+    "AdjustedGroupTimeEffects",
     "GroupTimeEffects",
+    "adjusted_group_time_att",
     "aggregate",
     "group_time_att",
     "pre_post",

@@ -19,11 +19,25 @@ def cluster_notes(moments: CellMoments, cluster: str) -> tuple[str, ...]:
     sums = moments.clusters
     is_exposed = moments.cells["cohort"].notna().to_numpy()
     n_exposed = len(np.unique(sums.cluster[is_exposed[sums.cell]]))
+    return _words(sums.name, sums.n_clusters, n_exposed)
+
+
+def member_cluster_notes(
+    cluster: str, codes: np.ndarray | None, is_exposed: np.ndarray
+) -> tuple[str, ...]:
+    """The same of members' clusters; `codes` and `is_exposed` have shape (n,)."""
+    if cluster == MEMBER or codes is None:
+        return ()
+    return _words(cluster, len(np.unique(codes)), len(np.unique(codes[is_exposed])))
+
+
+def _words(name: str, n_clusters: int, n_exposed: int) -> tuple[str, ...]:
+    """Clusters in words, with advice when they are few."""
     note = (
-        f"Standard errors are clustered by {sums.name}: {sums.n_clusters} clusters, "
+        f"Standard errors are clustered by {name}: {n_clusters} clusters, "
         f"{n_exposed} with exposed members."
     )
-    if min(sums.n_clusters, n_exposed) >= FEW_CLUSTERS:
+    if min(n_clusters, n_exposed) >= FEW_CLUSTERS:
         return (note,)
     return (
         f"{note} That is few: normal intervals are too narrow. Report "
