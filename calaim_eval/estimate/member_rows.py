@@ -1,0 +1,276 @@
+"""A member-month frame as rows of a regression, checked like `reduce_panel` checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.estimate.exposure_terms import NEVER, event_times
+from calaim_eval.estimate.influence import MEMBER
+from calaim_eval.estimate.stratum_terms import with_undefined
+from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.two_way_effects import TwoWayEffects, sums_by, two_way_effects
+from calaim_eval.moments.panel_rows import (
+    PanelColumns,
+    code_rows,
+    label_members,
+    member_attributes,
+    member_codes,
+    month_ordinals,
+)
+from calaim_eval.moments.periods import index_ordinals, label_ordinals, period_frequency
+from calaim_eval.moments.reduce import present_months
+from calaim_eval.results import EffectTable, Estimand, Method
+
+WHERE = "the data frame"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberRows:
+    """n member-months.
+
+    Attributes
+    ----------
+    months : pd.Index
+    member, unit, month : np.ndarray
+        Codes: the member, whose (or whose group's) effect the row has, the month; shape (n,).
+    n_units : int
+    y, weight : np.ndarray
+        Shape (n,).
+    covariates : np.ndarray
+        Shape (n, p).
+    cohort : np.ndarray
+        Ordinal, `MISSING` = never exposed; shape (n,).
+    event_time : np.ndarray
+        Months since exposure, `NEVER` for those not exposed in the panel; shape (n,).
+    cluster : np.ndarray
+        Shape (n,).
+    cluster_labels : pd.Index | None
+        None where the cluster is the member.
+    n_clusters : int
+    """
+
+    months: pd.Index
+    member: np.ndarray
+    unit: np.ndarray
+    n_units: int
+    month: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    covariates: np.ndarray
+    cohort: np.ndarray
+    event_time: np.ndarray
+    cluster: np.ndarray
+    cluster_labels: pd.Index | None
+    n_clusters: int
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the units lie within clusters, so that their effects cost no freedom."""
+        first = np.zeros(self.n_units, dtype=np.int64)
+        first[self.unit] = self.cluster
+        return bool((first[self.unit] == self.cluster).all())
+
+    def two_way(self, chosen: np.ndarray | slice = slice(None)) -> TwoWayEffects:
+        """Effects of units and months over the chosen rows."""
+        return two_way_effects(
+            self.unit[chosen],
+            self.month[chosen],
+            self.weight[chosen],
+            n_units=self.n_units,
+            n_months=len(self.months),
+        )
+
+    def support(self, chosen: np.ndarray) -> np.ndarray:
+        """Members, events and member-months of the rows where `chosen` (n,) is true; (3,)."""
+        values = self.y[chosen]
+        is_count = bool((self.y >= 0).all() and (self.y == np.floor(self.y)).all())
+        events = values.sum() if is_count else np.count_nonzero(values)
+        n_members = len(np.unique(self.member[chosen]))
+        return np.array([n_members, events, len(values)], dtype=float)
+
+
+def member_rows(
+    data: pd.DataFrame,
+    *,
+    member_id: str,
+    month: str,
+    cohort: str,
+    outcome: str,
+    covariates: Sequence[str] = (),
+    weight: str | None = None,
+    effects_of: str | None = None,
+    cluster: str = MEMBER,
+) -> MemberRows:
+    """Checked rows; refuses what `reduce_panel` refuses, and an outcome that does not vary."""
+    columns = PanelColumns(
+        outcomes=(outcome, *covariates),
+        member_id=member_id,
+        month=month,
+        cohort=cohort,
+        stratum=() if effects_of in (None, member_id) else (str(effects_of),),
+        cluster=None if cluster in (MEMBER, member_id) else cluster,
+    )
+    _require_columns(data, columns, weight)
+    member = member_codes(data, columns, where=WHERE)
+    ordinals = month_ordinals(data, columns, where=WHERE)
+    frequency = period_frequency(data[month])
+    months = present_months(ordinals, frequency)
+    axis = index_ordinals(months)
+    attributes = member_attributes(data, columns, member=member, where=WHERE)
+    rows = code_rows(
+        data,
+        columns,
+        member=member,
+        n_members=len(attributes),
+        month=np.searchsorted(axis, ordinals),
+        at_risk=None,
+        n_months=len(months),
+        where=WHERE,
+    )
+    labels = label_members(attributes, columns, months=months, frequency=frequency)
+    first_exposed = label_ordinals(labels["cohort"], frequency)[member]
+    unit = _codes(attributes, columns.stratum[0])[0] if columns.stratum else None
+    of_cluster, cluster_labels = _clusters(attributes, columns)
+    return MemberRows(
+        months=months,
+        member=member,
+        unit=member if unit is None else unit[member],
+        n_units=len(attributes) if unit is None else int(unit.max()) + 1,
+        month=rows.month,
+        y=_varying(rows.values[outcome], outcome),
+        weight=_weights(data, weight),
+        covariates=_stacked([rows.values[c] for c in covariates], len(data)),
+        cohort=first_exposed,
+        event_time=event_times(first_exposed, ordinals, last=int(axis[-1])),
+        cluster=of_cluster[member],
+        cluster_labels=cluster_labels,
+        n_clusters=len(attributes) if cluster_labels is None else len(cluster_labels),
+    )
+
+
+def member_table(
+    rows: MemberRows,
+    residual_loads: np.ndarray,
+    *,
+    keys: pd.DataFrame,
+    estimate: np.ndarray,
+    sides: Sequence[np.ndarray],
+    factor: float,
+    estimand: Estimand,
+    method: Method,
+    notes: Sequence[str],
+) -> EffectTable:
+    """A table whose covariance is that of cluster sums of `residual_loads`, shape (n, m)."""
+    influence = np.sqrt(factor) * sums_by(rows.cluster, residual_loads, rows.n_clusters)
+    return EffectTable(
+        keys=keys.reset_index(drop=True),
+        estimate=estimate,
+        covariance=with_undefined(influence.T @ influence, has_single_member(sides)),
+        support=support_frame(sides),
+        estimand=estimand,
+        method=method,
+        cluster_influence=None
+        if rows.cluster_labels is None
+        else pd.DataFrame(influence, index=rows.cluster_labels),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def member_cluster_notes(rows: MemberRows) -> tuple[str, ...]:
+    """The number of clusters, and what to do when they are few."""
+    from calaim_eval.estimate.clustering import FEW_CLUSTERS
+
+    if rows.cluster_labels is None:
+        return ()
+    n_exposed = len(np.unique(rows.cluster[rows.event_time != NEVER]))
+    note = (
+        f"Standard errors are clustered by {rows.cluster_labels.name}: {rows.n_clusters} "
+        f"clusters, {n_exposed} with exposed members."
+    )
+    if min(rows.n_clusters, n_exposed) >= FEW_CLUSTERS:
+        return (note,)
+    return (
+        f"{note} That is few: normal intervals are too narrow. Report "
+        "wild_bootstrap_p_values(effects, rng=...) beside them.",
+    )
+
+
+def _require_columns(data: pd.DataFrame, columns: PanelColumns, weight: str | None) -> None:
+    """Refuse a frame without rows, or without a named column."""
+    if not isinstance(data, pd.DataFrame):
+        raise TableError(
+            f"member-level data must be a pandas data frame, not a {type(data).__name__}."
+        )
+    named = columns.all if weight is None else (*columns.all, weight)
+    absent = [f"`{c}`" for c in named if c not in data.columns]
+    if absent:
+        raise TableError(
+            f"{WHERE} lacks {', '.join(absent)}. It has "
+            f"{', '.join(f'`{c}`' for c in data.columns)}. Name the columns: `member_id`, "
+            "`month`, `cohort`, `outcome`."
+        )
+    if data.empty:
+        raise TableError(f"{WHERE} has no rows.")
+
+
+def _weights(data: pd.DataFrame, column: str | None) -> np.ndarray:
+    """Positive weights; 1 where no column is named."""
+    if column is None:
+        return np.ones(len(data))
+    numbers = pd.to_numeric(data[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    unusable = int((~(np.isfinite(numbers) & (numbers > 0))).sum())
+    if unusable:
+        raise TableError(
+            f"{WHERE}: `{column}` is missing, infinite or not above 0 in {unusable:,} of "
+            f"{len(data):,} rows. Drop rows of weight 0."
+        )
+    return np.asarray(numbers)
+
+
+def _varying(values: np.ndarray, outcome: str) -> np.ndarray:
+    """The outcome, refused where every member-month has the same."""
+    if (values == values[0]).all():
+        raise EstimationError(
+            f"`{outcome}` is the same in all {len(values):,} member-months: there is nothing to "
+            "estimate. Check the column."
+        )
+    return values
+
+
+def _clusters(
+    attributes: pd.DataFrame, columns: PanelColumns
+) -> tuple[np.ndarray, pd.Index | None]:
+    """Cluster of each member, and the labels of the clusters (None: members)."""
+    if columns.cluster is None:
+        return np.arange(len(attributes)), None
+    codes, labels = _codes(attributes, columns.cluster)
+    if len(labels) < 2:
+        raise EstimationError(
+            f"cluster={columns.cluster!r}: there is one cluster only, so no variance between "
+            "clusters can be estimated. Use cluster='member'."
+        )
+    return codes, pd.Index(labels, name=columns.cluster)
+
+
+def _codes(attributes: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
+    """Codes of a grouping of members, none of them missing."""
+    codes, labels = pd.factorize(attributes[column], sort=True)
+    if (codes < 0).any():
+        raise TableError(
+            f"{WHERE}: `{column}` is missing for some of {len(codes):,} members. Give them a "
+            "group of their own, or leave them out."
+        )
+    return np.asarray(codes, dtype=np.int64), labels
+
+
+def _stacked(columns: list[np.ndarray], n: int) -> np.ndarray:
+    """Columns side by side; shape (n, p)."""
+    return np.stack(columns, axis=1) if columns else np.zeros((n, 0))

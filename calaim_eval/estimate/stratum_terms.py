@@ -1,0 +1,164 @@
+"""Terms that are linear in the months of members, by stratum, as one table with its covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.cell_grid import CellGrid
+from calaim_eval.estimate.influence import (
+    MEMBER,
+    CellLoads,
+    cluster_influence,
+    labelled_influence,
+    member_covariance,
+)
+from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.moments import CellMoments
+from calaim_eval.results import EffectTable, Estimand, Method
+
+UNIDENTIFIED = "Strata in which the terms are not identified, left out"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StratumTerms:
+    """m terms of one stratum with their influence loads.
+
+    Attributes
+    ----------
+    grid : CellGrid
+    keys : pd.DataFrame
+        What each term is about, beside the stratum; m rows (it may have no column).
+    estimate : np.ndarray
+        Shape (m,).
+    on_outcome, on_coverage : np.ndarray
+        Loads on the (centred) outcome and on coverage; shape (m, C, X, T).
+    on_member : np.ndarray | None
+        Loads on the constant; shape (m, C, X).
+    sides : Sequence[np.ndarray]
+        Support of exposed and comparison behind each term; m arrays of shape (2, 3).
+    factor : float
+        Small-sample factor of the covariance.
+    """
+
+    grid: CellGrid
+    keys: pd.DataFrame
+    estimate: np.ndarray
+    on_outcome: np.ndarray
+    on_coverage: np.ndarray
+    sides: Sequence[np.ndarray]
+    on_member: np.ndarray | None = None
+    factor: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.estimate)
+
+    def scaled(self, per: float) -> StratumTerms:
+        """The terms per so many member-months."""
+        return replace(
+            self,
+            estimate=per * self.estimate,
+            on_outcome=per * self.on_outcome,
+            on_coverage=per * self.on_coverage,
+            on_member=None if self.on_member is None else per * self.on_member,
+        )
+
+    def cell_loads(self) -> Iterator[CellLoads]:
+        """Loads, a cohort of cells at a time, the small-sample factor included."""
+        scale = np.sqrt(self.factor)
+        for cohort, cells in enumerate(self.grid.cell):
+            covered = np.flatnonzero(cells >= 0)
+            parts = [self.on_outcome[:, cohort, covered], self.on_coverage[:, cohort, covered]]
+            constant = np.zeros((len(self), len(covered), 1))
+            if self.on_member is not None:
+                constant[:, :, 0] = self.on_member[:, cohort, covered]
+            loads = np.concatenate([*parts, constant], axis=2)
+            yield CellLoads(cells[covered], scale * loads.swapaxes(0, 1))
+
+
+def terms_table(
+    moments: CellMoments,
+    outcome: str,
+    cluster: str,
+    strata: Sequence[StratumTerms],
+    *,
+    estimand: Estimand,
+    method: Method,
+    notes: Sequence[str],
+) -> EffectTable:
+    """Terms of all strata with their joint covariance; undefined errors are NaN."""
+    estimate = np.concatenate([terms.estimate for terms in strata])
+    influence = None
+    if cluster == MEMBER:
+        covariance = np.zeros((len(estimate), len(estimate)))
+        start = 0
+        for terms in strata:
+            rows = slice(start, start + len(terms))
+            covariance[rows, rows] = member_covariance(
+                moments, outcome, terms.cell_loads(), len(terms)
+            )
+            start = rows.stop
+    else:
+        parts = [cluster_influence(moments, outcome, t.cell_loads(), len(t)) for t in strata]
+        influence = labelled_influence(moments, np.hstack(parts))
+        covariance = influence.to_numpy().T @ influence.to_numpy()
+    sides = [side for terms in strata for side in terms.sides]
+    covariance = with_undefined(covariance, has_single_member(sides))
+    if not np.isfinite(estimate).all():
+        raise EstimationError(
+            f"`{outcome}`: {int((~np.isfinite(estimate)).sum())} of {len(estimate)} estimates are "
+            "not finite. Look for extreme amounts in the outcome."
+        )
+    keys = [
+        pd.concat([_repeated(t.grid.stratum, len(t)), t.keys.reset_index(drop=True)], axis=1)
+        for t in strata
+    ]
+    return EffectTable(
+        keys=pd.concat(keys, ignore_index=True),
+        estimate=estimate,
+        covariance=covariance,
+        support=support_frame(sides),
+        estimand=estimand,
+        method=method,
+        cluster_influence=influence,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def clusters_of(moments: CellMoments, grid: CellGrid, cluster: str) -> int:
+    """Clusters with members in the stratum."""
+    if cluster == MEMBER or moments.clusters is None:
+        return int(grid.n_members.sum())
+    inside = np.isin(moments.clusters.cell, grid.cell[grid.cell >= 0])
+    return len(np.unique(moments.clusters.cluster[inside]))
+
+
+def require_variation(moments: CellMoments, outcome: str) -> None:
+    """Refuse an outcome that is the same in every member-month."""
+    found = moments.outcome_moments(outcome)
+    size = len(moments.months)
+    diagonal = np.array([t * (t + 3) // 2 for t in range(size)])
+    n = float(moments.at_risk.sum())
+    total, squares = float(found.total.sum()), float(found.yy[:, diagonal].sum())
+    if squares - total**2 / n <= 1e-12 * max(squares, 1e-300):
+        raise EstimationError(
+            f"`{outcome}` is the same in all member-months: there is nothing to estimate. Check "
+            "the column."
+        )
+
+
+def with_undefined(covariance: np.ndarray, undefined: np.ndarray) -> np.ndarray:
+    """The covariance with NaN wherever an undefined or constant term enters."""
+    blank = undefined | ~(np.diag(covariance) > 0)
+    covariance[blank, :] = np.nan
+    covariance[:, blank] = np.nan
+    return covariance
+
+
+def _repeated(stratum: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The stratum labels once for each term."""
+    return stratum.iloc[np.zeros(n, dtype=int)].reset_index(drop=True)
