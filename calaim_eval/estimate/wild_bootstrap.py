@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -15,16 +16,21 @@ _POINTS = {
     "webb": np.sqrt([0.5, 1.0, 1.5]),
     "rademacher": np.array([1.0]),
 }
+ENUMERATED_CLUSTERS = 12
+"""Up to this many clusters there are at most 4,096 Rademacher draws, and all are taken."""
+TIE = 1e-10
+"""Statistics this near, relative, are ties."""
 
 
 def wild_bootstrap_p_values(
     table: EffectTable,
     *,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     draws: int = 9_999,
     weights: Weights = "webb",
+    conf_level: float = 0.95,
 ) -> pd.DataFrame:
-    r"""P-values from a studentized wild score bootstrap over clusters.
+    r"""P-values and intervals from a studentized wild score bootstrap over clusters.
 
     Use beside cluster-robust intervals when clusters (counties) are few. With fewer than some ten
     exposed clusters no bootstrap is reliable either: use randomization inference over the
@@ -34,28 +40,37 @@ def wild_bootstrap_p_values(
     ----------
     table : EffectTable
         Made with ``cluster=`` a cluster column, so that it carries ``cluster_influence``.
-    rng : np.random.Generator
+    rng : np.random.Generator, optional
+        Needed unless all draws are enumerated.
     draws : int
         Bootstrap draws.
     weights : {"webb", "rademacher"}
-        Six-point weights, right also for fewer than 12 clusters, or two-point weights.
+        Six-point weights, right also for fewer than 12 clusters, or two-point weights. For a row
+        with at most 12 clusters all two-point draws are enumerated: no chance enters.
+    conf_level : float
+        Of the intervals.
 
     Returns
     -------
     pd.DataFrame
-        Keys, ``estimate``, ``std_error``, ``p_value`` (two-sided, of no effect), ``n_clusters``
-        that bear on the estimate.
+        Keys, ``estimate``, ``std_error``, ``p_value`` (two-sided, of no effect), ``conf_low`` and
+        ``conf_high`` (the values the bootstrap does not reject; infinite where it can reject
+        none), ``n_clusters`` that bear on the estimate, ``draws``, ``is_enumerated``,
+        ``p_value_step`` (p-values are that far apart: with 5 clusters no p-value is below 0.03).
 
     Raises
     ------
     EstimationError
-        The table keeps no cluster influence.
+        The table keeps no cluster influence, an unknown option, or no `rng` where draws are needed.
 
     Notes
     -----
     With cluster influence :math:`\psi_g` (sums to 0 over clusters) and weights :math:`w_g`,
     :math:`t^* = \sum_g w_g \psi_g / \sqrt{\sum_g (w_g \psi_g - \overline{w\psi})^2}` [1]_; the
-    p-value is the share of :math:`|t^*| \ge |t|`, t studentized alike.
+    p-value is :math:`(1 + \#\{|t^*| \ge |t|\})/(1 + n)`, t studentized alike. The draws do not
+    depend on the value tested, so inverting the test gives :math:`\hat\theta \pm c\, s` with c a
+    quantile of :math:`|t^*|`. Enumerated draws come in pairs of opposite sign: p-values are
+    :math:`2/(2^G + 1)` apart. Ratios are tested against 1 on the log scale.
 
     References
     ----------
@@ -69,26 +84,96 @@ def wild_bootstrap_p_values(
         )
     if weights not in _POINTS:
         raise EstimationError(f"weights: {weights!r} is not one of 'webb', 'rademacher'.")
-    influence = table.cluster_influence.to_numpy()
-    signs = rng.choice(np.array([-1.0, 1.0]), size=(draws, len(influence)))
-    drawn = signs * rng.choice(_POINTS[weights], size=(draws, len(influence)))
+    if not 0 < conf_level < 1 or draws < 1:
+        raise EstimationError(
+            f"wild_bootstrap_p_values: conf_level={conf_level}, draws={draws}; give a level "
+            "between 0 and 1 and at least one draw."
+        )
+    drawn = _Draws(len(table.cluster_influence), rng, draws, weights)
+    rows = [
+        _row(influence, estimate, drawn, conf_level, is_ratio=table.estimand.scale == "ratio")
+        for influence, estimate in zip(
+            table.cluster_influence.to_numpy().T, table.estimate, strict=True
+        )
+    ]
+    found = pd.DataFrame(rows, index=pd.RangeIndex(len(table)))
     return table.keys.reset_index(drop=True).assign(
         estimate=table.estimate,
         std_error=table.std_error,
-        p_value=[
-            _p_value(influence[:, row], table.estimate[row], drawn) for row in range(len(table))
-        ],
-        n_clusters=(influence != 0).sum(axis=0),
+        **{str(column): found[column] for column in found.columns},
     )
 
 
-def _p_value(influence: np.ndarray, estimate: float, drawn: np.ndarray) -> float:
-    """Share of draws at least as far from 0 as the estimate; NaN without variation."""
-    spread = np.sqrt(((influence - influence.mean()) ** 2).sum())
-    if not np.isfinite(estimate) or spread == 0:
-        return float("nan")
-    scores = drawn * influence
+class _Draws:
+    """Weights of the clusters, enumerated where they can be, else drawn once for all rows."""
+
+    def __init__(
+        self, n_clusters: int, rng: np.random.Generator | None, draws: int, weights: Weights
+    ) -> None:
+        self.n_clusters, self.rng, self.draws, self.weights = n_clusters, rng, draws, weights
+        self._drawn: np.ndarray | None = None
+
+    def of(self, bearing: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Weights of the bearing clusters, shape (draws, n_bearing); whether they are all."""
+        n_bearing = int(bearing.sum())
+        if self.weights == "rademacher" and n_bearing <= ENUMERATED_CLUSTERS:
+            return np.array(list(product([-1.0, 1.0], repeat=n_bearing))), True
+        if self._drawn is None:
+            if self.rng is None:
+                raise EstimationError(
+                    "wild_bootstrap_p_values: draws are needed (six-point weights, or more than "
+                    f"{ENUMERATED_CLUSTERS} clusters). Give rng=np.random.default_rng(seed)."
+                )
+            shape = (self.draws, self.n_clusters)
+            signs = self.rng.choice(np.array([-1.0, 1.0]), size=shape)
+            self._drawn = signs * self.rng.choice(_POINTS[self.weights], size=shape)
+        return self._drawn[:, bearing], False
+
+
+def _row(
+    influence: np.ndarray, estimate: float, drawn: _Draws, conf_level: float, *, is_ratio: bool
+) -> dict[str, float | bool]:
+    """P-value and interval of one estimate; NaN without variation."""
+    bearing = np.isfinite(influence) & (influence != 0)
+    psi = influence[bearing]
+    at, nothing = estimate, float("nan")
+    if is_ratio:
+        at = float(np.log(estimate)) if estimate > 0 else nothing
+        psi = psi / estimate
+    found = {"p_value": nothing, "conf_low": nothing, "conf_high": nothing}
+    counts = {"n_clusters": len(psi), "draws": 0, "is_enumerated": False, "p_value_step": nothing}
+    spread = np.sqrt(((psi - psi.mean()) ** 2).sum()) if len(psi) > 1 else 0.0
+    if not np.isfinite(at) or spread == 0:
+        return found | counts
+    weights, is_all = drawn.of(bearing)
+    statistics = _statistics(psi, weights)
+    n_draws = len(statistics)
+    at_least = int((statistics >= np.abs(at) / spread * (1 - TIE)).sum())
+    reach = _critical(statistics, conf_level) * spread
+    low, high = (at - reach, at + reach) if not is_ratio else np.exp([at - reach, at + reach])
+    return {
+        "p_value": (at_least + 1) / (n_draws + 1),
+        "conf_low": float(low),
+        "conf_high": float(high),
+        "n_clusters": len(psi),
+        "draws": n_draws,
+        "is_enumerated": is_all,
+        "p_value_step": (2 if is_all else 1) / (n_draws + 1),
+    }
+
+
+def _statistics(psi: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Absolute studentized sums of the weighted scores; shape (draws,)."""
+    scores = weights * psi
+    total = np.abs(scores.sum(axis=1))
     centred = scores - scores.mean(axis=1, keepdims=True)
-    statistics = scores.sum(axis=1) / np.sqrt((centred**2).sum(axis=1))
-    at_least = (np.abs(statistics) >= np.abs(estimate) / spread).sum()
-    return float((at_least + 1) / (len(drawn) + 1))
+    spread = np.sqrt((centred**2).sum(axis=1))
+    # All scores alike: infinitely far from 0.
+    is_alike = spread <= 1e-12 * np.abs(psi).max()
+    return np.asarray(np.divide(total, spread, out=np.full(len(total), np.inf), where=~is_alike))
+
+
+def _critical(statistics: np.ndarray, conf_level: float) -> float:
+    """The largest distance, in errors, that is not rejected; infinite where all are kept."""
+    kth = int(np.floor((1 - conf_level) * (len(statistics) + 1) + 1e-9))
+    return float(np.sort(statistics)[-kth]) if kth else float("inf")
