@@ -1,0 +1,242 @@
+"""Effects by imputation on member-level data: member effects with gaps, covariates, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.estimate.exposure_terms import term_names, used_rows
+from calaim_eval.estimate.imputation_terms import (
+    ALONE,
+    CONDITIONAL,
+    By,
+    ImputationTerms,
+    Variance,
+    imputation_estimand,
+    imputation_method,
+    lost_words,
+    require_fitted_and_target,
+    require_targets,
+    weights_within,
+)
+from calaim_eval.estimate.imputed_rows import ImputedRows, impute_rows
+from calaim_eval.estimate.influence import MEMBER
+from calaim_eval.estimate.member_rows import (
+    MemberRows,
+    member_cluster_notes,
+    member_rows,
+    member_table,
+)
+from calaim_eval.estimate.two_way_fit import fit_two_way
+from calaim_eval.estimate.words import notes_by_group, unit_words
+from calaim_eval.moments.periods import index_frequency, index_ordinals
+from calaim_eval.results import EffectTable
+
+
+def imputation_att_from_members(
+    data: pd.DataFrame,
+    *,
+    member_id: str = "member_id",
+    month: str = "month",
+    cohort: str = "cohort",
+    outcome: str,
+    by: By = "overall",
+    leads: int = 0,
+    anticipation_months: int = 0,
+    min_event_time: int | None = None,
+    max_event_time: int | None = None,
+    covariates: Sequence[str] = (),
+    weight: str | None = None,
+    effects_of: str | None = None,
+    variance: Variance = "conservative",
+    cluster: str = MEMBER,
+    per: float = 1.0,
+    unit: str | None = None,
+) -> EffectTable:
+    r"""`imputation_att` on member-level data: member effects where members have gaps.
+
+    Parameters
+    ----------
+    data : pd.DataFrame
+        One row per member and month, in any order, months without coverage absent.
+    member_id, month, cohort, outcome : str
+        Columns, as in `reduce_panel`; `cohort` missing = never exposed.
+    by, leads, anticipation_months, min_event_time, max_event_time, variance, per, unit
+        As in `imputation_att`.
+    covariates : sequence of str
+        Numbers that change within members and that exposure does not change; fitted on the rows
+        not exposed.
+    weight : str, optional
+        Positive weights, of the fit and of the averages.
+    effects_of : str, optional
+        Column, constant in a member, whose effects stand in place of the members' own.
+    cluster : str
+        ``"member"``, or a column that is constant in a member.
+
+    Returns
+    -------
+    EffectTable
+        As from `imputation_att`, without strata.
+
+    Raises
+    ------
+    TableError
+        What `reduce_panel` refuses in a frame.
+    DesignError, EstimationError
+        As `imputation_att`.
+
+    Notes
+    -----
+    The mean effect that is taken from the residuals of a cohort and month is
+    :math:`\tilde\tau_{gt} = \sum_k V_k \sum_{i \in k} v_{it} \hat\tau_{it} / \sum_k V_k^2`, with
+    :math:`V_k = \sum_{i \in k} v_{it}` over the cohort's members in cluster k [1]_. Members
+    without a month before exposure can't be imputed and are set aside.
+
+    References
+    ----------
+    .. [1] Borusyak K, Jaravel X, Spiess J (2024). Review of Economic Studies 91(6):3253-3285.
+       doi:10.1093/restud/rdae007
+    """
+    terms = ImputationTerms(
+        by, leads, anticipation_months, min_event_time, max_event_time, variance
+    )
+    rows = member_rows(
+        data,
+        member_id=member_id,
+        month=month,
+        cohort=cohort,
+        outcome=outcome,
+        covariates=covariates,
+        weight=weight,
+        effects_of=effects_of,
+        cluster=cluster,
+    )
+    is_fitted, is_target = terms.is_fitted(rows.event_time), terms.is_target(rows.event_time)
+    require_fitted_and_target(is_fitted, rows.event_time)
+    imputed = impute_rows(
+        rows.two_way(is_fitted),
+        is_fitted=is_fitted,
+        is_target=is_target,
+        unit=rows.unit,
+        month=rows.month,
+        weight=rows.weight,
+        y=rows.y,
+        covariates=rows.covariates,
+        names=list(covariates),
+    )
+    require_targets(len(imputed.target_rows))
+    keys, columns, estimate, residual_loads = _effects(rows, imputed, terms)
+    if leads:
+        before = _leads(rows, imputed, terms, list(covariates))
+        keys = pd.concat([before[0], keys], ignore_index=True)
+        columns = np.hstack([before[1], columns])
+        estimate = np.concatenate([before[2], estimate])
+        residual_loads = np.hstack([before[3], residual_loads])
+    lost = lost_words(is_target, imputed.target_rows, rows.weight)
+    if _has_single_member(rows, imputed):
+        lost.append((ALONE, ""))
+    return member_table(
+        rows,
+        per * residual_loads,
+        keys=keys,
+        estimate=per * estimate,
+        sides=[
+            np.stack([rows.support(term), rows.support(used_rows(term, ~is_fitted, rows.month))])
+            for term in columns.T
+        ],
+        factor=1.0,
+        estimand=imputation_estimand(unit or unit_words(outcome, rows.months, per)),
+        method=imputation_method(
+            "from member-months",
+            terms,
+            {
+                "outcome": outcome,
+                "covariates": list(covariates),
+                "weight": weight,
+                "fixed_effects": effects_of or "member",
+                "cluster": cluster,
+                "per": per,
+            },
+        ),
+        notes=[
+            CONDITIONAL,
+            *member_cluster_notes(rows),
+            *notes_by_group((what, "", much) for what, much in lost),
+        ],
+    )
+
+
+def _effects(
+    rows: MemberRows, imputed: ImputedRows, terms: ImputationTerms
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """Keys, rows (n, m), estimates (m,) and loads on residuals (n, m) of the averages."""
+    target = imputed.target_rows
+    keys, held = terms.averages(
+        event_time=rows.event_time[target],
+        cohort=rows.cohort[target],
+        month=index_ordinals(rows.months)[rows.month[target]],
+        frequency=index_frequency(rows.months),
+    )
+    weights = weights_within(held, rows.weight[target])
+    estimate = weights.T @ imputed.effect
+    loads = imputed.loads(weights)
+    left = np.zeros((len(rows), 1))
+    fitted = imputed.fitted_rows
+    left[fitted, 0] = (rows.y - imputed.untouched)[fitted]
+    residual_loads = loads * left
+    if terms.variance == "two_stage":
+        about = imputed.effect[:, None] - estimate
+    else:
+        about = imputed.effect[:, None] - _cohort_month_means(rows, imputed, weights)
+    residual_loads[target] = weights * about
+    columns = np.zeros((len(rows), len(keys)), dtype=bool)
+    columns[target] = held
+    return keys, columns, estimate, residual_loads
+
+
+def _cohort_month_means(rows: MemberRows, imputed: ImputedRows, weights: np.ndarray) -> np.ndarray:
+    """Mean effect of each target row's cohort and month, in each average; shape (e, m)."""
+    target = imputed.target_rows
+    cohort = np.unique(rows.cohort[target], return_inverse=True)[1]
+    group = cohort * len(rows.months) + rows.month[target]
+    pair, place = np.unique(group * rows.n_clusters + rows.cluster[target], return_inverse=True)
+    group_of_pair = pair // rows.n_clusters
+    means = np.zeros_like(weights)
+    for term, weight in enumerate(weights.T):
+        v = np.bincount(place, weights=weight)
+        v_effect = np.bincount(place, weights=weight * imputed.effect)
+        below = np.bincount(group_of_pair, weights=v**2)
+        above = np.bincount(group_of_pair, weights=v * v_effect)
+        mean = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        means[:, term] = mean[group]
+    return means
+
+
+def _leads(
+    rows: MemberRows, imputed: ImputedRows, terms: ImputationTerms, covariates: list[str]
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """Keys, rows, coefficients and loads on residuals of the months before exposure."""
+    fitted = imputed.fitted_rows
+    keys, columns = terms.lead_columns(rows.event_time[fitted])
+    k = len(keys)
+    fit = fit_two_way(
+        imputed.effects,
+        rows.y[fitted],
+        np.hstack([columns.astype(float), rows.covariates[fitted]]),
+        [*term_names(keys), *covariates],
+        n_covariates=len(covariates),
+    )
+    residual_loads = np.zeros((len(rows), k))
+    residual = rows.weight[fitted] * (rows.y[fitted] - fit.fitted)
+    residual_loads[fitted] = fit.row_loads[:, :k] * residual[:, None]
+    held = np.zeros((len(rows), k), dtype=bool)
+    held[fitted] = columns
+    return keys, held, fit.coefficient[:k], residual_loads
+
+
+def _has_single_member(rows: MemberRows, imputed: ImputedRows) -> bool:
+    """Whether a cohort with imputed effects has one member only."""
+    pairs = np.unique(np.stack([rows.cohort, rows.member])[:, imputed.target_rows], axis=1)
+    return bool((np.unique(pairs[0], return_counts=True)[1] < 2).any())
