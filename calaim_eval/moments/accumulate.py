@@ -1,9 +1,9 @@
-"""Cross-products of members by cell: the dense route, blocks of members through BLAS."""
+"""Cross-products of members by cell: blocks of members through BLAS."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,31 +17,67 @@ from calaim_eval.moments.small_products import cross_products, own_products
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Layout:
-    """Members ordered by cell: members of cell c are at positions start[c] to start[c + 1]."""
+class Layout:
+    """Members ordered by cell, then cluster: cell c is at positions start[c] to start[c + 1].
 
+    Attributes
+    ----------
+    order : np.ndarray
+        Which member stands at each position; shape (n_members,).
+    cell : np.ndarray
+        Cell of each member; shape (n_members,).
+    start : np.ndarray
+        Shape (n_cells + 1,).
+    n_months : int
+    """
+
+    order: np.ndarray
     cell: np.ndarray
-    position: np.ndarray
     start: np.ndarray
     n_months: int
 
     @property
     def n_cells(self) -> int:
+        """Number of cells."""
         return len(self.start) - 1
 
     def members(self, cell: int) -> slice:
         """Positions of the members of a cell."""
         return slice(int(self.start[cell]), int(self.start[cell + 1]))
 
-    def scatter(self, rows: PanelRows, values: np.ndarray) -> np.ndarray:
-        """Row values as a dense (n_members, T) array, 0 where there is no row."""
-        dense = np.zeros(rows.n_members * self.n_months, dtype=values.dtype)
-        dense[self.position[rows.member] * self.n_months + rows.month] = values
-        return dense.reshape(rows.n_members, self.n_months)
+    def positions(self) -> np.ndarray:
+        """Position of each member; shape (n_members,)."""
+        position = np.empty(len(self.order), dtype=np.int64)
+        position[self.order] = np.arange(len(self.order))
+        return position
+
+
+class MemberRows(Protocol):
+    """Checked member months, however they are held: what moments are added up from."""
+
+    @property
+    def n_members(self) -> int:
+        """Members with at least one row."""
+
+    @property
+    def is_whole_months(self) -> bool:
+        """Every row counts a whole month at risk."""
+
+    def covered(self, layout: Layout) -> np.ndarray:
+        """Fraction at risk by position and month, 0 without a row; (n_members, T)."""
+
+    def centre(self, outcome: str) -> float | None:
+        """What is taken off amounts before squaring; None for whole numbers."""
+
+    def dense(self, outcome: str, layout: Layout, shift: float | None) -> np.ndarray:
+        """Outcome less `shift` times coverage by position and month; (n_members, T)."""
+
+    def nonzero(self, outcome: str, layout: Layout) -> np.ndarray:
+        """Member-months whose outcome is not 0, by cell; (n_cells, T)."""
 
 
 def accumulate(
-    rows: PanelRows,
+    rows: MemberRows,
     labels: pd.DataFrame,
     *,
     months: pd.Index,
@@ -53,21 +89,32 @@ def accumulate(
 
     Parameters
     ----------
-    rows : PanelRows
+    rows : MemberRows
     labels : pd.DataFrame
-        Cell labels of each member; shape (rows.n_members, ...). Members without a row at risk
-        are left out, so they move nothing.
+        Cell labels of each member; shape (rows.n_members, ...).
     cluster : pd.Series, optional
         Cluster of each member; shape (rows.n_members,).
     """
-    present = np.flatnonzero(np.bincount(rows.member, minlength=rows.n_members))
-    rows = _only_present(rows, present)
-    labels = labels.iloc[present].reset_index(drop=True)
     cell, first = row_codes(labels)
-    layout = _layout(cell, len(first), len(months))
-    covered = layout.scatter(rows, _fractions(rows))
-    shifts = {name: _centre(values) for name, values in rows.values.items()}
-    at_risk, rr = _coverage_products(layout, covered, is_whole=rows.at_risk is None)
+    codes = None if cluster is None else label_codes(cluster)[0]
+    layout = _layout(cell, codes, len(first), len(months))
+    covered = rows.covered(layout)
+    at_risk, rr = _coverage_products(layout, covered, is_whole=rows.is_whole_months)
+    clusters = _Clusters.of(layout, codes)
+    by_outcome, totals = {}, {}
+    for name in columns.outcomes:
+        shift = rows.centre(name)
+        values = rows.dense(name, layout, shift)
+        by_outcome[name] = _outcome_moments(
+            layout,
+            covered,
+            values,
+            nonzero=rows.nonzero(name, layout),
+            shift=shift,
+            is_whole=rows.is_whole_months,
+        )
+        if clusters is not None:
+            totals[name] = clusters.sums(values, is_whole=shift is None)
     return CellMoments(
         cells=labels.iloc[first].reset_index(drop=True),
         months=months,
@@ -76,57 +123,57 @@ def accumulate(
         n_members=np.diff(layout.start).astype(np.int64),
         at_risk=at_risk,
         rr=rr,
-        by_outcome={
-            name: _outcome_moments(layout, rows, covered, values, shift=shifts[name])
-            for name, values in rows.values.items()
-        },
+        by_outcome=by_outcome,
         clusters=None
-        if cluster is None
-        else _cluster_sums(layout, rows, cluster.iloc[present].reset_index(drop=True), shifts),
+        if clusters is None or cluster is None or codes is None
+        else ClusterSums(
+            name=str(cluster.name),
+            labels=cluster.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True),
+            cluster=clusters.cluster,
+            cell=clusters.cell,
+            n_members=clusters.n_members,
+            at_risk=clusters.sums(covered, is_whole=rows.is_whole_months),
+            totals=totals,
+        ),
         provenance=provenance,
     )
 
 
-def _only_present(rows: PanelRows, present: np.ndarray) -> PanelRows:
-    """Members renumbered so that every one has a row."""
-    if len(present) == rows.n_members:
-        return rows
-    new = np.full(rows.n_members, -1, dtype=np.int64)
-    new[present] = np.arange(len(present))
-    return replace(rows, member=new[rows.member], n_members=len(present))
+def accumulate_rows(
+    rows: PanelRows,
+    labels: pd.DataFrame,
+    *,
+    months: pd.Index,
+    columns: PanelColumns,
+    cluster: pd.Series | None,
+    provenance: dict[str, Any],
+) -> CellMoments:
+    """As `accumulate`, of rows that leave some members without any: they move nothing."""
+    present = np.flatnonzero(np.bincount(rows.member, minlength=rows.n_members))
+    return accumulate(
+        rows.with_present(present),
+        labels.iloc[present].reset_index(drop=True),
+        months=months,
+        columns=columns,
+        cluster=None if cluster is None else cluster.iloc[present].reset_index(drop=True),
+        provenance=provenance,
+    )
 
 
-def _layout(cell: np.ndarray, n_cells: int, n_months: int) -> _Layout:
-    """Order the members by cell."""
-    order = np.argsort(cell, kind="stable")
-    position = np.empty(len(cell), dtype=np.int64)
-    position[order] = np.arange(len(cell))
+def _layout(cell: np.ndarray, cluster: np.ndarray | None, n_cells: int, n_months: int) -> Layout:
+    """Order the members by cell, and within it by cluster."""
+    if cluster is None:
+        # Few cells fit a small integer, which numpy sorts in one pass.
+        key = cell.astype(np.int16) if n_cells < np.iinfo(np.int16).max else cell
+        order = np.argsort(key, kind="stable")
+    else:
+        order = np.lexsort((cluster, cell))
     start = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=n_cells))])
-    return _Layout(cell, position, start, n_months)
-
-
-def _fractions(rows: PanelRows) -> np.ndarray:
-    """Coverage of each row: 1 as a byte, or fractions as floats."""
-    return np.ones(len(rows.member), dtype=np.uint8) if rows.at_risk is None else rows.at_risk
-
-
-def _is_whole(values: np.ndarray) -> bool:
-    """Whole numbers small enough that every sum of squares stays exact in a float."""
-    if not values.size:
-        return True
-    largest = max(-float(values.min()), float(values.max()))
-    if largest**2 * len(values) >= 2.0**53:
-        return False
-    return bool(np.array_equal(values, np.floor(values)))
-
-
-def _centre(values: np.ndarray) -> float | None:
-    """Constant taken off amounts before squaring; None for whole numbers."""
-    return None if _is_whole(values) else float(values.mean())
+    return Layout(order, cell, start, n_months)
 
 
 def _coverage_products(
-    layout: _Layout, covered: np.ndarray, *, is_whole: bool
+    layout: Layout, covered: np.ndarray, *, is_whole: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Member-months and packed coverage cross-products by cell."""
     at_risk = np.zeros((layout.n_cells, layout.n_months))
@@ -144,32 +191,29 @@ def _coverage_products(
 
 
 def _outcome_moments(
-    layout: _Layout,
-    rows: PanelRows,
+    layout: Layout,
     covered: np.ndarray,
     values: np.ndarray,
     *,
+    nonzero: np.ndarray,
     shift: float | None,
+    is_whole: bool,
 ) -> OutcomeMoments:
     """Sums and cross-products of one outcome by cell."""
     size = layout.n_months
-    dense = layout.scatter(rows, _centred(rows, values, shift))
     total = np.zeros((layout.n_cells, size))
     yy = np.zeros((layout.n_cells, size * (size + 1) // 2))
     yr = np.zeros((layout.n_cells, size, size))
     for cell in range(layout.n_cells):
-        members = layout.members(cell)
-        y, r = dense[members], covered[members]
-        total[cell] = y.sum(axis=0)
-        if rows.at_risk is None and r.all():
+        y, r = values[layout.members(cell)], covered[layout.members(cell)]
+        total[cell] = y.sum(axis=0, dtype=float)
+        if is_whole and r.all():
             yy[cell] = pack_symmetric(own_products(y))
             yr[cell] = total[cell][:, None]
         else:
             full, yr[cell] = cross_products(y, r)
             yy[cell] = pack_symmetric(full)
-    exact = shift is None and rows.at_risk is None
-    key = layout.cell[rows.member[values != 0]] * size + rows.month[values != 0]
-    nonzero = np.bincount(key, minlength=layout.n_cells * size).reshape(layout.n_cells, size)
+    exact = shift is None and is_whole
     return OutcomeMoments(
         shift=shift or 0.0,
         is_count=shift is None and bool((values >= 0).all()),
@@ -180,37 +224,35 @@ def _outcome_moments(
     )
 
 
-def _centred(rows: PanelRows, values: np.ndarray, shift: float | None) -> np.ndarray:
-    """Outcome minus its centre times coverage."""
-    if shift is None:
-        return values
-    return values - shift * (1.0 if rows.at_risk is None else rows.at_risk)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Clusters:
+    """Runs of members of one cell and cluster: run k begins at position start[k]."""
 
+    start: np.ndarray
+    cluster: np.ndarray
+    cell: np.ndarray
+    n_members: np.ndarray
 
-def _cluster_sums(
-    layout: _Layout, rows: PanelRows, cluster: pd.Series, shifts: dict[str, float | None]
-) -> ClusterSums:
-    """Sums by cluster and cell."""
-    codes = label_codes(cluster)[0]
-    pairs, group = np.unique(codes * layout.n_cells + layout.cell, return_inverse=True)
-    shape = (len(pairs), layout.n_months)
-    key = group[rows.member] * layout.n_months + rows.month
+    @classmethod
+    def of(cls, layout: Layout, codes: np.ndarray | None) -> _Clusters | None:
+        """The runs of a layout; None without clusters."""
+        if codes is None:
+            return None
+        cluster, cell = codes[layout.order], layout.cell[layout.order]
+        is_new = np.ones(len(cell), dtype=bool)
+        is_new[1:] = (np.diff(cell) != 0) | (np.diff(cluster) != 0)
+        start = np.flatnonzero(is_new)
+        size = np.diff(np.append(start, len(cell)))
+        by_cluster = np.lexsort((cell[start], cluster[start]))
+        start, size = start[by_cluster], size[by_cluster]
+        return cls(start, cluster[start], cell[start], size)
 
-    def sums(weights: np.ndarray | None) -> np.ndarray:
-        return np.bincount(key, weights=weights, minlength=shape[0] * shape[1]).reshape(shape)
-
-    at_risk = sums(rows.at_risk)
-    return ClusterSums(
-        name=str(cluster.name),
-        labels=cluster.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True),
-        cluster=pairs // layout.n_cells,
-        cell=pairs % layout.n_cells,
-        n_members=np.bincount(group, minlength=len(pairs)),
-        at_risk=compact(at_risk),
-        totals={
-            name: compact(as_whole(sums(values)))
-            if shifts[name] is None
-            else sums(_centred(rows, values, shifts[name]))
-            for name, values in rows.values.items()
-        },
-    )
+    def sums(self, dense: np.ndarray, *, is_whole: bool) -> np.ndarray:
+        """Rows of a dense array added up by run; shape (n_runs, T)."""
+        total = np.stack(
+            [
+                dense[first : first + size].sum(axis=0, dtype=float)
+                for first, size in zip(self.start, self.n_members, strict=True)
+            ]
+        )
+        return compact(as_whole(total)) if is_whole else total

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from calaim_eval.moments.periods import (
     period_labels,
     period_ordinals,
 )
+
+if TYPE_CHECKING:
+    from calaim_eval.moments.accumulate import Layout
 
 NOT_AT_RISK = "not at risk"
 
@@ -92,6 +96,60 @@ class PanelRows:
     values: dict[str, np.ndarray]
     n_members: int
     set_aside: int
+
+    @property
+    def is_whole_months(self) -> bool:
+        """Every row counts a whole month at risk."""
+        return self.at_risk is None
+
+    def covered(self, layout: Layout) -> np.ndarray:
+        """Fraction at risk by position and month, 0 without a row; (n_members, T)."""
+        if self.at_risk is None:
+            return self._scatter(np.ones(len(self.member), dtype=np.uint8), layout)
+        return self._scatter(self.at_risk, layout)
+
+    def centre(self, outcome: str) -> float | None:
+        """Mean of amounts, taken off before squaring; None for whole numbers."""
+        values = self.values[outcome]
+        return None if is_whole(values) else float(values.mean())
+
+    def dense(self, outcome: str, layout: Layout, shift: float | None) -> np.ndarray:
+        """Outcome less `shift` times coverage by position and month; (n_members, T)."""
+        values = self.values[outcome]
+        if shift is not None:
+            values = values - shift * (1.0 if self.at_risk is None else self.at_risk)
+        return self._scatter(values, layout)
+
+    def nonzero(self, outcome: str, layout: Layout) -> np.ndarray:
+        """Member-months whose outcome is not 0, by cell; (n_cells, T)."""
+        kept = self.values[outcome] != 0
+        key = layout.cell[self.member[kept]] * layout.n_months + self.month[kept]
+        counted = np.bincount(key, minlength=layout.n_cells * layout.n_months)
+        return counted.reshape(layout.n_cells, layout.n_months)
+
+    def with_present(self, present: np.ndarray) -> PanelRows:
+        """Members renumbered so that every one has a row; `present` are those that do."""
+        if len(present) == self.n_members:
+            return self
+        new = np.full(self.n_members, -1, dtype=np.int64)
+        new[present] = np.arange(len(present))
+        return replace(self, member=new[self.member], n_members=len(present))
+
+    def _scatter(self, values: np.ndarray, layout: Layout) -> np.ndarray:
+        """Row values as a dense (n_members, T) array, 0 where there is no row."""
+        dense = np.zeros(self.n_members * layout.n_months, dtype=values.dtype)
+        dense[layout.positions()[self.member] * layout.n_months + self.month] = values
+        return dense.reshape(self.n_members, layout.n_months)
+
+
+def is_whole(values: np.ndarray) -> bool:
+    """Whole numbers small enough that every sum of squares stays exact in a float."""
+    if not values.size:
+        return True
+    largest = max(-float(values.min()), float(values.max()))
+    if largest**2 * len(values) >= 2.0**53:
+        return False
+    return bool(np.array_equal(values, np.floor(values)))
 
 
 def rows_at_risk(frame: pd.DataFrame, column: str | None, *, where: str) -> np.ndarray | None:

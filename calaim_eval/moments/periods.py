@@ -123,3 +123,12 @@ def _holds_dates(values: pd.Series) -> bool:
 def _words(frequency: str) -> str:
     """A frequency in words."""
     return "whole numbers" if frequency == INTEGER else f"periods of frequency {frequency!r}"
+
+
+def present_months(ordinals: np.ndarray, frequency: str) -> pd.Index:
+    """The distinct months, in order."""
+    distinct = np.unique(ordinals)
+    if not distinct.size:
+        raise TableError("no member month is at risk; check the `at_risk` column.")
+    refuse_year_month_codes(distinct, frequency)
+    return month_index(distinct, frequency)

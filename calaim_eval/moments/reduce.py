@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError
-from calaim_eval.moments.accumulate import accumulate
+from calaim_eval.moments.accumulate import accumulate_rows
 from calaim_eval.moments.cell_moments import CellMoments
 from calaim_eval.moments.panel_rows import (
     NOT_AT_RISK,
@@ -22,11 +22,7 @@ from calaim_eval.moments.panel_rows import (
     month_ordinals,
     rows_at_risk,
 )
-from calaim_eval.moments.periods import (
-    month_index,
-    period_frequency,
-    refuse_year_month_codes,
-)
+from calaim_eval.moments.periods import period_frequency, present_months
 
 if TYPE_CHECKING:
     from calaim_eval.design import Design
@@ -51,9 +47,11 @@ def reduce_panel(
 
     Parameters
     ----------
-    data : pd.DataFrame, Polars or Arrow table, path or glob of parquet files, or Design
-        One row per member and month, rows in any order, months without coverage absent. A
-        `Design` brings its members, months, cohorts and covariate cells with it.
+    data : table, path or glob of parquet files, or Design
+        A pandas, Polars or Arrow table, or a query that is run once: an Ibis table, a DuckDB
+        relation, a Polars lazy frame. One row per member and month, rows in any order, months
+        without coverage absent. A `Design` brings its members, months, cohorts and covariate cells
+        with it.
     outcomes : sequence of str
         Outcome columns, a number in every row (0 = no use).
     member_id, month, cohort : str, optional
@@ -125,6 +123,10 @@ def reduce_panel(
         from calaim_eval.moments.reduce_parquet import reduce_parquet
 
         return reduce_parquet(data, columns)
+    if is_query(data):
+        from calaim_eval.moments.reduce_parquet import reduce_query
+
+        return reduce_query(data, columns)
     frame = _as_frame(data)
     return reduce_frame(frame, columns, months=None, where=FRAME)
 
@@ -158,7 +160,7 @@ def reduce_frame(
     counts = {"used": len(rows.member)}
     if columns.at_risk is not None:
         counts[NOT_AT_RISK] = rows.set_aside
-    return accumulate(
+    return accumulate_rows(
         rows,
         labels,
         months=months,
@@ -166,15 +168,6 @@ def reduce_frame(
         cluster=None if columns.cluster is None else attributes[columns.cluster],
         provenance={"rows": counts, "sources": [where], "notes": []},
     )
-
-
-def present_months(ordinals: np.ndarray, frequency: str) -> pd.Index:
-    """The distinct months, in order."""
-    distinct = np.unique(ordinals)
-    if not distinct.size:
-        raise TableError("no member month is at risk; check the `at_risk` column.")
-    refuse_year_month_codes(distinct, frequency)
-    return month_index(distinct, frequency)
 
 
 def _positions(axis: np.ndarray, ordinals: np.ndarray) -> np.ndarray:
@@ -197,6 +190,12 @@ def _as_frame(data: Any) -> pd.DataFrame:
         f"reduce_panel can't read a {type(data).__name__}. Give a pandas, Polars or Arrow table, "
         "a path of parquet files, or a Design."
     )
+
+
+def is_query(data: Any) -> bool:
+    """Whether it is rows still to be fetched: Ibis, DuckDB or Polars lazy."""
+    module = type(data).__module__.partition(".")[0].lstrip("_")
+    return module in ("ibis", "duckdb") or hasattr(data, "sink_parquet")
 
 
 def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:

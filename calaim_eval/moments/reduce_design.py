@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError
-from calaim_eval.moments.accumulate import accumulate
+from calaim_eval.moments.accumulate import accumulate_rows
 from calaim_eval.moments.cell_moments import CellMoments
 from calaim_eval.moments.panel_rows import (
     NOT_AT_RISK,
@@ -110,7 +110,7 @@ def _reduce_part(
     )
     labels = label_members(attributes, columns, months=design.months, frequency="M")
     counts: dict[str, Any] = {"used": len(rows.member), NOT_AT_RISK: rows.set_aside}
-    return accumulate(
+    return accumulate_rows(
         rows,
         labels,
         months=design.months.rename("month"),

@@ -1,40 +1,73 @@
-"""Reduce parquet files in any row order, a bucket of members at a time."""
+"""Reduce parquet files in any row order: by coverage patterns, or a bucket of members at a time."""
 
 from __future__ import annotations
 
 import glob
 import logging
+import tempfile
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.moments.cell_moments import CellMoments
 from calaim_eval.moments.panel_rows import PanelColumns, month_ordinals
-from calaim_eval.moments.periods import period_frequency
-from calaim_eval.moments.reduce import present_months, reduce_frame
+from calaim_eval.moments.periods import period_frequency, present_months
+from calaim_eval.moments.reduce import reduce_frame
+from calaim_eval.moments.reduce_patterns import reduce_patterns
 
 ROWS_PER_BUCKET = 12_000_000
 """Rows held in memory at once (about 1 GB with two outcomes)."""
 
+MEMORY_LIMIT = "2GB"
+"""Memory the engine may hold; it takes half of it for 2 million members."""
+
 logger = logging.getLogger(__name__)
 
 
-def reduce_parquet(path: str | Path, columns: PanelColumns) -> CellMoments:
-    """Moments of one file, a folder of files or a glob."""
+def reduce_query(query: Any, columns: PanelColumns) -> CellMoments:
+    """Moments of an Ibis table, a DuckDB relation or a Polars lazy frame.
+
+    The query runs once; its rows lie in the system's temporary folder until they are reduced.
+    """
+    where = "the table"
+    lazy = hasattr(query, "sink_parquet")
+    columns.require(query.collect_schema().names() if lazy else query.columns, where=where)
+    with tempfile.TemporaryDirectory(prefix="calaim_eval_") as folder:
+        path = Path(folder) / "rows.parquet"
+        if lazy:
+            query.select(*columns.all).sink_parquet(path)
+        else:
+            query.select(*columns.all).to_parquet(str(path))
+        return reduce_parquet(path, columns, where=where)
+
+
+def reduce_parquet(
+    path: str | Path, columns: PanelColumns, *, where: str | None = None
+) -> CellMoments:
+    """Moments of one file, a folder of files or a glob; the route is chosen by the data."""
     import duckdb
     import pyarrow.parquet as pq
 
     files = _files(path)
-    where = f"the parquet files at {path}"
+    where = where or f"the parquet files at {path}"
     columns.require(pq.read_schema(files[0]).names, where=where)
-    with duckdb.connect() as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="calaim_eval_") as spill,
+        duckdb.connect(
+            config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
+        ) as connection,
+    ):
         source = connection.read_parquet([str(file) for file in files])
         n_rows = sum(pq.read_metadata(file).num_rows for file in files)
         if n_rows == 0:
             raise TableError(f"{where} have no rows.")
+        moments = reduce_patterns(connection, source, columns, where=where)
+        if moments is not None:
+            return moments
         months = _months(source, columns, where=where)
         n_buckets = -(-n_rows // ROWS_PER_BUCKET)
         selected = source.project(", ".join(_quoted(name) for name in columns.all))
