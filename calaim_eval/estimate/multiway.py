@@ -136,7 +136,9 @@ def _require_finer(
 
 def _without_negative_eigenvalues(covariance: np.ndarray) -> tuple[np.ndarray, bool]:
     """The nearest covariance without negative eigenvalues, and whether it had any."""
-    known = np.flatnonzero(np.isfinite(np.diag(covariance)))
+    variance = np.diag(covariance)
+    # A row that cannot vary (the base month) stays at exactly 0, or it would get an error.
+    known = np.flatnonzero(np.isfinite(variance) & (variance != 0))
     block = covariance[np.ix_(known, known)]
     if np.isnan(block).any():
         raise EstimationError(
