@@ -71,7 +71,7 @@ def power_from_rates(
     >>> found[["take_up", "mde_on_served"]].round(4)
        take_up  mde_on_served
     0     1.00         0.0044
-    1     0.01         0.4429
+    1     0.01         0.4430
     """
     values = _values(rates)
     is_clustered = OF_CLUSTERS[0] in values
