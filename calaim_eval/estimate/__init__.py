@@ -3,12 +3,16 @@
 from calaim_eval.estimate.adjusted_effects import AdjustedGroupTimeEffects
 from calaim_eval.estimate.adjusted_group_time import adjusted_group_time_att
 from calaim_eval.estimate.aggregate import aggregate
+from calaim_eval.estimate.bacon import BaconDecomposition, bacon_decomposition
 from calaim_eval.estimate.cluster_intervals import cluster_intervals
 from calaim_eval.estimate.cluster_jackknife import cluster_jackknife
 from calaim_eval.estimate.group_time import group_time_att
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
+from calaim_eval.estimate.honest_did import breakdown_value, honest_did
 from calaim_eval.estimate.imputation_att import imputation_att
 from calaim_eval.estimate.imputation_from_members import imputation_att_from_members
+from calaim_eval.estimate.interrupted_series_effects import InterruptedSeriesEffects
+from calaim_eval.estimate.interrupted_time_series import interrupted_time_series
 from calaim_eval.estimate.leave_one_out import LeaveOneOut, leave_one_cluster_out
 from calaim_eval.estimate.multiway import multiway_clustered
 from calaim_eval.estimate.placebo import placebo_moments, power_before_exposure
@@ -19,20 +23,33 @@ from calaim_eval.estimate.pre_post import pre_post
 from calaim_eval.estimate.pre_trend import pre_trend_test
 from calaim_eval.estimate.randomization import randomization_test
 from calaim_eval.estimate.simultaneous_bands import simultaneous_bands
+from calaim_eval.estimate.sun_abraham import sun_abraham
+from calaim_eval.estimate.synthetic_did import synthetic_did
+from calaim_eval.estimate.synthetic_did_effects import SyntheticDidEffects
+from calaim_eval.estimate.triple_difference import triple_difference
 from calaim_eval.estimate.two_way_fixed_effects import two_way_fixed_effects
 from calaim_eval.estimate.two_way_from_members import two_way_fixed_effects_from_members
 from calaim_eval.estimate.wild_bootstrap import wild_bootstrap_p_values
 
 __all__ = [
     "AdjustedGroupTimeEffects",
+    "BaconDecomposition",
     "GroupTimeEffects",
+    "InterruptedSeriesEffects",
     "LeaveOneOut",
     "PowerTable",
+    "SyntheticDidEffects",
     "adjusted_group_time_att",
     "aggregate",
+    "bacon_decomposition",
+    "breakdown_value",
     "cluster_intervals",
     "cluster_jackknife",
     "group_time_att",
+    "honest_did",
+    "imputation_att",
+    "imputation_att_from_members",
+    "interrupted_time_series",
     "leave_one_cluster_out",
     "multiway_clustered",
     "placebo_moments",
@@ -43,9 +60,10 @@ __all__ = [
     "pre_trend_test",
     "randomization_test",
     "simultaneous_bands",
+    "sun_abraham",
+    "synthetic_did",
+    "triple_difference",
     "two_way_fixed_effects",
     "two_way_fixed_effects_from_members",
     "wild_bootstrap_p_values",
-    "imputation_att",
-    "imputation_att_from_members",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -92,20 +92,8 @@ def terms_table(
 ) -> EffectTable:
     """Terms of all strata with their joint covariance; undefined errors are NaN."""
     estimate = np.concatenate([terms.estimate for terms in strata])
-    influence = None
-    if cluster == MEMBER:
-        covariance = np.zeros((len(estimate), len(estimate)))
-        start = 0
-        for terms in strata:
-            rows = slice(start, start + len(terms))
-            covariance[rows, rows] = member_covariance(
-                moments, outcome, terms.cell_loads(), len(terms)
-            )
-            start = rows.stop
-    else:
-        parts = [cluster_influence(moments, outcome, t.cell_loads(), len(t)) for t in strata]
-        influence = labelled_influence(moments, np.hstack(parts))
-        covariance = influence.to_numpy().T @ influence.to_numpy()
+    blocks = [(terms.cell_loads(), len(terms)) for terms in strata]
+    covariance, influence = joint_covariance(moments, outcome, cluster, blocks)
     sides = [side for terms in strata for side in terms.sides]
     covariance = with_undefined(covariance, has_single_member(sides))
     if not np.isfinite(estimate).all():
@@ -127,6 +115,30 @@ def terms_table(
         cluster_influence=influence,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def joint_covariance(
+    moments: CellMoments,
+    outcome: str,
+    cluster: str,
+    blocks: Sequence[tuple[Iterable[CellLoads], int]],
+) -> tuple[np.ndarray, pd.DataFrame | None]:
+    """Covariance of blocks of terms (loads, number of terms) that share no member.
+
+    The second is the cluster influence, None when clustered by member.
+    """
+    if cluster != MEMBER:
+        parts = [cluster_influence(moments, outcome, loads, n) for loads, n in blocks]
+        influence = labelled_influence(moments, np.hstack(parts))
+        return influence.to_numpy().T @ influence.to_numpy(), influence
+    size = sum(n for _, n in blocks)
+    covariance = np.zeros((size, size))
+    start = 0
+    for loads, n in blocks:
+        rows = slice(start, start + n)
+        covariance[rows, rows] = member_covariance(moments, outcome, loads, n)
+        start = rows.stop
+    return covariance, None
 
 
 def clusters_of(moments: CellMoments, grid: CellGrid, cluster: str) -> int:
