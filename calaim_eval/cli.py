@@ -165,13 +165,21 @@ def moments(
     out: Annotated[Path | None, typer.Option(help="Also write the main design's moments here.")] = (
         None
     ),
+    share: Annotated[
+        bool,
+        typer.Option("--share", help="Leave cells of few members or events out of the file."),
+    ] = False,
 ) -> None:
     """Reduce the panel to cell moments, from which every effect follows."""
     import shutil
 
+    from calaim_eval.disclosure import moments_to_share
+    from calaim_eval.moments import load_moments
     from calaim_eval.pipeline import MAIN_ANCHOR, build_moments, build_panel
     from calaim_eval.study import read_study
 
+    if share and out is None:
+        raise typer.BadParameter("name the file to share: --share --out FILE")
     loaded = read_study(study)
     built = _step("Building the member-month panel", lambda: build_panel(loaded))
     paths, refused = _step(
@@ -181,7 +189,15 @@ def moments(
         typer.echo(f"{name}: left out. {reason}")
     for name, files in paths.items():
         typer.echo(f"{name}: " + ", ".join(str(file) for file in files))
-    if out is not None and MAIN_ANCHOR in paths:
+    if out is not None and share and MAIN_ANCHOR in paths:
+        whole = load_moments(paths[MAIN_ANCHOR][0])
+        shared = moments_to_share(whole, policy=loaded.file.disclosure.policy)
+        shared.save(out)
+        typer.echo(
+            f"{out}: {len(shared):,} of {len(whole):,} cells, each of at least as many members and "
+            "events as the policy asks. For pooling under an agreement, not for publication."
+        )
+    elif out is not None and MAIN_ANCHOR in paths:
         shutil.copyfile(paths[MAIN_ANCHOR][0], out)
         typer.echo(
             f"{out}: unsuppressed sums of small groups. It is restricted: send it outside your "

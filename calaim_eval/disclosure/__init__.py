@@ -3,6 +3,7 @@
 from calaim_eval.disclosure.attacker import Certificate, audit
 from calaim_eval.disclosure.explain import explain
 from calaim_eval.disclosure.ledger import read_ledger
+from calaim_eval.disclosure.moments_to_share import moments_to_share
 from calaim_eval.disclosure.policy import Policy, load_policy, policy_names
 from calaim_eval.disclosure.release import release
 from calaim_eval.disclosure.released import Released, ReleasedTable
@@ -18,6 +19,7 @@ __all__ = [
     "ddg_score",
     "explain",
     "load_policy",
+    "moments_to_share",
     "policy_names",
     "read_ledger",
     "release",

@@ -1,0 +1,93 @@
+"""What of a plan's cell moments may go to another: cells are shared whole or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from calaim_eval.disclosure.policy import Policy, load_policy
+from calaim_eval.errors import DisclosureError
+from calaim_eval.moments import CellMoments
+
+
+def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMoments:
+    """Moments without the cells that tell of few members; for a partner under an agreement.
+
+    A cell is kept when its members, its members covered in each month, and its events of each
+    outcome over the whole window are 0 or at least ``policy.min_count``. Sums by county are kept
+    when every county of every kept cell has so many members.
+
+    What is left is fit for pooling, not for publication: events of a single month, and members
+    covered in one month and not in another, can still be few.
+
+    Parameters
+    ----------
+    moments : CellMoments
+    policy : Policy or str
+        Policy, or its name (`policy_names`).
+
+    Returns
+    -------
+    CellMoments
+        Its notes say how much stayed behind; every estimate made with it carries them.
+
+    Raises
+    ------
+    DisclosureError
+        No cell may be shared.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from calaim_eval.moments import reduce_panel
+    >>> frame = pd.DataFrame({"member_id": range(14), "month": 2024, "cohort": None,
+    ...                       "group": ["a"] * 12 + ["b"] * 2, "visits": 1})
+    >>> moments = reduce_panel(frame, outcomes="visits", stratum="group")
+    >>> len(moments_to_share(moments, policy="calhhs_ddg_2"))
+    1
+    """
+    rule = load_policy(policy) if isinstance(policy, str) else policy
+    is_kept = ~rule.is_small(moments.n_members)
+    is_kept &= ~rule.is_small(moments.at_risk).any(axis=1)
+    for outcome in moments.by_outcome.values():
+        is_kept &= ~rule.is_small(outcome.nonzero.sum(axis=1, dtype=np.int64))
+    if not is_kept.any():
+        raise DisclosureError(
+            f"none of the {len(moments):,} cells has {rule.min_count} members, members covered a "
+            "month, and events.\n  Reduce with fewer strata, covariate cells or cohorts: "
+            "`moments.pooled(...)`."
+        )
+    shared = moments.select(is_kept)
+    clusters = shared.clusters
+    if clusters is not None and rule.is_small(clusters.n_members).any():
+        clusters = None
+    return replace(
+        shared,
+        clusters=clusters,
+        provenance={
+            **moments.provenance,
+            "notes": _notes(moments, shared, rule, is_without_clusters=clusters is None),
+        },
+    )
+
+
+def _notes(
+    moments: CellMoments, shared: CellMoments, rule: Policy, *, is_without_clusters: bool
+) -> list[str]:
+    """What stayed behind; shares in bands, because the exact one is a count."""
+    notes = list(moments.provenance.get("notes", []))
+    left = 1 - shared.n_members.sum() / moments.n_members.sum()
+    if left > 0:
+        bound = next(b for b in (0.01, 0.05, 0.1, 0.25, 0.5, 1.0) if left <= b)
+        notes.append(
+            f"Cells with fewer than {rule.min_count} members, members covered a month, or events "
+            f"were not shared: {len(moments) - len(shared):,} of {len(moments):,} cells, at most "
+            f"{bound:.0%} of the plan's members."
+        )
+    if moments.clusters is not None and is_without_clusters:
+        notes.append(
+            f"Sums by {moments.clusters.name} were not shared: some are of fewer than "
+            f"{rule.min_count} members. Errors are clustered by member."
+        )
+    return notes

@@ -1,0 +1,80 @@
+"""Cells of few members, or few events, stay with the plan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from calaim_eval.disclosure import moments_to_share
+from calaim_eval.errors import DisclosureError
+from calaim_eval.estimate import group_time_att
+from calaim_eval.moments import reduce_panel
+
+POLICY = "calhhs_ddg_2"  # smallest count 11
+
+
+def panel(sizes: dict[str, int], *, visits: int = 1) -> pd.DataFrame:
+    """Members of groups over four months, half of them exposed in the third."""
+    parts = []
+    for group, size in sizes.items():
+        who = np.repeat([f"{group}{n}" for n in range(size)], 4)
+        cohort = np.repeat(np.where(np.arange(size) % 2, 3.0, np.nan), 4)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "member_id": who,
+                    "month": np.tile([1, 2, 3, 4], size),
+                    "cohort": cohort,
+                    "group": group,
+                    "county": np.where(np.arange(4 * size) // 4 % 4 < 2, "x", "y"),
+                    "visits": visits,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_a_cell_is_shared_whole_or_not_at_all():
+    moments = reduce_panel(panel({"many": 60, "few": 20}), outcomes="visits", stratum="group")
+    shared = moments_to_share(moments, policy=POLICY)
+    assert set(shared.cells["group"]) == {"many"}
+    rows = np.flatnonzero(moments.cells["group"] == "many")
+    np.testing.assert_array_equal(
+        shared.matrices("visits", np.arange(2)), moments.matrices("visits", rows)
+    )
+    (note,) = group_time_att(shared, outcome="visits").notes[:1]
+    assert note.startswith("Cells with fewer than 11 members")
+    assert "at most 25% of the plan's members" in note
+
+
+def test_few_covered_in_a_month_or_few_events_keep_a_cell_back():
+    frame = panel({"gap": 60, "rare": 60, "never": 60, "many": 60})
+    is_late = (frame["group"] == "gap") & (frame["month"] == 4)
+    frame = frame[~is_late | frame["member_id"].isin([f"gap{n}" for n in range(10)])]
+    is_rare = frame["group"] == "rare"
+    with_use = frame["member_id"].isin(["rare1", "rare2"])
+    frame["visits"] = frame["visits"].mask(is_rare & ~with_use, 0)
+    frame["visits"] = frame["visits"].mask(frame["group"] == "never", 0)
+    shared = moments_to_share(
+        reduce_panel(frame, outcomes="visits", stratum="group"), policy=POLICY
+    )
+    assert set(shared.cells["group"]) == {"many", "never"}
+
+
+def test_county_sums_of_few_members_stay():
+    frame = panel({"many": 60})
+    whole = reduce_panel(frame, outcomes="visits", cluster="county")
+    assert moments_to_share(whole, policy=POLICY).clusters is not None
+    small = frame.assign(county=frame["county"].mask(frame["member_id"].isin(["many2"]), "z"))
+    shared = moments_to_share(
+        reduce_panel(small, outcomes="visits", cluster="county"), policy=POLICY
+    )
+    assert shared.clusters is None
+    assert "Sums by county were not shared" in shared.provenance["notes"][-1]
+
+
+def test_nothing_to_share_is_refused():
+    moments = reduce_panel(panel({"few": 20}), outcomes="visits", stratum="group")
+    with pytest.raises(DisclosureError, match="none of the 2 cells has 11 members"):
+        moments_to_share(moments, policy=POLICY)
