@@ -1,5 +1,6 @@
 """What every estimator and measure returns; knows nothing of Medi-Cal."""
 
+from calaim_eval.results.bounds_table import BoundsTable
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS, EffectTable, stack
 from calaim_eval.results.estimand import Estimand, Method, Scale
 from calaim_eval.results.rate_table import ALL, RateTable, stack_rates
@@ -8,6 +9,7 @@ from calaim_eval.results.store import Result, load_results, save_results
 __all__ = [
     "ALL",
     "SUPPORT_COLUMNS",
+    "BoundsTable",
     "EffectTable",
     "Estimand",
     "Method",

@@ -1,4 +1,4 @@
-"""The default picture of an effect table."""
+"""The default picture of a table of effects or of bounds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from plotnine import ggplot
 
+    from calaim_eval.results.bounds_table import BoundsTable
     from calaim_eval.results.effect_table import EffectTable
 
 
@@ -34,3 +35,19 @@ def plot_effects(table: EffectTable) -> ggplot:
         + p9.coord_flip()
         + p9.labs(x="", y=table.estimand.unit)
     )
+
+
+def plot_bounds(table: BoundsTable) -> ggplot:
+    """Intervals over the bound, with the null; one panel a stratum."""
+    import plotnine as p9
+
+    frame = table.to_frame()
+    groups = [c for c in table.keys.columns if c != "bound"]
+    plot = (
+        p9.ggplot(frame, p9.aes("bound", ymin="conf_low", ymax="conf_high"))
+        + p9.geom_hline(yintercept=0.0, colour="#6b6b6b")
+        + p9.geom_linerange()
+        + p9.geom_linerange(p9.aes(ymin="set_low", ymax="set_high"), size=2, na_rm=True)
+        + p9.labs(x=f"Bound: {table.bound_words}", y=table.estimand.unit)
+    )
+    return plot + p9.facet_wrap(groups, scales="free") if len(groups) > 1 else plot
