@@ -34,6 +34,7 @@ from calaim_eval.estimate import (
     cluster_intervals,
     cluster_jackknife,
     group_time_att,
+    interrupted_time_series,
     leave_one_cluster_out,
     multiway_clustered,
     placebo_moments,
@@ -43,7 +44,9 @@ from calaim_eval.estimate import (
     pre_post,
     pre_trend_test,
     randomization_test,
+    regression,
     simultaneous_bands,
+    synthetic_did,
     wild_bootstrap_p_values,
 )
 from calaim_eval.integration import integration_measures
@@ -98,6 +101,7 @@ __all__ = [
     "group_time_att",
     "init_study",
     "integration_measures",
+    "interrupted_time_series",
     "leave_one_cluster_out",
     "load_codes",
     "load_moments",
@@ -116,8 +120,10 @@ __all__ = [
     "read_study",
     "read_tables",
     "reduce_panel",
+    "regression",
     "release",
     "render_report",
     "simultaneous_bands",
+    "synthetic_did",
     "wild_bootstrap_p_values",
 ]

@@ -22,6 +22,7 @@ from calaim_eval.estimate.power_table import PowerTable
 from calaim_eval.estimate.pre_post import pre_post
 from calaim_eval.estimate.pre_trend import pre_trend_test
 from calaim_eval.estimate.randomization import randomization_test
+from calaim_eval.estimate.regression import regression
 from calaim_eval.estimate.simultaneous_bands import simultaneous_bands
 from calaim_eval.estimate.sun_abraham import sun_abraham
 from calaim_eval.estimate.synthetic_did import synthetic_did
@@ -59,6 +60,7 @@ __all__ = [
     "pre_post",
     "pre_trend_test",
     "randomization_test",
+    "regression",
     "simultaneous_bands",
     "sun_abraham",
     "synthetic_did",
