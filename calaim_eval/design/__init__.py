@@ -4,6 +4,7 @@ from calaim_eval.design.balance import balance
 from calaim_eval.design.county_phase import design_county_phase
 from calaim_eval.design.design import Design
 from calaim_eval.design.exposure import design_exposure
+from calaim_eval.design.matched import design_matched
 from calaim_eval.design.policy_calendar import policy_calendar, policy_notes
 from calaim_eval.design.support import support_by
 
@@ -12,6 +13,7 @@ __all__ = [
     "balance",
     "design_county_phase",
     "design_exposure",
+    "design_matched",
     "policy_calendar",
     "policy_notes",
     "support_by",

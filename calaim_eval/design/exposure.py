@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.candidates import Anchor, candidate_members, check_population
 from calaim_eval.design.checks import (
     analysis_months,
     check_option,
@@ -29,15 +30,13 @@ from calaim_eval.design.index_month import (
     group_labels,
 )
 from calaim_eval.design.ledger import member_ledger
-from calaim_eval.design.member_month_parts import month_numbers, month_starts
+from calaim_eval.design.member_month_parts import month_starts
 from calaim_eval.design.support import stratum_notes, unsupported
 from calaim_eval.errors import DesignError
-from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
     from calaim_eval.panel import MemberMonths
 
-Anchor = Literal["first_service", "first_outreach"]
 EligibilityCell = Literal["month", "quarter"]
 
 
@@ -134,7 +133,7 @@ def design_exposure(
     check_option("comparison", comparison, get_args(Comparison))
     check_option("eligibility_cell", eligibility_cell, get_args(EligibilityCell))
     check_strata(strata)
-    _check_population(population_of_focus, eligibility)
+    check_population(population_of_focus, eligibility)
     months = analysis_months(panel, window)
     check_windows(
         months,
@@ -149,7 +148,7 @@ def design_exposure(
     else:
         eligible = high_ed_use_months(panel, visits=high_use_visits, within_months=high_use_months)
     columns = list(dict.fromkeys(("county", "age_years", *strata)))
-    candidates = _candidates(exposures, eligible, anchor=anchor)
+    candidates = candidate_members(exposures, eligible, anchor=anchor)
     found = at_index_month(
         panel, candidates["eligible"], lookback_months=lookback_months, columns=columns
     )
@@ -201,40 +200,6 @@ def design_exposure(
         lookback_months=lookback_months,
         follow_up_months=follow_up_months,
         anticipation_months=anticipation_months,
-    )
-
-
-def _check_population(population_of_focus: str | None, eligibility: EligibilityRule) -> None:
-    """Raise DesignError unless the population of focus is a code and the list names it."""
-    if population_of_focus is None:
-        return
-    codes = tuple(dict.fromkeys(load_codes("population_of_focus")["code"]))
-    check_option("population_of_focus", population_of_focus, codes)
-    if eligibility != "listed":
-        raise DesignError(
-            '`population_of_focus` needs eligibility="listed": a member found by ED use alone '
-            "has no recorded population of focus."
-        )
-
-
-def _candidates(exposures: pd.DataFrame, eligible: pd.Series, *, anchor: Anchor) -> pd.DataFrame:
-    """Members with a record of the service or a month of eligibility, one row each."""
-    service = month_numbers(exposures["service_month"])
-    outreach = month_numbers(exposures["outreach_month"])
-    exposed = service if anchor == "first_service" else np.fmin(outreach, service)
-    recorded = pd.DataFrame(
-        {
-            "exposed": exposed,
-            "is_served_unreached": ~np.isnan(service) & ~(outreach <= service),
-            "population_of_focus": exposures["population_of_focus"].to_numpy(),
-        },
-        index=pd.Index(exposures["member_id"], name="member_id"),
-    )
-    everyone = recorded.index.union(eligible.index)
-    frame = recorded.reindex(everyone)
-    return frame.assign(
-        eligible=eligible.reindex(everyone),
-        is_served_unreached=frame["is_served_unreached"].eq(True),  # noqa: FBT003
     )
 
 

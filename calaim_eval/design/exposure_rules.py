@@ -60,7 +60,7 @@ class ExposureRules:
             [
                 (EXPOSED_NOT_ELIGIBLE, ~is_eligible & ~np.isnan(exposed)),
                 (NEVER_ELIGIBLE, ~is_eligible),
-                (OTHER_POPULATION, ~self._in_population(candidates)),
+                (OTHER_POPULATION, ~self.in_population(candidates)),
                 (EXPOSED_BEFORE, exposed < eligible),
                 (EXPOSED_FIRST, exposed <= first),
                 (TOO_EARLY, eligible < first + self.lookback_months),
@@ -75,7 +75,7 @@ class ExposureRules:
             len(candidates),
         )
 
-    def _in_population(self, candidates: pd.DataFrame) -> np.ndarray:
+    def in_population(self, candidates: pd.DataFrame) -> np.ndarray:
         """Whether a member's records name the population of focus asked for."""
         if self.population_of_focus is None:
             return np.ones(len(candidates), dtype=bool)

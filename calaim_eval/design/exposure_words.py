@@ -12,11 +12,11 @@ from calaim_eval.design.ledger import count_words, largest_reasons, member_ledge
 from calaim_eval.design.support import NO_COMPARISON, NO_EXPOSED
 from calaim_eval.errors import DesignError
 
-_ANCHOR_WORDS = {
+ANCHOR_WORDS = {
     "first_service": "received a first {service} service (as treated)",
     "first_outreach": "were first reached out to for {service} (served or not)",
 }
-_RULE_WORDS = {
+RULE_WORDS = {
     "listed": "were put on the list of eligible members",
     "high_ed_use": "reached {visits} ED visits in {within} months",
 }
@@ -65,10 +65,10 @@ def estimand_words(
 ) -> str:
     """The contrast in words."""
     name = "ECM" if service == "ecm" else service.replace("_", " ")
-    rule = _RULE_WORDS[eligibility].format(visits=visits, within=within)
+    rule = RULE_WORDS[eligibility].format(visits=visits, within=within)
     others = "had not yet been exposed" if comparison == "not_yet_exposed" else "were never exposed"
     return (
-        f"members who {_ANCHOR_WORDS[anchor].format(service=name)}, minus what they would have "
+        f"members who {ANCHOR_WORDS[anchor].format(service=name)}, minus what they would have "
         f"had, judged by members who {rule} in the same period and {others}"
     )
 
