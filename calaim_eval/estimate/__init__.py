@@ -6,6 +6,7 @@ from calaim_eval.estimate.aggregate import aggregate
 from calaim_eval.estimate.bacon import BaconDecomposition, bacon_decomposition
 from calaim_eval.estimate.cluster_intervals import cluster_intervals
 from calaim_eval.estimate.cluster_jackknife import cluster_jackknife
+from calaim_eval.estimate.count_effects import count_effects
 from calaim_eval.estimate.group_time import group_time_att
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
 from calaim_eval.estimate.honest_did import breakdown_value, honest_did
@@ -30,6 +31,7 @@ from calaim_eval.estimate.synthetic_did_effects import SyntheticDidEffects
 from calaim_eval.estimate.triple_difference import triple_difference
 from calaim_eval.estimate.two_way_fixed_effects import two_way_fixed_effects
 from calaim_eval.estimate.two_way_from_members import two_way_fixed_effects_from_members
+from calaim_eval.estimate.two_way_poisson import two_way_poisson
 from calaim_eval.estimate.wild_bootstrap import wild_bootstrap_p_values
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "breakdown_value",
     "cluster_intervals",
     "cluster_jackknife",
+    "count_effects",
     "group_time_att",
     "honest_did",
     "imputation_att",
@@ -67,5 +70,6 @@ __all__ = [
     "triple_difference",
     "two_way_fixed_effects",
     "two_way_fixed_effects_from_members",
+    "two_way_poisson",
     "wild_bootstrap_p_values",
 ]
