@@ -115,9 +115,10 @@ class Design:
         return len(self.members) - self.n_exposed
 
     def __repr__(self) -> str:
+        others = "matches" if self.kind == "matched" else "never exposed"
         return (
-            f"<Design {self.kind}: {self.n_exposed:,} exposed and {self.n_comparison:,} never "
-            f"exposed of {self.panel.n_members:,} members; {self.months[0]} to {self.months[-1]}; "
+            f"<Design {self.kind}: {self.n_exposed:,} exposed and {self.n_comparison:,} {others} "
+            f"of {self.panel.n_members:,} members; {self.months[0]} to {self.months[-1]}; "
             f"comparison {self.comparison}; clustered by {self.cluster}>"
         )
 
