@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
-
 from calaim_eval.errors import DesignError
-from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
+from calaim_eval.estimate.cell_grid import stratum_grids
 from calaim_eval.estimate.cell_rows import (
-    CellRows,
     FixedEffects,
-    cell_rows,
     require_fixed_effects,
 )
 from calaim_eval.estimate.clustering import cluster_notes
-from calaim_eval.estimate.exposure_terms import term_names
 from calaim_eval.estimate.imputation_terms import (
-    ALONE,
     CONDITIONAL,
     By,
     ImputationTerms,
     Variance,
     imputation_estimand,
     imputation_method,
-    lost_words,
-    require_fitted_and_target,
-    require_targets,
-    weights_within,
 )
-from calaim_eval.estimate.imputed_rows import ImputedRows, impute_rows
+from calaim_eval.estimate.imputed_cells import imputed_stratum
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
     UNIDENTIFIED,
@@ -38,22 +25,10 @@ from calaim_eval.estimate.stratum_terms import (
     require_variation,
     terms_table,
 )
-from calaim_eval.estimate.two_way_fit import fit_two_way
 from calaim_eval.estimate.words import default_unit, notes_by_group
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import index_frequency
 from calaim_eval.results import EffectTable
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """Some terms of a stratum: keys, estimates, loads on outcome and centre of each row (n, m)."""
-
-    keys: pd.DataFrame
-    estimate: np.ndarray
-    loads: np.ndarray
-    centre: np.ndarray
-    sides: list[np.ndarray]
 
 
 def imputation_att(
@@ -96,9 +71,11 @@ def imputation_att(
     fixed_effects : {"member", "cohort"}
         Member effects are exact from cells where every member is covered in every month, and
         refused otherwise; an effect for each cohort (and covariate cell) takes any panel.
-    variance : {"conservative", "two_stage"}
-        Residuals of the exposed about the mean of their cohort and month (the paper's, at least
-        as large as the truth), or about the term's own average (Gardner's two stages, `did2s`).
+    variance : {"conservative", "leave_one_out", "two_stage"}
+        Residuals of the exposed about the mean effect of their cohort and month (the paper's, in
+        large samples at least as large as the truth); about that mean without the member itself
+        (for small cohorts; the paper's appendix A.9); or about the term's own average (Gardner's
+        two stages, R `did2s`).
     cluster : str
         ``"member"`` or the cluster column of the moments.
     per : float
@@ -158,9 +135,12 @@ def imputation_att(
     strata: list[StratumTerms] = []
     lost: list[tuple[str, str, str]] = []
     refusal: DesignError | None = None
+    frequency = index_frequency(moments.months)
     for grid in grids:
         try:
-            found, words = _stratum(grid, terms, index_frequency(moments.months))
+            found, words = imputed_stratum(
+                grid, terms, frequency, own_level=fixed_effects == "member"
+            )
         except DesignError as error:
             refusal = error
             lost.append((UNIDENTIFIED, grid.words(), ""))
@@ -194,97 +174,3 @@ def imputation_att(
             *notes_by_group(lost),
         ],
     )
-
-
-def _stratum(
-    grid: CellGrid, terms: ImputationTerms, frequency: str
-) -> tuple[StratumTerms, list[tuple[str, str]]]:
-    """Terms of one stratum, and what was lost."""
-    rows = cell_rows(grid)
-    is_fitted = terms.is_fitted(rows.event_time)
-    require_fitted_and_target(is_fitted, rows.event_time)
-    imputed = impute_rows(
-        rows.take(is_fitted).two_way(),
-        is_fitted=is_fitted,
-        is_target=terms.is_target(rows.event_time),
-        unit=rows.unit,
-        month=rows.cell_month,
-        weight=rows.at_risk,
-        y=rows.mean,
-        covariates=np.zeros((len(rows), 0)),
-    )
-    require_targets(len(imputed.target_rows))
-    parts = [_effects(rows, imputed, terms, frequency)]
-    if terms.leads:
-        parts.insert(0, _leads(rows, imputed, terms))
-    loads = np.hstack([part.loads for part in parts]) / rows.at_risk[:, None]
-    centre = np.hstack([part.centre for part in parts])
-    found = StratumTerms(
-        grid=grid,
-        keys=pd.concat([part.keys for part in parts], ignore_index=True),
-        estimate=np.concatenate([part.estimate for part in parts]),
-        on_outcome=rows.on_grid(loads),
-        on_coverage=rows.on_grid(-loads * centre),
-        sides=[side for part in parts for side in part.sides],
-    )
-    lost = lost_words(terms.is_target(rows.event_time), imputed.target_rows, rows.at_risk)
-    single = grid.n_members.sum(axis=1)[np.unique(rows.cohort[imputed.target_rows])] < 2
-    return found, [*lost, *([(ALONE, "")] if single.any() else [])]
-
-
-def _effects(rows: CellRows, imputed: ImputedRows, terms: ImputationTerms, frequency: str) -> _Part:
-    """Averages of imputed effects of one stratum."""
-    target = imputed.target_rows
-    grid = rows.grid
-    keys, held = terms.averages(
-        event_time=rows.event_time[target],
-        cohort=grid.cohorts[rows.cohort[target]],
-        month=grid.axis[rows.month[target]],
-        frequency=frequency,
-    )
-    weights = weights_within(held, rows.at_risk[target])
-    estimate = weights.T @ imputed.effect
-    centre = np.repeat(imputed.untouched[:, None], len(keys), axis=1)
-    if terms.variance == "two_stage":
-        centre[target] += estimate
-    else:
-        centre[target] += _cohort_month_means(rows, imputed)[:, None]
-    columns = np.zeros((len(rows), len(keys)), dtype=bool)
-    columns[target] = held
-    return _Part(
-        keys,
-        estimate,
-        imputed.loads(weights),
-        np.nan_to_num(centre),
-        _sides(rows, imputed, columns),
-    )
-
-
-def _cohort_month_means(rows: CellRows, imputed: ImputedRows) -> np.ndarray:
-    """Mean effect of each target row's cohort and month, over covariate cells; shape (e,)."""
-    target = imputed.target_rows
-    code = rows.cohort[target] * len(rows.grid.axis) + rows.month[target]
-    at_risk = rows.at_risk[target]
-    total = np.bincount(code, weights=at_risk * imputed.effect)
-    return np.asarray(total[code] / np.bincount(code, weights=at_risk)[code])
-
-
-def _leads(rows: CellRows, imputed: ImputedRows, terms: ImputationTerms) -> _Part:
-    """Coefficients of the months before exposure, on the rows not exposed."""
-    fitted = imputed.fitted_rows
-    keys, columns = terms.lead_columns(rows.event_time[fitted])
-    fit = fit_two_way(imputed.effects, rows.mean[fitted], columns.astype(float), term_names(keys))
-    loads = np.zeros((len(rows), len(keys)))
-    loads[fitted] = rows.at_risk[fitted, None] * fit.row_loads
-    centre = np.zeros((len(rows), len(keys)))
-    centre[fitted] = fit.fitted[:, None]
-    everywhere = np.zeros((len(rows), len(keys)), dtype=bool)
-    everywhere[fitted] = columns
-    return _Part(keys, fit.coefficient, loads, centre, _sides(rows, imputed, everywhere))
-
-
-def _sides(rows: CellRows, imputed: ImputedRows, columns: np.ndarray) -> list[np.ndarray]:
-    """Support of each term's rows and of the unexposed rows of the same months; (2, 3) each."""
-    outside = np.ones(len(rows), dtype=bool)
-    outside[imputed.fitted_rows] = False
-    return rows.sides(columns, outside)

@@ -90,9 +90,8 @@ def imputation_att_from_members(
     Notes
     -----
     The mean effect that is taken from the residuals of a cohort and month is
-    :math:`\tilde\tau_{gt} = \sum_k V_k \sum_{i \in k} v_{it} \hat\tau_{it} / \sum_k V_k^2`, with
-    :math:`V_k = \sum_{i \in k} v_{it}` over the cohort's members in cluster k [1]_. Members
-    without a month before exposure can't be imputed and are set aside.
+    :math:`\sum_i v_{it}^2 \hat\tau_{it} / \sum_i v_{it}^2`, over its members [1]_. Members without
+    a month before exposure can't be imputed and are set aside.
 
     References
     ----------
@@ -189,29 +188,36 @@ def _effects(
     if terms.variance == "two_stage":
         about = imputed.effect[:, None] - estimate
     else:
-        about = imputed.effect[:, None] - _cohort_month_means(rows, imputed, weights)
+        about = _about_cohort_months(
+            rows, imputed, weights, leave_one_out=terms.variance == "leave_one_out"
+        )
     residual_loads[target] = weights * about
     columns = np.zeros((len(rows), len(keys)), dtype=bool)
     columns[target] = held
     return keys, columns, estimate, residual_loads
 
 
-def _cohort_month_means(rows: MemberRows, imputed: ImputedRows, weights: np.ndarray) -> np.ndarray:
-    """Mean effect of each target row's cohort and month, in each average; shape (e, m)."""
+def _about_cohort_months(
+    rows: MemberRows, imputed: ImputedRows, weights: np.ndarray, *, leave_one_out: bool
+) -> np.ndarray:
+    """Effects of the target rows less the mean of their cohort and month; shape (e, m).
+
+    Members weigh with the square of their weight in the average; leaving a member out of its own
+    mean divides by one less its share of the squares.
+    """
     target = imputed.target_rows
     cohort = np.unique(rows.cohort[target], return_inverse=True)[1]
     group = cohort * len(rows.months) + rows.month[target]
-    pair, place = np.unique(group * rows.n_clusters + rows.cluster[target], return_inverse=True)
-    group_of_pair = pair // rows.n_clusters
-    means = np.zeros_like(weights)
+    about = np.zeros_like(weights)
     for term, weight in enumerate(weights.T):
-        v = np.bincount(place, weights=weight)
-        v_effect = np.bincount(place, weights=weight * imputed.effect)
-        below = np.bincount(group_of_pair, weights=v**2)
-        above = np.bincount(group_of_pair, weights=v * v_effect)
-        mean = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-        means[:, term] = mean[group]
-    return means
+        squares = np.bincount(group, weights=weight**2)[group]
+        above = np.bincount(group, weights=weight**2 * imputed.effect)[group]
+        used = squares > 0
+        about[used, term] = imputed.effect[used] - above[used] / squares[used]
+        if leave_one_out:
+            share = np.divide(weight**2, squares, out=np.zeros_like(squares), where=used)
+            about[:, term] /= np.where(share < 1 - 1e-12, 1 - share, 1.0)
+    return about
 
 
 def _leads(

@@ -17,7 +17,7 @@ from calaim_eval.moments.periods import period_labels
 from calaim_eval.results import Estimand, Method
 
 By = Literal["overall", "event_time", "cohort", "month"]
-Variance = Literal["conservative", "two_stage"]
+Variance = Literal["conservative", "leave_one_out", "two_stage"]
 BORUSYAK = (
     "Borusyak K, Jaravel X, Spiess J (2024). Revisiting event-study designs: robust and efficient "
     "estimation. Review of Economic Studies 91(6):3253-3285. doi:10.1093/restud/rdae007"
@@ -53,7 +53,7 @@ class ImputationTerms:
     def __post_init__(self) -> None:
         for name, given, allowed in (
             ("by", self.by, ("overall", "event_time", "cohort", "month")),
-            ("variance", self.variance, ("conservative", "two_stage")),
+            ("variance", self.variance, ("conservative", "leave_one_out", "two_stage")),
         ):
             if given not in allowed:
                 raise EstimationError(
@@ -180,5 +180,5 @@ def imputation_method(source: str, terms: ImputationTerms, options: Mapping[str,
     return Method(
         f"{name}, {source}",
         MappingProxyType({**options, **terms.options()}),
-        BORUSYAK if terms.variance == "conservative" else GARDNER,
+        GARDNER if terms.variance == "two_stage" else BORUSYAK,
     )

@@ -22,8 +22,12 @@ from calaim_eval.moments.panel_rows import (
     member_codes,
     month_ordinals,
 )
-from calaim_eval.moments.periods import index_ordinals, label_ordinals, period_frequency
-from calaim_eval.moments.reduce import present_months
+from calaim_eval.moments.periods import (
+    index_ordinals,
+    label_ordinals,
+    period_frequency,
+    present_months,
+)
 from calaim_eval.results import EffectTable, Estimand, Method
 
 WHERE = "the data frame"
