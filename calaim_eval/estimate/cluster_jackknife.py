@@ -87,7 +87,7 @@ def cluster_jackknife(
         method=Method(
             table.method.estimator,
             MappingProxyType(
-                {**table.method.options, "std_error": f"CRV3 by {name}", "center": center}
+                {**table.method.options, "cluster": name, "std_error": "CRV3", "center": center}
             ),
             "; ".join(part for part in (table.method.reference, REFERENCE) if part),
         ),

@@ -160,7 +160,9 @@ def power_before_exposure(
         f"Variance of a placebo effect of {follow_up_months} months in {months}, before anybody "
         "was exposed; all cohorts are taken together."
     )
-    return replace(found, assumptions=(words, *found.assumptions))
+    known = moments.provenance.get("notes", [])
+    lost = [note for note in effects.notes if note not in known]
+    return replace(found, assumptions=(words, *lost, *found.assumptions))
 
 
 def _months_only(moments: CellMoments, kept: np.ndarray) -> CellMoments:

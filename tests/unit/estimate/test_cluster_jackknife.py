@@ -68,7 +68,8 @@ def test_covariance_is_that_of_refitted_panels(stratum, center) -> None:
     assert table.covariance == pytest.approx(7 / 8 * changes.T @ changes, abs=1e-12)
     influence = table.cluster_influence.to_numpy()
     assert influence.T @ influence == pytest.approx(table.covariance, abs=1e-14)
-    assert table.method.options["std_error"] == "CRV3 by county"
+    assert table.method.options["std_error"] == "CRV3"
+    assert table.method.options["cluster"] == "county"
 
 
 def test_a_county_outside_a_stratum_is_not_one_of_its_clusters() -> None:

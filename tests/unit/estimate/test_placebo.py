@@ -91,6 +91,15 @@ def test_is_power_of_the_placebo_with_the_comparison_mean() -> None:
     assert power(pilot).unit == found.unit == "visits per 1,000 member-periods"
 
 
+def test_a_stratum_without_comparison_is_said_to_be_lost() -> None:
+    frame = county_panel(3, months=8, start=5)
+    frame = frame[(frame["group"] == "x") | frame["cohort"].notna()]
+    moments = reduce_panel(frame, outcomes=["visits"], stratum="group")
+    found = power_before_exposure(moments, outcome="visits", follow_up_months=2)
+    assert found.to_frame()["group"].tolist() == ["x"]
+    assert any("not identified" in words and "y" in words for words in found.assumptions)
+
+
 def test_amounts_have_their_level_put_back_in_the_mean() -> None:
     frame = county_panel(3, months=8, start=5)
     found = power_before_exposure(
