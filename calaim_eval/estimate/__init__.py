@@ -3,10 +3,12 @@
 from calaim_eval.estimate.adjusted_effects import AdjustedGroupTimeEffects
 from calaim_eval.estimate.adjusted_group_time import adjusted_group_time_att
 from calaim_eval.estimate.aggregate import aggregate
+from calaim_eval.estimate.anticipation_scan import anticipation_scan
 from calaim_eval.estimate.bacon import BaconDecomposition, bacon_decomposition
 from calaim_eval.estimate.cluster_intervals import cluster_intervals
 from calaim_eval.estimate.cluster_jackknife import cluster_jackknife
 from calaim_eval.estimate.count_effects import count_effects
+from calaim_eval.estimate.falsification import falsification_flags, joint_test
 from calaim_eval.estimate.group_time import group_time_att
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
 from calaim_eval.estimate.honest_did import breakdown_value, honest_did
@@ -16,7 +18,9 @@ from calaim_eval.estimate.interrupted_series_effects import InterruptedSeriesEff
 from calaim_eval.estimate.interrupted_time_series import interrupted_time_series
 from calaim_eval.estimate.leave_one_out import LeaveOneOut, leave_one_cluster_out
 from calaim_eval.estimate.multiway import multiway_clustered
+from calaim_eval.estimate.negative_control import negative_control
 from calaim_eval.estimate.placebo import placebo_moments, power_before_exposure
+from calaim_eval.estimate.placebo_dates import placebo_dates
 from calaim_eval.estimate.power import power
 from calaim_eval.estimate.power_from_rates import power_from_rates
 from calaim_eval.estimate.power_table import PowerTable
@@ -44,18 +48,23 @@ __all__ = [
     "SyntheticDidEffects",
     "adjusted_group_time_att",
     "aggregate",
+    "anticipation_scan",
     "bacon_decomposition",
     "breakdown_value",
     "cluster_intervals",
     "cluster_jackknife",
     "count_effects",
+    "falsification_flags",
     "group_time_att",
     "honest_did",
     "imputation_att",
     "imputation_att_from_members",
     "interrupted_time_series",
+    "joint_test",
     "leave_one_cluster_out",
     "multiway_clustered",
+    "negative_control",
+    "placebo_dates",
     "placebo_moments",
     "power",
     "power_before_exposure",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.cohort_month_effects import CohortMonthEffects
+from calaim_eval.estimate.wald import wald_test
 from calaim_eval.results import EffectTable
-
-RANK_TOLERANCE = 1e-10
 
 
 def pre_trend_test(table: EffectTable) -> pd.DataFrame:
@@ -39,8 +37,8 @@ def pre_trend_test(table: EffectTable) -> pd.DataFrame:
 
     Notes
     -----
-    :math:`W = \hat\delta' V^{+} \hat\delta`, chi-square with rank(V) degrees of freedom. Rows
-    without a standard error (the base month) are left out.
+    :math:`W = \hat\delta' V^{+} \hat\delta`, chi-square with rank(V) degrees of freedom; of
+    ratios their logarithms. Rows without a standard error (the base month) are left out.
 
     References
     ----------
@@ -82,19 +80,9 @@ def _event_time(table: EffectTable) -> np.ndarray:
 
 def _wald(table: EffectTable) -> dict[str, float]:
     """Wald statistic of all rows."""
-    influence = table.cluster_influence
-    if influence is not None and len(influence) <= len(table):
-        raise EstimationError(
-            f"pre_trend_test: {len(table)} effects before exposure and {len(influence)} clusters; "
-            "their covariance is singular. Raise `min_event_time` in aggregate()."
-        )
-    values, vectors = np.linalg.eigh(table.covariance)
-    used = values > RANK_TOLERANCE * values.max()
-    statistic = float((((vectors.T @ table.estimate)[used]) ** 2 / values[used]).sum())
-    df = int(used.sum())
-    return {
-        "statistic": statistic,
-        "df": df,
-        "p_value": float(special.chdtrc(df, statistic)),
-        "n_terms": len(table),
-    }
+    return wald_test(
+        table,
+        caller="pre_trend_test",
+        rows="effects before exposure",
+        advice="Raise `min_event_time` in aggregate().",
+    )
