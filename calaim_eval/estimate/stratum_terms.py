@@ -154,9 +154,11 @@ def require_variation(moments: CellMoments, outcome: str) -> None:
     found = moments.outcome_moments(outcome)
     size = len(moments.months)
     diagonal = np.array([t * (t + 3) // 2 for t in range(size)])
-    n = float(moments.at_risk.sum())
-    total, squares = float(found.total.sum()), float(found.yy[:, diagonal].sum())
-    if squares - total**2 / n <= 1e-12 * max(squares, 1e-300):
+    squares = float(found.yy[:, diagonal].sum())
+    cross = float(np.trace(found.yr, axis1=1, axis2=2).sum())
+    # The outcome less its multiple of coverage: fractions of a month are at risk too.
+    left = squares - cross**2 / float(moments.rr[:, diagonal].sum())
+    if left <= 1e-12 * max(squares, 1e-300):
         raise EstimationError(
             f"`{outcome}` is the same in all member-months: there is nothing to estimate. Check "
             "the column."
@@ -164,10 +166,9 @@ def require_variation(moments: CellMoments, outcome: str) -> None:
 
 
 def with_undefined(covariance: np.ndarray, undefined: np.ndarray) -> np.ndarray:
-    """The covariance with NaN wherever an undefined or constant term enters."""
-    blank = undefined | ~(np.diag(covariance) > 0)
-    covariance[blank, :] = np.nan
-    covariance[:, blank] = np.nan
+    """The covariance with NaN wherever an undefined term enters."""
+    covariance[undefined, :] = np.nan
+    covariance[:, undefined] = np.nan
     return covariance
 
 
