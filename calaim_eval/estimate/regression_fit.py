@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from calaim_eval.estimate.regression_rows import RegressionRows
 
 SEPARATED = 1e-8
 """A fitted rate below this share of the mean rate is on its way to 0: separation."""
+AT_REST = 1e-5
+"""Of standardized coefficients; with separation each further step moves them by about 1."""
 ROUNDING = 1e-12
 """Residuals below this share of the outcome are rounding: the standard error is then not known."""
 
@@ -96,8 +98,9 @@ def fit_poisson(rows: RegressionRows) -> Fit:
     mean = np.asarray(result.fittedvalues)
     _require_no_separation(rows, mean)
     inverse = np.linalg.inv(columns.z.T @ (mean[:, None] * columns.z))
-    scores = columns.z * (rows.outcome - mean)[:, None]
-    return _returned(rows, columns, np.asarray(result.params), scores @ inverse, inverse)
+    influence = (columns.z * (rows.outcome - mean)[:, None]) @ inverse
+    _require_at_rest(influence)
+    return _returned(rows, columns, np.asarray(result.params), influence, inverse)
 
 
 def fit_negative_binomial(rows: RegressionRows) -> Fit:
@@ -125,9 +128,11 @@ def fit_negative_binomial(rows: RegressionRows) -> Fit:
     result = _fitted_in_steps(model, first)
     inverse = np.linalg.inv(-np.asarray(model.hessian(result.params)))
     influence = np.asarray(model.score_obs(result.params)) @ inverse
+    _require_at_rest(influence)
     p = columns.z.shape[1]
     coef = np.asarray(result.params)[:p]
-    return _returned(rows, columns, coef, influence[:, :p], inverse[:p, :p])
+    fit = _returned(rows, columns, coef, influence[:, :p], inverse[:p, :p])
+    return replace(fit, n_coefficients=p + 1)
 
 
 def _fitted_in_steps(model: Any, first: np.ndarray) -> Any:
@@ -161,8 +166,8 @@ def converged(fitting: Callable[[], Any]) -> Any:
 
 
 NOT_CONVERGED = (
-    "the regression did not converge. Use fewer covariates, merge rare categories, or a simpler "
-    "model."
+    "the regression did not converge: covariates may tell who has no events (separation). Use "
+    "fewer covariates, merge rare categories, or a simpler model."
 )
 
 
@@ -230,6 +235,12 @@ def _require_events_everywhere(rows: RegressionRows) -> None:
                     f"no row {words} `{name}` has any event, so its rate ratio would be 0 or "
                     "infinite (separation). Merge it with another group, or use model='linear'."
                 )
+
+
+def _require_at_rest(influence: np.ndarray) -> None:
+    """Refuse coefficients that one more Newton step (the sum of influences) would still move."""
+    if not np.abs(influence.sum(axis=0)).max() < AT_REST:
+        raise EstimationError(NOT_CONVERGED)
 
 
 def _require_no_separation(rows: RegressionRows, mean: np.ndarray) -> None:

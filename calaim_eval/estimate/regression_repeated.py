@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.clustering import FEW_CLUSTERS
 from calaim_eval.estimate.covariates import require_full_rank
+from calaim_eval.estimate.regression_error import cluster_sums
 from calaim_eval.estimate.regression_fit import (
     Fit,
     converged,
@@ -20,8 +21,8 @@ from calaim_eval.estimate.regression_fit import (
 from calaim_eval.estimate.regression_rows import RegressionRows
 from calaim_eval.estimate.words import count_words
 
-ABSORBED = 1e-9
-"""Share of a column's variance that effects must leave, or they have absorbed it."""
+NO_VARIANCE = 1e-6
+"""A variance between members below this share of that within is 0, and the fit is at its edge."""
 
 
 def fit_fixed_effects(
@@ -29,6 +30,7 @@ def fit_fixed_effects(
 ) -> Fit:
     """Least squares with absorbed effects (linearmodels), singletons set aside first."""
     from linearmodels.iv.absorbing import AbsorbingLS
+    from linearmodels.panel.utility import AbsorbingEffectError
 
     n_before = len(rows)
     kept = without_singletons([rows.groups[name] for name in absorb])
@@ -42,16 +44,20 @@ def fit_fixed_effects(
     size = rows.values.std(axis=0)
     effects = pd.DataFrame({name: pd.Categorical(rows.groups[name]) for name in absorb})
     rate = rows.outcome / rows.at_risk
-    model = AbsorbingLS(
-        rate,
-        pd.DataFrame(rows.values / size, columns=[f"x{j}" for j in range(len(size))]),
-        absorb=effects,
-        weights=rows.at_risk,
-    )
-    model.fit(cov_type="unadjusted")
+
+    def model_of(columns: list[int]) -> Any:
+        """The model with some of the columns."""
+        x = pd.DataFrame(rows.values[:, columns] / size[columns], columns=map(str, columns))
+        return AbsorbingLS(rate, x, absorb=effects, weights=rows.at_risk)
+
+    model = model_of([*range(len(size))])
+    try:
+        model.fit(cov_type="unadjusted")
+    except AbsorbingEffectError as error:
+        raise EstimationError(_absorbed_words(rows, model_of, absorb)) from error
     x = np.asarray(model.absorbed_exog)
     y = np.asarray(model.absorbed_dependent)[:, 0]
-    _require_left(rows, x, size, absorb)
+    require_full_rank(x, rows.names, where="the regression, after its absorbed effects,")
     inverse = np.linalg.inv(x.T @ x)
     coef = inverse @ (x.T @ y)
     left = without_rounding_left(rate, y - x @ coef)
@@ -131,20 +137,35 @@ def fit_mixed(rows: RegressionRows) -> Fit:
         )
     scale = rows.outcome.std()
     model = MixedLM(rows.outcome / scale, columns.z, groups=rows.member)
-    result: Any = converged(lambda: model.fit(reml=True, method=["lbfgs", "bfgs", "cg"]))
-    p = columns.z.shape[1]
+    # lbfgs may stop at a likelihood of infinity here and call it converged.
+    result: Any = converged(lambda: model.fit(reml=True, method=["bfgs", "cg", "powell"]))
+    between = float(np.asarray(result.cov_re)[0, 0])
+    if not (np.isfinite(result.llf) and between > NO_VARIANCE * result.scale):
+        raise EstimationError(
+            "model='mixed': members do not differ by more than their months do, so the variance of "
+            "their intercepts is 0. Use model='linear' with cluster='member'."
+        )
+    ratio = between / float(result.scale)
+    covariance = float(result.scale) * np.linalg.inv(_information(columns.z, rows.member, ratio))
     back = scale * columns.back
     return Fit(
         coef=back @ np.asarray(result.fe_params),
         influence=None,
-        covariance=back @ np.asarray(result.cov_params())[:p, :p] @ back.T,
-        n_coefficients=p,
+        covariance=back @ covariance @ back.T,
+        n_coefficients=columns.z.shape[1],
         rows=rows,
         notes=(
             "Standard errors are the model's: they are right if members differ by a normal "
             "intercept only and months are otherwise independent.",
         ),
     )
+
+
+def _information(z: np.ndarray, member: np.ndarray, ratio: float) -> np.ndarray:
+    """``Z' V^-1 Z`` with ``V = I + ratio 11'`` within members; shape (p, p)."""
+    size = np.bincount(member).astype(float)
+    sums = cluster_sums(z, member)
+    return np.asarray(z.T @ z - sums.T @ ((ratio / (1 + ratio * size))[:, None] * sums))
 
 
 def without_singletons(groups: Sequence[np.ndarray]) -> np.ndarray:
@@ -160,22 +181,28 @@ def without_singletons(groups: Sequence[np.ndarray]) -> np.ndarray:
         kept = kept[~alone]
 
 
-def _require_left(
-    rows: RegressionRows, x: np.ndarray, size: np.ndarray, absorb: Sequence[str]
-) -> None:
-    """Refuse columns that the absorbed effects explain."""
-    whole = (rows.at_risk[:, None] * ((rows.values - rows.values.mean(axis=0)) / size) ** 2).sum(
-        axis=0
-    )
-    gone = (x**2).sum(axis=0) <= ABSORBED * whole
-    if gone.any():
-        names = ", ".join(f"`{n}`" for n, g in zip(rows.names, gone, strict=True) if g)
-        raise EstimationError(
-            f"{names} follow{'' if gone.sum() > 1 else 's'} from the absorbed effects of "
-            f"{' and '.join(absorb)}: nothing is left to estimate from. Leave it out, or absorb "
-            "less."
+def _absorbed_words(
+    rows: RegressionRows, model_of: Callable[[list[int]], Any], absorb: Sequence[str]
+) -> str:
+    """Which columns the absorbed effects explain, in words."""
+    from linearmodels.panel.utility import AbsorbingEffectError
+
+    gone = []
+    for column, name in enumerate(rows.names):
+        try:
+            model_of([column]).fit(cov_type="unadjusted")
+        except AbsorbingEffectError:
+            gone.append(f"`{name}`")
+    if not gone:
+        names = ", ".join(f"`{name}`" for name in rows.names)
+        return (
+            f"one of {names} follows from the others and the absorbed effects of "
+            f"{' and '.join(absorb)}. Leave it out."
         )
-    require_full_rank(x, rows.names, where="the regression, after its absorbed effects,")
+    return (
+        f"{', '.join(gone)} follow{'' if len(gone) > 1 else 's'} from the absorbed effects of "
+        f"{' and '.join(absorb)}: nothing is left to estimate from. Leave it out, or absorb less."
+    )
 
 
 def _is_nested(codes: np.ndarray, clusters: Sequence[np.ndarray]) -> bool:
