@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,15 +134,7 @@ def panel_of_frame(
         *stratum,
         *([member_months] if member_months else []),
     ]
-    missing = [c for c in columns if c not in frame.columns]
-    if missing:
-        raise TableError(
-            f"the data frame lacks {', '.join(f'`{c}`' for c in missing)}. It has "
-            f"{', '.join(f'`{c}`' for c in frame.columns)}. "
-            "Name the columns: synthetic_did(..., county=, month=, cohort=, outcome=)."
-        )
-    if frame.empty:
-        raise TableError("the data frame has no rows.")
+    require_frame(frame, columns, call="synthetic_did")
     frequency = period_frequency(frame[month])
     ordinals = period_ordinals(frame[month], column=month, frequency=frequency)
     if (ordinals == MISSING).any():
@@ -192,6 +185,32 @@ def panel_of_frame(
         _events(table["total"], value) if member_months else None,
         is_rate=member_months is None,
     )
+
+
+def require_frame(data: object, columns: Sequence[str], *, call: str) -> None:
+    """Refuse what is no frame, has no rows or lacks a named column."""
+    if not isinstance(data, pd.DataFrame):
+        raise TableError(
+            f"{call} can't read a {type(data).__name__}. Give CellMoments from reduce_panel, or a "
+            "pandas data frame."
+        )
+    missing = [c for c in columns if c not in data.columns]
+    if missing:
+        raise TableError(
+            f"the data frame lacks {', '.join(f'`{c}`' for c in missing)}. It has "
+            f"{', '.join(f'`{c}`' for c in data.columns)}. Name the columns in {call}(...)."
+        )
+    if data.empty:
+        raise TableError("the data frame has no rows.")
+
+
+def refuse_frame_columns(call: str, member_months: str | None, stratum: tuple[str, ...]) -> None:
+    """Refuse column names beside moments, which know their own."""
+    if member_months is not None or stratum:
+        raise EstimationError(
+            f"{call}(moments): leave out `member_months` and `stratum`; the moments bring theirs. "
+            "Use moments.pooled(...) or moments.select(...) for other strata."
+        )
 
 
 def finite_numbers(values: pd.Series, column: str) -> np.ndarray:

@@ -42,16 +42,18 @@ class InterruptedSeriesEffects(EffectTable):
         """Observed rates (points), fitted (line) and counterfactual (dashed); a panel a series."""
         import plotnine as p9
 
-        frame = self.counterfactual
-        panel = [c for c in frame.columns if c not in _COLUMNS]
+        panel = [c for c in self.counterfactual.columns if c not in _COLUMNS]
         breaks = self.keys[["break_month"]].drop_duplicates()
+        # The line is not drawn across a break.
+        segment = sum((self.counterfactual["month"] >= b).astype(int) for b in breaks.iloc[:, 0])
+        frame = self.counterfactual.assign(segment=segment)
         plot = (
             p9.ggplot(frame, p9.aes("month"))
             + p9.geom_vline(
                 p9.aes(xintercept="break_month"), data=breaks, linetype="dotted", colour="#6b6b6b"
             )
             + p9.geom_point(p9.aes(y="rate"), na_rm=True)
-            + p9.geom_line(p9.aes(y="fitted"), na_rm=True)
+            + p9.geom_line(p9.aes(y="fitted", group="segment"), na_rm=True)
             + p9.geom_line(p9.aes(y="counterfactual"), linetype="dashed", na_rm=True)
             + p9.labs(x="", y=str(self.method.options.get("rate_unit", self.estimand.unit)))
         )

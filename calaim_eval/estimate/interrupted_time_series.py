@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.county_panel import refuse_frame_columns
 from calaim_eval.estimate.interrupted_series_effects import InterruptedSeriesEffects
 from calaim_eval.estimate.monthly_series import MonthlySeries, SeriesPanel
 from calaim_eval.estimate.seasonality import Seasonality, season_columns
@@ -164,17 +165,21 @@ def interrupted_time_series(
     ['level_change', 'slope_change', 'effect_after_9', 'average_effect']
     """
     _require_options(model, weights, std_error, phase_in_months, lag, min_months)
+    columns = (stratum,) if isinstance(stratum, str) else tuple(stratum)
     if isinstance(data, CellMoments):
+        refuse_frame_columns("interrupted_time_series", member_months, columns)
         panel = series_of_moments(data, outcome, cohort=cohort, comparison=comparison)
         rate_unit = unit or default_unit(data, outcome, per)
         given = tuple(data.provenance.get("notes", []))
     else:
+        if cohort is not None:
+            raise EstimationError("`cohort` goes with cell moments; filter a frame beforehand.")
         panel = series_of_frame(
             data,
             outcome=outcome,
             month=month,
             member_months=member_months,
-            stratum=(stratum,) if isinstance(stratum, str) else tuple(stratum),
+            stratum=columns,
             comparison=comparison,
         )
         rate_unit, given = unit or outcome, ()

@@ -46,6 +46,11 @@ def series_design(
             f"first and its {phase_in_months} months of phase-in."
         )
     out = [month_ordinal(m, frequency, name="left_out_months") for m in left_out_months]
+    outside = int((~np.isin(out, axis)).sum())
+    if outside:
+        raise EstimationError(
+            f"left_out_months: {outside} of {len(out)} are outside the series, {first} to {last}."
+        )
     return segments(
         axis,
         ordinals,

@@ -14,13 +14,14 @@ def autocorrelation(residuals: np.ndarray, lags: int) -> np.ndarray:
     `residuals` has shape (T,), NaN in months that do not enter: pairs with one are left out.
     """
     e = np.nan_to_num(residuals)
-    return np.array([e[lag:] @ e[:-lag] for lag in range(1, lags + 1)]) / (e @ e)
+    products = np.array([e[lag:] @ e[:-lag] for lag in range(1, lags + 1)])
+    return np.asarray(products / (float(e @ e) or np.nan))
 
 
 def durbin_watson(residuals: np.ndarray) -> float:
     r""":math:`\sum (e_t - e_{t-1})^2 / \sum e_t^2` over months that follow one another."""
     changes = np.diff(residuals)
-    return float(np.nansum(changes**2) / np.nansum(residuals**2))
+    return float(np.nansum(changes**2) / (float(np.nansum(residuals**2)) or np.nan))
 
 
 def ljung_box(residuals: np.ndarray, lags: int) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.estimate.county_panel import finite_numbers
+from calaim_eval.estimate.county_panel import finite_numbers, require_frame
 from calaim_eval.estimate.monthly_series import (
     EXPOSED,
     NEVER_EXPOSED,
@@ -35,7 +35,8 @@ def series_of_frame(
     comparison: Comparison,
 ) -> SeriesPanel:
     """Series of a frame with one row per period (and stratum)."""
-    _require_columns(frame, [outcome, month, *stratum, *([member_months] if member_months else [])])
+    columns = [outcome, month, *stratum, *([member_months] if member_months else [])]
+    require_frame(frame, columns, call="interrupted_time_series")
     _refuse_never_exposed(comparison)
     frequency = period_frequency(frame[month])
     ordinals = period_ordinals(frame[month], column=month, frequency=frequency)
@@ -108,19 +109,6 @@ def _member_months(values: pd.Series) -> np.ndarray:
             "rows; it counts covered member-months."
         )
     return at_risk
-
-
-def _require_columns(frame: pd.DataFrame, columns: list[str]) -> None:
-    """Refuse a frame without rows or without a named column."""
-    missing = [c for c in columns if c not in frame.columns]
-    if missing:
-        raise TableError(
-            f"the data frame lacks {', '.join(f'`{c}`' for c in missing)}. It has "
-            f"{', '.join(f'`{c}`' for c in frame.columns)}. "
-            "Name the columns: interrupted_time_series(..., outcome=, month=, member_months=)."
-        )
-    if frame.empty:
-        raise TableError("the data frame has no rows.")
 
 
 def _refuse_never_exposed(comparison: Comparison) -> None:

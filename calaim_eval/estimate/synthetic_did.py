@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.estimate.county_panel import CountyPanel, panel_of_frame, panel_of_moments
+from calaim_eval.estimate.county_panel import (
+    CountyPanel,
+    panel_of_frame,
+    panel_of_moments,
+    refuse_frame_columns,
+)
 from calaim_eval.estimate.simplex_weights import Solver
 from calaim_eval.estimate.support import support_frame
 from calaim_eval.estimate.synthetic_did_effects import SyntheticDidEffects
@@ -156,7 +161,9 @@ def synthetic_did(
     [{'n_exposed': 1, 'n_comparison': 3}]
     """
     _require_options(weighting, by, std_error, solver, anticipation_months, draws)
+    columns = (stratum,) if isinstance(stratum, str) else tuple(stratum)
     if isinstance(data, CellMoments):
+        refuse_frame_columns("synthetic_did", member_months, columns)
         panel = panel_of_moments(data, outcome, county)
         words, notes = unit or default_unit(data, outcome, per), data.provenance.get("notes", [])
     else:
@@ -167,7 +174,7 @@ def synthetic_did(
             month=month,
             cohort=cohort,
             member_months=member_months,
-            stratum=(stratum,) if isinstance(stratum, str) else tuple(stratum),
+            stratum=columns,
         )
         words, notes = unit or outcome, []
     plan, lost = synthetic_plan(panel, per, weighting, solver, by, anticipation_months)
@@ -280,6 +287,10 @@ def _notes(
         notes.append(
             "Staggered exposure: each cohort is estimated against counties never exposed, and "
             "cohorts are averaged with their exposed county-months."
+        )
+    if plan.by == "event_time":
+        notes.append(
+            "Effects before exposure are what the weights were fitted to; they test nothing."
         )
     if std_error == "placebo":
         notes.append(

@@ -68,14 +68,16 @@ class SyntheticDidEffects(EffectTable):
             var_name="side",
             value_name="rate",
         )
-        begins = self.series[panel].drop_duplicates()
+        begins = _with_panel_words(self.series[panel].drop_duplicates())
+        long = _with_panel_words(long)
         return (
             p9.ggplot(long, p9.aes("month", "rate", linetype="side"))
             + p9.geom_vline(
                 p9.aes(xintercept="cohort"), data=begins, linetype="dashed", colour="#6b6b6b"
             )
             + p9.geom_line()
-            + p9.facet_wrap(panel, scales="free_y")
+            + p9.scale_linetype_manual({"exposed": "solid", "counterfactual": "dashed"})
+            + p9.facet_wrap(_panels(panel), scales="free_y")
             + p9.labs(x="", y=self.estimand.unit, linetype="")
         )
 
@@ -84,15 +86,27 @@ class SyntheticDidEffects(EffectTable):
         import plotnine as p9
 
         shown = self.unit_weights[self.unit_weights["weight"] > 0]
-        shown = shown.assign(county=shown["county"].astype(str))
-        panel = [c for c in shown.columns if c not in ("county", "weight")]
+        shown = _with_panel_words(shown.assign(county=shown["county"].astype(str)))
+        panel = [c for c in self.unit_weights.columns if c not in ("county", "weight")]
         return (
             p9.ggplot(shown, p9.aes("county", "weight"))
             + p9.geom_col()
             + p9.coord_flip()
-            + p9.facet_wrap(panel)
+            + p9.facet_wrap(_panels(panel))
             + p9.labs(x="", y="Weight")
         )
 
 
 _SERIES = ("month", "exposed", "counterfactual", "effect")
+_COHORT_WORDS = "first exposed"
+
+
+def _panels(columns: list[str]) -> list[str]:
+    """Columns that make a panel of a figure, the cohort in words."""
+    return [*(c for c in columns if c != "cohort"), _COHORT_WORDS]
+
+
+def _with_panel_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cohort as a date without time of day, or as the whole number it is."""
+    words = frame["cohort"].astype(str).str.removesuffix(" 00:00:00")
+    return frame.assign(**{_COHORT_WORDS: words})

@@ -412,6 +412,14 @@ def test_single_members_have_no_standard_error() -> None:
         (lambda f: f, {"break_month": "soon"}, EstimationError, "is not a month such as"),
         (lambda f: f, {"months_after": [24]}, EstimationError, "between 0 .* and 23"),
         (lambda f: f, {"months_after": []}, EstimationError, "empty"),
+        (lambda f: f, {"cohort": "2022-01"}, EstimationError, "goes with cell moments"),
+        (
+            lambda f: f,
+            {"left_out_months": ["2022-01", "2029-01"]},
+            EstimationError,
+            "1 of 2 are outside",
+        ),
+        (lambda f: f.to_dict(), {}, TableError, "can't read a dict"),
         (lambda f: f, {"lag": 48}, EstimationError, "give fewer"),
         (lambda f: f, {"lag": -1}, EstimationError, "give 0 or more"),
         (lambda f: f, {"min_months": 2}, EstimationError, "give 3 or more"),
@@ -486,6 +494,8 @@ def test_moments_are_refused_like_frames() -> None:
         interrupted_time_series(moments, outcome="visits", break_month=4)
     with pytest.raises(EstimationError, match="no outcome `stays`"):
         interrupted_time_series(moments, outcome="stays", break_month=4)
+    with pytest.raises(EstimationError, match="leave out `member_months` and `stratum`"):
+        interrupted_time_series(moments, outcome="visits", break_month=4, stratum="group")
     with pytest.raises(EstimationError, match="is not a whole number"):
         interrupted_time_series(moments, outcome="visits", break_month="2022-01")
 

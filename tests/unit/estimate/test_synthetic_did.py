@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -377,6 +379,10 @@ def test_bad_moments_are_refused() -> None:
     panel = member_panel()
     with pytest.raises(EstimationError, match="neither a stratum nor the cluster"):
         synthetic_did(moments_of(panel), outcome="visits")
+    with pytest.raises(EstimationError, match="leave out `member_months` and `stratum`"):
+        synthetic_did(moments_of(panel, cluster="county"), outcome="visits", stratum="group")
+    with pytest.raises(TableError, match="can't read a str"):
+        synthetic_did("panel.parquet", outcome="visits")  # type: ignore[arg-type]
     with pytest.raises(EstimationError, match="no outcome `stays`"):
         synthetic_did(moments_of(panel, cluster="county"), outcome="stays")
     mixed = panel.assign(cohort=panel["cohort"].where(panel["member_id"] % 2 == 0))
@@ -395,6 +401,26 @@ def test_single_member_counties_have_no_standard_error() -> None:
     table = synthetic_did(moments_of(panel, stratum="county"), outcome="visits", solver="exact")
     assert np.isfinite(table.estimate[0])
     assert np.isnan(table.std_error[0])
+
+
+def test_months_as_dates_and_what_is_stored(tmp_path: Path) -> None:
+    from calaim_eval.results import save_results
+    from calaim_eval.results.store import load_results
+
+    frame = county_rates(19, exposed={5: 1}, comparison=6)
+    start = pd.Period("2022-01", freq="M")
+    dated = frame.assign(
+        month=[(start + int(m)).to_timestamp() for m in frame["month"]],
+        cohort=[pd.NaT if pd.isna(c) else (start + int(c)).to_timestamp() for c in frame["cohort"]],
+    )
+    table = synthetic_did(dated, outcome="rate", by="cohort")
+    plain = synthetic_did(frame, outcome="rate", by="cohort")
+    np.testing.assert_array_equal(table.estimate, plain.estimate)
+    assert table.keys["cohort"].tolist() == [pd.Timestamp("2022-06-01")]
+    save_results({"effects": table}, tmp_path / "kept")
+    back = load_results(tmp_path / "kept")["effects"]
+    # Parquet keeps dates in milliseconds.
+    pd.testing.assert_frame_equal(back.to_frame(), table.to_frame(), check_dtype=False)
 
 
 def test_plots_are_returned() -> None:
