@@ -27,6 +27,7 @@ from calaim_eval.estimate.power_table import PowerTable
 from calaim_eval.estimate.pre_post import pre_post
 from calaim_eval.estimate.pre_trend import pre_trend_test
 from calaim_eval.estimate.randomization import randomization_test
+from calaim_eval.estimate.randomization_interval import randomization_interval
 from calaim_eval.estimate.regression import regression
 from calaim_eval.estimate.simultaneous_bands import simultaneous_bands
 from calaim_eval.estimate.sun_abraham import sun_abraham
@@ -71,6 +72,7 @@ __all__ = [
     "power_from_rates",
     "pre_post",
     "pre_trend_test",
+    "randomization_interval",
     "randomization_test",
     "regression",
     "simultaneous_bands",

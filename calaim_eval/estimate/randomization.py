@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
-from math import factorial, prod
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import DesignError, EstimationError
-from calaim_eval.estimate.cluster_moments import (
-    Estimator,
-    matched_rows,
-    require_clusters,
-    with_cohorts,
-)
-from calaim_eval.moments import CellMoments, ClusterSums
-from calaim_eval.moments.cell_index import label_codes
+from calaim_eval.estimate.cluster_assignment import cluster_assignment
+from calaim_eval.estimate.cluster_moments import Estimator, matched_rows, with_cohorts
+from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable
 
 TIE = 1e-10
@@ -85,34 +78,19 @@ def randomization_test(
     .. [2] Wu J, Ding P (2021). Randomization tests for weak null hypotheses in randomized
        experiments. JASA 116(536):1898-1913. doi:10.1080/01621459.2020.1750415
     """
-    sums = require_clusters(moments, at_least=3, what="randomization_test")
-    if draws < 1:
-        raise EstimationError(f"randomization_test: draws={draws}; give at least 1.")
-    cohort = _cohort_of_cluster(moments, sums)
-    codes = label_codes(cohort)[0]
-    blocks = _blocks(sums, within)
-    n_possible = prod(_n_orders(codes[block]) for block in blocks)
-    if n_possible < 2:
-        raise DesignError(
-            f"randomization_test: the {sums.n_clusters} clusters by {sums.name} can be assigned in "
-            "one way only (every cluster of a block has the same cohort). Use wider blocks, or a "
-            "design with exposed and comparison clusters."
-        )
-    is_enumerated = n_possible - 1 <= draws
-    table = estimate(with_cohorts(moments, cohort))
+    assignment = cluster_assignment(
+        moments, rng=rng, draws=draws, within=within, what="randomization_test"
+    )
+    table = estimate(with_cohorts(moments, assignment.cohort))
     observed = _statistic(table)
     if np.isnan(observed).all():
         raise EstimationError(
             "randomization_test: no effect has a standard error by cluster. Let the estimator "
-            f"cluster by the same column: cluster={sums.name!r}."
+            "cluster by the column of the cluster sums."
         )
-    assignments = (
-        _other_assignments(codes, blocks) if is_enumerated else _drawn(codes, blocks, rng, draws)
-    )
-    first = np.unique(codes, return_index=True)[1]
     at_least, undefined, n_done = np.zeros(len(table)), np.zeros(len(table)), 0
-    for assignment in assignments:
-        statistic = _restated(moments, estimate, table, cohort.iloc[first[assignment]])
+    for cohort in assignment.others():
+        statistic = _restated(moments, estimate, table, cohort)
         is_nan = np.isnan(statistic)
         undefined += is_nan
         at_least += is_nan | (np.abs(statistic) >= np.abs(observed) * (1 - TIE))
@@ -122,88 +100,10 @@ def randomization_test(
         statistic=observed,
         p_value=np.where(np.isnan(observed), np.nan, (1 + at_least) / (1 + n_done)),
         n_assignments=n_done,
-        is_enumerated=is_enumerated,
+        is_enumerated=assignment.is_enumerated,
         p_value_step=1 / (1 + n_done),
         n_undefined=undefined.astype(int),
     )
-
-
-def _cohort_of_cluster(moments: CellMoments, sums: ClusterSums) -> pd.Series:
-    """The one cohort of each cluster, or DesignError."""
-    code_of_cell = label_codes(moments.cells["cohort"])[0]
-    own = code_of_cell[sums.cell]
-    low = np.full(sums.n_clusters, np.iinfo(np.int64).max)
-    high = np.full(sums.n_clusters, -1)
-    np.minimum.at(low, sums.cluster, own)
-    np.maximum.at(high, sums.cluster, own)
-    n_mixed = int((low != high).sum())
-    if n_mixed:
-        raise DesignError(
-            f"randomization_test: {n_mixed} of {sums.n_clusters} clusters by {sums.name} hold "
-            "members of several cohorts, so exposure was not assigned by cluster and there is no "
-            "assignment to permute. Use it with design_county_phase, or use "
-            "wild_bootstrap_p_values."
-        )
-    first = np.unique(code_of_cell, return_index=True)[1]
-    return moments.cells["cohort"].iloc[first[low]].reset_index(drop=True)
-
-
-def _blocks(sums: ClusterSums, within: Mapping[object, object] | None) -> list[np.ndarray]:
-    """Positions of the clusters of each block."""
-    if within is None:
-        return [np.arange(sums.n_clusters)]
-    labels = sums.labels.map(dict(within))
-    if labels.isna().any():
-        raise EstimationError(
-            f"randomization_test: `within` gives no block for {int(labels.isna().sum())} of "
-            f"{sums.n_clusters} clusters by {sums.name}."
-        )
-    codes = label_codes(labels)[0]
-    return [np.flatnonzero(codes == code) for code in np.unique(codes)]
-
-
-def _n_orders(codes: np.ndarray) -> int:
-    """Different orders of codes some of which repeat."""
-    repeats = np.unique(codes, return_counts=True)[1]
-    return factorial(len(codes)) // prod(factorial(int(n)) for n in repeats)
-
-
-def _orders(codes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Every different order of some codes, each once."""
-    if not codes:
-        yield ()
-        return
-    for code in sorted(set(codes)):
-        rest = list(codes)
-        rest.remove(code)
-        for order in _orders(tuple(rest)):
-            yield (code, *order)
-
-
-def _other_assignments(codes: np.ndarray, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Every assignment but the actual one; shape (n_clusters,) each."""
-    for orders in product(*(_orders(tuple(codes[block].tolist())) for block in blocks)):
-        assigned = codes.copy()
-        for block, order in zip(blocks, orders, strict=True):
-            assigned[block] = order
-        if not np.array_equal(assigned, codes):
-            yield assigned
-
-
-def _drawn(
-    codes: np.ndarray, blocks: list[np.ndarray], rng: np.random.Generator | None, draws: int
-) -> Iterable[np.ndarray]:
-    """Random assignments, the actual one among the possible."""
-    if rng is None:
-        raise EstimationError(
-            "randomization_test: there are too many assignments to enumerate with this `draws`. "
-            "Give rng=np.random.default_rng(seed)."
-        )
-    for _ in range(draws):
-        assigned = codes.copy()
-        for block in blocks:
-            assigned[block] = rng.permutation(codes[block])
-        yield assigned
 
 
 def _statistic(table: EffectTable) -> np.ndarray:
@@ -219,7 +119,7 @@ def _restated(
 ) -> np.ndarray:
     """Statistics of the rows of `table` under another assignment; NaN where not identified."""
     try:
-        other = estimate(with_cohorts(moments, cohort.reset_index(drop=True)))
+        other = estimate(with_cohorts(moments, cohort))
     except (DesignError, EstimationError):
         return np.full(len(table), np.nan)
     row = matched_rows(table.keys, other.keys)

@@ -150,7 +150,7 @@ def test_refuses_bad_options() -> None:
         randomization_test(moments, overall, draws=0)
     with pytest.raises(EstimationError, match="no block for 7 of 8 clusters"):
         randomization_test(moments, overall, within={"county 00": 1})
-    with pytest.raises(EstimationError, match="Let the estimator cluster by the same column"):
+    with pytest.raises(EstimationError, match="Let the estimator cluster by the column"):
         randomization_test(moments, lambda m: aggregate(group_time_att(m, outcome="visits")))
     with pytest.raises(EstimationError, match="keep no cluster sums"):
         randomization_test(reduce_panel(county_panel(1), outcomes=["visits"]), overall)
