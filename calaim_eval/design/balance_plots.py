@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,9 +204,9 @@ def _overlap_bars(weights: MemberWeights, n_bins: int) -> tuple[pd.DataFrame, in
     return bars.assign(signed=np.where(bars["side"] == "exposed", 1, -1) * bars["height"]), n_absent
 
 
-def _shares(ticks: list[float]) -> list[str]:
+def _shares(ticks: Sequence[float] | Sequence[str]) -> list[str]:
     """Labels of an axis that counts in both directions."""
-    return [f"{abs(tick):.0%}" for tick in ticks]
+    return [f"{abs(float(tick)):.0%}" for tick in ticks]
 
 
 def _absent_words(n_absent: int, what: str) -> str:
