@@ -152,16 +152,14 @@ def pair_members(
 
 def pair_support(effects: AdjustedEffects, rows: np.ndarray) -> np.ndarray:
     """Members, events and member-months of both sides behind some effects together; (2, 3)."""
-    outcome = effects.panel.outcome
-    used = np.zeros((2, *outcome.shape), dtype=bool)
+    events = effects.panel.events
+    used = np.zeros((2, *events.shape), dtype=bool)
     for row in rows:
         members, is_exposed = effects.members_of(int(row))
         for month in (effects.pairs.month[row], effects.pairs.base[row]):
             used[0, members[is_exposed], month] = True
             used[1, members[~is_exposed], month] = True
     found = np.zeros((2, len(SUPPORT_COLUMNS)))
-    is_count = bool((outcome >= 0).all() and (outcome == np.floor(outcome)).all())
-    events = outcome if is_count else outcome != 0
     for side in range(2):
         found[side] = (
             used[side].any(axis=1).sum(),
@@ -169,6 +167,18 @@ def pair_support(effects: AdjustedEffects, rows: np.ndarray) -> np.ndarray:
             used[side].sum(),
         )
     return found
+
+
+def own_support(effects: AdjustedEffects, row: int) -> np.ndarray:
+    """Members, events and member-months of both sides behind one effect; shape (2, 3)."""
+    members, is_exposed = effects.members_of(row)
+    events = effects.panel.events
+    months = np.unique([effects.pairs.month[row], effects.pairs.base[row]])
+    sides = (members[is_exposed], members[~is_exposed])
+    return np.array(
+        [[len(own), events[np.ix_(own, months)].sum(), len(own) * len(months)] for own in sides],
+        dtype=float,
+    )
 
 
 class AdjustedGroupTimeEffects(CohortMonthEffects[AdjustedEffects]):

@@ -13,8 +13,8 @@ from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.adjusted_effects import (
     AdjustedEffects,
     AdjustedGroupTimeEffects,
+    own_support,
     pair_members,
-    pair_support,
 )
 from calaim_eval.estimate.adjusted_pair import Adjustment, PairFit, fit_pair
 from calaim_eval.estimate.clustering import member_cluster_notes
@@ -194,7 +194,7 @@ def adjusted_group_time_att(
             strata.append(effects)
     if not strata:
         raise DesignError(_nothing_identified(lost, comparison))
-    sides = [pair_support(e, np.array([row])) for e in strata for row in range(len(e))]
+    sides = [own_support(e, row) for e in strata for row in range(len(e))]
     return AdjustedGroupTimeEffects(
         keys=pd.concat([_keys(e) for e in strata], ignore_index=True),
         estimate=np.concatenate([e.estimate for e in strata]),

@@ -49,6 +49,8 @@ class MemberPanel:
     cluster_labels : pd.Index | None
     n_unknown : int
         Member-months set aside for a missing covariate.
+    is_count : bool
+        Whether every outcome is a whole number of 0 or more.
     """
 
     months: pd.Index
@@ -61,6 +63,7 @@ class MemberPanel:
     cluster: np.ndarray | None
     cluster_labels: pd.Index | None
     n_unknown: int
+    is_count: bool
 
     @property
     def axis(self) -> np.ndarray:
@@ -71,6 +74,11 @@ class MemberPanel:
     def is_complete(self) -> np.ndarray:
         """Members covered in every month; shape (n,), bool."""
         return np.asarray(self.is_covered.all(axis=1))
+
+    @property
+    def events(self) -> np.ndarray:
+        """Events by member and month; of amounts, months that are not 0; shape (n, T)."""
+        return self.outcome if self.is_count else self.outcome != 0
 
     def design(self, members: np.ndarray, month: int) -> np.ndarray:
         """Intercept and covariates of some members as of a month; shape (len(members), 1 + p)."""
@@ -151,6 +159,7 @@ def member_panel(
         cluster=cluster,
         cluster_labels=cluster_labels,
         n_unknown=n_unknown,
+        is_count=bool((outcome >= 0).all() and (outcome == np.floor(outcome)).all()),
     )
 
 
