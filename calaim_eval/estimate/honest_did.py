@@ -73,7 +73,7 @@ def honest_did(
         Between 0.5 and 1.
     grid_points : int
         Values tested to find the interval, over the estimate ± 20 standard errors and the set;
-        its ends are then found by bisection. Relative magnitudes only.
+        finer grids then find its ends. Relative magnitudes only.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def breakdown_value(
 
     Notes
     -----
-    Found by doubling and bisection, to a millionth of its size; intervals are taken to widen with
+    Found by doubling and bisection, to 1e-5 of its size; intervals are taken to widen with
     the bound.
     """
     _require_options(restriction, [0.0], conf_level, MIN_GRID_POINTS)
@@ -240,7 +240,7 @@ def _breakdown(study: TrendStudy, restriction: str, conf_level: float) -> tuple[
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if excludes_zero(middle) else (low, middle)
-        if high - low < 1e-7 * high:
+        if high - low < 1e-5 * high:
             break
     return low, int(np.sign(centre))
 

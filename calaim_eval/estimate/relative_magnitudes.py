@@ -18,8 +18,9 @@ from scipy import optimize, special
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.trend_study import TrendStudy
 
-ANGLES = 4096
-RESOLUTION = 40
+ANGLES = 1024
+REFINEMENTS = 6
+REFINED_POINTS = 65
 NO_VARIANCE = 1e-12
 SAME_VERTEX = 1e-9
 GRID_REACH = 20.0
@@ -35,9 +36,9 @@ class _Branch:
     change : float
         v: the signed change estimated in that month.
     vertices : np.ndarray
-        Loads of the J dual vertices on v and on estimate minus value tested; shape (J, 2).
+        Loads of the dual vertices on v and on estimate minus value tested; shape (4, 2).
     covariance : np.ndarray
-        Of the J vertices; shape (J, J).
+        Of the vertices; shape (4, 4).
     least_favourable : float
         Critical value of the first stage.
     """
@@ -88,8 +89,8 @@ def relative_magnitudes_interval(
 ) -> tuple[float, float]:
     """Smallest interval that holds every value not rejected.
 
-    A grid over the estimate ± 20 standard errors and the set itself finds the ends; bisection
-    makes them sharp.
+    A grid over the estimate ± 20 standard errors and the set itself finds the ends, finer grids
+    make them sharp.
     """
     test = relative_magnitudes_test(study, bound, conf_level)
     reach = GRID_REACH * study.std_error + set_half_width(study, bound)
@@ -136,7 +137,9 @@ def _branch(
     nonempty = -2 * bound / (errors[1.0] + errors[-1.0])
     vertices = np.array(
         [
-            *([load, 0.0] for load in nonempty),
+            # The q vertices that need only v lie on one line: the outer two decide.
+            [nonempty.min(), 0.0],
+            [nonempty.max(), 0.0],
             [-bound * total / up, 1 / up],
             [-bound * total / down, -1 / down],
         ]
@@ -218,10 +221,8 @@ def _truncated_tail(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.
 
 def _edge(test: RelativeMagnitudesTest, outside: float, inside: float) -> float:
     """Where acceptance begins between a value rejected and one accepted."""
-    for _ in range(RESOLUTION):
-        middle = (outside + inside) / 2
-        if test.accepts(np.array([middle]))[0]:
-            inside = middle
-        else:
-            outside = middle
-    return float(inside)
+    for _ in range(REFINEMENTS):
+        points = np.linspace(outside, inside, REFINED_POINTS)
+        first = int(test.accepts(points).argmax())
+        outside, inside = float(points[max(first - 1, 0)]), float(points[first])
+    return inside

@@ -84,7 +84,7 @@ def test_dates_are_jointly_estimated() -> None:
     moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
     table = placebo_dates(moments, outcome="visits", months_earlier=[2, 4], cluster="county")
     apart = [by_hand(frame, date, 0, "county").cluster_influence for date in (2, 4)]
-    assert apart[0] is not None and apart[1] is not None
+    assert all(influence is not None for influence in apart)
     both = pd.concat(apart, axis=1).to_numpy() / 1000
     assert table.covariance == pytest.approx(both.T @ both, rel=1e-10)
     # By member: as clusters of one member each.
