@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from county_panels import county_panel
+from scipy import stats
 
 from calaim_eval.estimate import (
     aggregate,
@@ -15,6 +16,7 @@ from calaim_eval.estimate import (
     cluster_jackknife,
     group_time_att,
     multiway_clustered,
+    randomization_test,
 )
 from calaim_eval.moments import CellMoments, reduce_panel
 from calaim_eval.results import EffectTable
@@ -108,3 +110,36 @@ def test_member_by_county_is_county(seed: int) -> None:
         statsmodels_fit(frame, groups).bse["exposed:after"], rel=1e-8
     )
     assert found.std_error == pytest.approx(overall("county")(moments).std_error)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_permutations_of_equal_counties_are_scipys(seed: int) -> None:
+    # Counties of one size: the error by county is that of two samples of county changes.
+    rng = np.random.default_rng(seed)
+    n_exposed, n_counties, size = 3, 8, 5
+    frame = pd.DataFrame(
+        {
+            "member_id": np.repeat(np.arange(n_counties * size), 2),
+            "county": np.repeat(np.arange(n_counties), 2 * size),
+            "month": np.tile([0, 1], n_counties * size),
+            "visits": rng.poisson(2.0, 2 * n_counties * size),
+        }
+    )
+    frame["cohort"] = np.where(frame["county"] < n_exposed, 1.0, np.nan)
+    mean = frame.pivot_table(index="county", columns="month", values="visits")
+    change = (mean[1] - mean[0]).to_numpy()
+
+    def studentized(x: np.ndarray, y: np.ndarray) -> float:
+        return abs(x.mean() - y.mean()) / np.sqrt(x.var() / len(x) + y.var() / len(y))
+
+    expected = stats.permutation_test(
+        (change[:n_exposed], change[n_exposed:]),
+        studentized,
+        n_resamples=np.inf,
+        alternative="greater",
+        vectorized=False,
+    )
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    row = randomization_test(moments, overall("county")).iloc[0]
+    assert abs(row["statistic"]) == pytest.approx(expected.statistic)
+    assert row["p_value"] == pytest.approx(expected.pvalue)
