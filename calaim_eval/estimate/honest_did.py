@@ -146,7 +146,7 @@ def honest_did(
         conf_low=limits[:, 2],
         conf_high=limits[:, 3],
         conf_level=conf_level,
-        support=pd.DataFrame([one.support for one, _ in work])[list(SUPPORT_COLUMNS)],
+        support=_support(work),
         estimand=_estimand(study, effect, restriction),
         method=Method(
             f"{ESTIMATOR[restriction]}; event study: {study.method.estimator}",
@@ -268,6 +268,12 @@ def _require_options(
             f"honest_did: grid_points={grid_points}; give {MIN_GRID_POINTS} or more."
         )
     return asked
+
+
+def _support(work: list[tuple[TrendStudy, float]]) -> pd.DataFrame:
+    """Support of each row, counts as whole numbers."""
+    frame = pd.DataFrame([one.support for one, _ in work])[list(SUPPORT_COLUMNS)]
+    return frame.astype({"n_members": np.int64, "n_events": np.int64})
 
 
 def _estimand(study: EffectTable, effect: Effect, restriction: str) -> Estimand:

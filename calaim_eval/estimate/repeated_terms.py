@@ -10,6 +10,7 @@ import pandas as pd
 from calaim_eval.estimate.cohort_averages import average_terms, cohort_weights, share_loads
 from calaim_eval.estimate.stratum_effects import StratumEffects
 from calaim_eval.estimate.stratum_terms import StratumTerms
+from calaim_eval.results import SUPPORT_COLUMNS
 
 
 def overall_term(effects: StratumEffects, label: Mapping[str, object]) -> StratumTerms:
@@ -47,7 +48,7 @@ def less_the_first(terms: StratumTerms) -> StratumTerms:
         on_outcome=terms.on_outcome[1:] - terms.on_outcome[0],
         on_coverage=terms.on_coverage[1:] - terms.on_coverage[0],
         on_member=_on_member(terms)[1:] - _on_member(terms)[0],
-        sides=[np.minimum(side, terms.sides[0]) for side in terms.sides[1:]],
+        sides=[_smaller(side, terms.sides[0]) for side in terms.sides[1:]],
     )
 
 
@@ -56,3 +57,12 @@ def _on_member(terms: StratumTerms) -> np.ndarray:
     if terms.on_member is None:
         return np.zeros(terms.on_outcome.shape[:3])
     return terms.on_member
+
+
+def _smaller(side: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The smaller support of two terms; of events the smaller that has any; shape (2, 3)."""
+    smaller: np.ndarray = np.minimum(side, other)
+    events = SUPPORT_COLUMNS.index("n_events")
+    larger = np.maximum(side, other)[:, events]
+    smaller[:, events] = np.where(smaller[:, events] > 0, smaller[:, events], larger)
+    return smaller

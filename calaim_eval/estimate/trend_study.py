@@ -113,11 +113,12 @@ def _study(
 ) -> TrendStudy:
     """Study of the rows of one stratum."""
     where = f" ({', '.join(map(str, keys.values()))})" if keys else ""
-    base = -1 - int(str(table.method.options.get("anticipation_months", 0)))
+    base = _base(table)
     event_time = table.keys["event_time"].to_numpy(dtype=np.int64)[rows]
     rows = rows[np.argsort(event_time, kind="stable")]
     event_time = np.sort(event_time)
     kept = event_time != base
+    _require_base(table, rows[~kept], base, where)
     rows, event_time = rows[kept], event_time[kept]
     n_before = int((event_time < base).sum())
     _require_whole(event_time, n_before, base, where)
@@ -131,6 +132,24 @@ def _study(
         weights=_weights(event_time[n_before:], effect, where),
         support={c: float(table.support[c].to_numpy()[rows].min()) for c in SUPPORT_COLUMNS},
     )
+
+
+def _base(table: EffectTable) -> int:
+    """Event time of the base month: as the method says, else the last before anticipation."""
+    options = table.method.options
+    early = int(str(options.get("anticipation_months", 0)))
+    return int(str(options.get("reference_event_time", -1 - early)))
+
+
+def _require_base(table: EffectTable, rows: np.ndarray, base: int, where: str) -> None:
+    """Refuse a base month that has an estimate of its own."""
+    if (np.nan_to_num(table.estimate[rows]) != 0).any():
+        raise EstimationError(
+            f"honest_did{where}: the base month {base} has an estimate other than 0, so the "
+            "effects before exposure are not against it (coefficients of months before exposure "
+            "of an imputation, for one). Use effects against one base month: "
+            "group_time_att(..., base_period='universal')."
+        )
 
 
 def _require_whole(event_time: np.ndarray, n_before: int, base: int, where: str) -> None:

@@ -139,6 +139,15 @@ def test_cohort_months_that_not_all_rows_have_are_left_out_and_said() -> None:
     assert never.estimate == pytest.approx(expected.estimate, rel=1e-10)
 
 
+def test_support_of_a_difference_is_that_of_its_smaller_effect() -> None:
+    moments = reduce_panel(awkward_panel(6), outcomes=["visits"], stratum="group")
+    table = anticipation_scan(moments, outcome="visits", max_anticipation_months=1).to_frame()
+    for _, rows in table.groupby("group"):
+        effects, difference = rows[rows["row"] == "effect"], rows[rows["row"] == "difference"]
+        for column in ("n_members", "n_events", "member_months"):
+            assert difference[column].item() <= effects[column].min()
+
+
 def test_what_is_refused() -> None:
     moments = reduce_panel(awkward_panel(1), outcomes=["visits"])
     with pytest.raises(EstimationError, match="max_anticipation_months=0; give 1 or more"):

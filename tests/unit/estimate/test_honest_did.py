@@ -79,7 +79,8 @@ def test_rows_in_any_order_and_a_base_row_change_nothing(study: EffectTable) -> 
     )
     with_base = stack([mixed, mixed.select(np.arange(5) == 0)]).select(np.arange(6) < 6)
     keys = with_base.keys.assign(event_time=[*mixed.keys["event_time"], -1]).drop(columns="unit")
-    with_base = replace(with_base, keys=keys)
+    estimate = np.append(mixed.estimate, 0.0)
+    with_base = replace(with_base, keys=keys, estimate=estimate)
     expected = honest_did(study, bounds=[1.0]).to_frame()
     for table in (mixed, with_base):
         found = honest_did(table, bounds=[1.0]).to_frame()
@@ -174,6 +175,23 @@ def test_what_is_refused(study: EffectTable) -> None:
         honest_did(replace(study, keys=pd.DataFrame({"month": range(5)})), bounds=[1.0])
     with pytest.raises(EstimationError, match="ratios"):
         honest_did(replace(study, estimand=replace(study.estimand, scale="ratio")), bounds=[1.0])
+
+
+def test_the_base_month_is_the_one_the_method_names(study: EffectTable) -> None:
+    # Against month -2: the month before exposure then counts as after the base month.
+    named = replace(
+        study,
+        keys=pd.DataFrame({"event_time": [-5, -4, -3, -1, 0]}),
+        method=replace(study.method, options={"reference_event_time": -2}),
+    )
+    found = honest_did(named, bounds=[1.0], effect=0)
+    assert found.conf_low == pytest.approx(honest_did(study, bounds=[1.0], effect=1).conf_low)
+
+
+def test_a_base_month_with_an_estimate_of_its_own_is_refused(study: EffectTable) -> None:
+    whole = replace(study, keys=pd.DataFrame({"event_time": [-3, -2, -1, 0, 1]}))
+    with pytest.raises(EstimationError, match="the base month -1 has an estimate other than 0"):
+        honest_did(whole, bounds=[1.0])
 
 
 def test_what_is_refused_of_the_rows(study: EffectTable) -> None:

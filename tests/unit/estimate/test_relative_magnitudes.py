@@ -175,6 +175,16 @@ def test_intervals_follow_the_scale_and_the_sign_and_widen_with_the_bound() -> N
     assert all(b[0] < a[0] and b[1] > a[1] for a, b in itertools.pairwise(found))
 
 
+@pytest.mark.parametrize(("p", "weights"), [(1, [1.0]), (4, [0.2, -0.5, 1.0])])
+def test_under_parallel_trends_the_interval_is_the_usual_one(p: int, weights: list[float]) -> None:
+    # At bound 0 the hybrid spends kappa at z = 2.807 and the rest below: 1.96 in all, exactly.
+    study = study_of(np.random.default_rng(p), p, len(weights), np.array(weights))
+    reach = 1.959963984540054 * study.std_error
+    assert relative_magnitudes_interval(study, 0.0, 0.95, 200) == pytest.approx(
+        (study.value - reach, study.value + reach), abs=1e-5 * reach
+    )
+
+
 def test_ends_do_not_depend_on_the_grid() -> None:
     study = study_of(np.random.default_rng(4), 2, 2, np.array([0.0, 1.0]))
     coarse = relative_magnitudes_interval(study, 1.0, 0.9, 150)
