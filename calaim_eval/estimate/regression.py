@@ -183,7 +183,7 @@ def regression(
         member_id=member_id,
         month=month,
         groups=(*clusters, *(absorb if is_absorbed else ())),
-        adds_stratum=not (is_absorbed and (MEMBER in absorb or stratum in absorb)),
+        absorbed=absorb if is_absorbed else (),
     )
     _require_whole_months(rows, model)
     fit = _fitted(rows, model, absorb, clusters, working_correlation)

@@ -120,7 +120,7 @@ def regression_rows(
     member_id: str | None,
     month: str | None,
     groups: Sequence[str],
-    adds_stratum: bool,
+    absorbed: Sequence[str] = (),
 ) -> RegressionRows:
     """Checked rows with every exposure and covariate known, and something at risk.
 
@@ -152,7 +152,9 @@ def regression_rows(
     values, terms = _columns(
         CovariateColumns(own.values[kept], own.names),
         CovariateColumns(others.values[kept], others.names),
-        stratum=stratum if adds_stratum and stratum not in categorical else None,
+        stratum=stratum
+        if _needs_levels(stratum, codes_of_stratum, member, categorical, absorbed)
+        else None,
         codes=codes_of_stratum,
         labels=labels.get("stratum"),
     )
@@ -177,6 +179,21 @@ def regression_rows(
         labels=labels,
         n_unknown=int((~is_known & (risk > 0)).sum()),
     )
+
+
+def _needs_levels(
+    stratum: str | None,
+    codes: np.ndarray,
+    member: np.ndarray,
+    categorical: Sequence[str],
+    absorbed: Sequence[str],
+) -> bool:
+    """Whether the strata need levels of their own: not given and not absorbed already."""
+    if stratum is None or stratum in (*categorical, *absorbed):
+        return False
+    first = np.zeros(member.max() + 1, dtype=np.int64)
+    first[member] = codes
+    return not (MEMBER in absorbed and bool((first[member] == codes).all()))
 
 
 def _columns(

@@ -112,6 +112,37 @@ def test_pyfixest_gives_the_same_with_weights(
     assert_same(ours, theirs.coef()["served"], theirs.se()["served"])
 
 
+def test_pyfixest_gives_the_same_by_stratum(frame: pd.DataFrame) -> None:
+    pyfixest = pytest.importorskip("pyfixest")
+    frame = frame.assign(
+        own=np.where(frame["member_id"] % 2 == 0, "x", "y"),
+        moving=np.where((frame["member_id"] + frame["month"]) % 2 == 0, "x", "y"),
+    )
+    for stratum, levels in (("own", ""), ("moving", " + C(moving)")):
+        made = frame.assign(
+            in_x=frame["served"] * (frame[stratum] == "x"),
+            in_y=frame["served"] * (frame[stratum] == "y"),
+        )
+        theirs = pyfixest.feols(
+            f"paid ~ in_x + in_y + risk{levels} | member_id + month",
+            made,
+            vcov={"CRV1": "county"},
+            fixef_tol=1e-12,
+        )
+        ours = regression(
+            frame,
+            outcome="paid",
+            model="fixed_effects",
+            stratum=stratum,
+            cluster="county",
+            **GIVEN,
+        )
+        assert ours.keys[stratum].tolist() == ["x", "y"]
+        for row, name in enumerate(("in_x", "in_y")):
+            assert ours.estimate[row] == pytest.approx(theirs.coef()[name], abs=1e-8)
+            assert ours.std_error[row] == pytest.approx(theirs.se()[name], abs=1e-8)
+
+
 def test_panel_ols_of_linearmodels_gives_the_same(frame: pd.DataFrame) -> None:
     panel = pytest.importorskip("linearmodels.panel")
     indexed = frame.set_index(["member_id", "month"])

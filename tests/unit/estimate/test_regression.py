@@ -153,7 +153,6 @@ def test_gradient_of_average_effects_is_their_derivative() -> None:
         member_id="member_id",
         month="month",
         groups=[],
-        adds_stratum=True,
     )
     fit = fit_poisson(rows)
     _, gradient = average_effects(fit, [0, 1, 2, 3], on_exposed=False)
@@ -273,6 +272,35 @@ def test_units_of_covariates_and_order_of_rows_do_not_matter(model: str) -> None
     other = regression(moved, covariates=["age"], **options)
     np.testing.assert_allclose(one.estimate, other.estimate, rtol=1e-7)
     np.testing.assert_allclose(one.std_error, other.std_error, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": "gee_linear", "working_correlation": "autoregressive"},
+        {"model": "gee_poisson", "at_risk": "covered"},
+        {"model": "mixed"},
+    ],
+)
+def test_order_of_rows_does_not_matter_to_repeated_measures(options: dict[str, str]) -> None:
+    frame = visit_rows()
+    given = {"outcome": "visits", "exposure": "served", "covariates": ["risk"], **options}
+    one = regression(frame, **given)
+    other = regression(frame.sample(frac=1, random_state=8), **given)
+    assert one.estimate[0] == pytest.approx(other.estimate[0], rel=1e-4)
+    assert one.std_error[0] == pytest.approx(other.std_error[0], rel=1e-4)
+
+
+def test_few_members_have_bias_reduced_errors() -> None:
+    frame = visit_rows()
+    options = {"outcome": "paid", "exposure": "ever", "model": "gee_linear"}
+    few = regression(frame[frame["member_id"] < 20], **options)
+    assert any("bias-reduced" in note for note in few.notes)
+    # Mancl and DeRouen: a member's residual over 1 - 1/n of its side.
+    means = frame[frame["member_id"] < 20].groupby(["ever", "member_id"])["paid"].mean()
+    side = means.groupby("ever")
+    variance = (side.var(ddof=0) / side.size() / (1 - 1 / side.size()) ** 2).sum()
+    assert few.std_error[0] == pytest.approx(np.sqrt(variance), rel=1e-6)
 
 
 def test_without_a_design_it_is_an_association() -> None:
