@@ -222,7 +222,7 @@ def finite_numbers(values: pd.Series, column: str) -> np.ndarray:
             f"`{column}` is missing, infinite or no number in {unusable:,} of {len(numbers):,} "
             "rows. Drop the rows that were not observed, or give their value."
         )
-    return numbers
+    return np.asarray(numbers)
 
 
 def _events(total: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -27,7 +27,8 @@ class InterruptedSeriesEffects(EffectTable):
         quasi-Poisson.
     diagnostics : pd.DataFrame
         Stratum columns, ``series``, ``n_months``, ``durbin_watson``, ``ljung_box``,
-        ``ljung_box_lags``, ``ljung_box_p_value``, ``dispersion`` (Pearson chi-square over degrees
+        ``ljung_box_lags``, ``ljung_box_p_value`` (with AR(1) errors of the whitened residuals),
+        ``rho`` (AR(1) correlation, else missing), ``dispersion`` (Pearson chi-square over degrees
         of freedom; the residual variance for least squares).
     autocorrelation : pd.DataFrame
         Stratum columns, ``series``, ``lag``, ``autocorrelation``, ``bound`` (1.96 / sqrt(n)).

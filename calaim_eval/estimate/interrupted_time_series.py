@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.autocorrelated_errors import Errors
 from calaim_eval.estimate.county_panel import refuse_frame_columns
 from calaim_eval.estimate.interrupted_series_effects import InterruptedSeriesEffects
 from calaim_eval.estimate.monthly_series import MonthlySeries, SeriesPanel
@@ -49,6 +50,10 @@ REFERENCE = (
     "evaluation of public health interventions: a tutorial. International Journal of Epidemiology "
     "46(1):348-355. doi:10.1093/ije/dyw098"
 )
+_LEAST_SQUARES = {
+    "independent": "least squares",
+    "ar1": "generalized least squares, AR(1) errors by REML",
+}
 StdError = Literal["newey_west", "model"]
 
 
@@ -67,6 +72,7 @@ def interrupted_time_series(
     stratum: str | Sequence[str] = (),
     model: Model = "ols",
     weights: Literal["equal", "member_months"] = "equal",
+    errors: Errors = "independent",
     seasonality: Seasonality = "none",
     season_length: int | None = None,
     harmonics: int = 2,
@@ -106,6 +112,10 @@ def interrupted_time_series(
         Lines in the rate; or lines in its logarithm, counts with member-months as exposure.
     weights : {"equal", "member_months"}
         For ``"ols"``: every month alike, or by its member-months.
+    errors : {"independent", "ar1"}
+        For ``"ols"``: least squares; or generalized least squares with first-order autocorrelated
+        errors, their correlation by restricted maximum likelihood. Prefer ``"ar1"`` with
+        ``std_error="model"`` where residuals are autocorrelated.
     seasonality : {"none", "months", "harmonic"}
         A level for every month of the year, or `harmonics` pairs of sine and cosine.
     season_length : int, optional
@@ -164,7 +174,7 @@ def interrupted_time_series(
     >>> effects.keys["term"].tolist()
     ['level_change', 'slope_change', 'effect_after_9', 'average_effect']
     """
-    _require_options(model, weights, std_error, phase_in_months, lag, min_months)
+    _require_options(model, weights, errors, std_error, phase_in_months, lag, min_months)
     columns = (stratum,) if isinstance(stratum, str) else tuple(stratum)
     if isinstance(data, CellMoments):
         refuse_frame_columns("interrupted_time_series", member_months, columns)
@@ -195,7 +205,8 @@ def interrupted_time_series(
     require_months(panel, design, least)
     is_weighted = weights == "member_months"
     fits = [
-        _fit(design, each, model=model, is_weighted=is_weighted, per=per) for each in panel.series
+        _fit(design, each, model=model, is_weighted=is_weighted, errors=errors, per=per)
+        for each in panel.series
     ]
     lags = _lag(lag, min(int(fit.used.sum()) for fit in fits))
     joint = (
@@ -229,7 +240,7 @@ def interrupted_time_series(
         ),
         method=Method(
             estimator="Segmented regression ("
-            + ("quasi-Poisson, member-months as exposure" if is_ratio else "least squares")
+            + ("quasi-Poisson, member-months as exposure" if is_ratio else _LEAST_SQUARES[errors])
             + (", Newey-West errors)" if std_error == "newey_west" else ", model-based errors)"),
             options=MappingProxyType(
                 {
@@ -240,6 +251,7 @@ def interrupted_time_series(
                     "cohort": None if cohort is None else str(cohort),
                     "comparison": comparison if comparison is None else str(comparison),
                     "weights": weights,
+                    "errors": errors,
                     "seasonality": seasonality,
                     "std_error": std_error,
                     "lag": lags if std_error == "newey_west" else None,
@@ -264,7 +276,13 @@ def interrupted_time_series(
 
 
 def _fit(
-    design: Segments, series: MonthlySeries, *, model: Model, is_weighted: bool, per: float
+    design: Segments,
+    series: MonthlySeries,
+    *,
+    model: Model,
+    is_weighted: bool,
+    errors: Errors,
+    per: float,
 ) -> SegmentedFit:
     """Fit one series, after refusing one that does not vary."""
     used = design.used & ~np.isnan(series.rate)
@@ -283,6 +301,7 @@ def _fit(
         at_risk=series.at_risk,
         model=model,
         is_weighted=is_weighted,
+        errors=errors,
         per=per,
         where=series.words(),
     )
@@ -300,6 +319,7 @@ def _lag(lag: int | None, n_months: int) -> int:
 def _require_options(
     model: str,
     weights: str,
+    errors: str,
     std_error: str,
     phase_in_months: int,
     lag: int | None,
@@ -309,6 +329,7 @@ def _require_options(
     for name, given, allowed in (
         ("model", model, ("ols", "quasi_poisson")),
         ("weights", weights, ("equal", "member_months")),
+        ("errors", errors, ("independent", "ar1")),
         ("std_error", std_error, ("newey_west", "model")),
     ):
         if given not in allowed:
@@ -323,6 +344,11 @@ def _require_options(
     ):
         if value is not None and value < least:
             raise EstimationError(f"interrupted_time_series: {name}={value}; give {least} or more.")
+    if model == "quasi_poisson" and errors != "independent":
+        raise EstimationError(
+            "errors='ar1' goes with model='ols'; in model='quasi_poisson' use "
+            "std_error='newey_west'."
+        )
     if model == "quasi_poisson" and weights != "equal":
         raise EstimationError(
             "weights='member_months' goes with model='ols'; in model='quasi_poisson' the "

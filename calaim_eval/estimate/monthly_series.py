@@ -49,7 +49,7 @@ class MonthlySeries:
         if self.at_risk is None:
             return self.total
         unknown = np.full(self.total.shape, np.nan)
-        return np.divide(self.total, self.at_risk, out=unknown, where=self.at_risk > 0)
+        return np.asarray(np.divide(self.total, self.at_risk, out=unknown, where=self.at_risk > 0))
 
     def support(self, used: np.ndarray) -> np.ndarray:
         """``n_members, n_events, member_months`` in the months used, shape (T,) bool.

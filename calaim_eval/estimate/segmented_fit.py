@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.autocorrelated_errors import Errors, reml_correlation, whitened
 
 Model = Literal["ols", "quasi_poisson"]
 LEAST_FREEDOM = 3
@@ -70,11 +71,14 @@ class SegmentedFit:
     root_weighted : np.ndarray
         Columns times the root of the working weights, 0 where a month does not enter; (T, k).
     residuals : np.ndarray
-        Pearson residuals, NaN where a month does not enter; shape (T,).
+        Pearson residuals (whitened where errors are autocorrelated), NaN where a month does not
+        enter; shape (T,).
     fitted : np.ndarray
         In the unit of the rate; shape (T,).
     used : np.ndarray
         Shape (T,), bool.
+    rho : float
+        Estimated correlation of errors a month apart; NaN where they are taken as independent.
     """
 
     coefficients: np.ndarray
@@ -84,6 +88,7 @@ class SegmentedFit:
     residuals: np.ndarray
     fitted: np.ndarray
     used: np.ndarray
+    rho: float
 
     @property
     def freedom(self) -> int:
@@ -134,6 +139,7 @@ def fit_segments(
     at_risk: np.ndarray | None,
     model: Model,
     is_weighted: bool,
+    errors: Errors,
     per: float,
     where: str,
 ) -> SegmentedFit:
@@ -145,6 +151,8 @@ def fit_segments(
         Per member-month, NaN where not observed; shape (T,).
     total, at_risk : np.ndarray
         Counts and member-months; needed for ``"quasi_poisson"`` and for weights.
+    errors : {"independent", "ar1"}
+        For ``"ols"``: least squares, or generalized least squares with AR(1) errors.
     per : float
         Unit of the fitted rate: 1,000 for rates per 1,000 member-months.
     where : str
@@ -155,45 +163,63 @@ def fit_segments(
     used = design.used & ~np.isnan(rate)
     x = design.matrix[used]
     _require_full_rank(x, used, where)
+    rho = np.nan
     if model == "ols":
         weights = np.ones(used.sum())
         if is_weighted and at_risk is not None:
             weights = at_risk[used] / at_risk[used].mean()
-        y = per * rate[used]
-        result = sm.WLS(y, x, weights=weights).fit()
-        coefficients = np.asarray(result.params)
-        residual = y - x @ coefficients
-        score = x * (weights * residual)[:, None]
-        pearson = np.sqrt(weights) * residual
+        root = np.sqrt(weights)[:, None]
+        rows, y = root * x, root[:, 0] * per * rate[used]
+        if errors == "ar1":
+            gaps = np.diff(np.flatnonzero(used))
+            rho = reml_correlation(y, rows, gaps)
+            white = whitened(np.column_stack([rows, y]), gaps, rho)
+            rows, y = white[:, :-1], white[:, -1]
+        coefficients = np.asarray(sm.OLS(y, rows).fit().params)
+        pearson = y - rows @ coefficients
         fitted = design.matrix @ coefficients
     else:
-        if at_risk is None:
-            raise EstimationError(
-                "model='quasi_poisson' needs member-months: name `member_months`."
-            )
-        result = sm.GLM(
-            total[used], x, family=sm.families.Poisson(), offset=np.log(at_risk[used])
-        ).fit(tol=1e-12, maxiter=200)
-        coefficients = np.asarray(result.params)
-        weights = at_risk[used] * np.exp(x @ coefficients)
-        if not result.converged or not np.isfinite(coefficients).all():
-            raise EstimationError(
-                f"{where}: the log-linear model did not converge; a segment probably has no "
-                "events. Use model='ols', or a longer or pooled series."
-            )
-        residual = total[used] - weights
-        score = x * residual[:, None]
-        pearson = residual / np.sqrt(weights)
+        coefficients = _log_linear(x, total[used], at_risk, used, where)
+        expected = _exposure(at_risk)[used] * np.exp(x @ coefficients)
+        rows = x * np.sqrt(expected)[:, None]
+        pearson = (total[used] - expected) / np.sqrt(expected)
         fitted = per * np.exp(design.matrix @ coefficients)
     return SegmentedFit(
         coefficients=coefficients,
-        bread=np.linalg.inv(x.T @ (x * weights[:, None])),
-        scores=_on_axis(score, used),
-        root_weighted=_on_axis(x * np.sqrt(weights)[:, None], used),
+        bread=np.linalg.inv(rows.T @ rows),
+        scores=_on_axis(rows * pearson[:, None], used),
+        root_weighted=_on_axis(rows, used),
         residuals=np.where(used, _on_axis(pearson[:, None], used)[:, 0], np.nan),
         fitted=fitted,
         used=used,
+        rho=float(rho),
     )
+
+
+def _log_linear(
+    x: np.ndarray, count: np.ndarray, at_risk: np.ndarray | None, used: np.ndarray, where: str
+) -> np.ndarray:
+    """Coefficients of a Poisson regression with log member-months as offset."""
+    import statsmodels.api as sm
+
+    offset = np.log(_exposure(at_risk)[used])
+    result = sm.GLM(count, x, family=sm.families.Poisson(), offset=offset).fit(
+        tol=1e-12, maxiter=200
+    )
+    coefficients = np.asarray(result.params)
+    if not result.converged or not np.isfinite(coefficients).all():
+        raise EstimationError(
+            f"{where}: the log-linear model did not converge; a segment probably has no events. "
+            "Use model='ols', or a longer or pooled series."
+        )
+    return coefficients
+
+
+def _exposure(at_risk: np.ndarray | None) -> np.ndarray:
+    """Member-months, known to be there."""
+    if at_risk is None:
+        raise EstimationError("model='quasi_poisson' needs member-months: name `member_months`.")
+    return at_risk
 
 
 def joint_newey_west(fits: Sequence[SegmentedFit], lag: int) -> np.ndarray:

@@ -73,6 +73,7 @@ def diagnostic_frame(panel: SeriesPanel, fits: Sequence[SegmentedFit]) -> pd.Dat
             "ljung_box": [statistic],
             "ljung_box_lags": [lags],
             "ljung_box_p_value": [p_value],
+            "rho": [fit.rho],
             "dispersion": [float(np.nansum(fit.residuals**2)) / fit.freedom],
         }
         frames.append(_labelled(series, columns))
@@ -107,16 +108,16 @@ def diagnostic_notes(
         f"Ljung-Box p {'' if len(frame) == 1 else 'at least '}{p_value:.3f}."
     ]
     found = int((frame["ljung_box_p_value"] < SIGNIFICANT).sum())
-    if found and std_error == "model":
-        notes.append(
-            f"Residuals are autocorrelated in {found} of {len(frame)} series: model-based errors "
-            "are too small. Use std_error='newey_west'."
-        )
-    if found and std_error == "newey_west":
-        notes.append(
-            f"Residuals are autocorrelated in {found} of {len(frame)} series: try a larger lag, "
-            "and seasonal terms where the season shows."
-        )
+    if found:
+        advice = "try seasonal terms, and std_error='newey_west' beside it"
+        if frame["rho"].isna().all():
+            advice = (
+                "model-based errors are too small: use errors='ar1'"
+                if std_error == "model"
+                else "Newey-West intervals still run too narrow: report errors='ar1', "
+                "std_error='model' beside them, and seasonal terms where the season shows"
+            )
+        notes.append(f"Residuals are autocorrelated in {found} of {len(frame)} series; {advice}.")
     if int(frame["n_months"].min()) < SHORT_SERIES:
         notes.append(
             f"Fewer than {SHORT_SERIES} months: autocorrelation is underestimated in short series, "

@@ -135,4 +135,4 @@ def effect_sides(
 
 def is_alone(both: np.ndarray) -> bool:
     """A side known to hold a single member; counts of 0 mean that members are not known."""
-    return both[:, 0].min() < 2 and both[:, 0].max() > 0
+    return bool(both[:, 0].min() < 2 and both[:, 0].max() > 0)

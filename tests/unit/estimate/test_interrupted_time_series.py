@@ -349,7 +349,7 @@ def test_autocorrelated_residuals_are_said() -> None:
     options = {"outcome": "rate", "break_month": 60}
     robust = interrupted_time_series(frame, **options)
     model = interrupted_time_series(frame, **options, std_error="model")
-    assert any("try a larger lag" in note for note in robust.notes)
+    assert any("Newey-West intervals still run too narrow" in note for note in robust.notes)
     assert any("model-based errors are too small" in note for note in model.notes)
     assert not any(note.startswith("Fewer than") for note in robust.notes)
 
