@@ -99,6 +99,30 @@ def test_no_linear_estimator_has_a_shorter_interval(
     assert (high - low) / 2 == pytest.approx(best, rel=2e-4)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_every_corner_of_a_long_path_is_a_lasso_solution(seed: int) -> None:
+    # Optimality of least variance for a given bias: at some penalty the gradient of half the
+    # variance is minus the sign of every load times it, and no larger where a load is 0.
+    rng = np.random.default_rng(seed)
+    p, q = (24, 6) if seed else (12, 12)
+    covariance = random_covariance(rng, p + q) + 0.05 * (seed % 3)
+    table = event_study(rng.normal(size=p), rng.normal(size=q), covariance)
+    study = next(iter(trend_studies(table, "average")))
+    path = bias_variance_path(study)
+    penalties = []
+    for x in path.bends:
+        gradient = path.linear + path.quadratic @ x
+        size = np.abs(path.linear).max()
+        penalty = np.abs(gradient).max()
+        on = x != 0
+        assert gradient[on] == pytest.approx(-np.sign(x[on]) * penalty, abs=1e-8 * size)
+        penalties.append(penalty)
+    assert (np.diff(penalties) <= 1e-9 * size).all()
+    assert penalties[0] == pytest.approx(size)
+    assert penalties[-1] < 1e-8 * size
+    assert not path.bends[0].any()
+
+
 def test_with_one_month_before_the_line_through_it_is_carried_on() -> None:
     # By hand: effect 5 in month 0, 1 in month -2, line through (-2, 1) and (-1, 0): -1 in month 0.
     table = event_study(np.array([1.0]), np.array([5.0]), np.diag([0.09, 0.16]))
