@@ -63,7 +63,7 @@ def covariate_columns(
 
 
 def require_full_rank(values: np.ndarray, names: Sequence[str], *, where: str) -> None:
-    """Refuse columns that are constant or follow from the others; the first n are intercepts.
+    """Refuse columns that are constant or follow from the others, by name.
 
     Parameters
     ----------
