@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 from weighted_members import awkward_panel, clustered, influence
 
+from calaim_eval.equity import effect_gap
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import count_effects, pre_trend_test
 from calaim_eval.moments import CellMoments, reduce_panel
@@ -273,6 +274,17 @@ def test_strata_jointly_equal_each_alone() -> None:
         np.testing.assert_allclose(of_label.estimate, alone.estimate, atol=1e-12)
         np.testing.assert_allclose(of_label.covariance, alone.covariance, atol=1e-12)
         assert (of_label.support == alone.support).to_numpy().all()
+
+
+def test_gap_between_groups_is_a_ratio_of_ratios() -> None:
+    frame = panel(seed=10, members=120)
+    effects = count_effects(reduced(frame, stratum="group"), outcome="visits")
+    gap = effect_gap(effects, reference="x", stratum="group", scale="ratio")
+    of = dict(zip(effects.keys["group"], effects.estimate, strict=True))
+    assert gap.estimate == pytest.approx([of["y"] / of["x"]])
+    # Strata share no member: squared errors of the logarithms add up.
+    log_error = np.sqrt(((effects.std_error / effects.estimate) ** 2).sum())
+    assert gap.std_error / gap.estimate == pytest.approx([log_error])
 
 
 def test_windows_choose_event_times() -> None:
