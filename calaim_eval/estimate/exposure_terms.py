@@ -102,6 +102,7 @@ def require_terms(
 
 
 def used_rows(term: np.ndarray, exposed: np.ndarray, month: np.ndarray) -> np.ndarray:
-    """Rows that are compared with those of `term` (n,): not exposed, in the same months."""
-    in_months = np.isin(month, np.unique(month[term]))
-    return np.asarray(~term & ~exposed & in_months)
+    """Rows that are compared with those of `term` (n,): not exposed, in the same months (codes)."""
+    of_term = np.zeros(int(month.max()) + 1, dtype=bool)
+    of_term[month[term]] = True
+    return np.asarray(~term & ~exposed & of_term[month])

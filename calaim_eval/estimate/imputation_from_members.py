@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from calaim_eval.estimate.exposure_terms import term_names, used_rows
+from calaim_eval.estimate.exposure_terms import term_names
 from calaim_eval.estimate.imputation_terms import (
     ALONE,
     CONDITIONAL,
@@ -141,10 +141,7 @@ def imputation_att_from_members(
         per * residual_loads,
         keys=keys,
         estimate=per * estimate,
-        sides=[
-            np.stack([rows.support(term), rows.support(used_rows(term, ~is_fitted, rows.month))])
-            for term in columns.T
-        ],
+        sides=rows.sides(columns, ~is_fitted),
         factor=1.0,
         estimand=imputation_estimand(unit or unit_words(outcome, rows.months, per)),
         method=imputation_method(

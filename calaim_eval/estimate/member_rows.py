@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.estimate.exposure_terms import NEVER, event_times
+from calaim_eval.estimate.exposure_terms import NEVER, event_times, used_rows
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.stratum_terms import with_undefined
 from calaim_eval.estimate.support import has_single_member, support_frame
@@ -92,13 +92,27 @@ class MemberRows:
             n_months=len(self.months),
         )
 
-    def support(self, chosen: np.ndarray) -> np.ndarray:
-        """Members, events and member-months of the rows where `chosen` (n,) is true; (3,)."""
-        values = self.y[chosen]
+    def sides(self, columns: np.ndarray, exposed: np.ndarray) -> list[np.ndarray]:
+        """Support of each term's rows and of those they are compared with; (2, 3) each.
+
+        `columns` (n, k) says which rows a term is about, `exposed` (n,) which are exposed.
+        """
         is_count = bool((self.y >= 0).all() and (self.y == np.floor(self.y)).all())
-        events = values.sum() if is_count else np.count_nonzero(values)
-        n_members = len(np.unique(self.member[chosen]))
-        return np.array([n_members, events, len(values)], dtype=float)
+        events = self.y if is_count else (self.y != 0).astype(float)
+        return [
+            np.stack(
+                [
+                    self._support(np.flatnonzero(rows), events)
+                    for rows in (term, used_rows(term, exposed, self.month))
+                ]
+            )
+            for term in columns.T
+        ]
+
+    def _support(self, rows: np.ndarray, events: np.ndarray) -> np.ndarray:
+        """Members, events and member-months of some rows."""
+        n_members = np.count_nonzero(np.bincount(self.member[rows]))
+        return np.array([n_members, events[rows].sum(), len(rows)], dtype=float)
 
 
 def member_rows(

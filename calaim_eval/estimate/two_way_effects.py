@@ -147,6 +147,10 @@ def _components(
 
 def sums_by(code: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     """Column sums of `values` (rows, m) within codes; shape (n, m)."""
-    if values.shape[1] == 0:
-        return np.zeros((n, 0))
-    return np.stack([np.bincount(code, weights=column, minlength=n) for column in values.T], axis=1)
+    from scipy.sparse import csc_array
+
+    if values.shape[1] == 1:
+        return np.bincount(code, weights=values[:, 0], minlength=n)[:, None]
+    size = len(code)
+    place = csc_array((np.ones(size), code, np.arange(size + 1)), shape=(n, size))
+    return np.asarray(place @ values)

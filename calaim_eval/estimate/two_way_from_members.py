@@ -15,7 +15,6 @@ from calaim_eval.estimate.exposure_terms import (
     is_exposed,
     require_terms,
     term_names,
-    used_rows,
 )
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.member_rows import (
@@ -139,10 +138,7 @@ def two_way_fixed_effects_from_members(
         per * fit.row_loads[:, :k] * residual[:, None],
         keys=keys,
         estimate=per * fit.coefficient[:k],
-        sides=[
-            np.stack([rows.support(term), rows.support(used_rows(term, exposed, rows.month))])
-            for term in columns.T
-        ],
+        sides=rows.sides(columns, exposed),
         factor=factor,
         estimand=naive_estimand(terms, unit or unit_words(outcome, rows.months, per)),
         method=naive_method(
