@@ -13,7 +13,7 @@ ROW_KEYS = ("months_earlier", "anticipation_months", "row", "outcome", "unit")
 
 
 def joint_test(table: EffectTable) -> pd.DataFrame:
-    r"""Wald test, per stratum, that all its rows are 0.
+    r"""Wald test, per stratum, that all its rows are 0 (ratios: 1).
 
     Use for `placebo_dates` (all false dates at once), and for other tables whose rows are jointly
     estimated and should be 0. A large p-value does not prove them 0.
@@ -36,7 +36,8 @@ def joint_test(table: EffectTable) -> pd.DataFrame:
 
     Notes
     -----
-    :math:`W = \hat\theta' V^{+} \hat\theta`, chi-square with rank(V) degrees of freedom.
+    :math:`W = \hat\theta' V^{+} \hat\theta`, chi-square with rank(V) degrees of freedom; of
+    ratios their logarithms, against 0.
     """
     known = table.select(np.isfinite(table.std_error))
     if not len(known):

@@ -95,6 +95,22 @@ def placebo_dates(
     ----------
     .. [1] Callaway B, Sant'Anna PHC (2021). J Econometrics 225(2):200-230.
        doi:10.1016/j.jeconom.2020.12.001
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from calaim_eval.moments import reduce_panel
+    >>> frame = pd.DataFrame({
+    ...     "id": np.repeat([1, 2, 3, 4], 3), "year": [2020, 2021, 2022] * 4,
+    ...     "first_exposed": [2022.0] * 6 + [np.nan] * 6,
+    ...     "visits": [1, 2, 9, 2, 4, 9, 1, 1, 1, 0, 1, 1],
+    ... })
+    >>> moments = reduce_panel(frame, outcomes=["visits"], member_id="id", month="year",
+    ...                        cohort="first_exposed")
+    >>> found = placebo_dates(moments, outcome="visits", months_earlier=[1]).to_frame()
+    >>> found[["months_earlier", "estimate", "std_error"]].round(3)
+       months_earlier  estimate  std_error
+    0               1       1.0        0.5
     """
     dates = _require_dates(months_earlier, anticipation_months)
     require_pair_options(comparison, "varying", anticipation_months)

@@ -42,7 +42,7 @@ def plot_bounds(table: BoundsTable) -> ggplot:
     import plotnine as p9
 
     frame = table.to_frame()
-    groups = [c for c in table.keys.columns if c != "bound"]
+    groups = [c for c in table.keys if c != "bound" and table.keys[c].nunique(dropna=False) > 1]
     plot = (
         p9.ggplot(frame, p9.aes("bound", ymin="conf_low", ymax="conf_high"))
         + p9.geom_hline(yintercept=0.0, colour="#6b6b6b")
@@ -50,4 +50,4 @@ def plot_bounds(table: BoundsTable) -> ggplot:
         + p9.geom_linerange(p9.aes(ymin="set_low", ymax="set_high"), size=2, na_rm=True)
         + p9.labs(x=f"Bound: {table.bound_words}", y=table.estimand.unit)
     )
-    return plot + p9.facet_wrap(groups, scales="free") if len(groups) > 1 else plot
+    return plot + p9.facet_wrap(groups, scales="free_x") if groups else plot
