@@ -5,13 +5,14 @@ from calaim_eval.estimate.adjusted_group_time import adjusted_group_time_att
 from calaim_eval.estimate.aggregate import aggregate
 from calaim_eval.estimate.anticipation_scan import anticipation_scan
 from calaim_eval.estimate.bacon import BaconDecomposition, bacon_decomposition
+from calaim_eval.estimate.breakdown_value import breakdown_value
 from calaim_eval.estimate.cluster_intervals import cluster_intervals
 from calaim_eval.estimate.cluster_jackknife import cluster_jackknife
 from calaim_eval.estimate.count_effects import count_effects
 from calaim_eval.estimate.falsification import falsification_flags, joint_test
 from calaim_eval.estimate.group_time import group_time_att
 from calaim_eval.estimate.group_time_effects import GroupTimeEffects
-from calaim_eval.estimate.honest_did import breakdown_value, honest_did
+from calaim_eval.estimate.honest_did import honest_did
 from calaim_eval.estimate.imputation_att import imputation_att
 from calaim_eval.estimate.imputation_from_members import imputation_att_from_members
 from calaim_eval.estimate.interrupted_series_effects import InterruptedSeriesEffects
