@@ -264,6 +264,7 @@ def interrupted_time_series(
         ),
         notes=(
             *given,
+            *panel.notes,
             *calendar,
             *_notes(panel, design, fits),
             *diagnostic_notes(panel, fits, std_error=std_error),

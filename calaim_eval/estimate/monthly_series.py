@@ -82,12 +82,15 @@ class SeriesPanel:
         For each stratum wanted: its series and the comparison's, if any.
     is_count : bool
         Whether totals are whole numbers, none negative.
+    notes : tuple[str, ...]
+        What a reader must know about who is in the series.
     """
 
     months: pd.Index
     series: tuple[MonthlySeries, ...]
     pairs: tuple[tuple[int, int | None], ...]
     is_count: bool
+    notes: tuple[str, ...] = ()
 
 
 def month_ordinal(value: object, frequency: str, *, name: str) -> int:

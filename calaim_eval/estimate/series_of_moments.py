@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -20,6 +22,12 @@ from calaim_eval.estimate.monthly_series import (
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import index_frequency, month_index
 
+SEVERAL_COHORTS = (
+    "The exposed of this series were first exposed in several months, and the break is one: before "
+    "and after it some are exposed and others not yet. Name one with `cohort`, or use "
+    "group_time_att."
+)
+
 
 def series_of_moments(
     moments: CellMoments,
@@ -36,11 +44,13 @@ def series_of_moments(
     axis, months = _full_axis(moments.months)
     place = np.searchsorted(months, axis)
     found: list[MonthlySeries] = []
+    begins: set[int] = set()
     for grid in stratum_grids(moments, outcome):
         if chosen is not None:
             own = grid.cohorts == chosen
         elif never:
             own = ~grid.is_never & (grid.cohorts <= axis[-1])
+            begins |= set(grid.cohorts[own].tolist())
         else:
             own = np.ones(len(grid.cohorts), dtype=bool)
         found.append(_of_cells(grid, own, EXPOSED, place, len(months)))
@@ -48,9 +58,10 @@ def series_of_moments(
             later = grid.is_never | (grid.cohorts > axis[-1])
             found.append(_of_cells(grid, later, COMPARISON, place, len(months)))
     _refuse_empty(found, cohort)
-    return paired_series(
+    panel = paired_series(
         month_index(months, frequency), found, comparison, is_count=of_outcome.is_count
     )
+    return replace(panel, notes=(SEVERAL_COHORTS,)) if len(begins) > 1 else panel
 
 
 def _full_axis(months: pd.Index) -> tuple[np.ndarray, np.ndarray]:

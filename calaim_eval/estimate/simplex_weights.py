@@ -10,6 +10,9 @@ from calaim_eval.errors import EstimationError
 
 GAP = 1e-12
 """Duality gap at which the weights count as exact, as a share of the mean square of the columns."""
+ACCEPTED = 1e-8
+"""Gap at which they are still returned: with a perfect fit a gap this small moves the objective by
+less than rounding, and the weights by about as much."""
 
 Solver = Literal["frank_wolfe", "exact"]
 FIRST_STEPS, MOST_STEPS = 100, 10_000
@@ -78,7 +81,7 @@ def simplex_weights(
         return _frank_wolfe_twice(form, least_decrease**2)
     weights = _minimum(form)
     pull = form @ weights
-    if float(weights @ pull - pull.min()) > 1e3 * GAP * _scale(form):
+    if float(weights @ pull - pull.min()) > ACCEPTED * _scale(form):
         raise EstimationError(
             f"the weights of {len(form)} columns could not be found: the program is degenerate "
             "(several columns are the same to rounding). Give a larger penalty, or drop copies."

@@ -270,6 +270,25 @@ def test_moments_are_the_frame_of_their_sums() -> None:
     assert by_moments.keys["group"].tolist() == 4 * ["x"] + 4 * ["y"]
 
 
+def test_amounts_of_moments_are_put_back_on_their_level() -> None:
+    panel = long_panel()
+    panel["paid_usd"] = 5_000 + 12.34 * panel["visits"]
+    panel.loc[panel["member_id"] % 4 == 0, "paid_usd"] = 0.0
+    sums = panel.groupby("month", as_index=False).agg(
+        paid_usd=("paid_usd", "sum"), member_months=("member_id", "size")
+    )
+    moments = reduce_panel(panel, outcomes=["paid_usd"])
+    options = {"outcome": "paid_usd", "break_month": 12}
+    by_moments = interrupted_time_series(moments, **options)
+    by_frame = interrupted_time_series(sums, **options, member_months="member_months")
+    np.testing.assert_allclose(by_moments.estimate, by_frame.estimate, rtol=1e-7)
+    np.testing.assert_allclose(by_moments.covariance, by_frame.covariance, rtol=1e-7)
+    paid = panel[panel["paid_usd"] > 0].groupby(panel["month"] >= 12).size()
+    assert by_moments.support["n_events"].tolist() == 4 * [paid.min()]
+    # How many amounts are not 0 a frame of sums does not say: one, which disclosure hides.
+    assert by_frame.support["n_events"].tolist() == 4 * [1]
+
+
 def long_panel(members: int = 90, months: int = 24) -> pd.DataFrame:
     """Members of two groups in 24 months, a third exposed from month 12 on."""
     rng = np.random.default_rng(3)
@@ -309,6 +328,15 @@ def test_exposed_against_never_exposed_and_one_cohort() -> None:
     cohort = interrupted_time_series(moments, outcome="visits", break_month=12, cohort=12)
     exposed = table.select(table.keys["series"] == "exposed")
     np.testing.assert_allclose(cohort.estimate, exposed.estimate, atol=1e-12)
+    assert not any("several months" in note for note in (*table.notes, *cohort.notes))
+    staggered = panel.assign(cohort=panel["cohort"] + (panel["member_id"] % 2))
+    mixed = interrupted_time_series(
+        reduce_panel(staggered, outcomes=["visits"]),
+        outcome="visits",
+        break_month=12,
+        comparison="never_exposed",
+    )
+    assert any("first exposed in several months" in note for note in mixed.notes)
     with pytest.raises(DesignError, match="no member-months in the cohort asked for"):
         interrupted_time_series(moments, outcome="visits", break_month=12, cohort=7)
 

@@ -88,3 +88,22 @@ def test_frank_wolfe_comes_near_the_minimum_and_never_below_it() -> None:
     assert best - 1e-12 <= reached <= best + 1e-4
     assert stepped.sum() == pytest.approx(1, abs=1e-12)
     assert stepped.min() >= 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_perfect_fits_copies_and_ties_are_solved(seed: int) -> None:
+    # The mean of three columns is met exactly whatever the ridge leaves; columns come twice.
+    rng = np.random.default_rng(seed)
+    n, k = int(rng.integers(5, 40)), int(rng.integers(6, 60))
+    columns = np.cumsum(rng.normal(size=(n, k)), axis=0)
+    columns = np.round(columns) if seed % 2 else np.hstack([columns, columns])
+    target = columns[:, :3].mean(axis=1)
+    ridge = 10.0 ** -int(rng.integers(5, 13))
+    weights = simplex_weights(columns, target, ridge=ridge, is_centred=bool(seed % 3))
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1, abs=1e-10)
+    thirds = np.zeros(columns.shape[1])
+    thirds[:3] = 1 / 3
+    options = {"centred": bool(seed % 3)}
+    reached = objective(weights, columns, target, ridge, **options)
+    assert reached <= objective(thirds, columns, target, ridge, **options) * (1 + 1e-9)
