@@ -232,3 +232,31 @@ def test_triple_difference_of_diff_diff(diff_diff, seed: int) -> None:
         reference="y",
     )
     assert table.estimate[0] == pytest.approx(fitted.att, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_staggered_triple_difference_of_diff_diff(diff_diff, seed: int) -> None:
+    frame = awkward_panel(seed, members=120, gap=0.0)
+    fitted = diff_diff.StaggeredTripleDifference(
+        estimation_method="reg", control_group="nevertreated", base_period="universal"
+    ).fit(
+        frame.assign(
+            y=frame["visits"].astype(float),
+            first=frame["cohort"].fillna(0).astype(int),
+            target=(frame["group"] == "x").astype(int),
+        ),
+        **ROLES,
+        eligibility="target",
+        aggregate="all",
+    )
+    moments = cells(frame, stratum="group")
+    options = {"outcome": "visits", "stratum": "group", "target": "x", "reference": "y"}
+    overall = triple_difference(moments, **options)
+    assert overall.estimate[0] == pytest.approx(fitted.overall_att, abs=1e-8)
+    assert overall.std_error[0] == pytest.approx(fitted.overall_se, abs=1e-8)
+    study = triple_difference(moments, by="event_time", **options)
+    for row, event_time in enumerate(study.keys["event_time"]):
+        if event_time != -1:
+            theirs = fitted.event_study_effects[event_time]
+            assert study.estimate[row] == pytest.approx(theirs["effect"], abs=1e-8)
+            assert study.std_error[row] == pytest.approx(theirs["se"], abs=1e-8)
