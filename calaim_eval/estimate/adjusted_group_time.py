@@ -152,6 +152,7 @@ def adjusted_group_time_att(
     >>> [round(float(v), 6) for v in att_gt.estimate]
     [2.0]
     """
+    cluster = MEMBER if cluster == member_id else cluster
     require_pair_options(comparison, base_period, anticipation_months)
     _require_choice("method", method, tuple(_WORDS))
     _require_choice("unbalanced", unbalanced, ("pairs", "whole", None))

@@ -19,8 +19,12 @@ from calaim_eval.moments.panel_rows import (
     month_ordinals,
     rows_at_risk,
 )
-from calaim_eval.moments.periods import index_ordinals, label_ordinals, period_frequency
-from calaim_eval.moments.reduce import present_months
+from calaim_eval.moments.periods import (
+    index_ordinals,
+    label_ordinals,
+    period_frequency,
+    present_months,
+)
 
 WHERE = "the data frame"
 

@@ -163,7 +163,10 @@ def regression(
     [2.0]
     """
     exposure = (exposure,) if isinstance(exposure, str) else tuple(exposure)
-    clusters = () if cluster is None else (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    roles = {member_id: MEMBER, month: MONTH}
+    given = () if cluster is None else (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    clusters = tuple(roles.get(name, name) for name in given)
+    absorb = tuple(roles.get(name, name) for name in absorb)
     chosen = {
         "model": model,
         "quantity": quantity,

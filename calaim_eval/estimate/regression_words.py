@@ -6,7 +6,7 @@ import numpy as np
 
 from calaim_eval.estimate.clustering import FEW_CLUSTERS, member_cluster_notes
 from calaim_eval.estimate.regression_fit import Fit
-from calaim_eval.estimate.regression_rows import RegressionRows
+from calaim_eval.estimate.regression_rows import MEMBER, RegressionRows
 from calaim_eval.estimate.words import count_words, unit_words
 from calaim_eval.results import Estimand
 
@@ -93,11 +93,14 @@ def regression_notes(
         if term.is_exposure:
             exposed |= fit.rows.values[:, column] > 0
     if len(clusters) == 2:
-        sizes = [len(np.unique(fit.rows.groups[name])) for name in clusters]
+        sizes = {name: len(np.unique(fit.rows.groups[name])) for name in clusters}
+        words = [
+            count_words(n, "members") if name == MEMBER else f"{n:,} of {name}"
+            for name, n in sizes.items()
+        ]
         notes.append(
-            "Standard errors are clustered two ways: "
-            + " and ".join(f"{n:,} of {name}" for n, name in zip(sizes, clusters, strict=True))
-            + f". Under {FEW_CLUSTERS} of either, normal intervals are too narrow."
+            f"Standard errors are clustered two ways: {' and '.join(words)}. Under {FEW_CLUSTERS} "
+            "of either, normal intervals are too narrow."
         )
     else:
         for name in clusters:

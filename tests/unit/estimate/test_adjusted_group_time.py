@@ -163,6 +163,10 @@ def test_clusters_are_sums_of_members() -> None:
         atol=1e-14,
     )
     assert "9 clusters" in " ".join(by_county.notes)
+    # No result holds a member's id.
+    named = adjusted_group_time_att(frame, cluster="member_id", **options)
+    assert named.cluster_influence is None
+    np.testing.assert_allclose(named.covariance, plain.covariance)
 
 
 def test_members_taken_in_parts_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,17 @@ def test_two_way_clustering_is_one_plus_the_other_minus_both() -> None:
     assert two_way.cluster_influence is None
 
 
+def test_no_result_holds_a_member() -> None:
+    frame = visit_rows()
+    options = {"outcome": "paid", "exposure": "served", "model": "fixed_effects"}
+    by_column = regression(frame, cluster="member_id", absorb=["member_id", "month"], **options)
+    by_role = regression(frame, **options)
+    assert by_column.cluster_influence is None
+    assert by_column.std_error[0] == pytest.approx(by_role.std_error[0])
+    two_way = regression(frame[frame["member_id"] < 8], cluster=("member_id", "plan"), **options)
+    assert "fewer than 11 members and" in " ".join(two_way.notes)
+
+
 def test_strata_are_what_each_gives_alone_and_joint() -> None:
     frame = visit_rows()
     options = {"outcome": "visits", "exposure": "served", "model": "poisson"}
