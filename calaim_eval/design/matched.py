@@ -58,7 +58,7 @@ def design_matched(
     distance: Distance = "mahalanobis",
     caliper: float | None = None,
     ratio: int = 1,
-    replacement: Replacement = "without",
+    replacement: Replacement = "across_months",
     censor: Censoring = "set",
     lookback_months: int = 6,
     follow_up_months: int = 12,
@@ -102,8 +102,10 @@ def design_matched(
         the propensity score (0.2 is common). Exposed members without a match are counted.
     ratio : int
         Matches of each exposed member; fewer where there are fewer.
-    replacement : {"without", "with"}
-        Whether a member can be the match of one exposed member in all, or of several.
+    replacement : {"across_months", "with", "without"}
+        A member can be the match of one exposed member in an index month and of others in later
+        months; of any number; or of one in all. The last takes members like the earlier exposed
+        out of later risk sets, so that those left have had less use, and biases the estimate.
     censor : {"set", "member", "none"}
         A match may be exposed later. ``"set"``: from that month on nobody of the set counts;
         ``"member"``: the match does not; ``"none"``: all do, which gives the effect of being

@@ -16,7 +16,7 @@ from calaim_eval.design.nearest import (
     nearest_without_replacement,
 )
 
-Replacement = Literal["without", "with"]
+Replacement = Literal["across_months", "with", "without"]
 Censoring = Literal["set", "member", "none"]
 
 
@@ -91,8 +91,9 @@ def match_sets(
         From `metric_matrix`; shape (p, d).
     ratio : int
     caliper : float, optional
-    replacement : {"without", "with"}
-        Whether a member may be a match once in all, or any number of times.
+    replacement : {"across_months", "with", "without"}
+        Whether a member may be a match once in an index month, any number of times, or once in
+        all.
     """
     is_free = np.ones(len(cell), dtype=bool)
     reason = np.full(len(cell), "", dtype=object)
@@ -100,16 +101,15 @@ def match_sets(
     for month in map(int, rules.index_months()):
         exposed, others = sides_at_risk(rules, month)
         others = others[np.isin(cell[others], cell[exposed])]
-        pool = others[is_free[others]] if replacement == "without" else others
+        pool = others[is_free[others]]
         places = [
             Points(rules.values(rows, month) @ metric, cell[rows], tie[rows])
             for rows in (exposed, pool)
         ]
-        nearest = (
-            nearest_without_replacement if replacement == "without" else nearest_with_replacement
-        )
+        nearest = nearest_with_replacement if replacement == "with" else nearest_without_replacement
         pairs = nearest(*places, ratio=ratio, caliper=caliper)
-        is_free[pool[pairs.pool]] = False
+        if replacement == "without":
+            is_free[pool[pairs.pool]] = False
         alone = np.setdiff1d(np.arange(len(exposed)), pairs.exposed)
         everyone = Points(rules.values(others, month) @ metric, cell[others], tie[others])
         reason[exposed[alone]] = _why_alone(places[0].take(alone), everyone, caliper)

@@ -20,6 +20,12 @@ _CENSOR_WORDS = {
     "none": "Matches are followed after their own exposure too: the effect is that of being "
     "exposed now rather than later or never, which is smaller than that of exposure.",
 }
+_REPLACEMENT_WORDS = {
+    "across_months": "each member being a match once in an index month",
+    "with": "a member being a match any number of times",
+    "without": "each member being a match once in all, which leaves members of less use to later "
+    "index months",
+}
 WIDE_GROUP = 0.1
 
 
@@ -82,7 +88,7 @@ def matched_notes(
     limit = "without a caliper" if caliper is None else f"within a caliper of {caliper:g}"
     each = "one match" if ratio == 1 else f"up to {ratio} matches"
     notes = [
-        f"Each exposed member has {each}, {replacement} replacement, nearest by {distance} "
+        f"Each exposed member has {each}, {_REPLACEMENT_WORDS[replacement]}, nearest by {distance} "
         f"distance {limit} on {', '.join(match_on)} before the month of exposure. Matches were "
         "eligible by the same rule, covered, and not yet exposed in that month, which is the index "
         "month of both: no time is immortal.",
@@ -130,7 +136,7 @@ def _group_notes(members: pd.DataFrame) -> list[str]:
     if sizes.max() > WIDE_GROUP * n_rows:
         note += (
             " The largest cluster holds more than a tenth of the design: standard errors are "
-            'unreliable. Use replacement="without", fewer matches a set, or cluster="county" in '
+            'unreliable. Use fewer matches a set, a narrower caliper, or cluster="county" in '
             "reduce_panel and in estimation."
         )
     return [note]

@@ -13,6 +13,7 @@ from calaim_eval.equity.groups import as_groups, check_columns, check_margins, k
 from calaim_eval.equity.member_month_blocks import Counter, usable
 from calaim_eval.equity.person_sums import person_sums
 from calaim_eval.equity.rates import missing_notes, rate_table
+from calaim_eval.errors import DesignError
 from calaim_eval.results import RateTable
 
 SIDE = {True: "exposed", False: "comparison"}
@@ -119,6 +120,12 @@ def utilization_trend(design: Design, *, outcome: str, per: float | None = None)
 
 def _design_parts(design: Design, *, outcome: str, by: Sequence[str]) -> Iterator[pd.DataFrame]:
     """Member-months of the design with the groups and `since_eligibility` of each member."""
+    if design.kind == "matched":
+        raise DesignError(
+            "a matched design holds some members in several sets, so its rates count them more "
+            "than once.\n  Take rates from design_exposure(...), and levels of a matched design "
+            "from balance(design)."
+        )
     side = design.members["cohort"].notna().map(SIDE)
     members = design.members.assign(side=side).set_index("member_id")
     check_columns(members, by)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from calaim_eval.estimate.influence import MEMBER
+from calaim_eval.estimate.words import count_words
 from calaim_eval.moments import CellMoments
 
+MATCHED_GROUP = "matched_group"
 FEW_CLUSTERS = 50
 """Below this many clusters normal intervals run too narrow (20 to 50 are "few": Cameron and
 Miller 2015, doi:10.3368/jhr.50.2.317)."""
@@ -37,6 +39,8 @@ def _words(name: str, n_clusters: int, n_exposed: int) -> tuple[str, ...]:
         f"Standard errors are clustered by {name}: {n_clusters} clusters, "
         f"{n_exposed} with exposed members."
     )
+    if name == MATCHED_GROUP:  # each holds an exposed member: their number is one of members
+        note = f"Standard errors are clustered by {name}: {count_words(n_clusters, 'clusters')}."
     if min(n_clusters, n_exposed) >= FEW_CLUSTERS:
         return (note,)
     return (

@@ -71,7 +71,7 @@ def pairs(design: Design) -> list[tuple[str, str, int]]:
 
 
 def brute_force(
-    months: pd.DataFrame, exposures: pd.DataFrame, *, caliper: float | None
+    months: pd.DataFrame, exposures: pd.DataFrame, *, caliper: float | None, again: bool
 ) -> list[tuple[str, str, int]]:
     """Greedy closest pairs, month after month, from the risk sets as the words define them."""
     use = {(m, t.month): u for m, t, u in months[["member_id", "month", "paid_usd"]].to_numpy()}
@@ -103,6 +103,7 @@ def brute_force(
             if served[e] == t < served[c] and race[e] == race[c] and listed[e] == listed[c]
         )
         done: set[str] = set()
+        used = set() if again else used
         for gap, e, c in possible:
             if e not in done and c not in used and (caliper is None or gap <= caliper * spread):
                 found.append((e, c, t))
@@ -112,11 +113,12 @@ def brute_force(
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=seeds, caliper=st.sampled_from([None, 0.1, 0.5]))
-def test_matches_are_those_of_brute_force(seed, caliper):
+@given(seed=seeds, caliper=st.sampled_from([None, 0.1, 0.5]), again=st.booleans())
+def test_matches_are_those_of_brute_force(seed, caliper, again):
     months, exposures = world(seed)
-    design = build(months, exposures, caliper=caliper)
-    expected = brute_force(months, exposures, caliper=caliper)
+    replacement = "across_months" if again else "without"
+    design = build(months, exposures, caliper=caliper, replacement=replacement)
+    expected = brute_force(months, exposures, caliper=caliper, again=again)
     assert (pairs(design) if design else []) == expected
 
 
@@ -143,7 +145,7 @@ def test_what_comes_after_an_index_month_changes_no_earlier_set(seed, cut):
 
 
 @settings(max_examples=8, deadline=None)
-@given(seed=seeds, ratio=st.integers(1, 3), replacement=st.sampled_from(["with", "without"]))
+@given(seed=seeds, ratio=st.integers(1, 3), replacement=st.sampled_from(["with", "across_months"]))
 def test_row_order_changes_nothing_and_the_ledger_adds_up(seed, ratio, replacement):
     months, exposures = world(seed)
     options = {"ratio": ratio, "replacement": replacement}

@@ -28,7 +28,13 @@ FIVE = """
 
 def match(text: str, **options: object):
     """The matched design of a panel drawn by hand."""
-    settings = {**SHORT, "exact": [], "rng": np.random.default_rng(1), **options}
+    settings = {
+        **SHORT,
+        "exact": [],
+        "replacement": "without",
+        "rng": np.random.default_rng(1),
+        **options,
+    }
     return design_matched(hand_panel(text), **settings)
 
 
@@ -281,3 +287,68 @@ def test_nobody_or_everybody_exposed_at_once_is_refused():
     """
     with pytest.raises(DesignError, match="in no month is there both"):
         match(everybody)
+
+
+def test_eligibility_by_high_use_is_the_same_rule_for_both_sides():
+    """a and b reach five visits in May; c has four and never becomes eligible."""
+    text = """
+        member | covered          | service | ed
+        -------+------------------+---------+--------------------
+        a      | 2022-01..2022-12 | 2022-07 | 2022-04:2 2022-05:3
+        b      | 2022-01..2022-12 |         | 2022-04:1 2022-05:4
+        c      | 2022-01..2022-12 |         | 2022-04:2 2022-05:2
+    """
+    text += "        d      | 2022-01..2022-12 |         | 2022-04:5 2022-06:1\n"
+    design = match(text, eligibility="high_ed_use")
+    assert sets(design) == {"a": ["b"]}
+    assert reasons(design)["never became eligible"] == 1
+    assert reasons(design)["eligible and not yet exposed, nobody's match"] == 1
+
+
+def test_anchor_population_and_time_of_eligibility_are_those_asked_for():
+    text = """
+        member | covered          | listed  | outreach | service | focus | ed
+        -------+------------------+---------+----------+---------+-------+----------
+        a      | 2022-01..2022-12 | 2022-05 | 2022-06  | 2022-08 | 1a    | 2022-05:3
+        b      | 2022-01..2022-12 | 2022-05 |          |         | 2     | 2022-05:3
+        c      | 2022-01..2022-12 | 2022-05 |          |         | 1a;2  | 2022-05:1
+        d      | 2022-01..2022-12 | 2022-04 |          |         | 1a    | 2022-05:3
+        e      | 2022-01..2022-12 | 2022-03 |          |         | 1a    | 2022-04:3
+    """
+    assert sets(match(text))["a"] == ["b"]
+    one = match(text, population_of_focus="1a", anchor="first_outreach")
+    assert sets(one)["a"] == ["c"]
+    assert one.members["index_month"].unique().tolist() == [pd.Timestamp("2022-06-01")]
+    assert sets(match(text, population_of_focus="1a", same_eligibility="quarter"))["a"] == ["d"]
+    since = ["ed_visits", "months_since_eligibility"]
+    far = match(text, match_on=since, same_eligibility="any", ratio=4)
+    distance = far.members.set_index("panel_member_id")["distance"]
+    assert distance["b"] == pytest.approx(0.0)
+    assert distance["e"] > distance["d"] > 0
+
+
+def test_members_without_an_age_are_not_matched_on_age():
+    drawn = hand_panel(FIVE)
+    frame = drawn.to_frame()
+    ages = frame["member_id"].map({"a": None, "b": 30, "c": 60, "d": 40, "f": 70})
+    frame = frame.assign(age_years=ages.astype("Int64"))
+    panel = type(drawn).from_frames(frame, drawn.exposure_frame())
+    options = {**SHORT, "match_on": ["age_years"], "exact": []}
+    design = design_matched(panel, rng=np.random.default_rng(1), **options)
+    assert reasons(design)["exposed, a matching variable not known before exposure"] == 1
+    assert sets(design) == {"c": ["b"], "d": ["f"]}
+
+
+def test_a_match_is_free_again_in_the_next_index_month_but_not_in_the_same():
+    text = """
+        member | covered          | listed  | service | ed
+        -------+------------------+---------+---------+----------
+        a      | 2022-01..2022-12 | 2022-05 | 2022-07 | 2022-06:3
+        b      | 2022-01..2022-12 | 2022-05 | 2022-07 | 2022-06:2
+        c      | 2022-01..2022-12 | 2022-05 | 2022-08 | 2022-06:9
+        d      | 2022-01..2022-12 | 2022-05 |         | 2022-06:3
+        e      | 2022-01..2022-12 | 2022-05 |         |
+    """
+    assert sets(match(text, replacement="across_months")) == {"a": ["d"], "b": ["e"], "c": ["d"]}
+    assert sets(match(text, replacement="with")) == {"a": ["d"], "b": ["d"], "c": ["d"]}
+    assert sets(match(text, replacement="without")) == {"a": ["d"], "b": ["e"]}
