@@ -35,6 +35,7 @@ from calaim_eval.estimate.two_way_terms import (
 )
 from calaim_eval.estimate.words import default_unit, notes_by_group
 from calaim_eval.moments import CellMoments
+from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import EffectTable
 
 
@@ -196,4 +197,6 @@ def _stratum(
         sides=rows.sides(columns, exposed),
         factor=factor,
     )
-    return found, weight_words(fit, terms, exposed, rows.at_risk)
+    cohort = grid.cohorts[rows.cohort]
+    is_always = (cohort != MISSING) & (cohort <= grid.axis[0])
+    return found, weight_words(fit, terms, rows.event_time, rows.at_risk, is_always=is_always)

@@ -34,6 +34,7 @@ from calaim_eval.estimate.two_way_terms import (
     weight_words,
 )
 from calaim_eval.estimate.words import notes_by_group, unit_words
+from calaim_eval.moments.periods import MISSING, index_ordinals
 from calaim_eval.results import EffectTable
 
 Errors = Literal["clustered", "independent"]
@@ -128,6 +129,7 @@ def two_way_fixed_effects_from_members(
     )
     k = len(keys)
     exposed = is_exposed(rows.event_time)
+    is_always = (rows.cohort != MISSING) & (rows.cohort <= index_ordinals(rows.months)[0])
     residual = rows.weight * (rows.y - fit.fitted)
     factor = 1.0
     if small_sample == "crv1":
@@ -159,7 +161,10 @@ def two_way_fixed_effects_from_members(
             NAIVE,
             *(member_cluster_notes(rows) if errors == "clustered" else (INDEPENDENT,)),
             *notes_by_group(
-                (what, "", much) for what, much in weight_words(fit, terms, exposed, rows.weight)
+                (what, "", much)
+                for what, much in weight_words(
+                    fit, terms, rows.event_time, rows.weight, is_always=is_always
+                )
             ),
         ],
     )

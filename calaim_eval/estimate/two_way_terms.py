@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.estimate.exposure_terms import By, exposure_terms
+from calaim_eval.estimate.exposure_terms import By, exposure_terms, is_exposed
 from calaim_eval.estimate.two_way_fit import TwoWayFit
 from calaim_eval.estimate.words import share_words
 from calaim_eval.results import Estimand, Method
@@ -24,6 +24,9 @@ NAIVE = (
     "Two-way fixed effects are the naive benchmark, not an effect: with several cohorts, members "
     "exposed earlier serve as comparison for those exposed later, and effects that grow or differ "
     "enter with wrong, even negative, weights. See bacon_decomposition; report group_time_att."
+)
+ALWAYS = (
+    "Share of the member-months of members exposed from the first month on, who enter as comparison"
 )
 NEGATIVE = "Share of the exposed member-months whose effect enters with a negative weight"
 
@@ -60,18 +63,24 @@ class TwoWayTerms:
 
 
 def weight_words(
-    fit: TwoWayFit, terms: TwoWayTerms, exposed: np.ndarray, weight: np.ndarray
+    fit: TwoWayFit,
+    terms: TwoWayTerms,
+    event_time: np.ndarray,
+    weight: np.ndarray,
+    *,
+    is_always: np.ndarray,
 ) -> list[tuple[str, str]]:
-    """How much of the exposed enters with a negative weight (one coefficient only)."""
-    if terms.by != "overall":
-        return []
+    """How much of the exposed weighs negatively (one coefficient only), or is always exposed."""
+    whole = float(weight.sum())
+    found = []
+    if is_always.any():
+        found.append((ALWAYS, share_words(float(weight[is_always].sum()), whole)))
+    exposed = is_exposed(event_time)
     negative = exposed & (fit.partialled[:, 0] < -1e-12)
-    if not negative.any():
-        return []
-    share = share_words(float(weight[negative].sum()), float(weight[exposed].sum()))
-    return [
-        ("Share of the exposed member-months whose effect enters with a negative weight", share)
-    ]
+    if terms.by == "overall" and negative.any():
+        of_exposed = float(weight[exposed].sum())
+        found.append((NEGATIVE, share_words(float(weight[negative].sum()), of_exposed)))
+    return found
 
 
 def naive_estimand(terms: TwoWayTerms, unit: str) -> Estimand:

@@ -236,6 +236,17 @@ def test_negative_weights_are_said() -> None:
     assert (left[own] < 0).all()
 
 
+def test_members_exposed_throughout_are_said(balanced: pd.DataFrame) -> None:
+    frame = balanced.assign(cohort=balanced["cohort"].replace(3.0, 0.0))
+    for table in (
+        two_way_fixed_effects(cells(frame), outcome="visits"),
+        two_way_fixed_effects_from_members(frame, outcome="visits"),
+    ):
+        assert any("exposed from the first month on" in note for note in table.notes)
+    table = two_way_fixed_effects(cells(balanced), outcome="visits")
+    assert not any("first month on" in note for note in table.notes)
+
+
 def test_single_member_has_no_error() -> None:
     frame = awkward_panel(seed=5, members=30, gap=0.0)
     one = frame.loc[frame["cohort"].notna(), "member_id"].iloc[0]
