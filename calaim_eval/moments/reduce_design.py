@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PANEL = "the member-month panel"
 OUTSIDE = "outside the design's members or months"
+USED_AGAIN = "of these, a row used before in another matched set"
 
 
 def reduce_design(
@@ -49,7 +50,7 @@ def reduce_design(
         covariate_cells=tuple(design.covariate_cells)
         if covariate_cells is None
         else covariate_cells,
-        cluster="county" if cluster is None and design.cluster == "county" else cluster,
+        cluster=design.cluster if cluster is None and design.cluster != "member" else cluster,
         at_risk=at_risk,
     )
     _require_member_columns(design, columns)
@@ -61,7 +62,10 @@ def reduce_design(
         )
     total = reduce(add, parts)
     counts = total.provenance["rows"]
-    counts[OUTSIDE] = design.panel.n_member_months - sum(counts.values())
+    again = counts.pop(USED_AGAIN)
+    counts[OUTSIDE] = design.panel.n_member_months - (sum(counts.values()) - again)
+    if again:
+        counts[USED_AGAIN] = again
     total.provenance.update(  # type: ignore[attr-defined]
         comparison=design.comparison,
         estimand_words=design.estimand_words,
@@ -72,14 +76,12 @@ def reduce_design(
 
 def _part_moments(design: Design, columns: PanelColumns) -> Iterator[CellMoments]:
     """Moments of each part of the panel that holds members of the design."""
-    from calaim_eval.design.member_month_parts import member_month_parts
+    from calaim_eval.design.design_months import design_month_parts
 
     axis = design.months.asi8
     known = pd.Index(design.members["member_id"].astype("str"))
     wanted = columns.outcomes if columns.at_risk is None else (*columns.outcomes, columns.at_risk)
-    for frame in member_month_parts(
-        design.panel, wanted, first=design.months[0], last=design.months[-1], member_ids=known
-    ):
+    for frame in design_month_parts(design, wanted):
         if frame.empty:
             continue
         member = member_codes(frame, columns, where=PANEL)
@@ -109,7 +111,11 @@ def _reduce_part(
         where=PANEL,
     )
     labels = label_members(attributes, columns, months=design.months, frequency="M")
-    counts: dict[str, Any] = {"used": len(rows.member), NOT_AT_RISK: rows.set_aside}
+    counts: dict[str, Any] = {
+        "used": len(rows.member),
+        NOT_AT_RISK: rows.set_aside,
+        USED_AGAIN: int(frame["is_again"].sum()),
+    }
     return accumulate_rows(
         rows,
         labels,
