@@ -35,8 +35,18 @@ UNEXPECTED = (
     "nobody unexposed in the month), set aside"
 )
 NO_EVENTS = (
-    "Share of the exposed member-months set aside because they have no event before exposure, or "
-    "the comparison none in the month: their expected rate is 0"
+    "Share of the exposed member-months whose members before exposure and comparison have no month "
+    "with events in common, set aside"
+)
+ZERO_EXPECTED = (
+    "Share of the exposed member-months with no event before exposure, or none of the comparison "
+    "in the month; they count, with an expected rate of 0. Many of them say that the covariate "
+    "cells are too fine for so rare an outcome"
+)
+NO_RATIO = "Terms left out because no event is expected in them, so that no ratio can be taken"
+NOTHING_EXPECTED = (
+    "there is no event in the member-months before exposure and of the comparison, so the expected "
+    "rate is 0. Pool strata or lengthen the panel."
 )
 NO_EXPOSED_EVENTS = (
     "Terms without any event among the exposed (ratio 0, difference minus the expected rate), "
@@ -75,9 +85,9 @@ class CountTerms:
     def fitted_and_targets(
         self, rows: CellRows
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Rows the model is fitted on, those whose effects are asked for (bool), their event time.
+        """Fitted rows, target rows, months since exposure, and rows exposed or anticipating; (n,).
 
-        The last is which rows belong to the exposed at all: of the comparison only the others.
+        The last are no comparison for anyone. Months since exposure are 0 for the never exposed.
         """
         grid = rows.grid
         cohort, month = grid.cohorts[rows.cohort], grid.axis[rows.month]
