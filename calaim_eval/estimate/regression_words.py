@@ -105,6 +105,13 @@ def regression_notes(
     else:
         for name in clusters:
             notes += member_cluster_notes(name, fit.rows.groups[name], exposed)
+    if clusters == (MEMBER,) and model not in OWN_COVARIANCE:
+        n_members = len(np.unique(fit.rows.member))
+        if n_members < FEW_CLUSTERS:
+            notes.append(
+                f"Standard errors are clustered by member, and there are under {FEW_CLUSTERS}: "
+                "normal intervals are too narrow."
+            )
     if is_mended:
         notes.append("The two-way covariance had a negative eigenvalue, which was set to 0.")
     return tuple(dict.fromkeys(notes))

@@ -314,6 +314,14 @@ def test_few_members_have_bias_reduced_errors() -> None:
     assert few.std_error[0] == pytest.approx(np.sqrt(variance), rel=1e-6)
 
 
+def test_few_members_are_said() -> None:
+    frame = visit_rows()
+    options = {"outcome": "paid", "exposure": "served", "model": "linear"}
+    few = regression(frame[frame["member_id"] < 40], **options)
+    assert any("clustered by member, and there are under 50" in note for note in few.notes)
+    assert not any("under 50" in note for note in regression(frame, **options).notes)
+
+
 def test_without_a_design_it_is_an_association() -> None:
     frame = visit_rows()
     options = {"outcome": "visits", "exposure": "served", "model": "poisson"}
