@@ -25,7 +25,6 @@ from calaim_eval.estimate.imputed_rows import ImputedRows, impute_rows
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.member_rows import (
     MemberRows,
-    member_cluster_notes,
     member_rows,
     member_table,
 )
@@ -152,13 +151,13 @@ def imputation_att_from_members(
                 "covariates": list(covariates),
                 "weight": weight,
                 "fixed_effects": effects_of or "member",
-                "cluster": cluster,
+                "cluster": rows.cluster_name,
                 "per": per,
             },
         ),
         notes=[
             CONDITIONAL,
-            *member_cluster_notes(rows),
+            *rows.cluster_notes,
             *notes_by_group((what, "", much) for what, much in lost),
         ],
     )

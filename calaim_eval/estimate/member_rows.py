@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.estimate.clustering import member_cluster_notes
 from calaim_eval.estimate.exposure_terms import NEVER, event_times, used_rows
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.stratum_terms import with_undefined
@@ -81,6 +82,16 @@ class MemberRows:
         first = np.zeros(self.n_units, dtype=np.int64)
         first[self.unit] = self.cluster
         return bool((first[self.unit] == self.cluster).all())
+
+    @property
+    def cluster_name(self) -> str:
+        """The cluster column, ``"member"`` where every member is its own."""
+        return MEMBER if self.cluster_labels is None else str(self.cluster_labels.name)
+
+    @property
+    def cluster_notes(self) -> tuple[str, ...]:
+        """The number of clusters, and what to do when they are few."""
+        return member_cluster_notes(self.cluster_name, self.cluster, self.event_time != NEVER)
 
     def two_way(self, chosen: np.ndarray | slice = slice(None)) -> TwoWayEffects:
         """Effects of units and months over the chosen rows."""
@@ -202,25 +213,6 @@ def member_table(
     )
 
 
-def member_cluster_notes(rows: MemberRows) -> tuple[str, ...]:
-    """The number of clusters, and what to do when they are few."""
-    from calaim_eval.estimate.clustering import FEW_CLUSTERS
-
-    if rows.cluster_labels is None:
-        return ()
-    n_exposed = len(np.unique(rows.cluster[rows.event_time != NEVER]))
-    note = (
-        f"Standard errors are clustered by {rows.cluster_labels.name}: {rows.n_clusters} "
-        f"clusters, {n_exposed} with exposed members."
-    )
-    if min(rows.n_clusters, n_exposed) >= FEW_CLUSTERS:
-        return (note,)
-    return (
-        f"{note} That is few: normal intervals are too narrow. Report "
-        "wild_bootstrap_p_values(effects, rng=...) beside them.",
-    )
-
-
 def _require_columns(data: pd.DataFrame, columns: PanelColumns, weight: str | None) -> None:
     """Refuse a frame without rows, or without a named column."""
     if not isinstance(data, pd.DataFrame):
@@ -266,10 +258,15 @@ def _varying(values: np.ndarray, outcome: str) -> np.ndarray:
 def _clusters(
     attributes: pd.DataFrame, columns: PanelColumns
 ) -> tuple[np.ndarray, pd.Index | None]:
-    """Cluster of each member, and the labels of the clusters (None: members)."""
+    """Cluster of each member, and the labels of the clusters (None: members).
+
+    Clusters of one member each are members, whatever the column is called: their labels may be ids.
+    """
     if columns.cluster is None:
         return np.arange(len(attributes)), None
     codes, labels = _codes(attributes, columns.cluster)
+    if len(labels) == len(codes):
+        return codes, None
     if len(labels) < 2:
         raise EstimationError(
             f"cluster={columns.cluster!r}: there is one cluster only, so no variance between "

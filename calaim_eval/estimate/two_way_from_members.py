@@ -19,7 +19,6 @@ from calaim_eval.estimate.exposure_terms import (
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.member_rows import (
     MemberRows,
-    member_cluster_notes,
     member_rows,
     member_table,
 )
@@ -151,7 +150,7 @@ def two_way_fixed_effects_from_members(
                 "covariates": list(covariates),
                 "weight": weight,
                 "fixed_effects": effects_of or "member",
-                "cluster": cluster,
+                "cluster": rows.cluster_name,
                 "errors": errors,
                 "small_sample": small_sample,
                 "per": per,
@@ -159,7 +158,7 @@ def two_way_fixed_effects_from_members(
         ),
         notes=[
             NAIVE,
-            *(member_cluster_notes(rows) if errors == "clustered" else (INDEPENDENT,)),
+            *(rows.cluster_notes if errors == "clustered" else (INDEPENDENT,)),
             *notes_by_group(
                 (what, "", much)
                 for what, much in weight_words(

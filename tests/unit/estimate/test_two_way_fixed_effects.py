@@ -344,6 +344,17 @@ def test_one_cluster_is_refused(balanced: pd.DataFrame) -> None:
         )
 
 
+def test_no_result_holds_an_id_however_the_cluster_is_named(balanced: pd.DataFrame) -> None:
+    frame = balanced.assign(person="id-" + balanced["member_id"].astype(str))
+    by_member = two_way_fixed_effects_from_members(frame, outcome="visits")
+    for cluster in ("member_id", "person"):
+        table = two_way_fixed_effects_from_members(frame, outcome="visits", cluster=cluster)
+        assert table.cluster_influence is None
+        assert table.method.options["cluster"] == "member"
+        assert table.covariance == pytest.approx(by_member.covariance)
+        assert not any("id-" in note or "clusters" in note for note in table.notes)
+
+
 def test_no_message_names_a_member(balanced: pd.DataFrame) -> None:
     frame = balanced.assign(member_id="secret-" + balanced["member_id"].astype(str))
     with pytest.raises(TableError) as error:
