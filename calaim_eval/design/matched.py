@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -237,7 +238,9 @@ def design_matched(
         follow_up_months=follow_up_months,
         anticipation_months=anticipation_months,
         before_matching=before_matching(
-            rules, candidates.variables, candidates.groups[list(exact)]
+            replace(rules, by_month=False),
+            candidates.mean_variables,
+            candidates.groups[list(exact)],
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -48,6 +48,8 @@ class MatchCandidates:
         Who is at risk when.
     variables : tuple[str, ...]
         Names of the matching variables, in the order of ``rules.values``.
+    mean_variables : tuple[str, ...]
+        The same with the mean of the look-back in place of its months.
     n_not_in_panel : int
         Members with a record but no covered month.
     """
@@ -59,6 +61,7 @@ class MatchCandidates:
     age_years: np.ndarray
     rules: RiskRules
     variables: tuple[str, ...]
+    mean_variables: tuple[str, ...]
     n_not_in_panel: int
 
     def reasons(self, sets: MatchedSets | None = None) -> np.ndarray:
@@ -155,6 +158,7 @@ def match_candidates(
         age_years=age,
         rules=rules,
         variables=_variables(outcomes, match_on, rules),
+        mean_variables=_variables(outcomes, match_on, replace(rules, by_month=False)),
         n_not_in_panel=int((~is_in_panel).sum()),
     )
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from calaim_eval.estimate.influence import MEMBER
+from calaim_eval.estimate.influence import MATCHED_GROUP, MEMBER
 from calaim_eval.estimate.words import count_words
 from calaim_eval.moments import CellMoments
 
-MATCHED_GROUP = "matched_group"
 FEW_CLUSTERS = 50
 """Below this many clusters normal intervals run too narrow (20 to 50 are "few": Cameron and
 Miller 2015, doi:10.3368/jhr.50.2.317)."""

@@ -18,6 +18,7 @@ from calaim_eval.moments import CellMoments, ClusterSums
 from calaim_eval.moments.small_products import small_product
 
 MEMBER = "member"
+MATCHED_GROUP = "matched_group"
 ROUNDING = 1e-13
 """A variance below this share of the squares it is the difference of is rounding, and is 0."""
 
@@ -85,6 +86,12 @@ def without_rounding(covariance: np.ndarray, gross: np.ndarray) -> np.ndarray:
 def require_cluster(moments: CellMoments, cluster: str) -> None:
     """Refuse a clustering these moments can't give."""
     if cluster == MEMBER:
+        if moments.clusters is not None and moments.clusters.name == MATCHED_GROUP:
+            raise EstimationError(
+                "cluster='member': these moments are of a matched design; members of a set are "
+                "alike and some are in several sets, so its rows are not independent.\n"
+                "  Use cluster='matched_group'."
+            )
         return
     if moments.clusters is None or moments.clusters.name != cluster:
         kept = "none" if moments.clusters is None else f"`{moments.clusters.name}`"

@@ -8,7 +8,7 @@ import pytest
 from hand_panel import hand_panel
 
 from calaim_eval.design import balance, design_matched
-from calaim_eval.errors import DesignError
+from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import aggregate, group_time_att
 from calaim_eval.moments import reduce_panel
 
@@ -211,7 +211,14 @@ def test_the_error_is_that_of_the_sets_differences_when_nobody_is_in_two():
     assert row["std_error"] == pytest.approx(by_set.std(ddof=0) / np.sqrt(6))
 
 
-def test_balance_shows_the_risk_sets_before_and_the_sets_after():
+def test_errors_by_member_are_refused():
+    moments = reduce_panel(match(FIVE), outcomes=["ed_visits"])
+    with pytest.raises(EstimationError, match="Use cluster='matched_group'"):
+        group_time_att(moments, outcome="ed_visits")
+
+
+@pytest.mark.parametrize("use_in", ["lookback", "each_month"])
+def test_balance_shows_the_risk_sets_before_and_the_sets_after(use_in):
     """One index month, July; at risk b (4 visits), c (1) and e (0 visits) beside a (4)."""
     text = """
         member | covered          | listed  | service | ed
@@ -222,13 +229,14 @@ def test_balance_shows_the_risk_sets_before_and_the_sets_after():
         e      | 2022-01..2022-12 | 2022-05 |         |
         h      | 2022-01..2022-12 | 2022-05 | 2022-07 | 2022-05:3
     """
-    design = match(text)
+    design = match(text, use_in=use_in)
     table = balance(design, outcomes=["ed_visits"], groups=[]).set_index("variable")
     row = table.loc["ed_visits per month before"]
-    assert sets(design) == {"a": ["b"], "h": ["c"]}
-    assert row["mean_comparison"] == pytest.approx((4 / 3 + 1 / 3) / 2)
     spread = np.std([4 / 3, 1], ddof=1)
-    assert row["standardized_difference"] == pytest.approx((7 / 6 - 5 / 6) / spread)
+    if use_in == "lookback":
+        assert sets(design) == {"a": ["b"], "h": ["c"]}
+        assert row["mean_comparison"] == pytest.approx((4 / 3 + 1 / 3) / 2)
+        assert row["standardized_difference"] == pytest.approx((7 / 6 - 5 / 6) / spread)
     before = (7 / 6 - (4 + 1 + 0) / 9) / spread
     assert row["standardized_difference_before"] == pytest.approx(before)
     ratio = np.var([4 / 3, 1], ddof=1) / np.var([4 / 3, 1 / 3, 0], ddof=1)
