@@ -44,7 +44,7 @@ def count_effects(
     anticipation_months: int = 0,
     min_event_time: int | None = None,
     max_event_time: int | None = None,
-    weights: Weights = "given",
+    weights: Weights = "estimated",
     small_sample: SmallSample = "none",
     cluster: str = MEMBER,
     per: float = 1.0,
@@ -78,9 +78,10 @@ def count_effects(
         Months before exposure that may already be affected.
     min_event_time, max_event_time : int, optional
         Only effects at these months since exposure, both included.
-    weights : {"given", "estimated"}
-        Whether the standard error takes the mix of exposed member-months as given, as R `etwfe`
-        does, or includes its chance, as Stata's ``vce(unconditional)``.
+    weights : {"estimated", "given"}
+        Whether the standard error includes the chance in the mix of exposed member-months, as
+        Stata's ``vce(unconditional)`` does, or takes it as given, as R `etwfe`: too narrow where
+        cells hold few members.
     small_sample : {"none", "crv1"}
         The raw sandwich `group_time_att` uses, or the factor of R fixest.
     cluster : str

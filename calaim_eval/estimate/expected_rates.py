@@ -9,28 +9,56 @@ import numpy as np
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.cell_rows import CellRows, cell_rows
-from calaim_eval.estimate.count_terms import NO_EVENTS, NO_EXPOSED_EVENTS, UNEXPECTED, CountTerms
+from calaim_eval.estimate.count_terms import (
+    NO_EVENTS,
+    NO_EXPOSED_EVENTS,
+    NO_RATIO,
+    NOTHING_EXPECTED,
+    UNEXPECTED,
+    ZERO_EXPECTED,
+    CountTerms,
+)
 from calaim_eval.estimate.multiplicative_fit import LevelModel, Link, fit_levels, is_separated
 from calaim_eval.estimate.stratum_terms import StratumTerms, clusters_of
 from calaim_eval.estimate.two_way_fit import crv1_factor
-from calaim_eval.estimate.words import share_words
+from calaim_eval.estimate.words import count_words, share_words
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import index_frequency
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Expected:
-    """The fitted model and its rows; `fitted` and `target` hold positions in `rows`."""
+    """The fitted model and its rows; `fitted` and `target` hold positions in `rows`.
+
+    Where `is_zero`, shape (n,), the expected rate is 0: no event before exposure, or none of the
+    comparison in the month. Such rows count like any other. To leave them out would keep those who
+    had events by chance, and make every effect look like a fall.
+    """
 
     rows: CellRows
     total: np.ndarray
     fitted: np.ndarray
     target: np.ndarray
+    is_zero: np.ndarray
     model: LevelModel
 
     def rate(self, chosen: np.ndarray) -> np.ndarray:
         """Expected outcome per member-month of some rows."""
-        return self.model.rate(self.rows.unit[chosen], self.rows.cell_month[chosen])
+        rate = np.zeros(len(chosen))
+        positive = ~self.is_zero[chosen]
+        rows = chosen[positive]
+        rate[positive] = self.model.rate(self.rows.unit[rows], self.rows.cell_month[rows])
+        return rate
+
+    def loads_of_expected(self, held: np.ndarray) -> np.ndarray:
+        """Load of each fitted row's residual on the expected events of each term; (n, m)."""
+        positive = ~self.is_zero[self.target]
+        rows = self.target[positive]
+        return self.model.loads(
+            self.rows.unit[rows],
+            self.rows.cell_month[rows],
+            self.rows.at_risk[rows][:, None] * held[positive],
+        )
 
 
 def count_terms_of_stratum(
@@ -52,6 +80,13 @@ def count_terms_of_stratum(
         month=grid.axis[rows.month[target]],
         frequency=index_frequency(moments.months),
     )
+    if terms.is_ratio and terms.link == "log":
+        has_ratio = (rows.at_risk[target] * expected.rate(target)) @ held > 0
+        if not has_ratio.all():
+            lost.append((NO_RATIO, count_words(float((~has_ratio).sum()), "terms")))
+        if not has_ratio.any():
+            raise DesignError(NOTHING_EXPECTED)
+        keys, held = keys[has_ratio].reset_index(drop=True), held[:, has_ratio]
     estimate, on_outcome, centre = _effects(expected, held, terms, per)
     columns = np.zeros((len(rows), len(keys)), dtype=bool)
     columns[target] = held
@@ -85,14 +120,15 @@ def _expected(
     lost = []
     has_rows = np.isin(rows.unit, rows.unit[fitted])
     has_rows &= np.isin(rows.cell_month, rows.cell_month[fitted])
+    is_zero = np.zeros(len(rows), dtype=bool)
     if link == "log":
+        is_zero = _without_events(rows.unit, fitted, total)
+        is_zero |= _without_events(rows.cell_month, fitted, total)
+        is_zero &= has_rows
         separated = is_separated(rows.unit[fitted], rows.cell_month[fitted], total[fitted], **sizes)
         fitted = fitted[~separated]
         if not fitted.size:
-            raise DesignError(
-                "there is no event in the member-months before exposure and of the comparison, so "
-                "the expected rate is 0. Pool strata or lengthen the panel."
-            )
+            raise DesignError(NOTHING_EXPECTED)
     model = fit_levels(
         rows.unit[fitted],
         rows.cell_month[fitted],
@@ -101,11 +137,12 @@ def _expected(
         link=link,
         **sizes,
     )
-    reached = model.effects.identifies(rows.unit, rows.cell_month)
+    reached = is_zero | model.effects.identifies(rows.unit, rows.cell_month)
     whole = float(rows.at_risk[is_target].sum())
     for words, missed in (
         (UNEXPECTED, is_target & ~has_rows),
         (NO_EVENTS if link == "log" else UNEXPECTED, is_target & has_rows & ~reached),
+        (ZERO_EXPECTED, is_target & is_zero),
     ):
         if missed.any():
             lost.append((words, share_words(float(rows.at_risk[missed].sum()), whole)))
@@ -116,7 +153,13 @@ def _expected(
             "events) before exposure, or nobody (with events) is unexposed in the months after "
             "it. Begin the panel earlier, add members exposed later or never, or pool strata."
         )
-    return _Expected(rows, total, fitted, target, model), lost
+    return _Expected(rows, total, fitted, target, is_zero, model), lost
+
+
+def _without_events(code: np.ndarray, fitted: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Rows whose unit, or month, is fitted and has no event; shape of `code`, bool."""
+    events = np.bincount(code[fitted], weights=total[fitted], minlength=int(code.max()) + 1)
+    return np.asarray(events[code] == 0)
 
 
 def _effects(
@@ -128,9 +171,7 @@ def _effects(
     rate = expected.rate(target)
     observed_events = expected.total[target] @ held
     expected_events = (at_risk * rate) @ held
-    from_fit = expected.model.loads(
-        rows.unit[target], rows.cell_month[target], at_risk[:, None] * held
-    )
+    from_fit = expected.loads_of_expected(held)
     n_terms = held.shape[1]
     loads, centre = np.zeros((len(rows), n_terms)), np.zeros((len(rows), n_terms))
     centre[fitted] = expected.rate(fitted)[:, None]

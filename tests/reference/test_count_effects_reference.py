@@ -70,7 +70,9 @@ def test_naive_poisson_of_fepois(
 
 def test_average_effect_on_the_response(mpdta: CellMoments, references: pd.DataFrame) -> None:
     row = references.loc["ETWFE poisson"]
-    effect = count_effects(mpdta, outcome="emp", scale="difference", small_sample="crv1")
+    effect = count_effects(
+        mpdta, outcome="emp", scale="difference", weights="given", small_sample="crv1"
+    )
     assert effect.estimate[0] == pytest.approx(row["value"], abs=row["tolerance"])
     # etwfe-py prints 23.7817, from numerical derivatives; diff-diff 23.78206 (both in the file).
     assert effect.std_error[0] == pytest.approx(23.78206, abs=1e-5)
@@ -79,7 +81,9 @@ def test_average_effect_on_the_response(mpdta: CellMoments, references: pd.DataF
 
 def test_least_squares(mpdta: CellMoments, references: pd.DataFrame) -> None:
     row = references.loc["ETWFE ols"].query("quantity == 'simple ATT' and value > -0.05").iloc[0]
-    effect = count_effects(mpdta, outcome="lemp", link="identity", scale="difference")
+    effect = count_effects(
+        mpdta, outcome="lemp", link="identity", scale="difference", weights="given"
+    )
     assert effect.estimate[0] == pytest.approx(row["value"], abs=row["tolerance"])
     # The reference has member effects, which do not count: 7 terms and 5 years do.
     error = effect.std_error[0] * np.sqrt(crv1_factor(500, 2_500, 12))

@@ -159,7 +159,7 @@ def test_average_error_is_the_delta_method_with_weights_given(scale: str) -> Non
         expected = mu1.sum() / mu0.sum()
         gradient = mu1 @ with_terms / mu0.sum() - expected * (mu0 @ without) / mu0.sum()
     error = np.sqrt(gradient @ fit.cov_params().to_numpy() @ gradient)
-    effect = count_effects(reduced(frame), outcome="visits", scale=scale)
+    effect = count_effects(reduced(frame), outcome="visits", scale=scale, weights="given")
     assert effect.estimate == pytest.approx([expected], abs=1e-9)
     assert effect.std_error == pytest.approx([error], abs=1e-9)
 
@@ -328,7 +328,32 @@ def test_a_month_without_events_in_the_comparison_is_set_aside() -> None:
     assert 6 not in found.keys["month"].tolist()
     np.testing.assert_allclose(found.estimate, expected.estimate, atol=1e-10)
     np.testing.assert_allclose(found.covariance, expected.covariance, atol=1e-10)
-    assert any("their expected rate is 0" in note for note in found.notes)
+    assert any("no ratio can be taken" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("empty", ["before exposure", "in the comparison"])
+def test_where_no_event_is_expected_those_that_happen_count(empty: str) -> None:
+    # Two members on each side of each cell, two months; by hand: 10 x 2 / 4 = 5 events expected
+    # in cell b and none in cell a, 3 + 4 happen.
+    before, change = (0, (4, 2)) if empty == "before exposure" else (6, (4, 0))
+    events = {"a": ((before, 3), change), "b": ((10, 4), (4, 2))}
+    frame = pd.DataFrame(
+        [
+            (f"{cell}{side}{member}", month, 1.0 if side == 0 else np.nan, cell, total[month] / 2)
+            for cell, sides in events.items()
+            for side, total in enumerate(sides)
+            for member in range(2)
+            for month in range(2)
+        ],
+        columns=["member_id", "month", "cohort", "cell", "visits"],
+    )
+    moments = reduce_panel(frame, outcomes=["visits"], covariate_cells="cell")
+    ratio = count_effects(moments, outcome="visits")
+    assert ratio.estimate[0] == pytest.approx(7 / 5, rel=1e-12)
+    assert ratio.support["member_months"].iloc[0] == 4
+    lower = count_effects(moments, outcome="visits", scale="difference")
+    assert lower.estimate[0] == pytest.approx((7 - 5) / 4, rel=1e-12)
+    assert any("with an expected rate of 0" in note for note in ratio.notes)
 
 
 def test_a_cohort_without_events_before_exposure_is_set_aside() -> None:
@@ -382,10 +407,10 @@ def test_notes_give_shares_as_bands_not_counts() -> None:
     moments = reduced(emptied)
     effects = count_effects(moments, outcome="visits")
     own = [note for note in effects.notes if note not in moments.provenance["notes"]]
-    assert len(own) == 2
-    assert own[0].startswith("Standard errors take as given")
     # Two of the six exposed cohort-months are in month 6.
-    assert own[1].endswith("their expected rate is 0: a quarter to a half.")
+    (note,) = own
+    assert note.startswith("Share of the exposed member-months with no event before exposure")
+    assert note.endswith("a quarter to a half.")
 
 
 def changed(**columns: object) -> CellMoments:
