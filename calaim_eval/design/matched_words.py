@@ -133,6 +133,13 @@ def _group_notes(members: pd.DataFrame) -> list[str]:
         if len(sizes) >= 1000
         else "Members in more than one set: the sets they link are one cluster."
     )
+    matches = members[members["cohort"].isna()]
+    if matches[PANEL_MEMBER].duplicated().any():
+        note += (
+            f" The matches, {count_words(len(matches))}, are "
+            f"{count_words(matches[PANEL_MEMBER].nunique())} different members; the members behind "
+            "an estimate are counted once in each set."
+        )
     if sizes.max() > WIDE_GROUP * n_rows:
         note += (
             " The largest cluster holds more than a tenth of the design: standard errors are "

@@ -188,7 +188,7 @@ def test_effects_are_those_of_the_sets_by_hand(ratio, censor):
     )
     cells = cells[cells["weight"] > 0]
     expected = np.average(cells["later"] - cells["base"], weights=cells["weight"])
-    moments = reduce_panel(design, outcomes=["paid_usd"])
+    moments = reduce_panel(design, outcomes=["paid_usd"], unbalanced="cell_means")
     both = [
         aggregate(
             group_time_att(moments, outcome="paid_usd", comparison=rule, cluster="matched_group"),

@@ -62,7 +62,7 @@ def spell_panel(seed: int) -> MemberMonths:
 
 def at_exposure(design, *, cluster: str) -> pd.Series:
     """Effect in the month of exposure."""
-    moments = reduce_panel(design, outcomes=["ed_visits"])
+    moments = reduce_panel(design, outcomes=["ed_visits"], unbalanced="cell_means")
     effects = group_time_att(moments, outcome="ed_visits", cluster=cluster)
     return aggregate(effects, by="event_time").to_frame().set_index("event_time").loc[0]
 

@@ -117,7 +117,7 @@ def test_follow_up_ends_before_the_exposure_of_a_match(censor, a, b, c):
 
 
 def test_months_after_the_end_of_follow_up_are_not_in_the_moments():
-    moments = reduce_panel(match(FIVE, ratio=2), outcomes=["ed_visits"])
+    moments = reduce_panel(match(FIVE, ratio=2), outcomes=["ed_visits"], unbalanced="cell_means")
     july = (moments.cells["index_month"] == pd.Timestamp("2022-07-01")).to_numpy()
     assert moments.at_risk[july].sum(axis=0).tolist() == [3] * 9 + [0] * 3
 
@@ -178,7 +178,7 @@ def test_the_effect_is_the_difference_of_changes_with_every_set_weighing_the_sam
     """a has matches b and c, d has f alone: by hand, base the month before the index month."""
     design = match(FIVE, ratio=2)
     assert sets(design) == {"a": ["b", "c"], "d": ["f"]}
-    moments = reduce_panel(design, outcomes=["ed_visits"])
+    moments = reduce_panel(design, outcomes=["ed_visits"], unbalanced="cell_means")
     effects = group_time_att(moments, outcome="ed_visits", cluster="matched_group")
     row = aggregate(effects, by="event_time").to_frame().set_index("event_time").loc[0]
     of_a = (0 - 3) - ((2 - 0) + (0 - 0)) / 2
@@ -360,3 +360,13 @@ def test_a_match_is_free_again_in_the_next_index_month_but_not_in_the_same():
     assert sets(match(text, replacement="across_months")) == {"a": ["d"], "b": ["e"], "c": ["d"]}
     assert sets(match(text, replacement="with")) == {"a": ["d"], "b": ["d"], "c": ["d"]}
     assert sets(match(text, replacement="without")) == {"a": ["d"], "b": ["e"]}
+
+
+def test_a_note_says_that_matches_are_fewer_members_than_matches():
+    lines = [f"e{i:02d} | 2022-01..2022-12 | 2022-05 | 2022-07 | 2022-06:{i}" for i in range(20)]
+    lines += [f"c{i:02d} | 2022-01..2022-12 | 2022-05 | | 2022-06:{i}" for i in range(3)]
+    text = "member | covered | listed | service | ed\n-+-\n" + "\n".join(lines)
+    notes = " ".join(match(text, replacement="with").notes)
+    assert "The matches, about 20, are fewer than 11 different members" in notes
+    assert "The largest cluster holds more than a tenth" in notes
+    assert "different members" not in " ".join(match(text).notes)
