@@ -66,7 +66,7 @@ def timed(run: Callable[[], Result], repeats: int) -> tuple[Result, float]:
 
 def from_cells(frame: pd.DataFrame) -> EffectTable:
     """Reduce and estimate."""
-    moments = reduce_panel(frame, outcomes=["ed_visits"])
+    moments = reduce_panel(frame, outcomes=["ed_visits"], unbalanced="cell_means")
     return count_effects(moments, outcome="ed_visits", by="cohort_month")
 
 

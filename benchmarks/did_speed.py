@@ -83,10 +83,12 @@ def main(sizes: list[int]) -> None:
                 ("frame, by race", frame, {"stratum": "race_ethnicity"}),
                 ("parquet", path, {}),
             ):
-                moments = reduce_panel(data, outcomes=["ed_visits"], **options)
+                moments = reduce_panel(
+                    data, outcomes=["ed_visits"], **options, unbalanced="cell_means"
+                )
                 reducing = seconds(
                     lambda data=data, options=options: reduce_panel(
-                        data, outcomes=["ed_visits"], **options
+                        data, outcomes=["ed_visits"], **options, unbalanced="cell_means"
                     )
                 )
                 estimating = seconds(lambda moments=moments: event_study(moments))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from calaim_eval.moments.cluster_sums import ClusterSums
 from calaim_eval.moments.packing import as_whole, compact, pack_symmetric
 from calaim_eval.moments.panel_rows import PanelColumns, PanelRows
 from calaim_eval.moments.small_products import cross_products, own_products
+from calaim_eval.moments.unbalanced import COVERAGE, NOT_THROUGHOUT, coverage_counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +76,9 @@ class MemberRows(Protocol):
     def nonzero(self, outcome: str, layout: Layout) -> np.ndarray:
         """Member-months whose outcome is not 0, by cell; (n_cells, T)."""
 
+    def of_members(self, kept: np.ndarray) -> MemberRows:
+        """Rows of the members numbered in `kept`, renumbered in its order."""
+
 
 def accumulate(
     rows: MemberRows,
@@ -84,8 +88,9 @@ def accumulate(
     columns: PanelColumns,
     cluster: pd.Series | None,
     provenance: dict[str, Any],
-) -> CellMoments:
-    """Cell moments of checked rows.
+    balanced_only: bool = False,
+) -> CellMoments | None:
+    """Cell moments of checked rows; None when no member is kept.
 
     Parameters
     ----------
@@ -94,11 +99,30 @@ def accumulate(
         Cell labels of each member; shape (rows.n_members, ...).
     cluster : pd.Series, optional
         Cluster of each member; shape (rows.n_members,).
+    provenance : dict
+        Gets counts of members and member-months under `unbalanced.COVERAGE`.
+    balanced_only : bool
+        Keep members covered in every month only.
     """
     cell, first = row_codes(labels)
     codes = None if cluster is None else label_codes(cluster)[0]
     layout = _layout(cell, codes, len(first), len(months))
     covered = rows.covered(layout)
+    provenance = {**provenance, COVERAGE: coverage_counts(covered)}
+    is_kept = covered.all(axis=1)
+    if balanced_only and not is_kept.all():
+        kept = np.sort(layout.order[is_kept])
+        if not kept.size:
+            return None
+        only = accumulate(
+            rows.of_members(kept),
+            labels.iloc[kept].reset_index(drop=True),
+            months=months,
+            columns=columns,
+            cluster=None if cluster is None else cluster.iloc[kept].reset_index(drop=True),
+            provenance=provenance,
+        )
+        return only if only is None else replace(only, provenance=_without(provenance, len(months)))
     at_risk, rr = _coverage_products(layout, covered, is_whole=rows.is_whole_months)
     clusters = _Clusters.of(layout, codes)
     by_outcome, totals = {}, {}
@@ -139,6 +163,13 @@ def accumulate(
     )
 
 
+def _without(provenance: dict[str, Any], n_months: int) -> dict[str, Any]:
+    """Provenance after members who are not covered in every month were left out."""
+    kept = provenance[COVERAGE]["members_throughout"] * n_months
+    left_out = provenance["rows"]["used"] - kept
+    return {**provenance, "rows": {**provenance["rows"], "used": kept, NOT_THROUGHOUT: left_out}}
+
+
 def accumulate_rows(
     rows: PanelRows,
     labels: pd.DataFrame,
@@ -147,16 +178,18 @@ def accumulate_rows(
     columns: PanelColumns,
     cluster: pd.Series | None,
     provenance: dict[str, Any],
-) -> CellMoments:
+    balanced_only: bool,
+) -> CellMoments | None:
     """As `accumulate`, of rows that leave some members without any: they move nothing."""
     present = np.flatnonzero(np.bincount(rows.member, minlength=rows.n_members))
     return accumulate(
-        rows.with_present(present),
+        rows.of_members(present),
         labels.iloc[present].reset_index(drop=True),
         months=months,
         columns=columns,
         cluster=None if cluster is None else cluster.iloc[present].reset_index(drop=True),
         provenance=provenance,
+        balanced_only=balanced_only,
     )
 
 

@@ -324,9 +324,10 @@ def _summed(moments: CellMoments, group: np.ndarray, cells: pd.DataFrame) -> Cel
 def _joined_provenance(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
     """Counts added, sources listed, notes kept once; the rest from the left."""
     joined = {**right, **left}
-    joined["rows"] = dict(left.get("rows", {}))
-    for reason, n_rows in right.get("rows", {}).items():
-        joined["rows"][reason] = joined["rows"].get(reason, 0) + n_rows
+    for counted in ("rows", "coverage"):
+        joined[counted] = dict(left.get(counted, {}))
+        for what, count in right.get(counted, {}).items():
+            joined[counted][what] = joined[counted].get(what, 0) + count
     for listed in ("sources", "notes"):
         joined[listed] = list(dict.fromkeys([*left.get(listed, []), *right.get(listed, [])]))
     return joined

@@ -76,3 +76,17 @@ class CoveragePatterns:
         key = layout.cell[self.member[kept]] * layout.n_months + self.month[kept]
         counted = np.bincount(key, minlength=layout.n_cells * layout.n_months)
         return counted.reshape(layout.n_cells, layout.n_months)
+
+    def of_members(self, kept: np.ndarray) -> CoveragePatterns:
+        """Patterns of the members numbered in `kept`, renumbered in its order."""
+        new = np.full(self.n_members, -1, dtype=np.int64)
+        new[kept] = np.arange(len(kept))
+        member = new[self.member]
+        uses = np.flatnonzero(member >= 0)
+        return CoveragePatterns(
+            words=self.words[kept],
+            bits=self.bits,
+            member=member[uses],
+            month=self.month[uses],
+            values={name: values[uses] for name, values in self.values.items()},
+        )

@@ -127,13 +127,22 @@ class PanelRows:
         counted = np.bincount(key, minlength=layout.n_cells * layout.n_months)
         return counted.reshape(layout.n_cells, layout.n_months)
 
-    def with_present(self, present: np.ndarray) -> PanelRows:
-        """Members renumbered so that every one has a row; `present` are those that do."""
-        if len(present) == self.n_members:
+    def of_members(self, kept: np.ndarray) -> PanelRows:
+        """Rows of the members numbered in `kept`, renumbered in its order."""
+        if len(kept) == self.n_members:
             return self
         new = np.full(self.n_members, -1, dtype=np.int64)
-        new[present] = np.arange(len(present))
-        return replace(self, member=new[self.member], n_members=len(present))
+        new[kept] = np.arange(len(kept))
+        member = new[self.member]
+        rows = np.flatnonzero(member >= 0)
+        return replace(
+            self,
+            member=member[rows],
+            month=self.month[rows],
+            at_risk=None if self.at_risk is None else self.at_risk[rows],
+            values={name: values[rows] for name, values in self.values.items()},
+            n_members=len(kept),
+        )
 
     def _scatter(self, values: np.ndarray, layout: Layout) -> np.ndarray:
         """Row values as a dense (n_members, T) array, 0 where there is no row."""

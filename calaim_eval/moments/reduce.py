@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import TableError
+from calaim_eval.errors import DesignError, TableError
 from calaim_eval.moments.accumulate import accumulate_rows
 from calaim_eval.moments.cell_moments import CellMoments
 from calaim_eval.moments.panel_rows import (
@@ -23,6 +26,12 @@ from calaim_eval.moments.panel_rows import (
     rows_at_risk,
 )
 from calaim_eval.moments.periods import period_frequency, present_months
+from calaim_eval.moments.unbalanced import (
+    Unbalanced,
+    coverage_notes,
+    require_choice,
+    require_known,
+)
 
 if TYPE_CHECKING:
     from calaim_eval.design import Design
@@ -42,6 +51,7 @@ def reduce_panel(
     covariate_cells: str | Sequence[str] | None = None,
     cluster: str | None = None,
     at_risk: str | None = None,
+    unbalanced: Unbalanced | None = None,
 ) -> CellMoments:
     r"""Reduce a member-month panel to cell moments: once, for every estimate that follows.
 
@@ -68,6 +78,10 @@ def reduce_panel(
         Column for cluster-robust inference beside the member's own (e.g. ``"county"``).
     at_risk : str, optional
         Column that is true/false, or the fraction of the month at risk; rows at 0 are set aside.
+    unbalanced : {"cell_means", "balanced_members"}, optional
+        What to do when some members are not covered in every month: means of whoever is covered,
+        or only members covered throughout. There is no default: an unbalanced panel is refused
+        until one is chosen, and the error says what each would lose.
 
     Returns
     -------
@@ -78,6 +92,8 @@ def reduce_panel(
     TableError
         A column is absent, a key repeats, an outcome is missing or infinite, a cohort or a
         stratum changes within a member.
+    DesignError
+        The panel is unbalanced and `unbalanced` is not given; it is neither choice.
 
     Notes
     -----
@@ -97,44 +113,74 @@ def reduce_panel(
     """
     from calaim_eval.design.design import Design
 
+    require_known(unbalanced)
+    balanced_only = unbalanced == "balanced_members"
     if isinstance(data, Design):
         from calaim_eval.moments.reduce_design import reduce_design
 
         _refuse_column_names(member_id, month, cohort)
-        return reduce_design(
+        moments = reduce_design(
             data,
             outcomes=_names(outcomes),
             stratum=_names(stratum),
             covariate_cells=None if covariate_cells is None else _names(covariate_cells),
             cluster=cluster,
             at_risk=at_risk,
+            balanced_only=balanced_only,
         )
-    columns = PanelColumns(
-        outcomes=_names(outcomes),
-        member_id=member_id or "member_id",
-        month=month or "month",
-        cohort=cohort or "cohort",
-        stratum=_names(stratum),
-        covariate_cells=_names(covariate_cells),
-        cluster=cluster,
-        at_risk=at_risk,
+    else:
+        columns = PanelColumns(
+            outcomes=_names(outcomes),
+            member_id=member_id or "member_id",
+            month=month or "month",
+            cohort=cohort or "cohort",
+            stratum=_names(stratum),
+            covariate_cells=_names(covariate_cells),
+            cluster=cluster,
+            at_risk=at_risk,
+        )
+        parts = _parts(data, columns, balanced_only=balanced_only)
+        if not parts:
+            raise DesignError(
+                "unbalanced='balanced_members': no member is covered in every month. Use "
+                "unbalanced='cell_means', or a shorter window."
+            )
+        moments = reduce(add, parts)
+    n_months = len(moments.months)
+    require_choice(moments.provenance, n_months=n_months, unbalanced=unbalanced)
+    notes = coverage_notes(moments.provenance, n_months=n_months, unbalanced=unbalanced)
+    return replace(
+        moments,
+        provenance={**moments.provenance, "notes": [*moments.provenance["notes"], *notes]},
     )
+
+
+def _parts(data: Any, columns: PanelColumns, *, balanced_only: bool) -> list[CellMoments]:
+    """Moments of disjoint members, by the kind of data."""
     if isinstance(data, (str, Path)):
         from calaim_eval.moments.reduce_parquet import reduce_parquet
 
-        return reduce_parquet(data, columns)
+        return reduce_parquet(data, columns, balanced_only=balanced_only)
     if is_query(data):
         from calaim_eval.moments.reduce_parquet import reduce_query
 
-        return reduce_query(data, columns)
+        return reduce_query(data, columns, balanced_only=balanced_only)
     frame = _as_frame(data)
-    return reduce_frame(frame, columns, months=None, where=FRAME)
+    return reduce_frame(frame, columns, months=None, where=FRAME, balanced_only=balanced_only)
 
 
 def reduce_frame(
-    frame: pd.DataFrame, columns: PanelColumns, *, months: pd.Index | None, where: str
-) -> CellMoments:
-    """Moments of one frame that holds all rows of its members; `months` None = those present."""
+    frame: pd.DataFrame,
+    columns: PanelColumns,
+    *,
+    months: pd.Index | None,
+    where: str,
+    balanced_only: bool,
+) -> list[CellMoments]:
+    """Moments of one frame that holds all rows of its members; `months` None = those present.
+
+    None of them when no member is kept.
+    """
     columns.require(list(frame.columns), where=where)
     if frame.empty:
         raise TableError(f"{where} has no rows.")
@@ -160,14 +206,16 @@ def reduce_frame(
     counts = {"used": len(rows.member)}
     if columns.at_risk is not None:
         counts[NOT_AT_RISK] = rows.set_aside
-    return accumulate_rows(
+    moments = accumulate_rows(
         rows,
         labels,
         months=months,
         columns=columns,
         cluster=None if columns.cluster is None else attributes[columns.cluster],
         provenance={"rows": counts, "sources": [where], "notes": []},
+        balanced_only=balanced_only,
     )
+    return [] if moments is None else [moments]
 
 
 def _positions(axis: np.ndarray, ordinals: np.ndarray) -> np.ndarray:

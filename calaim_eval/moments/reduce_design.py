@@ -39,6 +39,7 @@ def reduce_design(
     covariate_cells: tuple[str, ...] | None,
     cluster: str | None,
     at_risk: str | None,
+    balanced_only: bool,
 ) -> CellMoments:
     """Moments of a design; see `reduce_panel`."""
     columns = PanelColumns(
@@ -54,11 +55,12 @@ def reduce_design(
         at_risk=at_risk,
     )
     _require_member_columns(design, columns)
-    parts = list(_part_moments(design, columns))
+    parts = list(_part_moments(design, columns, balanced_only=balanced_only))
     if not parts:
+        throughout = " who are covered in every month" if balanced_only else ""
         raise TableError(
-            f"{PANEL} has no member month of the design's members between {design.months[0]} and "
-            f"{design.months[-1]}."
+            f"{PANEL} has no member month of the design's members{throughout} between "
+            f"{design.months[0]} and {design.months[-1]}."
         )
     total = reduce(add, parts)
     counts = total.provenance["rows"]
@@ -74,7 +76,9 @@ def reduce_design(
     return total
 
 
-def _part_moments(design: Design, columns: PanelColumns) -> Iterator[CellMoments]:
+def _part_moments(
+    design: Design, columns: PanelColumns, *, balanced_only: bool
+) -> Iterator[CellMoments]:
     """Moments of each part of the panel that holds members of the design."""
     from calaim_eval.design.design_months import design_month_parts
 
@@ -88,7 +92,11 @@ def _part_moments(design: Design, columns: PanelColumns) -> Iterator[CellMoments
         first = np.unique(member, return_index=True)[1]
         rows_of = known.get_indexer(pd.Index(frame["member_id"].iloc[first].astype("str")))
         attributes = design.members.iloc[rows_of].reset_index(drop=True)
-        yield _reduce_part(design, columns, frame, member, attributes, axis)
+        part = _reduce_part(
+            design, columns, frame, member, attributes, axis, balanced_only=balanced_only
+        )
+        if part is not None:
+            yield part
 
 
 def _reduce_part(
@@ -98,7 +106,9 @@ def _reduce_part(
     member: np.ndarray,
     attributes: pd.DataFrame,
     axis: np.ndarray,
-) -> CellMoments:
+    *,
+    balanced_only: bool,
+) -> CellMoments | None:
     """Moments of one part; `attributes` has one row per member of the part."""
     rows = code_rows(
         frame,
@@ -123,6 +133,7 @@ def _reduce_part(
         columns=columns,
         cluster=None if columns.cluster is None else attributes[columns.cluster],
         provenance={"rows": counts, "sources": [PANEL], "notes": []},
+        balanced_only=balanced_only,
     )
 
 

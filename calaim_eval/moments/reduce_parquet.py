@@ -5,8 +5,6 @@ from __future__ import annotations
 import glob
 import logging
 import tempfile
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,8 @@ MEMORY_LIMIT = "2GB"
 logger = logging.getLogger(__name__)
 
 
-def reduce_query(query: Any, columns: PanelColumns) -> CellMoments:
-    """Moments of an Ibis table, a DuckDB relation or a Polars lazy frame.
+def reduce_query(query: Any, columns: PanelColumns, *, balanced_only: bool) -> list[CellMoments]:
+    """Moments, in parts, of an Ibis table, a DuckDB relation or a Polars lazy frame.
 
     The query runs once; its rows lie in the system's temporary folder until they are reduced.
     """
@@ -42,13 +40,13 @@ def reduce_query(query: Any, columns: PanelColumns) -> CellMoments:
             query.select(*columns.all).sink_parquet(path)
         else:
             query.select(*columns.all).to_parquet(str(path))
-        return reduce_parquet(path, columns, where=where)
+        return reduce_parquet(path, columns, where=where, balanced_only=balanced_only)
 
 
 def reduce_parquet(
-    path: str | Path, columns: PanelColumns, *, where: str | None = None
-) -> CellMoments:
-    """Moments of one file, a folder of files or a glob; the route is chosen by the data."""
+    path: str | Path, columns: PanelColumns, *, where: str | None = None, balanced_only: bool
+) -> list[CellMoments]:
+    """Moments, in parts, of a file, a folder of files or a glob; the data choose the route."""
     import duckdb
     import pyarrow.parquet as pq
 
@@ -65,21 +63,25 @@ def reduce_parquet(
         n_rows = sum(pq.read_metadata(file).num_rows for file in files)
         if n_rows == 0:
             raise TableError(f"{where} have no rows.")
-        moments = reduce_patterns(connection, source, columns, where=where)
-        if moments is not None:
-            return moments
+        found = reduce_patterns(
+            connection, source, columns, where=where, balanced_only=balanced_only
+        )
+        if found is not None:
+            return found
         months = _months(source, columns, where=where)
         n_buckets = -(-n_rows // ROWS_PER_BUCKET)
         selected = source.project(", ".join(_quoted(name) for name in columns.all))
-        parts = []
+        parts: list[CellMoments] = []
         for bucket in range(n_buckets):
             wanted = f"hash({_quoted(columns.member_id)}) % {n_buckets} = {bucket}"
             rows = selected.filter(wanted) if n_buckets > 1 else selected
             frame = rows.to_arrow_table().to_pandas()
             if len(frame):
-                parts.append(reduce_frame(frame, columns, months=months, where=where))
+                parts += reduce_frame(
+                    frame, columns, months=months, where=where, balanced_only=balanced_only
+                )
             logger.info("reduced bucket %d of %d", bucket + 1, n_buckets)
-    return reduce(add, parts)
+    return parts
 
 
 def _files(path: str | Path) -> list[Path]:

@@ -84,8 +84,9 @@ def reduce_patterns(
     columns: PanelColumns,
     *,
     where: str,
-) -> CellMoments | None:
-    """Moments by the sparse route; None where the rows do not fit it.
+    balanced_only: bool,
+) -> list[CellMoments] | None:
+    """Moments by the sparse route, in shares; None where the rows do not fit it.
 
     Parameters
     ----------
@@ -95,6 +96,13 @@ def reduce_patterns(
     columns : PanelColumns
     where : str
         What is read, for the provenance.
+    balanced_only : bool
+        Keep members covered in every month only.
+
+    Returns
+    -------
+    list[CellMoments] or None
+        Of shares of the members, to be added up.
     """
     rows = _rows(relation, columns)
     if rows is None:
@@ -107,7 +115,7 @@ def reduce_patterns(
         counted.attributes, columns, months=counted.months, frequency=rows.frequency
     )
     n_shares = 1 + counted.in_largest_month // MEMBERS_AT_ONCE
-    total: CellMoments | None = None
+    parts: list[CellMoments] = []
     for share in range(n_shares):
         mine = f"hash({rows.member}) % {n_shares} = {share}" if n_shares > 1 else "true"
         patterns = _patterns(connection, rows, counted, mine)
@@ -127,12 +135,14 @@ def reduce_patterns(
                 "sources": [where],
                 "notes": [],
             },
+            balanced_only=balanced_only,
         )
-        total = part if total is None else total + part
-    if total is not None and columns.at_risk is not None:
-        counts = total.provenance["rows"]
-        counts[NOT_AT_RISK] = _number(connection, "SELECT count(*) FROM panel") - counts["used"]
-    return total
+        parts += [] if part is None else [part]
+    if parts and columns.at_risk is not None:
+        n_used = sum(sum(part.provenance["rows"].values()) for part in parts)
+        n_rows = _number(connection, "SELECT count(*) FROM panel")
+        parts[0].provenance["rows"][NOT_AT_RISK] = n_rows - n_used
+    return parts
 
 
 def _rows(relation: duckdb.DuckDBPyRelation, columns: PanelColumns) -> _Rows | None:

@@ -102,7 +102,12 @@ def _reduce(study: Study, design: Design, name: str, *, stratum: str | None) -> 
     files = []
     for months, outcomes in by_months.items():
         seen = replace(design, months=pd.PeriodIndex(months, freq="M"))
-        moments = reduce_panel(seen, outcomes=outcomes, stratum=stratum)
+        moments = reduce_panel(
+            seen,
+            outcomes=outcomes,
+            stratum=stratum,
+            unbalanced=study.file.coverage.unbalanced,
+        )
         is_whole = len(months) == len(design.months)
         suffix = "" if is_whole else "." + "-".join(outcomes)
         files.append(moments.save(folder / f"{name}{suffix}.moments"))

@@ -11,7 +11,13 @@ from pathlib import Path
 from calaim_eval.design import policy_notes
 from calaim_eval.equity import effect_gap
 from calaim_eval.errors import DesignError, EstimationError
-from calaim_eval.estimate import GroupTimeEffects, aggregate, group_time_att, pre_post
+from calaim_eval.estimate import (
+    GroupTimeEffects,
+    aggregate,
+    count_effects,
+    group_time_att,
+    pre_post,
+)
 from calaim_eval.moments import CellMoments, load_moments
 from calaim_eval.panel import MEASURES
 from calaim_eval.pipeline.designs import MAIN_ANCHOR, STRATUM
@@ -124,6 +130,7 @@ def _exposure_recipes(study: Study, moments: dict[str, Moments], outcome: str) -
         "effect_overall": lambda: _by_anchor(exposure, moments, everybody(), outcome),
         "effect_by_race": by_race,
         "effect_gap": lambda: effect_gap(by_race(), reference=study.file.equity.reference),
+        "effect_ratio": lambda: _ratio(exposure, main, outcome),
         "pre_post": lambda: _before_after(exposure, main, outcome),
     }
 
@@ -193,6 +200,24 @@ def _by_anchor(
         overall = _overall(exposure, outreach)
         tables["first_outreach"] = replace(overall, notes=(*overall.notes, OUTREACH_NOTE))
     return stack(list(tables.values()), key="anchor", labels=list(tables))
+
+
+def _ratio(exposure: Exposure, groups: _Groups, outcome: str) -> EffectTable:
+    """Rate ratio over the months of follow-up, everybody and by group."""
+    tables = [
+        count_effects(
+            cells,
+            outcome=outcome,
+            comparison=exposure.comparison,
+            anticipation_months=exposure.anticipation_months,
+            max_event_time=exposure.follow_up_months,
+        )
+        for cells in (groups.everybody, groups.by_race)
+    ]
+    everybody = replace(tables[0], keys=tables[0].keys.assign(**{STRATUM: ALL}))
+    table = stack([everybody, tables[1]])
+    notes = policy_notes(outcome, groups.everybody.months)
+    return replace(table, notes=(*table.notes, *notes))
 
 
 def _before_after(exposure: Exposure, groups: _Groups, outcome: str) -> EffectTable:

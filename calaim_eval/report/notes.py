@@ -37,7 +37,7 @@ _PARTS = {
         "Members": ("members_by_group", "access_funnel"),
         "Use of care": ("baseline_utilization", "utilization_trend"),
         "Effects": ("effect_event_study", "effect_overall"),
-        "Effects by group": ("effect_by_race", "effect_gap"),
+        "Effects by group": ("effect_by_race", "effect_gap", "effect_ratio"),
         "Change among members served": ("pre_post",),
         "County phase": ("county_phase",),
         "Referrals": (

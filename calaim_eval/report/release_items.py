@@ -36,6 +36,7 @@ EXPECTED_ITEMS: dict[str, tuple[str, str]] = {
     "effect_overall": ("Overall effects", _NEEDS_EXPOSURE),
     "effect_by_race": ("Effects by race and ethnicity", _NEEDS_EXPOSURE),
     "effect_gap": ("Gaps in effects", _NEEDS_EXPOSURE),
+    "effect_ratio": ("Effects as rate ratios", _NEEDS_EXPOSURE),
     "pre_post": ("Change among members served (not causal)", _NEEDS_EXPOSURE),
     "county_phase": (
         "County-phase comparison, January to June 2022",

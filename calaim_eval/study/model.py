@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from calaim_eval.errors import TableError
+from calaim_eval.moments.unbalanced import Unbalanced
 from calaim_eval.panel.measures import MEASURES
 from calaim_eval.panel.rules import (
     BenefitScope,
@@ -129,6 +130,7 @@ class Coverage(_Section):
     )
     month_rule: Literal["any_day", "first_day", "all_days"]
     max_gap_months: int = Field(ge=0, le=3)
+    unbalanced: Unbalanced
     exclude_duals: bool
     custody_months: Literal["keep", "leave_out"] = "keep"
 

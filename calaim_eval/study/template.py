@@ -52,6 +52,9 @@ format = "$input_format"
 payer_types = $payer_types
 month_rule = "any_day"          # "any_day", "first_day" or "all_days" of the month covered
 max_gap_months = 0              # gaps of up to this many months do not break enrollment
+# Members not covered in every month of the window: "cell_means" takes whoever is covered in a
+# month, "balanced_members" only those covered throughout. Notes say what the choice loses.
+unbalanced = "cell_means"
 exclude_duals = $exclude_duals            # a dual member's use is partly in Medicare claims
 # custody_months = "leave_out"  # months wholly in custody (needs the custody file); else "keep"
 

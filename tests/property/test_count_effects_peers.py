@@ -55,7 +55,9 @@ def test_member_effects_on_a_balanced_panel(seed: int) -> None:
     terms = sorted(c for c in frame if c.startswith("g") and c != "group")
     theirs = fepois(frame, f"{' + '.join(terms)} | member_id + month").loc[terms]
     effects = count_effects(
-        reduce_panel(frame, outcomes=["visits"]), outcome="visits", by="cohort_month"
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+        outcome="visits",
+        by="cohort_month",
     )
     # Member effects and cohort effects agree where every member is covered in every month;
     # 1e-6 is what pyfixest's demeaning leaves.
@@ -71,7 +73,9 @@ def test_cohort_effects_with_gaps(seed: int) -> None:
     terms = sorted(c for c in frame if c.startswith("g") and c != "group")
     theirs = fepois(frame, f"{' + '.join(terms)} | group + month").loc[terms]
     effects = count_effects(
-        reduce_panel(frame, outcomes=["visits"]), outcome="visits", by="cohort_month"
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+        outcome="visits",
+        by="cohort_month",
     )
     np.testing.assert_allclose(np.log(effects.estimate), theirs["Estimate"], atol=1e-6)
     np.testing.assert_allclose(
@@ -91,7 +95,7 @@ def test_naive_ratio(fixed_effects: str, right: str, gap: float) -> None:
     frame = random_panel(6, gap=gap)
     theirs = fepois(frame, f"exposed | {right}").loc["exposed"]
     effect = two_way_poisson(
-        reduce_panel(frame, outcomes=["visits"]),
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
         outcome="visits",
         fixed_effects=fixed_effects,
         small_sample="none",
@@ -110,7 +114,7 @@ def test_never_exposed_comparison_shows_the_months_before(gap: float) -> None:
     frame = frame.assign(**{term: (label == term).astype(int) for term in terms})
     theirs = fepois(frame, f"{' + '.join(terms)} | group + month").loc[terms]
     effects = count_effects(
-        reduce_panel(frame, outcomes=["visits"]),
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
         outcome="visits",
         comparison="never_exposed",
         by="cohort_month",
@@ -141,7 +145,7 @@ def test_diff_diff_gives_the_same_average(method: str, comparison: str) -> None:
             frame, outcome="visits", unit="member_id", time="month", first_treat="group"
         )
     effect = count_effects(
-        reduce_panel(frame, outcomes=["visits"]),
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
         outcome="visits",
         scale="difference",
         link="log" if method == "poisson" else "identity",

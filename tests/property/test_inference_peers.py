@@ -64,7 +64,7 @@ def test_jackknife_is_pyfixests_crv3(seed: int, gap: float) -> None:
         )
     n_clusters = frame["county"].nunique()
     expected = fit.se()["exposed:after"] * np.sqrt((n_clusters - 1) / n_clusters)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     table = cluster_jackknife(moments, overall("county"))
     assert table.estimate[0] == pytest.approx(fit.coef()["exposed:after"], rel=1e-9)
     assert table.std_error[0] == pytest.approx(expected, rel=1e-8)
@@ -76,7 +76,9 @@ def test_jackknife_is_pyfixests_crv3(seed: int, gap: float) -> None:
 def test_sandwich_is_statsmodels(seed: int, gap: float) -> None:
     frame = two_months(seed, gap=gap)
     fit = statsmodels_fit(frame, pd.factorize(frame["county"])[0])
-    table = overall("county")(reduce_panel(frame, outcomes=["visits"], cluster="county"))
+    table = overall("county")(
+        reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
+    )
     assert table.estimate[0] == pytest.approx(fit.params["exposed:after"], rel=1e-9)
     assert table.std_error[0] == pytest.approx(fit.bse["exposed:after"], rel=1e-9)
 
@@ -89,7 +91,7 @@ def test_two_ways_is_statsmodels(seed: int, gap: float) -> None:
     groups = np.column_stack([pd.factorize(frame[c])[0] for c in ("county", "plan")])
     fit = statsmodels_fit(frame, groups)
     tables = {
-        c: overall(c)(reduce_panel(frame, outcomes=["visits"], cluster=c))
+        c: overall(c)(reduce_panel(frame, outcomes=["visits"], cluster=c, unbalanced="cell_means"))
         for c in ("county", "plan", "both")
     }
     found = multiway_clustered(tables["county"], tables["plan"], intersection=tables["both"])
@@ -104,7 +106,7 @@ def test_two_ways_is_statsmodels(seed: int, gap: float) -> None:
 def test_member_by_county_is_county(seed: int) -> None:
     frame = two_months(seed, gap=0.2)
     groups = np.column_stack([pd.factorize(frame[c])[0] for c in ("member_id", "county")])
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     found = multiway_clustered(overall("member")(moments), overall("county")(moments))
     assert found.std_error[0] == pytest.approx(
         statsmodels_fit(frame, groups).bse["exposed:after"], rel=1e-8
@@ -139,7 +141,7 @@ def test_permutations_of_equal_counties_are_scipys(seed: int) -> None:
         alternative="greater",
         vectorized=False,
     )
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     row = randomization_test(moments, overall("county")).iloc[0]
     assert abs(row["statistic"]) == pytest.approx(expected.statistic)
     assert row["p_value"] == pytest.approx(expected.pvalue)

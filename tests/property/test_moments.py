@@ -40,7 +40,9 @@ def panels(draw: st.DrawFn) -> pd.DataFrame:
 
 def estimates(frame: pd.DataFrame, **options: object) -> list[EffectTable]:
     try:
-        effects = group_time_att(reduce_panel(frame, **{**OPTIONS, **options}), outcome="visits")
+        effects = group_time_att(
+            reduce_panel(frame, **{**OPTIONS, **options}, unbalanced="cell_means"), outcome="visits"
+        )
     except DesignError:
         assume(False)
     assume((effects.event_time >= 0).any())
@@ -96,12 +98,14 @@ def test_adding_a_constant_changes_nothing(frame: pd.DataFrame, constant: float)
 def test_parts_add_up_to_the_whole(frame: pd.DataFrame, n_parts: int) -> None:
     part = frame["member_id"] % n_parts
     months = frame["month"].nunique()
-    pieces = [reduce_panel(own, **OPTIONS) for _, own in frame.groupby(part)]
+    pieces = [
+        reduce_panel(own, **OPTIONS, unbalanced="cell_means") for _, own in frame.groupby(part)
+    ]
     assume(all(len(piece.months) == months for piece in pieces))
     total = pieces[0]
     for piece in pieces[1:]:
         total = total + piece
-    whole = reduce_panel(frame, **OPTIONS)
+    whole = reduce_panel(frame, **OPTIONS, unbalanced="cell_means")
     pd.testing.assert_frame_equal(total.cells, whole.cells)
     rows = np.arange(len(whole))
     np.testing.assert_array_equal(total.matrices("visits", rows), whole.matrices("visits", rows))
@@ -127,7 +131,9 @@ def test_intervals_cover_with_overlapping_cohorts_and_gaps() -> None:
         frame["visits"] = level + 0.2 * frame["month"] + effect * after
         frame["visits"] += rng.normal(0, 1, len(frame))
         frame = frame[rng.random(len(frame)) < 0.5]
-        effects = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+        effects = group_time_att(
+            reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+        )
         tables = {
             "overall": aggregate(effects),
             "event": aggregate(effects, by="event_time", min_event_time=1, max_event_time=1),
@@ -156,7 +162,8 @@ def test_shifting_the_clock_changes_keys_only(column: str) -> None:
     )
     later = frame.assign(month=frame["month"] + 2_000, cohort=frame["cohort"] + 2_000)
     effects, moved = (
-        group_time_att(reduce_panel(f, **OPTIONS), outcome="visits") for f in (frame, later)
+        group_time_att(reduce_panel(f, **OPTIONS, unbalanced="cell_means"), outcome="visits")
+        for f in (frame, later)
     )
     np.testing.assert_array_equal(effects.estimate, moved.estimate)
     assert (moved.keys[column] - effects.keys[column]).tolist() == [2_000] * len(effects)

@@ -78,7 +78,9 @@ def test_cells(seed: int, name: str) -> None:
 
     def table(changed: pd.DataFrame) -> EffectTable:
         stratum = "group" if name == "triple" else None
-        return estimate(reduce_panel(changed, outcomes=["y"], stratum=stratum))
+        return estimate(
+            reduce_panel(changed, outcomes=["y"], stratum=stratum, unbalanced="cell_means")
+        )
 
     whole = table(frame)
     same(whole, table(frame.sample(frac=1, random_state=seed)))
@@ -91,7 +93,7 @@ def test_cells(seed: int, name: str) -> None:
 def test_moments_of_two_plans_add_up(seed: int) -> None:
     frame = frames(seed, 0.0)
     plans = [frame[frame["member_id"] % 2 == plan] for plan in (0, 1)]
-    moments = [reduce_panel(plan, outcomes=["y"]) for plan in plans]
-    together = reduce_panel(frame, outcomes=["y"])
+    moments = [reduce_panel(plan, outcomes=["y"], unbalanced="cell_means") for plan in plans]
+    together = reduce_panel(frame, outcomes=["y"], unbalanced="cell_means")
     for name in ("naive", "imputation", "sun_abraham"):
         same(FROM_CELLS[name](together), FROM_CELLS[name](moments[0] + moments[1]))

@@ -47,7 +47,7 @@ def panel(seed: int, gap: float) -> pd.DataFrame:
 
 
 def cells(frame: pd.DataFrame, **options) -> CellMoments:
-    return reduce_panel(frame, outcomes=["visits"], **options)
+    return reduce_panel(frame, outcomes=["visits"], **options, unbalanced="cell_means")
 
 
 @pytest.mark.parametrize(("seed", "gap"), CASES)

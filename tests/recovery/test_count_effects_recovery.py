@@ -42,7 +42,7 @@ def draws(moves: str, **options: str) -> tuple[np.ndarray, np.ndarray]:
     found = []
     for seed in range(PANELS):
         frame = panel(np.random.default_rng(seed), moves=moves)
-        moments = reduce_panel(frame, outcomes=["visits"])
+        moments = reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
         effect = count_effects(moments, outcome="visits", **options)
         found.append((np.log(effect.estimate[0]), effect.std_error[0] / effect.estimate[0]))
     estimate, error = np.array(found).T

@@ -53,7 +53,10 @@ def test_the_effect_is_recovered_where_before_and_after_is_far_off():
     for seed in range(20):
         panel, frame = crisis_panel(seed)
         design = design_exposure(panel, lookback_months=3, follow_up_months=6)
-        att_gt = group_time_att(reduce_panel(design, outcomes=["ed_visits"]), outcome="ed_visits")
+        att_gt = group_time_att(
+            reduce_panel(design, outcomes=["ed_visits"], unbalanced="cell_means"),
+            outcome="ed_visits",
+        )
         row = aggregate(att_gt, by="overall").to_frame().iloc[0]
         estimates.append(row["estimate"])
         errors.append(row["std_error"])

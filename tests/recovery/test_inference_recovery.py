@@ -39,7 +39,7 @@ def moments_of(seed: int, effect: float) -> CellMoments:
         shock=0.15,
         effect=effect,
     )
-    return reduce_panel(frame, outcomes=["visits"], cluster="county")
+    return reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
 
 
 def test_size_of_jackknife_t_and_of_randomization() -> None:

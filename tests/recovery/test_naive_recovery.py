@@ -46,7 +46,7 @@ def one_panel(rng: np.random.Generator) -> CellMoments:
             "score": score.ravel(),
         }
     )
-    return reduce_panel(frame, outcomes=["score"])
+    return reduce_panel(frame, outcomes=["score"], unbalanced="cell_means")
 
 
 @pytest.fixture(scope="module")

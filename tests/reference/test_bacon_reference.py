@@ -29,7 +29,12 @@ def test_every_reference_row_is_met(shared: Path) -> None:
     assert len(rows) == 6
     frame = pd.read_csv(folder / "data" / "castle_bacon.csv")
     moments = reduce_panel(
-        frame, outcomes=["l_homicide"], member_id="sid", month="year", cohort="effyear"
+        frame,
+        outcomes=["l_homicide"],
+        member_id="sid",
+        month="year",
+        cohort="effyear",
+        unbalanced="cell_means",
     )
     found = bacon_decomposition(moments, outcome="l_homicide").by_comparison()
     found = found.set_index("comparison")

@@ -31,6 +31,7 @@ def mpdta(shared: Path) -> CellMoments:
         outcomes=["lemp", "emp"],
         member_id="countyreal",
         month="year",
+        unbalanced="cell_means",
     )
 
 

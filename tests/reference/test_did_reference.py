@@ -37,7 +37,12 @@ def panels(shared: Path) -> dict[str, CellMoments]:
     def reduced(frame: pd.DataFrame, member_id: str) -> CellMoments:
         frame = frame.assign(first_treat=frame["first_treat"].replace(0, np.nan))
         return reduce_panel(
-            frame, outcomes=["lemp"], member_id=member_id, month="year", cohort="first_treat"
+            frame,
+            outcomes=["lemp"],
+            member_id=member_id,
+            month="year",
+            cohort="first_treat",
+            unbalanced="cell_means",
         )
 
     return {

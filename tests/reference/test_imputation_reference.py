@@ -62,7 +62,11 @@ def ours(frame: pd.DataFrame, row: pd.Series) -> list[EffectTable]:
             )
         ]
     moments = reduce_panel(
-        frame, outcomes=[outcome], cluster=None if cluster == "member" else cluster, **columns
+        frame,
+        outcomes=[outcome],
+        cluster=None if cluster == "member" else cluster,
+        **columns,
+        unbalanced="cell_means",
     )
     return [
         imputation_att(moments, outcome=outcome, variance=variance, cluster=cluster),

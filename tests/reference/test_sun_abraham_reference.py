@@ -24,7 +24,9 @@ def test_every_reference_row_is_met(shared: Path) -> None:
     assert len(rows) == 6
     frame = pd.read_csv(folder / "data" / "mpdta.csv")
     frame["cohort"] = frame["first.treat"].replace(0, np.nan)
-    moments = reduce_panel(frame, outcomes=["lemp"], member_id="countyreal", month="year")
+    moments = reduce_panel(
+        frame, outcomes=["lemp"], member_id="countyreal", month="year", unbalanced="cell_means"
+    )
     for _, row in rows.iterrows():
         overall = row["quantity"] == "ATT"
         table = sun_abraham(

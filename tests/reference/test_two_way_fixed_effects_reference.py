@@ -39,7 +39,7 @@ def references(folder: Path) -> pd.DataFrame:
 def castle(folder: Path) -> list[EffectTable]:
     frame = pd.read_csv(folder / "data" / "castle_bacon.csv")
     names = {"member_id": "sid", "month": "year", "cohort": "effyear"}
-    moments = reduce_panel(frame, outcomes=["l_homicide"], **names)
+    moments = reduce_panel(frame, outcomes=["l_homicide"], **names, unbalanced="cell_means")
     return [
         two_way_fixed_effects(moments, outcome="l_homicide"),
         two_way_fixed_effects_from_members(frame, outcome="l_homicide", **names),
@@ -64,7 +64,9 @@ def staggered(folder: Path) -> list[EffectTable]:
     frame["cohort"] = frame["g"].replace(0, np.nan)
     names = {"member_id": "unit", "month": "year"}
     assert ((frame["year"] >= frame["cohort"]) == frame["treat"]).all()
-    moments = reduce_panel(frame, outcomes=["dep_var"], cluster="state", **names)
+    moments = reduce_panel(
+        frame, outcomes=["dep_var"], cluster="state", **names, unbalanced="cell_means"
+    )
     return [
         two_way_fixed_effects(moments, outcome="dep_var", cluster="state"),
         two_way_fixed_effects_from_members(frame, outcome="dep_var", cluster="state", **names),
@@ -75,7 +77,7 @@ def medicaid(folder: Path) -> list[EffectTable]:
     frame = pd.read_csv(folder / "data" / "ehec_data.csv")
     frame = frame[(frame["year"] < 2016) & (frame["yexp2"].isna() | (frame["yexp2"] != 2015))]
     names = {"member_id": "stfips", "month": "year", "cohort": "yexp2"}
-    moments = reduce_panel(frame, outcomes=["dins"], **names)
+    moments = reduce_panel(frame, outcomes=["dins"], **names, unbalanced="cell_means")
     return [
         two_way_fixed_effects(moments, outcome="dins", by="event_time"),
         two_way_fixed_effects_from_members(frame, outcome="dins", by="event_time", **names),
@@ -111,7 +113,9 @@ def houses(folder: Path) -> list[EffectTable]:
 def cigarettes(folder: Path) -> list[EffectTable]:
     frame = pd.read_csv(folder / "data" / "california_prop99.csv", sep=";")
     frame["cohort"] = np.where(frame["State"] == "California", 1989.0, np.nan)
-    moments = reduce_panel(frame, outcomes=["PacksPerCapita"], member_id="State", month="Year")
+    moments = reduce_panel(
+        frame, outcomes=["PacksPerCapita"], member_id="State", month="Year", unbalanced="cell_means"
+    )
     return [two_way_fixed_effects(moments, outcome="PacksPerCapita")]
 
 
@@ -155,7 +159,9 @@ def test_house_prices_from_cells(folder: Path) -> None:
     # Repeated cross-section: every house is seen once, so cells need an effect for each cohort.
     frame = pd.read_csv(folder / "data" / "kielmc.csv").reset_index(names="house")
     frame["cohort"] = np.where(frame["nearinc"] == 1, 1981.0, np.nan)
-    moments = reduce_panel(frame, outcomes=["rprice"], member_id="house", month="year")
+    moments = reduce_panel(
+        frame, outcomes=["rprice"], member_id="house", month="year", unbalanced="cell_means"
+    )
     table = two_way_fixed_effects(moments, outcome="rprice", fixed_effects="cohort")
     assert table.estimate[0] == pytest.approx(-11863.90325211256, abs=0.01)
 

@@ -17,6 +17,7 @@ from calaim_eval.report.tables.effects import (
     gaps_table,
     other_outcomes,
     pre_post_table,
+    ratios_table,
 )
 from calaim_eval.report.tables.headline import headline_outcome, headline_table
 from calaim_eval.report.tables.layout import DisplayTable
@@ -64,6 +65,7 @@ __all__ = [
     "provenance_table",
     "quality_notes",
     "quality_table",
+    "ratios_table",
     "referral_table",
     "row_ledger_table",
     "shares_table",

@@ -188,6 +188,67 @@ def gaps_table(
     )
 
 
+def ratios_table(
+    released: Released, *, outcomes: Sequence[str] | None = None
+) -> DisplayTable | Absent:
+    """Rate ratio of every group: the effect as a relative change.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_ratio`.
+    outcomes : sequence of str, optional
+        Default: the headline outcomes the release holds.
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row a group, one column an outcome; 1 is no effect, 0.9 a tenth fewer.
+    """
+    found = find_item(released, "effect_ratio")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("outcome", "race_ethnicity"))
+    frame = found.frame
+    wanted = outcomes if outcomes is not None else HEADLINE_OUTCOMES
+    chosen = frame[frame["outcome"].isin(wanted)]
+    frame = chosen if len(chosen) or outcomes is not None else frame
+    if frame.empty:
+        return Absent(found.name)
+    groups = ordered(frame["race_ethnicity"], order=(ALL, *race_order()))
+    columns: dict[str, list[str]] = {_GROUP: [race_label(group) for group in groups]}
+    for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
+        mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
+        columns[OUTCOMES.get(outcome, outcome)] = [
+            _ratio_cell(mine.loc[group]) if group in mine.index else UNDEFINED_MARK
+            for group in groups
+        ]
+    return lay_out(
+        pd.DataFrame(columns),
+        caption=(
+            "Effect as a rate ratio, with 95% intervals: the rate of members served to the rate "
+            "they would have had. 1 is no effect, 0.90 a tenth less."
+        ),
+        row_name=_GROUP,
+        notes=(
+            "Without the service, use is taken to change by the same percentage as among "
+            "comparison members; the effects above take it to change by the same amount. Where "
+            "the two disagree, levels before differed and neither can be checked from after.",
+        ),
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def _ratio_cell(row: pd.Series) -> str:
+    """``0.86 (0.81 to 0.90)``."""
+    if row["is_suppressed"]:
+        return SUPPRESSED_MARK
+    if pd.isna(row["conf_low"]):
+        return UNDEFINED_MARK
+    bounds = interval(row["conf_low"], row["conf_high"], decimals=2, is_signed=False)
+    return f"{number(row['estimate'], decimals=2)} ({unbroken(bounds)})"
+
+
 def pre_post_table(
     released: Released, *, outcomes: Sequence[str] | None = None
 ) -> DisplayTable | Absent:

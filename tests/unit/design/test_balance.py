@@ -196,7 +196,7 @@ def test_the_number_of_small_matched_groups_is_not_printed():
         lookback_months=3,
         follow_up_months=3,
     )
-    moments = reduce_panel(design, outcomes=["ed_visits"])
+    moments = reduce_panel(design, outcomes=["ed_visits"], unbalanced="cell_means")
     effects = group_time_att(moments, outcome="ed_visits", cluster="matched_group")
     notes = " ".join(effects.notes)
     assert "clustered by matched_group: fewer than 11 clusters" in notes

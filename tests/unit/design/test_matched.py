@@ -125,7 +125,7 @@ def test_months_after_the_end_of_follow_up_are_not_in_the_moments():
 def test_rows_of_the_panel_add_up_though_a_member_is_in_two_sets():
     """With replacement and eligibility in any month, f is the match of d and of c."""
     design = match(FIVE, replacement="with", same_eligibility="any", censor="none")
-    rows = reduce_panel(design, outcomes=["ed_visits"]).provenance["rows"]
+    rows = reduce_panel(design, outcomes=["ed_visits"], unbalanced="cell_means").provenance["rows"]
     again = rows.get("of these, a row used before in another matched set", 0)
     used = rows["used"] - again
     assert rows["used"] == 12 * len(design.members)
@@ -204,7 +204,7 @@ def test_the_error_is_that_of_the_sets_differences_when_nobody_is_in_two():
     signed = members["panel_member_id"].map(change) * np.where(members["cohort"].notna(), 1, -1)
     by_set = signed.groupby(members["matched_set"]).sum()
     assert len(by_set) == 6
-    moments = reduce_panel(design, outcomes=["ed_visits"])
+    moments = reduce_panel(design, outcomes=["ed_visits"], unbalanced="cell_means")
     effects = group_time_att(moments, outcome="ed_visits", cluster="matched_group")
     row = aggregate(effects, by="event_time").to_frame().set_index("event_time").loc[0]
     assert row["estimate"] == pytest.approx(by_set.mean())
@@ -212,7 +212,7 @@ def test_the_error_is_that_of_the_sets_differences_when_nobody_is_in_two():
 
 
 def test_errors_by_member_are_refused():
-    moments = reduce_panel(match(FIVE), outcomes=["ed_visits"])
+    moments = reduce_panel(match(FIVE), outcomes=["ed_visits"], unbalanced="cell_means")
     with pytest.raises(EstimationError, match="Use cluster='matched_group'"):
         group_time_att(moments, outcome="ed_visits")
 

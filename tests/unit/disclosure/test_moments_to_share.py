@@ -36,7 +36,9 @@ def panel(sizes: dict[str, int], *, visits: int = 1) -> pd.DataFrame:
 
 
 def test_a_cell_is_shared_whole_or_not_at_all():
-    moments = reduce_panel(panel({"many": 60, "few": 20}), outcomes="visits", stratum="group")
+    moments = reduce_panel(
+        panel({"many": 60, "few": 20}), outcomes="visits", stratum="group", unbalanced="cell_means"
+    )
     shared = moments_to_share(moments, policy=POLICY)
     assert set(shared.cells["group"]) == {"many"}
     rows = np.flatnonzero(moments.cells["group"] == "many")
@@ -57,24 +59,28 @@ def test_few_covered_in_a_month_or_few_events_keep_a_cell_back():
     frame["visits"] = frame["visits"].mask(is_rare & ~with_use, 0)
     frame["visits"] = frame["visits"].mask(frame["group"] == "never", 0)
     shared = moments_to_share(
-        reduce_panel(frame, outcomes="visits", stratum="group"), policy=POLICY
+        reduce_panel(frame, outcomes="visits", stratum="group", unbalanced="cell_means"),
+        policy=POLICY,
     )
     assert set(shared.cells["group"]) == {"many", "never"}
 
 
 def test_county_sums_of_few_members_stay():
     frame = panel({"many": 60})
-    whole = reduce_panel(frame, outcomes="visits", cluster="county")
+    whole = reduce_panel(frame, outcomes="visits", cluster="county", unbalanced="cell_means")
     assert moments_to_share(whole, policy=POLICY).clusters is not None
     small = frame.assign(county=frame["county"].mask(frame["member_id"].isin(["many2"]), "z"))
     shared = moments_to_share(
-        reduce_panel(small, outcomes="visits", cluster="county"), policy=POLICY
+        reduce_panel(small, outcomes="visits", cluster="county", unbalanced="cell_means"),
+        policy=POLICY,
     )
     assert shared.clusters is None
     assert "Sums by county were not shared" in shared.provenance["notes"][-1]
 
 
 def test_nothing_to_share_is_refused():
-    moments = reduce_panel(panel({"few": 20}), outcomes="visits", stratum="group")
+    moments = reduce_panel(
+        panel({"few": 20}), outcomes="visits", stratum="group", unbalanced="cell_means"
+    )
     with pytest.raises(DisclosureError, match="none of the 2 cells has 11 members"):
         moments_to_share(moments, policy=POLICY)

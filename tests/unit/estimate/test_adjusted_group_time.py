@@ -125,7 +125,9 @@ def test_saturated_covariates_are_the_cells_of_the_moments(
     method: str, cells: tuple[str, ...]
 ) -> None:
     frame = risk_panel(members=300)
-    moments = reduce_panel(frame, outcomes="visits", covariate_cells=cells, stratum="group")
+    moments = reduce_panel(
+        frame, outcomes="visits", covariate_cells=cells, stratum="group", unbalanced="cell_means"
+    )
     from_cells = group_time_att(moments, outcome="visits", per=1000)
     adjusted = adjusted_group_time_att(
         frame, outcome="visits", categorical=cells, stratum="group", method=method, per=1000

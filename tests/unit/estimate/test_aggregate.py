@@ -21,7 +21,13 @@ def frame():
 
 @pytest.fixture(scope="module")
 def moments(frame):
-    return reduce_panel(frame, outcomes=["visits"], covariate_cells="risk", cluster="county")
+    return reduce_panel(
+        frame,
+        outcomes=["visits"],
+        covariate_cells="risk",
+        cluster="county",
+        unbalanced="cell_means",
+    )
 
 
 def plain(frame, weight):
@@ -100,7 +106,9 @@ def test_balanced_event_study_keeps_one_mix_of_cohorts(moments) -> None:
 
 
 def test_strata_are_joint_and_support_is_the_smaller_side(frame) -> None:
-    moments = reduce_panel(frame, outcomes=["visits"], stratum="group", covariate_cells="risk")
+    moments = reduce_panel(
+        frame, outcomes=["visits"], stratum="group", covariate_cells="risk", unbalanced="cell_means"
+    )
     table = aggregate(group_time_att(moments, outcome="visits"))
     assert table.keys["group"].tolist() == ["x", "y"]
     exposed = frame[frame["cohort"].notna()].groupby("group")["member_id"].nunique()
@@ -111,7 +119,9 @@ def test_strata_are_joint_and_support_is_the_smaller_side(frame) -> None:
 
 def test_support_counts_what_is_used_by_hand() -> None:
     frame = awkward_panel(seed=30, gap=0.0)
-    effects = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+    effects = group_time_att(
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+    )
     late = aggregate(effects, by="event_time", min_event_time=3, max_event_time=3)
     own = frame[frame["cohort"] == 3]
     never = frame[frame["cohort"].isna()]

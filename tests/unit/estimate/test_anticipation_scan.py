@@ -23,7 +23,12 @@ def shared_pairs(frame: pd.DataFrame, most: int) -> list[tuple[int, int]]:
 def test_effects_are_those_of_the_estimator(cluster: str) -> None:
     frame = awkward_panel(3)
     moments = reduce_panel(
-        frame, outcomes=["visits"], stratum="group", covariate_cells=["risk"], cluster="county"
+        frame,
+        outcomes=["visits"],
+        stratum="group",
+        covariate_cells=["risk"],
+        cluster="county",
+        unbalanced="cell_means",
     )
     table = anticipation_scan(
         moments, outcome="visits", max_anticipation_months=2, cluster=cluster, per=1000
@@ -44,7 +49,7 @@ def test_effects_are_those_of_the_estimator(cluster: str) -> None:
 def test_differences_and_their_errors_against_derivatives_by_member() -> None:
     frame = awkward_panel(8)
     members = int(frame["member_id"].max()) + 1
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     table = anticipation_scan(
         moments, outcome="visits", max_anticipation_months=2, comparison="never_exposed"
     )
@@ -108,7 +113,9 @@ def test_an_early_change_moves_the_effect() -> None:
     frame["cohort"] = cohort[frame["member_id"]]
     frame["visits"] = rng.poisson(1.0 + 1.0 * (frame["month"] >= frame["cohort"] - 1))
     table = anticipation_scan(
-        reduce_panel(frame, outcomes=["visits"]), outcome="visits", max_anticipation_months=2
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+        outcome="visits",
+        max_anticipation_months=2,
     )
     truth = np.array([0.0, 1.0, 1.0, 1.0, 1.0])
     assert (np.abs(table.estimate - truth) < 4 * table.std_error).all()
@@ -119,19 +126,21 @@ def test_an_early_change_moves_the_effect() -> None:
 def test_cohort_months_that_not_all_rows_have_are_left_out_and_said() -> None:
     frame = awkward_panel(5)
     table = anticipation_scan(
-        reduce_panel(frame, outcomes=["visits"]), outcome="visits", max_anticipation_months=4
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+        outcome="visits",
+        max_anticipation_months=4,
     )
     # Cohort 3 has no month before 3 - 4: cohort 5 alone is left.
     assert any("left out of all rows" in note for note in table.notes)
     alone = frame[frame["cohort"].isna() | (frame["cohort"] == 5)]
     expected = anticipation_scan(
-        reduce_panel(alone, outcomes=["visits"]),
+        reduce_panel(alone, outcomes=["visits"], unbalanced="cell_means"),
         outcome="visits",
         max_anticipation_months=4,
     )
     assert len(expected) == len(table) == 9
     never = anticipation_scan(
-        reduce_panel(frame, outcomes=["visits"]),
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
         outcome="visits",
         max_anticipation_months=4,
         comparison="never_exposed",
@@ -140,7 +149,9 @@ def test_cohort_months_that_not_all_rows_have_are_left_out_and_said() -> None:
 
 
 def test_support_of_a_difference_is_that_of_its_smaller_effect() -> None:
-    moments = reduce_panel(awkward_panel(6), outcomes=["visits"], stratum="group")
+    moments = reduce_panel(
+        awkward_panel(6), outcomes=["visits"], stratum="group", unbalanced="cell_means"
+    )
     table = anticipation_scan(moments, outcome="visits", max_anticipation_months=1).to_frame()
     for _, rows in table.groupby("group"):
         effects, difference = rows[rows["row"] == "effect"], rows[rows["row"] == "difference"]
@@ -149,11 +160,13 @@ def test_support_of_a_difference_is_that_of_its_smaller_effect() -> None:
 
 
 def test_what_is_refused() -> None:
-    moments = reduce_panel(awkward_panel(1), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(1), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(EstimationError, match="max_anticipation_months=0; give 1 or more"):
         anticipation_scan(moments, outcome="visits", max_anticipation_months=0)
     with pytest.raises(DesignError, match="identified with 6 months of anticipation"):
         anticipation_scan(moments, outcome="visits", max_anticipation_months=6)
-    constant = reduce_panel(awkward_panel(1).assign(visits=1), outcomes=["visits"])
+    constant = reduce_panel(
+        awkward_panel(1).assign(visits=1), outcomes=["visits"], unbalanced="cell_means"
+    )
     with pytest.raises(EstimationError, match="same in all member-months"):
         anticipation_scan(constant, outcome="visits")

@@ -29,7 +29,7 @@ def panel(cohorts: dict[float, int], n_months: int, seed: int = 0) -> pd.DataFra
 
 
 def cells(frame: pd.DataFrame, **options) -> CellMoments:
-    return reduce_panel(frame, outcomes=["visits"], **options)
+    return reduce_panel(frame, outcomes=["visits"], **options, unbalanced="cell_means")
 
 
 @pytest.mark.parametrize(

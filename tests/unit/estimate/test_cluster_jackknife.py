@@ -40,7 +40,9 @@ def test_two_months_and_four_counties_by_hand() -> None:
             for m in (0, 1)
         ]
     )
-    table = cluster_jackknife(reduce_panel(frame, outcomes=["visits"], cluster="county"), overall)
+    table = cluster_jackknife(
+        reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means"), overall
+    )
     # 4 - 2 = 2; without a, b, c, d: 6 - 2, 2 - 2, 4 - 3, 4 - 1.
     assert table.estimate == pytest.approx([2.0])
     assert table.covariance[0, 0] == pytest.approx(3 / 4 * (2**2 + 2**2 + 1 + 1))
@@ -56,10 +58,14 @@ def test_two_months_and_four_counties_by_hand() -> None:
 def test_covariance_is_that_of_refitted_panels(stratum, center) -> None:
     frame = county_panel(6)
     names = {"outcomes": ["visits"], "cluster": "county", "stratum": stratum}
-    table = cluster_jackknife(reduce_panel(frame, **names), study, center=center)
+    table = cluster_jackknife(
+        reduce_panel(frame, **names, unbalanced="cell_means"), study, center=center
+    )
     refits = np.array(
         [
-            study(reduce_panel(frame[frame["county"] != c], **names)).estimate
+            study(
+                reduce_panel(frame[frame["county"] != c], **names, unbalanced="cell_means")
+            ).estimate
             for c in sorted(frame["county"].unique())
         ]
     )
@@ -75,10 +81,18 @@ def test_covariance_is_that_of_refitted_panels(stratum, center) -> None:
 def test_a_county_outside_a_stratum_is_not_one_of_its_clusters() -> None:
     frame = county_panel(6)
     frame = frame[(frame["county"] != "county 07") | (frame["group"] == "x")]
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", stratum="group")
+    moments = reduce_panel(
+        frame, outcomes=["visits"], cluster="county", stratum="group", unbalanced="cell_means"
+    )
     table = cluster_jackknife(moments, overall)
     alone = cluster_jackknife(
-        reduce_panel(frame[frame["group"] == "y"], outcomes=["visits"], cluster="county"), overall
+        reduce_panel(
+            frame[frame["group"] == "y"],
+            outcomes=["visits"],
+            cluster="county",
+            unbalanced="cell_means",
+        ),
+        overall,
     )
     is_y = (table.keys["group"] == "y").to_numpy()
     assert table.std_error[is_y] == pytest.approx(alone.std_error)
@@ -88,7 +102,13 @@ def test_a_county_outside_a_stratum_is_not_one_of_its_clusters() -> None:
 def test_row_lost_without_a_county_has_no_error_and_a_note() -> None:
     frame = county_panel(6)
     alone = (frame["group"] == "y") & (frame["cohort"].notna()) & (frame["county"] != "county 00")
-    moments = reduce_panel(frame[~alone], outcomes=["visits"], cluster="county", stratum="group")
+    moments = reduce_panel(
+        frame[~alone],
+        outcomes=["visits"],
+        cluster="county",
+        stratum="group",
+        unbalanced="cell_means",
+    )
     table = cluster_jackknife(moments, overall)
     assert table.keys["group"].tolist() == ["x", "y"]
     assert np.isfinite(table.std_error).tolist() == [True, False]
@@ -98,7 +118,9 @@ def test_row_lost_without_a_county_has_no_error_and_a_note() -> None:
 
 
 def test_base_month_stays_without_error() -> None:
-    moments = reduce_panel(county_panel(6), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        county_panel(6), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
 
     def universal(m: CellMoments) -> EffectTable:
         effects = group_time_att(m, outcome="visits", cluster="county", base_period="universal")
@@ -111,7 +133,9 @@ def test_base_month_stays_without_error() -> None:
 
 
 def test_refuses_a_single_exposed_county_and_unknown_options() -> None:
-    moments = reduce_panel(county_panel(1, phase_1=1), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        county_panel(1, phase_1=1), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     with pytest.raises(EstimationError, match="a single county holds all exposed"):
         cluster_jackknife(moments, overall)
     with pytest.raises(EstimationError, match="'median' is not one of 'estimate', 'mean'"):
@@ -143,7 +167,7 @@ def test_ratio_intervals_are_on_the_log_scale() -> None:
 
 
 def test_intervals_need_clusters() -> None:
-    moments = reduce_panel(county_panel(1), outcomes=["visits"])
+    moments = reduce_panel(county_panel(1), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(EstimationError, match="keeps no cluster influence"):
         cluster_intervals(aggregate(group_time_att(moments, outcome="visits")))
     with pytest.raises(EstimationError, match="conf_level: 95 is not between 0 and 1"):

@@ -76,7 +76,12 @@ def overall(frame: pd.DataFrame, weight: np.ndarray, outcome: str = "visits") ->
 
 def reduced(frame: pd.DataFrame, **options: object) -> CellMoments:
     return reduce_panel(
-        frame, outcomes=["visits", "paid_usd"], at_risk="share", cluster="county", **options
+        frame,
+        outcomes=["visits", "paid_usd"],
+        at_risk="share",
+        cluster="county",
+        **options,
+        unbalanced="cell_means",
     )
 
 
@@ -89,7 +94,7 @@ def test_ratio_of_ratios_by_hand() -> None:
         for i, pair in enumerate(members)
         for t, y in enumerate(pair)
     )
-    moments = reduce_panel(frame, outcomes=["visits"])
+    moments = reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
     # Exposed 3 -> 9, comparison 6 -> 9: expected 3 * 9/6 = 4.5 events in 2 member-months.
     ratio = count_effects(moments, outcome="visits")
     difference = count_effects(moments, outcome="visits", scale="difference", per=100)
@@ -306,7 +311,9 @@ def test_crv1_factor_counts_terms_and_effects() -> None:
     frame = panel(seed=12)
     raw, corrected = (
         count_effects(
-            reduce_panel(frame, outcomes=["visits"]), outcome="visits", small_sample=small_sample
+            reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+            outcome="visits",
+            small_sample=small_sample,
         )
         for small_sample in ("none", "crv1")
     )
@@ -347,7 +354,9 @@ def test_where_no_event_is_expected_those_that_happen_count(empty: str) -> None:
         ],
         columns=["member_id", "month", "cohort", "cell", "visits"],
     )
-    moments = reduce_panel(frame, outcomes=["visits"], covariate_cells="cell")
+    moments = reduce_panel(
+        frame, outcomes=["visits"], covariate_cells="cell", unbalanced="cell_means"
+    )
     ratio = count_effects(moments, outcome="visits")
     assert ratio.estimate[0] == pytest.approx(7 / 5, rel=1e-12)
     assert ratio.support["member_months"].iloc[0] == 4

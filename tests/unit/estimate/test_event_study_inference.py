@@ -54,7 +54,7 @@ def test_perfectly_correlated_terms_need_no_wider_band() -> None:
 
 
 def test_base_month_has_no_band_and_stacked_tables_are_refused() -> None:
-    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"], unbalanced="cell_means")
     study = aggregate(
         group_time_att(moments, outcome="visits", base_period="universal"), by="event_time"
     )
@@ -78,7 +78,9 @@ def test_pre_trend_statistic_by_hand() -> None:
 
 
 def test_pre_trend_by_stratum() -> None:
-    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"], stratum="group")
+    moments = reduce_panel(
+        awkward_panel(seed=2), outcomes=["visits"], stratum="group", unbalanced="cell_means"
+    )
     study = aggregate(group_time_att(moments, outcome="visits"), by="event_time")
     tests = pre_trend_test(study)
     assert tests["group"].tolist() == ["x", "y"]
@@ -87,7 +89,7 @@ def test_pre_trend_by_stratum() -> None:
 
 
 def test_pre_trend_refuses_what_it_cannot_test() -> None:
-    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"], unbalanced="cell_means")
     effects = group_time_att(moments, outcome="visits")
     with pytest.raises(EstimationError, match="no key `event_time`; it has `cohort`"):
         pre_trend_test(aggregate(effects, by="cohort"))
@@ -109,7 +111,7 @@ def test_wild_bootstrap_of_a_mean_is_close_to_t_with_few_clusters() -> None:
 
 
 def test_wild_bootstrap_needs_clusters() -> None:
-    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(EstimationError, match="keeps no cluster influence"):
         wild_bootstrap_p_values(
             aggregate(group_time_att(moments, outcome="visits")), rng=np.random.default_rng(1)
@@ -125,7 +127,9 @@ def test_wild_bootstrap_size_with_few_counties() -> None:
         county, month = (pd.factorize(frame[c])[0] for c in ("county", "month"))
         shock = rng.normal(0.0, 1.0, (county.max() + 1, month.max() + 1))
         frame["paid_usd"] = shock[county, month] + rng.normal(0.0, 1.0, len(frame))
-        moments = reduce_panel(frame, outcomes=["paid_usd"], cluster="county")
+        moments = reduce_panel(
+            frame, outcomes=["paid_usd"], cluster="county", unbalanced="cell_means"
+        )
         effects = group_time_att(moments, outcome="paid_usd", cluster="county")
         found = wild_bootstrap_p_values(aggregate(effects), rng=rng, draws=499)
         rejected.append(found["p_value"].iloc[0] <= 0.05)

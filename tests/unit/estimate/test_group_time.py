@@ -34,7 +34,9 @@ def row_of(table: GroupTimeEffects, cohort: int, month: int) -> int:
 
 def test_two_by_two_by_hand() -> None:
     frame = two_by_two({"exposed": [[1, 3], [2, 5]], "comparison": [[1, 1], [0, 1]]})
-    effects = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+    effects = group_time_att(
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+    )
     # Changes 2 and 3 against 0 and 1: 2.5 - 0.5; each side has variance sum((d - mean)^2) / n^2.
     assert effects.estimate == pytest.approx([2.0])
     assert effects.std_error == pytest.approx([np.sqrt(0.5 / 4 + 0.5 / 4)])
@@ -50,7 +52,9 @@ def test_one_cohort_two_months_is_the_ols_interaction() -> None:
     frame = two_by_two(
         {side: rng.poisson(2.0, (n, 2)).tolist() for side, n in (("exposed", 40), ("other", 60))}
     )
-    effects = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+    effects = group_time_att(
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+    )
     data = frame.assign(is_exposed=frame["cohort"].notna().astype(int))
     fit = smf.ols("visits ~ is_exposed * month", data).fit(
         cov_type="cluster",
@@ -74,7 +78,9 @@ def test_covariance_is_brute_force_influence(cells: str | None, outcome: str) ->
             ]
         )
 
-    moments = reduce_panel(frame, outcomes=[outcome], covariate_cells=cells, cluster="county")
+    moments = reduce_panel(
+        frame, outcomes=[outcome], covariate_cells=cells, cluster="county", unbalanced="cell_means"
+    )
     effects = group_time_att(moments, outcome=outcome)
     rows = [row_of(effects, g, t) for g, t, _ in pairs]
     psi = influence(estimator, MEMBERS)
@@ -100,12 +106,19 @@ def test_covariance_is_brute_force_influence(cells: str | None, outcome: str) ->
 def test_strata_jointly_equal_each_alone() -> None:
     frame = awkward_panel(seed=3)
     jointly = group_time_att(
-        reduce_panel(frame, outcomes=["visits"], stratum="group", covariate_cells="risk"),
+        reduce_panel(
+            frame,
+            outcomes=["visits"],
+            stratum="group",
+            covariate_cells="risk",
+            unbalanced="cell_means",
+        ),
         outcome="visits",
     )
     for label, own in frame.groupby("group"):
         alone = group_time_att(
-            reduce_panel(own, outcomes=["visits"], covariate_cells="risk"), outcome="visits"
+            reduce_panel(own, outcomes=["visits"], covariate_cells="risk", unbalanced="cell_means"),
+            outcome="visits",
         )
         of_label = jointly.select(jointly.keys["group"] == label)
         np.testing.assert_allclose(of_label.estimate, alone.estimate, atol=1e-12)
@@ -123,7 +136,8 @@ def test_exposed_without_comparison_in_their_cell_are_set_aside() -> None:
     with_lonely = pd.concat([frame, lonely], ignore_index=True)
     effects, expected = (
         group_time_att(
-            reduce_panel(f, outcomes=["visits"], covariate_cells="risk"), outcome="visits"
+            reduce_panel(f, outcomes=["visits"], covariate_cells="risk", unbalanced="cell_means"),
+            outcome="visits",
         )
         for f in (with_lonely, frame)
     )
@@ -136,7 +150,7 @@ def test_exposed_without_comparison_in_their_cell_are_set_aside() -> None:
 
 
 def test_per_scales_estimate_and_error() -> None:
-    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"], unbalanced="cell_means")
     one = group_time_att(moments, outcome="visits")
     thousand = group_time_att(moments, outcome="visits", per=1_000)
     np.testing.assert_allclose(thousand.estimate, 1_000 * one.estimate)
@@ -145,7 +159,7 @@ def test_per_scales_estimate_and_error() -> None:
 
 
 def test_universal_base_month_is_zero_without_standard_error() -> None:
-    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"], unbalanced="cell_means")
     effects = group_time_att(moments, outcome="visits", base_period="universal")
     is_base = effects.event_time == -1
     assert is_base.sum() == 2
@@ -156,7 +170,9 @@ def test_universal_base_month_is_zero_without_standard_error() -> None:
 
 def test_months_may_be_dates() -> None:
     frame = awkward_panel(seed=4)
-    numbers = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+    numbers = group_time_att(
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+    )
     start = pd.Timestamp("2023-10-01")
 
     def dated(values: pd.Series) -> pd.Series:
@@ -165,7 +181,9 @@ def test_months_may_be_dates() -> None:
     frame = frame.assign(
         month=pd.to_datetime(dated(frame["month"])), cohort=pd.to_datetime(dated(frame["cohort"]))
     )
-    dates = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+    dates = group_time_att(
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+    )
     np.testing.assert_array_equal(dates.estimate, numbers.estimate)
     np.testing.assert_array_equal(dates.event_time, numbers.event_time)
     assert dates.keys["cohort"].iloc[0] == pd.Timestamp("2024-01-01")
@@ -173,7 +191,9 @@ def test_months_may_be_dates() -> None:
 
 def test_single_member_side_has_no_standard_error() -> None:
     frame = two_by_two({"exposed": [[1, 3]], "comparison": [[1, 1], [0, 1], [2, 0]]})
-    effects = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+    effects = group_time_att(
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+    )
     assert np.isfinite(effects.estimate).all()
     assert np.isnan(effects.std_error).all()
     assert np.isnan(aggregate(effects).std_error).all()
@@ -182,13 +202,17 @@ def test_single_member_side_has_no_standard_error() -> None:
 @pytest.mark.parametrize("value", [0, 3, 0.1, 1234.56])
 def test_constant_outcome_has_no_standard_error(value: float) -> None:
     frame = awkward_panel(seed=6).assign(visits=value)
-    effects = group_time_att(reduce_panel(frame, outcomes=["visits"]), outcome="visits")
+    effects = group_time_att(
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+    )
     assert effects.estimate == pytest.approx(np.zeros(len(effects)), abs=1e-9)
     assert np.isnan(effects.std_error).all()
 
 
 def changed(**columns: object) -> CellMoments:
-    return reduce_panel(awkward_panel(seed=1).assign(**columns), outcomes=["visits"])
+    return reduce_panel(
+        awkward_panel(seed=1).assign(**columns), outcomes=["visits"], unbalanced="cell_means"
+    )
 
 
 def test_refuses_when_nobody_is_exposed() -> None:
@@ -205,7 +229,9 @@ def test_refuses_without_a_month_before() -> None:
 
 def test_refuses_when_everybody_is_exposed() -> None:
     frame = awkward_panel(seed=1)
-    moments = reduce_panel(frame[frame["cohort"].notna()], outcomes=["visits"])
+    moments = reduce_panel(
+        frame[frame["cohort"].notna()], outcomes=["visits"], unbalanced="cell_means"
+    )
     with pytest.raises(DesignError, match="every member is exposed by 6: comparison='never_expo"):
         group_time_att(moments, outcome="visits", comparison="never_exposed")
     effects = group_time_att(moments, outcome="visits")
@@ -215,7 +241,9 @@ def test_refuses_when_everybody_is_exposed() -> None:
 
 def test_refuses_when_all_are_exposed_at_once() -> None:
     frame = awkward_panel(seed=1)
-    moments = reduce_panel(frame[frame["cohort"] == 3], outcomes=["visits"])
+    moments = reduce_panel(
+        frame[frame["cohort"] == 3], outcomes=["visits"], unbalanced="cell_means"
+    )
     with pytest.raises(DesignError, match="cohorts 3: no month has exposed and members not yet"):
         group_time_att(moments, outcome="visits")
 
@@ -231,7 +259,9 @@ def test_refuses_unknown_names() -> None:
 
 
 def test_few_clusters_are_named_in_the_notes() -> None:
-    moments = reduce_panel(awkward_panel(seed=1), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        awkward_panel(seed=1), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     notes = group_time_att(moments, outcome="visits", cluster="county").notes
     assert any("12 clusters, 12 with exposed members. That is few" in note for note in notes)
 
@@ -239,7 +269,11 @@ def test_few_clusters_are_named_in_the_notes() -> None:
 @pytest.mark.parametrize("base_period", ["varying", "universal"])
 def test_standard_errors_agree_with_the_covariance(base_period: str) -> None:
     moments = reduce_panel(
-        awkward_panel(seed=9), outcomes=["visits"], stratum="group", covariate_cells="risk"
+        awkward_panel(seed=9),
+        outcomes=["visits"],
+        stratum="group",
+        covariate_cells="risk",
+        unbalanced="cell_means",
     )
     effects = group_time_att(moments, outcome="visits", base_period=base_period)
     variance = np.diag(effects.covariance)

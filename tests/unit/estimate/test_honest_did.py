@@ -139,7 +139,7 @@ def test_from_a_panel_to_bounds_with_notes_and_counties() -> None:
     frame["county"] = rng.integers(0, 30, members)[frame["member_id"]]
     effect = 1.0 * (frame["month"] >= frame["cohort"])
     frame["visits"] = rng.poisson(1.0 + effect)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     for cluster in ("member", "county"):
         att_gt = group_time_att(moments, outcome="visits", base_period="universal", cluster=cluster)
         event_times = aggregate(att_gt, by="event_time")

@@ -43,18 +43,21 @@ def by_two_way(moments: CellMoments) -> EffectTable:
 def test_is_the_estimate_of_the_panel_without_the_county(estimate) -> None:
     frame = county_panel(4, gap=0.0, members=120)
     found = leave_one_cluster_out(
-        reduce_panel(frame, outcomes=["visits"], cluster="county"), estimate
+        reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means"),
+        estimate,
     )
     for position, county in enumerate(found.clusters):
         rest = frame[frame["county"] != county]
-        plain = estimate(reduce_panel(rest, outcomes=["visits"], cluster="county"))
+        plain = estimate(
+            reduce_panel(rest, outcomes=["visits"], cluster="county", unbalanced="cell_means")
+        )
         assert plain.keys.equals(found.table.keys)
         assert found.estimates[position] == pytest.approx(plain.estimate, abs=1e-9)
 
 
 def test_ratios_are_permuted_on_the_log_scale() -> None:
     frame = county_panel(4, counties=5, phase_1=2, members=100)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     table = by_counts(moments)
     row = randomization_test(moments, by_counts).iloc[0]
     assert table.estimand.scale == "ratio"
@@ -88,7 +91,9 @@ def overall(moments: CellMoments) -> EffectTable:
 
 
 def test_county_rollout_from_design_to_inference() -> None:
-    moments = reduce_panel(design_county_phase(hand_panel(rollout())), outcomes=["ed_visits"])
+    moments = reduce_panel(
+        design_county_phase(hand_panel(rollout())), outcomes=["ed_visits"], unbalanced="cell_means"
+    )
     row = randomization_test(moments, overall).iloc[0]
     assert row["n_assignments"] == comb(7, 3) - 1
     assert 1 / 35 <= row["p_value"] <= 1
@@ -117,6 +122,8 @@ def test_enrollment_designs_know_no_assignment_of_counties() -> None:
         f      | Fresno  | 2021-01..2023-12 |         | 2022-06:5
     """
     design = design_exposure(hand_panel(table), service="ecm", eligibility="high_ed_use")
-    moments = reduce_panel(design, outcomes=["ed_visits"], cluster="county")
+    moments = reduce_panel(
+        design, outcomes=["ed_visits"], cluster="county", unbalanced="cell_means"
+    )
     with pytest.raises(DesignError, match="exposure was not assigned by cluster"):
         randomization_test(moments, overall)

@@ -246,7 +246,7 @@ def test_season_of_months_is_one_level_a_month() -> None:
 
 def test_moments_are_the_frame_of_their_sums() -> None:
     panel = long_panel()
-    moments = reduce_panel(panel, outcomes=["visits"], stratum="group")
+    moments = reduce_panel(panel, outcomes=["visits"], stratum="group", unbalanced="cell_means")
     sums = panel.groupby(["group", "month"], as_index=False).agg(
         visits=("visits", "sum"), member_months=("member_id", "size")
     )
@@ -277,7 +277,7 @@ def test_amounts_of_moments_are_put_back_on_their_level() -> None:
     sums = panel.groupby("month", as_index=False).agg(
         paid_usd=("paid_usd", "sum"), member_months=("member_id", "size")
     )
-    moments = reduce_panel(panel, outcomes=["paid_usd"])
+    moments = reduce_panel(panel, outcomes=["paid_usd"], unbalanced="cell_means")
     options = {"outcome": "paid_usd", "break_month": 12}
     by_moments = interrupted_time_series(moments, **options)
     by_frame = interrupted_time_series(sums, **options, member_months="member_months")
@@ -306,7 +306,7 @@ def long_panel(members: int = 90, months: int = 24) -> pd.DataFrame:
 
 def test_exposed_against_never_exposed_and_one_cohort() -> None:
     panel = long_panel()
-    moments = reduce_panel(panel, outcomes=["visits"])
+    moments = reduce_panel(panel, outcomes=["visits"], unbalanced="cell_means")
     table = interrupted_time_series(
         moments, outcome="visits", break_month=12, comparison="never_exposed"
     )
@@ -331,7 +331,7 @@ def test_exposed_against_never_exposed_and_one_cohort() -> None:
     assert not any("several months" in note for note in (*table.notes, *cohort.notes))
     staggered = panel.assign(cohort=panel["cohort"] + (panel["member_id"] % 2))
     mixed = interrupted_time_series(
-        reduce_panel(staggered, outcomes=["visits"]),
+        reduce_panel(staggered, outcomes=["visits"], unbalanced="cell_means"),
         outcome="visits",
         break_month=12,
         comparison="never_exposed",
@@ -412,7 +412,9 @@ def test_a_perfect_line_has_no_standard_error() -> None:
 
 def test_single_members_have_no_standard_error() -> None:
     panel = long_panel(members=6)
-    moments = reduce_panel(panel[panel["member_id"] == 1], outcomes=["visits"])
+    moments = reduce_panel(
+        panel[panel["member_id"] == 1], outcomes=["visits"], unbalanced="cell_means"
+    )
     table = interrupted_time_series(moments, outcome="visits", break_month=12)
     assert np.isfinite(table.estimate).all()
     assert np.isnan(table.std_error).all()
@@ -517,7 +519,7 @@ def test_collinear_terms_and_whole_number_seasons_are_refused() -> None:
 
 
 def test_moments_are_refused_like_frames() -> None:
-    moments = reduce_panel(awkward_panel(1), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(1), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(DesignError, match="exposed: 4 before the break"):
         interrupted_time_series(moments, outcome="visits", break_month=4)
     with pytest.raises(EstimationError, match="no outcome `stays`"):

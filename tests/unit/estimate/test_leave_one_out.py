@@ -30,10 +30,12 @@ def paid(moments: CellMoments) -> EffectTable:
 def test_is_the_estimate_without_the_countys_members(estimate, cells, stratum) -> None:
     frame = awkward_panel(seed=4, members=240)
     names = {"outcomes": ["visits", "paid_usd"], "covariate_cells": cells, "stratum": stratum}
-    moments = reduce_panel(frame, cluster="county", **names)
+    moments = reduce_panel(frame, cluster="county", **names, unbalanced="cell_means")
     found = leave_one_cluster_out(moments, estimate)
     for position, county in enumerate(found.clusters):
-        rest = reduce_panel(frame[frame["county"] != county], cluster="county", **names)
+        rest = reduce_panel(
+            frame[frame["county"] != county], cluster="county", **names, unbalanced="cell_means"
+        )
         plain = estimate(rest)
         row = matched_rows(found.table.keys, plain.keys)
         expected = np.where(row >= 0, plain.estimate[row], np.nan)
@@ -48,18 +50,25 @@ def test_also_for_pre_post_and_its_errors_by_county() -> None:
             moments, outcome="visits", months_before=2, months_after=2, cluster="county"
         )
 
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     fewer = estimate(without_cluster(moments, 3))
     county = moments.clusters.labels[3]
     plain = estimate(
-        reduce_panel(frame[frame["county"] != county], outcomes=["visits"], cluster="county")
+        reduce_panel(
+            frame[frame["county"] != county],
+            outcomes=["visits"],
+            cluster="county",
+            unbalanced="cell_means",
+        )
     )
     assert fewer.estimate == pytest.approx(plain.estimate, abs=1e-12)
     assert fewer.covariance == pytest.approx(plain.covariance, abs=1e-12)
 
 
 def test_within_member_products_are_not_invented() -> None:
-    moments = reduce_panel(county_panel(1), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        county_panel(1), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     by_member = aggregate(group_time_att(without_cluster(moments, 0), outcome="visits"))
     assert np.isfinite(by_member.estimate).all()
     assert np.isnan(by_member.std_error).all()
@@ -67,7 +76,9 @@ def test_within_member_products_are_not_invented() -> None:
 
 def test_with_cohorts_of_its_own_is_the_same_and_of_others_is_relabelling() -> None:
     frame = county_panel(2)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", stratum="group")
+    moments = reduce_panel(
+        frame, outcomes=["visits"], cluster="county", stratum="group", unbalanced="cell_means"
+    )
     labels = moments.clusters.labels
     first = frame.groupby("county")["cohort"].first()
     own = with_cohorts(moments, pd.Series(first[labels].to_numpy()).astype("Int64"))
@@ -75,7 +86,11 @@ def test_with_cohorts_of_its_own_is_the_same_and_of_others_is_relabelling() -> N
     assert study(own).covariance == pytest.approx(study(moments).covariance, abs=1e-12)
     swapped = {county: 4.0 if np.isnan(first[county]) else np.nan for county in first.index}
     other = frame.assign(cohort=frame["county"].map(swapped))
-    plain = study(reduce_panel(other, outcomes=["visits"], cluster="county", stratum="group"))
+    plain = study(
+        reduce_panel(
+            other, outcomes=["visits"], cluster="county", stratum="group", unbalanced="cell_means"
+        )
+    )
     rebuilt = study(with_cohorts(moments, pd.Series([swapped[c] for c in labels]).astype("Int64")))
     assert rebuilt.keys.equals(plain.keys)
     assert rebuilt.estimate == pytest.approx(plain.estimate, abs=1e-12)
@@ -87,7 +102,7 @@ def test_table_orders_by_change_and_withholds_small_counties() -> None:
     small = frame["county"] == "county 05"
     few = frame.loc[small, "member_id"].unique()[4:]
     frame = frame[~frame["member_id"].isin(few)]
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
 
     def overall(m: CellMoments) -> EffectTable:
         return aggregate(group_time_att(m, outcome="visits", cluster="county"))
@@ -108,7 +123,9 @@ def test_table_orders_by_change_and_withholds_small_counties() -> None:
 def test_plot_draws_with_and_without_keys() -> None:
     frame = county_panel(3, members=400)
     for stratum in (None, "group"):
-        moments = reduce_panel(frame, outcomes=["visits"], cluster="county", stratum=stratum)
+        moments = reduce_panel(
+            frame, outcomes=["visits"], cluster="county", stratum=stratum, unbalanced="cell_means"
+        )
         drawn = leave_one_cluster_out(
             moments,
             lambda m: aggregate(group_time_att(m, outcome="visits", cluster="county")),
@@ -118,7 +135,7 @@ def test_plot_draws_with_and_without_keys() -> None:
 
 def test_a_county_that_holds_all_exposed_leaves_nothing_to_estimate() -> None:
     frame = county_panel(1, phase_1=1)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     found = leave_one_cluster_out(moments, study)
     lost = np.isnan(found.estimates).all(axis=1)
     assert found.clusters[lost].tolist() == ["county 00"]
@@ -131,13 +148,15 @@ def test_a_county_that_holds_all_exposed_leaves_nothing_to_estimate() -> None:
 )
 def test_refuses_moments_without_enough_clusters(cluster, counties, message) -> None:
     frame = county_panel(1, counties=counties, phase_1=1)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster=cluster)
+    moments = reduce_panel(frame, outcomes=["visits"], cluster=cluster, unbalanced="cell_means")
     with pytest.raises(EstimationError, match=message):
         leave_one_cluster_out(moments, study)
 
 
 def test_refuses_rows_that_cannot_be_told_apart() -> None:
-    moments = reduce_panel(county_panel(1), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        county_panel(1), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
 
     def doubled(m: CellMoments) -> EffectTable:
         table = study(m)

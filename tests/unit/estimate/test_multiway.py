@@ -83,7 +83,7 @@ def test_joint_over_effects_and_base_month_without_error() -> None:
     frame["both"] = frame["county"] + frame["plan"]
     tables = []
     for cluster in ("county", "plan", "both"):
-        moments = reduce_panel(frame, outcomes=["visits"], cluster=cluster)
+        moments = reduce_panel(frame, outcomes=["visits"], cluster=cluster, unbalanced="cell_means")
         effects = group_time_att(
             moments, outcome="visits", base_period="universal", cluster=cluster
         )

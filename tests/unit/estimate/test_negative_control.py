@@ -40,7 +40,11 @@ def controls(seed: int = 0) -> CellMoments:
     frame["eye_exams"] = rng.poisson(0.3 + 0.5 * (frame["month"] >= frame["cohort"]))
     frame["births"] = rng.poisson(0.3 * (frame["group"] == "x"))
     return reduce_panel(
-        frame, outcomes=["fractures", "eye_exams", "births"], stratum="group", cluster="county"
+        frame,
+        outcomes=["fractures", "eye_exams", "births"],
+        stratum="group",
+        cluster="county",
+        unbalanced="cell_means",
     )
 
 

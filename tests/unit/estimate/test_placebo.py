@@ -44,8 +44,10 @@ def shorter(frame: pd.DataFrame, follow_up: int) -> pd.DataFrame:
 def test_is_the_placebo_of_the_shorter_panel(cluster, cells, outcome) -> None:
     frame = late_panel()
     names = {"outcomes": ["visits", "paid_usd"], "covariate_cells": cells, "cluster": "county"}
-    placebo = placebo_moments(reduce_panel(frame, stratum="group", **names), follow_up_months=3)
-    plain = reduce_panel(shorter(frame, 3), stratum="group", **names)
+    placebo = placebo_moments(
+        reduce_panel(frame, stratum="group", **names, unbalanced="cell_means"), follow_up_months=3
+    )
+    plain = reduce_panel(shorter(frame, 3), stratum="group", **names, unbalanced="cell_means")
     assert placebo.months.equals(plain.months)
     found, expected = (
         group_time_att(m, outcome=outcome, cluster=cluster, base_period="universal")
@@ -64,7 +66,10 @@ def test_no_outcome_from_exposure_on_is_looked_at() -> None:
     changed = frame.assign(visits=frame["visits"].where(frame["month"] < 5, 7))
     options = {"outcome": "visits", "follow_up_months": 2, "cluster": "county"}
     found = [
-        power_before_exposure(reduce_panel(f, outcomes=["visits"], cluster="county"), **options)
+        power_before_exposure(
+            reduce_panel(f, outcomes=["visits"], cluster="county", unbalanced="cell_means"),
+            **options,
+        )
         for f in (frame, changed)
     ]
     pd.testing.assert_frame_equal(found[0].to_frame(), found[1].to_frame())
@@ -72,7 +77,7 @@ def test_no_outcome_from_exposure_on_is_looked_at() -> None:
 
 def test_is_power_of_the_placebo_with_the_comparison_mean() -> None:
     frame = county_panel(3, months=8, start=5)
-    moments = reduce_panel(frame, outcomes=["visits"], stratum="group")
+    moments = reduce_panel(frame, outcomes=["visits"], stratum="group", unbalanced="cell_means")
     found = power_before_exposure(
         moments, outcome="visits", follow_up_months=2, per=1_000, take_up=[1.0, 0.02]
     )
@@ -94,7 +99,7 @@ def test_is_power_of_the_placebo_with_the_comparison_mean() -> None:
 def test_a_stratum_without_comparison_is_said_to_be_lost() -> None:
     frame = county_panel(3, months=8, start=5)
     frame = frame[(frame["group"] == "x") | frame["cohort"].notna()]
-    moments = reduce_panel(frame, outcomes=["visits"], stratum="group")
+    moments = reduce_panel(frame, outcomes=["visits"], stratum="group", unbalanced="cell_means")
     found = power_before_exposure(moments, outcome="visits", follow_up_months=2)
     assert found.to_frame()["group"].tolist() == ["x"]
     assert any("not identified" in words and "y" in words for words in found.assumptions)
@@ -103,7 +108,9 @@ def test_a_stratum_without_comparison_is_said_to_be_lost() -> None:
 def test_amounts_have_their_level_put_back_in_the_mean() -> None:
     frame = county_panel(3, months=8, start=5)
     found = power_before_exposure(
-        reduce_panel(frame, outcomes=["paid_usd"]), outcome="paid_usd", follow_up_months=2
+        reduce_panel(frame, outcomes=["paid_usd"], unbalanced="cell_means"),
+        outcome="paid_usd",
+        follow_up_months=2,
     ).to_frame()
     never = frame[frame["cohort"].isna() & (frame["month"] < 5)]
     mean = found["mde"] / found["mde_share"]
@@ -114,7 +121,7 @@ def test_anticipation_and_early_cohorts_are_left_out() -> None:
     frame = county_panel(3, months=8, start=5)
     early = frame["county"] == "county 00"
     frame.loc[early, "cohort"] = 0.0
-    moments = reduce_panel(frame, outcomes=["visits"])
+    moments = reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
     placebo = placebo_moments(moments, follow_up_months=2, anticipation_months=1)
     assert placebo.months.tolist() == [0, 1, 2, 3]
     assert placebo.cells["cohort"].dropna().tolist() == [2]
@@ -124,10 +131,12 @@ def test_anticipation_and_early_cohorts_are_left_out() -> None:
 
 
 def test_refuses_what_has_no_months_before() -> None:
-    moments = reduce_panel(county_panel(3), outcomes=["visits"])
+    moments = reduce_panel(county_panel(3), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(DesignError, match=r"4 months come before .* needs 5"):
         placebo_moments(moments, follow_up_months=4)
-    nobody = reduce_panel(county_panel(3).assign(cohort=np.nan), outcomes=["visits"])
+    nobody = reduce_panel(
+        county_panel(3).assign(cohort=np.nan), outcomes=["visits"], unbalanced="cell_means"
+    )
     with pytest.raises(DesignError, match="no cohort to give a placebo to"):
         placebo_moments(nobody, follow_up_months=1)
     with pytest.raises(EstimationError, match="follow_up_months=0"):

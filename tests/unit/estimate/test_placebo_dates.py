@@ -44,7 +44,9 @@ def by_hand(
     """The estimator on months before exposure, cohorts moved."""
     before = frame["cohort"].isna() | (frame["month"] < frame["cohort"] - anticipation)
     cut = frame[before].assign(cohort=frame["cohort"] - date)
-    moments = reduce_panel(cut, outcomes=["visits"], cluster="county", **columns)
+    moments = reduce_panel(
+        cut, outcomes=["visits"], cluster="county", **columns, unbalanced="cell_means"
+    )
     att_gt = group_time_att(
         moments, outcome="visits", anticipation_months=anticipation, cluster=cluster, per=1000
     )
@@ -59,7 +61,9 @@ def test_every_date_is_the_estimator_on_cut_and_moved_rows(
 ) -> None:
     frame = panel(1, gap=gap)
     columns = {"stratum": "group", "covariate_cells": ["risk"]}
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", **columns)
+    moments = reduce_panel(
+        frame, outcomes=["visits"], cluster="county", **columns, unbalanced="cell_means"
+    )
     table = placebo_dates(
         moments,
         outcome="visits",
@@ -81,14 +85,19 @@ def test_every_date_is_the_estimator_on_cut_and_moved_rows(
 def test_dates_are_jointly_estimated() -> None:
     # The covariance of two dates, from their county influences made apart.
     frame = panel(2, gap=0.1)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     table = placebo_dates(moments, outcome="visits", months_earlier=[2, 4], cluster="county")
     apart = [by_hand(frame, date, 0, "county").cluster_influence for date in (2, 4)]
     assert all(influence is not None for influence in apart)
     both = pd.concat(apart, axis=1).to_numpy() / 1000
     assert table.covariance == pytest.approx(both.T @ both, rel=1e-10)
     # By member: as clusters of one member each.
-    single = reduce_panel(frame.assign(own=frame["member_id"]), outcomes=["visits"], cluster="own")
+    single = reduce_panel(
+        frame.assign(own=frame["member_id"]),
+        outcomes=["visits"],
+        cluster="own",
+        unbalanced="cell_means",
+    )
     ours = placebo_dates(single, outcome="visits", months_earlier=[2, 4])
     alone = placebo_dates(single, outcome="visits", months_earlier=[2, 4], cluster="own")
     assert ours.covariance == pytest.approx(alone.covariance, rel=1e-10)
@@ -102,7 +111,7 @@ def test_early_changes_are_found_and_none_are_not() -> None:
     )
     p_values = []
     for frame in (quiet, early):
-        moments = reduce_panel(frame, outcomes=["visits"])
+        moments = reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
         table = placebo_dates(moments, outcome="visits", months_earlier=[1, 3])
         p_values.append(float(joint_test(table)["p_value"].item()))
         assert table.estimand.is_causal is False
@@ -114,7 +123,7 @@ def test_early_changes_are_found_and_none_are_not() -> None:
 
 
 def test_dates_without_a_base_month_are_left_out_and_said() -> None:
-    moments = reduce_panel(panel(4), outcomes=["visits"])
+    moments = reduce_panel(panel(4), outcomes=["visits"], unbalanced="cell_means")
     table = placebo_dates(moments, outcome="visits", months_earlier=[3, 40])
     assert table.keys["months_earlier"].tolist() == [3]
     assert any("False dates not identified" in note for note in table.notes)
@@ -133,7 +142,7 @@ def test_the_policy_calendar_is_in_the_notes() -> None:
     frame = frame.assign(cohort=cohort)  # February 2022 to January 2023
     frame = frame.rename(columns={"visits": "ed_visits"})
     frame["mine"] = frame["ed_visits"]
-    moments = reduce_panel(frame, outcomes=["ed_visits", "mine"])
+    moments = reduce_panel(frame, outcomes=["ed_visits", "mine"], unbalanced="cell_means")
     table = placebo_dates(moments, outcome="ed_visits", months_earlier=[2])
     assert any("2022-05" in note for note in table.notes)
     own = placebo_dates(moments, outcome="mine", months_earlier=[2])
@@ -142,7 +151,7 @@ def test_the_policy_calendar_is_in_the_notes() -> None:
 
 def test_what_is_refused() -> None:
     frame = panel(6)
-    moments = reduce_panel(frame, outcomes=["visits"])
+    moments = reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
     for wrong in ([], [0], [-2], [2, 2], [1.5]):
         with pytest.raises(EstimationError, match="give different whole numbers"):
             placebo_dates(moments, outcome="visits", months_earlier=wrong)
@@ -154,13 +163,15 @@ def test_what_is_refused() -> None:
         placebo_dates(moments, outcome="visits", cluster="county")
     with pytest.raises(EstimationError, match="comparison"):
         placebo_dates(moments, outcome="visits", comparison="later")  # type: ignore[arg-type]
-    constant = reduce_panel(frame.assign(visits=2), outcomes=["visits"])
+    constant = reduce_panel(frame.assign(visits=2), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(EstimationError, match="same in all member-months"):
         placebo_dates(constant, outcome="visits", months_earlier=[2])
-    everybody = reduce_panel(frame[frame["cohort"] == 5], outcomes=["visits"])
+    everybody = reduce_panel(
+        frame[frame["cohort"] == 5], outcomes=["visits"], unbalanced="cell_means"
+    )
     with pytest.raises(DesignError):
         placebo_dates(everybody, outcome="visits", months_earlier=[2])
-    nobody = reduce_panel(frame.assign(cohort=np.nan), outcomes=["visits"])
+    nobody = reduce_panel(frame.assign(cohort=np.nan), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(DesignError, match="nobody"):
         placebo_dates(nobody, outcome="visits", months_earlier=[2])
 
@@ -171,7 +182,9 @@ def test_one_member_on_a_side_has_no_standard_error() -> None:
         cohort=lambda f: np.where(f["member_id"] == 1, 8.0, np.nan)
     )
     table = placebo_dates(
-        reduce_panel(one, outcomes=["visits"]), outcome="visits", months_earlier=[3]
+        reduce_panel(one, outcomes=["visits"], unbalanced="cell_means"),
+        outcome="visits",
+        months_earlier=[3],
     )
     assert table.support["n_members"].item() == 1
     assert np.isnan(table.std_error).all()

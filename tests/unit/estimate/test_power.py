@@ -126,7 +126,9 @@ def test_estimates_are_never_looked_at() -> None:
 def test_rows_without_error_stay_missing_and_only_they() -> None:
     frame = county_panel(2)
     effects = group_time_att(
-        reduce_panel(frame, outcomes=["visits"]), outcome="visits", base_period="universal"
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+        outcome="visits",
+        base_period="universal",
     )
     table = aggregate(effects, by="event_time")
     found = power(table, effect=0.5).to_frame()

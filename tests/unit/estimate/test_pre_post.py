@@ -40,7 +40,13 @@ def plain_changes(frame: pd.DataFrame, weight: np.ndarray, *, before: int, after
 @pytest.mark.parametrize("after", [1, 2])
 def test_changes_and_covariance_are_brute_force(after: int) -> None:
     frame = awkward_panel(seed=17, members=MEMBERS)
-    moments = reduce_panel(frame, outcomes=["visits"], covariate_cells="risk", cluster="county")
+    moments = reduce_panel(
+        frame,
+        outcomes=["visits"],
+        covariate_cells="risk",
+        cluster="county",
+        unbalanced="cell_means",
+    )
     psi = influence(
         lambda w: np.array(plain_changes(frame, w, before=2, after=after)), members=MEMBERS
     )
@@ -63,7 +69,7 @@ def test_changes_and_covariance_are_brute_force(after: int) -> None:
 
 
 def test_is_labelled_not_causal() -> None:
-    moments = reduce_panel(awkward_panel(seed=1), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(seed=1), outcomes=["visits"], unbalanced="cell_means")
     table = pre_post(moments, outcome="visits", months_before=2, months_after=2)
     assert table.estimand.is_causal is False
     assert any("not causal" in note for note in table.notes)
@@ -85,7 +91,10 @@ def test_regression_to_the_mean_shows_in_both_rows() -> None:
         }
     )
     table = pre_post(
-        reduce_panel(frame, outcomes=["visits"]), outcome="visits", months_before=1, months_after=3
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+        outcome="visits",
+        months_before=1,
+        months_after=3,
     )
     exposed, comparison, difference = table.estimate
     assert exposed == pytest.approx(-3, abs=0.1)
@@ -96,7 +105,7 @@ def test_regression_to_the_mean_shows_in_both_rows() -> None:
 def test_stratum_without_comparison_has_its_exposed_row_only() -> None:
     frame = awkward_panel(seed=5)
     frame = frame[(frame["group"] == "x") | (frame["cohort"] == 3)]
-    moments = reduce_panel(frame, outcomes=["visits"], stratum="group")
+    moments = reduce_panel(frame, outcomes=["visits"], stratum="group", unbalanced="cell_means")
     table = pre_post(
         moments, outcome="visits", months_before=2, months_after=2, comparison="never_exposed"
     )
@@ -110,7 +119,7 @@ def test_stratum_without_comparison_has_its_exposed_row_only() -> None:
 
 
 def test_windows_outside_the_panel_are_counted_or_refused() -> None:
-    moments = reduce_panel(awkward_panel(seed=1), outcomes=["visits"])
+    moments = reduce_panel(awkward_panel(seed=1), outcomes=["visits"], unbalanced="cell_means")
     table = pre_post(moments, outcome="visits", months_before=4, months_after=2)
     assert any("windows reach outside the panel: (" in note for note in table.notes)
     with pytest.raises(DesignError, match="no exposed cohort has 12 months before and 12"):
@@ -126,7 +135,9 @@ def test_german_reform_change_is_the_ols_coefficient(shared: Path) -> None:
 
     data = pd.read_csv(shared / "reference" / "counts" / "mdvis.csv")
     frame = data.assign(member_id=range(len(data)), cohort=1)
-    moments = reduce_panel(frame, outcomes=["numvisit"], month="reform", stratum="agegrp")
+    moments = reduce_panel(
+        frame, outcomes=["numvisit"], month="reform", stratum="agegrp", unbalanced="cell_means"
+    )
     table = pre_post(moments.pooled(), outcome="numvisit", months_before=1, months_after=1)
     fit = smf.ols("numvisit ~ reform", data).fit(cov_type="HC0")
     assert table.keys["side"].tolist() == ["exposed"]
@@ -154,7 +165,7 @@ def test_weight_after_quitting_smoking_is_the_ols_interaction(shared: Path) -> N
         }
     )
     table = pre_post(
-        reduce_panel(both, outcomes=["weight_kg"]),
+        reduce_panel(both, outcomes=["weight_kg"], unbalanced="cell_means"),
         outcome="weight_kg",
         months_before=1,
         months_after=1,

@@ -45,7 +45,7 @@ def test_every_assignment_by_hand(seed: int) -> None:
     actual = abs(t_by_hand(frame, tuple(counties[:3])))
     all_t = [abs(t_by_hand(frame, chosen)) for chosen in combinations(counties, 3)]
     expected = sum(t >= actual - 1e-12 for t in all_t) / 20
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     row = randomization_test(moments, overall).iloc[0]
     assert row["p_value"] == pytest.approx(expected)
     assert row["statistic"] == pytest.approx(t_by_hand(frame, tuple(counties[:3])))
@@ -59,14 +59,16 @@ def test_is_exact_over_the_assignments_it_permutes() -> None:
     p_values = []
     for chosen in combinations(sorted(frame["county"].unique()), 2):
         dealt = frame.assign(cohort=np.where(frame["county"].isin(chosen), 4.0, np.nan))
-        moments = reduce_panel(dealt, outcomes=["visits"], cluster="county")
+        moments = reduce_panel(
+            dealt, outcomes=["visits"], cluster="county", unbalanced="cell_means"
+        )
         p_values.append(randomization_test(moments, overall)["p_value"].iloc[0])
     assert sorted(p_values) == pytest.approx(np.arange(1, 11) / 10)
 
 
 def test_drawn_assignments_are_near_all_of_them() -> None:
     frame = two_months(1, counties=7, phase_1=3, effect=0.5)
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     exact = randomization_test(moments, overall)["p_value"].iloc[0]
     assert 0.1 < exact < 0.9
     # 35 assignments: a limit of 33 makes it draw.
@@ -94,7 +96,7 @@ def test_blocks_keep_cohorts_within_them() -> None:
         for pair in combinations(sorted(north), 2)
         for one in sorted(set(counties) - north)
     ]
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county")
+    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
     row = randomization_test(moments, overall, within=within).iloc[0]
     assert row["n_assignments"] == 8
     assert row["p_value"] == pytest.approx(sum(t >= actual - 1e-12 for t in all_t) / 9)
@@ -104,7 +106,9 @@ def test_staggered_counties_permute_their_cohorts() -> None:
     frame = county_panel(4, counties=5, phase_1=2, members=120)
     second = frame["county"] == "county 01"
     frame.loc[second, "cohort"] = 3.0
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", stratum="group")
+    moments = reduce_panel(
+        frame, outcomes=["visits"], cluster="county", stratum="group", unbalanced="cell_means"
+    )
     found = randomization_test(moments, overall)
     # 5! / (1! 1! 3!) assignments.
     assert found["n_assignments"].tolist() == [19, 19]
@@ -117,7 +121,9 @@ def test_assignments_without_an_effect_count_against_it() -> None:
     frame = two_months(5)
     held = ["county 00", "county 04", "county 05"]
     frame = frame[(frame["group"] == "x") | frame["county"].isin(held)]
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", stratum="group")
+    moments = reduce_panel(
+        frame, outcomes=["visits"], cluster="county", stratum="group", unbalanced="cell_means"
+    )
     found = randomization_test(moments, overall).set_index("group")
     assert found["n_undefined"].to_dict() == {"x": 0, "y": 2}
     assert found.loc["y", "p_value"] >= 3 / 20
@@ -127,23 +133,31 @@ def test_one_county_a_side_has_no_statistic() -> None:
     # Deviations from the mean of one county add up to 0: there is no error to divide by.
     frame = two_months(5)
     frame = frame[(frame["group"] == "x") | frame["county"].isin(["county 00", "county 05"])]
-    moments = reduce_panel(frame, outcomes=["visits"], cluster="county", stratum="group")
+    moments = reduce_panel(
+        frame, outcomes=["visits"], cluster="county", stratum="group", unbalanced="cell_means"
+    )
     found = randomization_test(moments, overall).set_index("group")
     assert np.isnan(found.loc["y", "p_value"])
     assert np.isfinite(found.loc["x", "p_value"])
 
 
 def test_refuses_designs_that_know_no_assignment() -> None:
-    moments = reduce_panel(awkward_panel(seed=2), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        awkward_panel(seed=2), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     with pytest.raises(DesignError, match=r"hold members of several cohorts.*design_county_phase"):
         randomization_test(moments, overall)
-    everybody = reduce_panel(county_panel(1, phase_1=8), outcomes=["visits"], cluster="county")
+    everybody = reduce_panel(
+        county_panel(1, phase_1=8), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     with pytest.raises(DesignError, match="can be assigned in one way only"):
         randomization_test(everybody, overall)
 
 
 def test_refuses_bad_options() -> None:
-    moments = reduce_panel(county_panel(1), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        county_panel(1), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     with pytest.raises(EstimationError, match="Give rng="):
         randomization_test(moments, overall, draws=10)
     with pytest.raises(EstimationError, match="draws=0"):
@@ -153,4 +167,6 @@ def test_refuses_bad_options() -> None:
     with pytest.raises(EstimationError, match="Let the estimator cluster by the column"):
         randomization_test(moments, lambda m: aggregate(group_time_att(m, outcome="visits")))
     with pytest.raises(EstimationError, match="keep no cluster sums"):
-        randomization_test(reduce_panel(county_panel(1), outcomes=["visits"]), overall)
+        randomization_test(
+            reduce_panel(county_panel(1), outcomes=["visits"], unbalanced="cell_means"), overall
+        )

@@ -43,12 +43,12 @@ def test_ends_where_the_test_begins_to_reject(outcome: str, draws: int, level: f
     estimate = estimator(outcome)
 
     def p_value(effect: float) -> float:
-        moments = reduce_panel(taken_off(frame, outcome, effect), **names)
+        moments = reduce_panel(taken_off(frame, outcome, effect), **names, unbalanced="cell_means")
         found = randomization_test(moments, estimate, rng=np.random.default_rng(5), draws=draws)
         return found["p_value"].iloc[0]
 
     row = randomization_interval(
-        reduce_panel(frame, **names),
+        reduce_panel(frame, **names, unbalanced="cell_means"),
         estimate,
         rng=np.random.default_rng(5),
         conf_level=level,
@@ -66,7 +66,9 @@ def test_moves_and_scales_with_the_outcome() -> None:
     frame = county_panel(3, counties=6, phase_1=2, members=100)
     plain, moved = (
         randomization_interval(
-            reduce_panel(f, outcomes=["visits"], cluster="county"), estimator(), conf_level=0.8
+            reduce_panel(f, outcomes=["visits"], cluster="county", unbalanced="cell_means"),
+            estimator(),
+            conf_level=0.8,
         )
         for f in (frame, taken_off(frame, "visits", -2.5))
     )
@@ -78,7 +80,9 @@ def test_moves_and_scales_with_the_outcome() -> None:
         return aggregate(group_time_att(m, outcome="visits", cluster="county", per=1_000))
 
     scaled = randomization_interval(
-        reduce_panel(frame, outcomes=["visits"], cluster="county"), per_thousand, conf_level=0.8
+        reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means"),
+        per_thousand,
+        conf_level=0.8,
     )
     assert scaled[columns].to_numpy() == pytest.approx(1_000 * plain[columns].to_numpy(), rel=1e-6)
 
@@ -89,6 +93,7 @@ def test_months_before_exposure_have_no_interval() -> None:
         outcomes=["visits"],
         cluster="county",
         stratum="group",
+        unbalanced="cell_means",
     )
     found = randomization_interval(moments, estimator(by="event_time"), conf_level=0.8)
     is_before = found["event_time"] < 0
@@ -99,7 +104,10 @@ def test_months_before_exposure_have_no_interval() -> None:
 def test_too_few_assignments_reject_nothing() -> None:
     # Five counties, two exposed: 10 assignments, no p-value below 0.1.
     moments = reduce_panel(
-        county_panel(3, counties=5, phase_1=2), outcomes=["visits"], cluster="county"
+        county_panel(3, counties=5, phase_1=2),
+        outcomes=["visits"],
+        cluster="county",
+        unbalanced="cell_means",
     )
     row = randomization_interval(moments, estimator()).iloc[0]
     assert (row["n_assignments"], row["is_enumerated"]) == (9, True)
@@ -107,7 +115,9 @@ def test_too_few_assignments_reject_nothing() -> None:
 
 
 def test_refuses_ratios_other_estimators_and_designs() -> None:
-    moments = reduce_panel(county_panel(3), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        county_panel(3), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     with pytest.raises(EstimationError, match="the effects are ratios"):
         randomization_interval(
             moments, lambda m: count_effects(m, outcome="visits", cluster="county")
@@ -123,6 +133,8 @@ def test_refuses_ratios_other_estimators_and_designs() -> None:
 
     with pytest.raises(EstimationError, match="not linear in the outcome"):
         randomization_interval(moments, squared)
-    everybody = reduce_panel(county_panel(1, phase_1=8), outcomes=["visits"], cluster="county")
+    everybody = reduce_panel(
+        county_panel(1, phase_1=8), outcomes=["visits"], cluster="county", unbalanced="cell_means"
+    )
     with pytest.raises(DesignError, match="assigned in one way only"):
         randomization_interval(everybody, estimator())

@@ -15,7 +15,7 @@ from calaim_eval.moments import CellMoments, reduce_panel
 
 
 def cells(frame: pd.DataFrame, **options) -> CellMoments:
-    return reduce_panel(frame, outcomes=["visits"], **options)
+    return reduce_panel(frame, outcomes=["visits"], **options, unbalanced="cell_means")
 
 
 def saturated(

@@ -61,7 +61,7 @@ def member_panel(seed: int = 0) -> pd.DataFrame:
 
 
 def moments_of(frame: pd.DataFrame, **options: object) -> CellMoments:
-    return reduce_panel(frame, outcomes=["visits", "paid_usd"], **options)
+    return reduce_panel(frame, outcomes=["visits", "paid_usd"], **options, unbalanced="cell_means")
 
 
 def test_equal_weights_are_the_difference_in_differences_by_hand() -> None:

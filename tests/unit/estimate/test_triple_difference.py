@@ -22,7 +22,9 @@ OF = {"outcome": "visits", "stratum": "group", "target": "x", "reference": "y"}
 
 
 def cells(frame: pd.DataFrame, **options) -> CellMoments:
-    return reduce_panel(frame, outcomes=["visits"], stratum="group", **options)
+    return reduce_panel(
+        frame, outcomes=["visits"], stratum="group", **options, unbalanced="cell_means"
+    )
 
 
 def two_by_two_by_two(seed: int) -> pd.DataFrame:

@@ -29,7 +29,7 @@ def gaps() -> pd.DataFrame:
 
 
 def cells(frame: pd.DataFrame, outcome: str = "visits", **options):
-    return reduce_panel(frame, outcomes=[outcome], **options)
+    return reduce_panel(frame, outcomes=[outcome], **options, unbalanced="cell_means")
 
 
 def member_effects(frame: pd.DataFrame) -> np.ndarray:

@@ -122,7 +122,12 @@ def test_clusters_that_do_not_bear_on_a_row_change_nothing() -> None:
 
 
 def test_without_variation_it_is_missing() -> None:
-    moments = reduce_panel(county_panel(1).assign(visits=1), outcomes=["visits"], cluster="county")
+    moments = reduce_panel(
+        county_panel(1).assign(visits=1),
+        outcomes=["visits"],
+        cluster="county",
+        unbalanced="cell_means",
+    )
     table = aggregate(group_time_att(moments, outcome="visits", cluster="county"))
     row = wild_bootstrap_p_values(table, rng=np.random.default_rng(1)).iloc[0]
     assert row[["p_value", "conf_low", "conf_high", "p_value_step"]].isna().all()

@@ -17,7 +17,7 @@ OPTIONS = {"outcomes": ["visits", "paid_usd"], "covariate_cells": "risk", "clust
 
 
 def reduced(frame: pd.DataFrame, **options: object) -> CellMoments:
-    return reduce_panel(frame, **{**OPTIONS, **options})
+    return reduce_panel(frame, **{**OPTIONS, **options}, unbalanced="cell_means")
 
 
 def assert_same_moments(left: CellMoments, right: CellMoments) -> None:

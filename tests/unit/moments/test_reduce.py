@@ -39,7 +39,12 @@ def assert_same(left: CellMoments, right: CellMoments, *, rtol: float = 0.0) -> 
 def test_matrices_are_the_cross_products_of_member_vectors() -> None:
     frame = awkward_panel(seed=1)
     moments = reduce_panel(
-        frame, outcomes=["visits"], stratum="group", covariate_cells=["risk"], cluster="county"
+        frame,
+        outcomes=["visits"],
+        stratum="group",
+        covariate_cells=["risk"],
+        cluster="county",
+        unbalanced="cell_means",
     )
     _, v = member_vectors(frame, "visits", list(range(7)))
     keys = ["group", "cohort", "risk"]
@@ -62,7 +67,7 @@ def test_matrices_are_the_cross_products_of_member_vectors() -> None:
 
 def test_amounts_are_centred_and_put_back() -> None:
     frame = awkward_panel(seed=1)
-    moments = reduce_panel(frame, outcomes=["paid_usd"])
+    moments = reduce_panel(frame, outcomes=["paid_usd"], unbalanced="cell_means")
     paid = moments.by_outcome["paid_usd"]
     assert paid.shift == pytest.approx(frame["paid_usd"].mean())
     levels = paid.level_total(moments.at_risk).sum(axis=0)
@@ -74,13 +79,18 @@ def test_row_order_and_ids_do_not_matter() -> None:
     shuffled = frame.sample(frac=1, random_state=1)
     renamed = shuffled.assign(member_id="m" + shuffled["member_id"].astype(str))
     options = {"outcomes": ["visits"], "stratum": ["group"], "covariate_cells": "risk"}
-    assert_same(reduce_panel(frame, **options), reduce_panel(renamed, **options))
+    assert_same(
+        reduce_panel(frame, **options, unbalanced="cell_means"),
+        reduce_panel(renamed, **options, unbalanced="cell_means"),
+    )
 
 
 def test_the_frame_is_not_changed() -> None:
     frame = awkward_panel(seed=1)
     before = frame.copy(deep=True)
-    reduce_panel(frame, outcomes=["visits"], stratum="group", cluster="county")
+    reduce_panel(
+        frame, outcomes=["visits"], stratum="group", cluster="county", unbalanced="cell_means"
+    )
     pd.testing.assert_frame_equal(frame, before)
 
 
@@ -112,7 +122,10 @@ def test_parquet_files_in_any_order_give_the_same(
             "calaim_eval.moments.reduce_parquet.reduce_patterns", lambda *_a, **_o: None
         )
     options = {"outcomes": ["visits"], "stratum": "group", "cluster": "county"}
-    found, expected = reduce_panel(place, **options), reduce_panel(frame, **options)
+    found, expected = (
+        reduce_panel(place, **options, unbalanced="cell_means"),
+        reduce_panel(frame, **options, unbalanced="cell_means"),
+    )
     assert_same(found, expected)
     assert found.provenance["rows"]["used"] == len(frame)
     np.testing.assert_array_equal(
@@ -166,9 +179,17 @@ def design_of(frame: pd.DataFrame, *, cluster: str = "member") -> Design:
 
 def test_a_design_reduces_its_members_and_months_only() -> None:
     frame = awkward_panel(seed=1)
-    moments = reduce_panel(design_of(frame), outcomes=["ed_visits"], stratum="group")
+    moments = reduce_panel(
+        design_of(frame), outcomes=["ed_visits"], stratum="group", unbalanced="cell_means"
+    )
     inside = frame[(frame["member_id"] >= 10) & (frame["month"] < 6)]
-    expected = reduce_panel(inside, outcomes=["visits"], stratum="group", covariate_cells="risk")
+    expected = reduce_panel(
+        inside,
+        outcomes=["visits"],
+        stratum="group",
+        covariate_cells="risk",
+        unbalanced="cell_means",
+    )
     assert moments.covariate_cells == ("eligibility_month", "risk")
     rows = np.arange(len(expected))
     np.testing.assert_array_equal(
@@ -191,7 +212,9 @@ def test_a_design_reduces_its_members_and_months_only() -> None:
 
 def test_a_county_design_keeps_county_sums() -> None:
     moments = reduce_panel(
-        design_of(awkward_panel(seed=1), cluster="county"), outcomes=["ed_visits"]
+        design_of(awkward_panel(seed=1), cluster="county"),
+        outcomes=["ed_visits"],
+        unbalanced="cell_means",
     )
     assert moments.clusters.name == "county"
     assert moments.clusters.n_clusters == 12
@@ -200,9 +223,9 @@ def test_a_county_design_keeps_county_sums() -> None:
 def test_a_design_refuses_column_names_and_unknown_strata() -> None:
     design = design_of(awkward_panel(seed=1))
     with pytest.raises(TableError, match=r"leave out `member_id`, `month` and `cohort`"):
-        reduce_panel(design, outcomes=["ed_visits"], month="month")
+        reduce_panel(design, outcomes=["ed_visits"], month="month", unbalanced="cell_means")
     with pytest.raises(TableError, match=r"the design.s members lack `language`\. They have"):
-        reduce_panel(design, outcomes=["ed_visits"], stratum="language")
+        reduce_panel(design, outcomes=["ed_visits"], stratum="language", unbalanced="cell_means")
 
 
 def test_arrow_and_polars_like_tables_are_converted_once() -> None:
@@ -210,14 +233,22 @@ def test_arrow_and_polars_like_tables_are_converted_once() -> None:
 
     frame = awkward_panel(seed=1)
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    assert_same(reduce_panel(table, outcomes=["visits"]), reduce_panel(frame, outcomes=["visits"]))
+    assert_same(
+        reduce_panel(table, outcomes=["visits"], unbalanced="cell_means"),
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"),
+    )
 
 
 def test_rows_not_at_risk_are_set_aside_and_counted() -> None:
     frame = awkward_panel(seed=1)
     covered = np.arange(len(frame)) % 5 != 0
-    moments = reduce_panel(frame.assign(covered=covered), outcomes=["visits"], at_risk="covered")
-    assert_same(moments, reduce_panel(frame[covered], outcomes=["visits"]))
+    moments = reduce_panel(
+        frame.assign(covered=covered),
+        outcomes=["visits"],
+        at_risk="covered",
+        unbalanced="cell_means",
+    )
+    assert_same(moments, reduce_panel(frame[covered], outcomes=["visits"], unbalanced="cell_means"))
     assert moments.provenance["rows"] == {
         "used": int(covered.sum()),
         "not at risk": int((~covered).sum()),
@@ -228,7 +259,7 @@ def test_fractions_of_a_month_are_the_denominator() -> None:
     rows = [("a", 0, 1.0, 2), ("a", 1, 0.5, 3), ("b", 0, 0.25, 1), ("b", 1, 1.0, 1)]
     frame = pd.DataFrame(rows, columns=["member_id", "month", "share", "visits"])
     frame["cohort"] = np.where(frame["member_id"] == "a", 1.0, np.nan)
-    moments = reduce_panel(frame, outcomes=["visits"], at_risk="share")
+    moments = reduce_panel(frame, outcomes=["visits"], at_risk="share", unbalanced="cell_means")
     effect = group_time_att(moments, outcome="visits")
     assert effect.estimate == pytest.approx([(3 / 0.5 - 2 / 1) - (1 / 1 - 1 / 0.25)])
 
@@ -236,7 +267,7 @@ def test_fractions_of_a_month_are_the_denominator() -> None:
 def test_missing_stratum_is_a_stratum() -> None:
     frame = awkward_panel(seed=1)
     frame["group"] = frame["group"].where(frame["member_id"] % 3 > 0)
-    moments = reduce_panel(frame, outcomes=["visits"], stratum="group")
+    moments = reduce_panel(frame, outcomes=["visits"], stratum="group", unbalanced="cell_means")
     assert moments.cells["group"].isna().sum() == 3
     assert moments.n_members.sum() == frame["member_id"].nunique()
 
@@ -249,14 +280,14 @@ def test_refuses_repeated_member_months() -> None:
     frame = awkward_panel(seed=1)
     twice = pd.concat([frame, frame.iloc[:7]])
     with pytest.raises(TableError, match=rf"7 of {len(twice)} rows repeat the key \(`member_id`"):
-        reduce_panel(twice, outcomes=["visits"])
+        reduce_panel(twice, outcomes=["visits"], unbalanced="cell_means")
 
 
 def test_refuses_a_cohort_that_changes() -> None:
     frame = awkward_panel(seed=1)
     frame.loc[frame.index[::9], "cohort"] = 4.0
     with pytest.raises(TableError, match="`cohort` is not constant within"):
-        reduce_panel(frame, outcomes=["visits"])
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
 
 
 def test_refuses_outcomes_that_are_not_finite() -> None:
@@ -264,24 +295,36 @@ def test_refuses_outcomes_that_are_not_finite() -> None:
     frame["visits"] = frame["visits"].astype(float)
     frame.loc[frame.index[:3], "visits"] = [np.nan, np.inf, -np.inf]
     with pytest.raises(TableError, match="`visits` is missing or infinite in 3 of"):
-        reduce_panel(frame, outcomes=["visits"])
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
 
 
 def test_refuses_zero_and_infinity_as_never_exposed() -> None:
     frame = awkward_panel(seed=1)
     years = frame.assign(month=frame["month"] + 2000, cohort=frame["cohort"] + 2000)
     with pytest.raises(TableError, match="Never exposed is coded as missing here"):
-        reduce_panel(years.assign(cohort=years["cohort"].fillna(0)), outcomes=["visits"])
+        reduce_panel(
+            years.assign(cohort=years["cohort"].fillna(0)),
+            outcomes=["visits"],
+            unbalanced="cell_means",
+        )
     with pytest.raises(TableError, match="never exposed is missing, not infinity"):
-        reduce_panel(years.assign(cohort=years["cohort"].fillna(np.inf)), outcomes=["visits"])
+        reduce_panel(
+            years.assign(cohort=years["cohort"].fillna(np.inf)),
+            outcomes=["visits"],
+            unbalanced="cell_means",
+        )
 
 
 def test_refuses_columns_that_are_not_there() -> None:
     with pytest.raises(TableError, match=r"lacks `ed_visits`\. It has `member_id`, `cohort`"):
-        reduce_panel(awkward_panel(seed=1), outcomes=["ed_visits"])
+        reduce_panel(awkward_panel(seed=1), outcomes=["ed_visits"], unbalanced="cell_means")
     with pytest.raises(TableError, match="`group` is named twice"):
         reduce_panel(
-            awkward_panel(seed=1), outcomes=["visits"], stratum="group", covariate_cells="group"
+            awkward_panel(seed=1),
+            outcomes=["visits"],
+            stratum="group",
+            covariate_cells="group",
+            unbalanced="cell_means",
         )
 
 
@@ -290,7 +333,7 @@ def test_refuses_days_read_as_months() -> None:
     frame["month"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["month"], unit="D")
     frame["cohort"] = pd.NaT
     with pytest.raises(TableError, match="plain dates are read as months"):
-        reduce_panel(frame, outcomes=["visits"])
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
 
 
 def test_refuses_year_month_codes() -> None:
@@ -298,7 +341,7 @@ def test_refuses_year_month_codes() -> None:
     codes = dict(enumerate([202310, 202311, 202312, 202401, 202402, 202403, 202404]))
     coded = frame.assign(month=frame["month"].map(codes), cohort=frame["cohort"].map(codes))
     with pytest.raises(TableError, match="whole numbers of the form YYYYMM"):
-        reduce_panel(coded, outcomes=["visits"])
+        reduce_panel(coded, outcomes=["visits"], unbalanced="cell_means")
 
 
 def test_messages_hold_no_member_id() -> None:
@@ -306,6 +349,6 @@ def test_messages_hold_no_member_id() -> None:
     frame["member_id"] = "secret-" + frame["member_id"].astype(str)
     for damaged in (pd.concat([frame, frame.iloc[:1]]), frame.assign(visits=np.nan)):
         with pytest.raises(TableError) as caught:
-            reduce_panel(damaged, outcomes=["visits"])
+            reduce_panel(damaged, outcomes=["visits"], unbalanced="cell_means")
         assert "secret" not in str(caught.value)
-    assert "secret" not in repr(reduce_panel(frame, outcomes=["visits"]))
+    assert "secret" not in repr(reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"))

@@ -40,7 +40,9 @@ def panel(n_months: int = 30, *, dated: bool = True, seed: int = 1) -> pd.DataFr
 def both(frame: pd.DataFrame, tmp_path, **options) -> tuple[CellMoments, CellMoments]:
     path = tmp_path / "panel.parquet"
     frame.to_parquet(path, index=False)
-    return reduce_panel(path, **NAMES, **options), reduce_panel(frame, **NAMES, **options)
+    return reduce_panel(path, **NAMES, **options, unbalanced="cell_means"), reduce_panel(
+        frame, **NAMES, **options, unbalanced="cell_means"
+    )
 
 
 def assert_same(ours: CellMoments, theirs: CellMoments) -> None:
@@ -140,7 +142,7 @@ def test_wrong_rows_get_the_words_of_the_dense_route(spoil, words, tmp_path):
     path = tmp_path / "panel.parquet"
     spoiled.to_parquet(path, index=False)
     with pytest.raises(TableError, match=words):
-        reduce_panel(path, **NAMES, outcomes=["visits"], stratum="race")
+        reduce_panel(path, **NAMES, outcomes=["visits"], stratum="race", unbalanced="cell_means")
 
 
 @pytest.mark.parametrize("kind", ["ibis", "duckdb", "polars"])
@@ -153,12 +155,17 @@ def test_queries_are_run_once_and_reduced(kind):
         query = duckdb.sql("SELECT * FROM frame")
     else:
         query = pytest.importorskip("ibis").memtable(frame)
-    ours = reduce_panel(query, **NAMES, outcomes=["visits"], stratum="race")
-    assert_same(ours, reduce_panel(frame, **NAMES, outcomes=["visits"], stratum="race"))
+    ours = reduce_panel(
+        query, **NAMES, outcomes=["visits"], stratum="race", unbalanced="cell_means"
+    )
+    assert_same(
+        ours,
+        reduce_panel(frame, **NAMES, outcomes=["visits"], stratum="race", unbalanced="cell_means"),
+    )
     assert ours.provenance["sources"] == ["the table"]
 
 
 def test_a_query_without_a_column_is_told_so():
     query = pytest.importorskip("ibis").memtable(panel().drop(columns="visits"))
     with pytest.raises(TableError, match="the table lacks `visits`"):
-        reduce_panel(query, **NAMES, outcomes=["visits"])
+        reduce_panel(query, **NAMES, outcomes=["visits"], unbalanced="cell_means")

@@ -111,7 +111,9 @@ def test_moments_of_other_outcomes_cannot_be_pooled(small_run, tmp_path):
     from calaim_eval.pipeline.designs import exposure_design
 
     design = exposure_design(small_run.study, small_run.panel, anchor="first_service")
-    other = reduce_panel(design, outcomes=["ed_visits"], stratum="race_ethnicity")
+    other = reduce_panel(
+        design, outcomes=["ed_visits"], stratum="race_ethnicity", unbalanced="cell_means"
+    )
     assert other.outcomes != one.outcomes
     with pytest.raises(EstimationError, match="the same `outcomes`"):
         estimate_effects(

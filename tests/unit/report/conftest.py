@@ -380,7 +380,7 @@ def _delivery(rng: np.random.Generator) -> dict[str, RateTable]:
 
 
 def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
-    study, overall, by_race, gap, pre_post, phase = [], [], [], [], [], []
+    study, overall, by_race, gap, ratio, pre_post, phase = [], [], [], [], [], [], []
     sizes = {g: max(2.0, round(n * 0.07)) for g, n in GROUP_SIZES.items()}
     for outcome, (effect, se) in EFFECT.items():
         about = {"outcome": outcome, "unit": UNITS[outcome]}
@@ -397,6 +397,8 @@ def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
             spread = se * np.sqrt(700 / members)
             value = effect * (0.6 if group == "asian" else 1.1) + rng.normal(0, spread * 0.5)
             by_race.append(({**about, "race_ethnicity": group}, value, spread, members))
+            about_ratio = {"outcome": outcome, "unit": "ratio", "race_ethnicity": group}
+            ratio.append((about_ratio, 0.9, 0.02 * np.sqrt(700 / members), members))
             if group != "white":
                 gap.append(
                     (
@@ -433,6 +435,7 @@ def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
         "effect_overall": effects(*_columns(overall)),
         "effect_by_race": effects(*_columns(by_race)),
         "effect_gap": effects(*_columns(gap), name="Gap in effect"),
+        "effect_ratio": effects(*_columns(ratio), name="Rate ratio"),
         "pre_post": effects(*_columns(pre_post), name="Change", is_causal=False),
         "county_phase": effects(*_columns(phase), name="Intention to treat, county of residence"),
     }

@@ -27,6 +27,7 @@ OPTIONAL = [
     "losses_table",
     "members_table",
     "pre_post_table",
+    "ratios_table",
     "referral_table",
     "row_ledger_table",
 ]
