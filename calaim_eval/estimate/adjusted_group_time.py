@@ -35,7 +35,7 @@ from calaim_eval.moments.panel_rows import PanelColumns
 from calaim_eval.moments.periods import MISSING, index_frequency, period_labels
 from calaim_eval.results import Estimand, Method
 
-Unbalanced = Literal["pairs", "whole"]
+Unbalanced = Literal["balanced_pairs", "balanced_members"]
 
 REFERENCE = (
     "Sant'Anna PHC, Zhao J (2020). Doubly robust difference-in-differences estimators. Journal of "
@@ -90,7 +90,7 @@ def adjusted_group_time_att(
     method : {"doubly_robust", "regression", "weighting"}
         A regression of the change among the comparison and weights by the odds of exposure, right
         if either model is; the regression alone; the weights alone.
-    unbalanced : {"pairs", "whole"}, optional
+    unbalanced : {"balanced_pairs", "balanced_members"}, optional
         Must be given when some members lack some months: for each effect the members covered in
         both of its months, or only members covered in every month.
     comparison, base_period, anticipation_months
@@ -155,7 +155,7 @@ def adjusted_group_time_att(
     cluster = MEMBER if cluster == member_id else cluster
     require_pair_options(comparison, base_period, anticipation_months)
     _require_choice("method", method, tuple(_WORDS))
-    _require_choice("unbalanced", unbalanced, ("pairs", "whole", None))
+    _require_choice("unbalanced", unbalanced, ("balanced_pairs", "balanced_members", None))
     panel = member_panel(
         data,
         PanelColumns(
@@ -264,25 +264,26 @@ def _balanced(panel: MemberPanel, unbalanced: Unbalanced | None) -> tuple[Member
     )
     if unbalanced is None:
         raise DesignError(
-            f"the panel is unbalanced: {gaps}. Say unbalanced='pairs' (for each effect the members "
-            "covered in both of its months, a different group for each), or 'whole' (only members "
-            "covered throughout: one group, which may be a special one). group_time_att from cell "
-            "moments uses every covered month."
+            f"the panel is unbalanced: {gaps}. Say unbalanced='balanced_pairs' (for each effect "
+            "the members covered in both of its months, a different group for each), or "
+            "'balanced_members' (only members covered throughout: one group, which may be a "
+            "special one). group_time_att from cell moments uses every covered month."
         )
-    if unbalanced == "pairs":
+    if unbalanced == "balanced_pairs":
         return panel, [
-            f"Unbalanced panel, unbalanced='pairs': {gaps}; each effect is about the members "
-            "covered in both of its months. 'whole' would have set all of them aside."
+            f"Unbalanced panel, unbalanced='balanced_pairs': {gaps}; each effect is about the "
+            "members covered in both of its months. 'balanced_members' would have set all of them "
+            "aside."
         ]
     if not complete.any():
         raise DesignError(
-            "unbalanced='whole': no member is covered in every month. Use unbalanced='pairs', or "
-            "a shorter window."
+            "unbalanced='balanced_members': no member is covered in every month. Use "
+            "unbalanced='balanced_pairs', or a shorter window."
         )
     return panel.take(np.flatnonzero(complete)), [
-        f"Unbalanced panel, unbalanced='whole': {gaps} and were set aside; effects are about "
-        "members covered throughout. 'pairs' would have kept them in the comparisons of months in "
-        "which they are covered."
+        f"Unbalanced panel, unbalanced='balanced_members': {gaps} and were set aside; effects are "
+        "about members covered throughout. 'balanced_pairs' would have kept them in the "
+        "comparisons of months in which they are covered."
     ]
 
 

@@ -87,7 +87,7 @@ def test_diff_diff_gives_the_same_with_gaps(method: str, gap: float) -> None:
             first_treat="g",
             covariates=["risk", "age"],
         )
-    mine = ours(frame, method=method, unbalanced="pairs").set_index(["cohort", "month"])
+    mine = ours(frame, method=method, unbalanced="balanced_pairs").set_index(["cohort", "month"])
     assert len(mine) == len(fit.group_time_effects) == 8
     for (cohort, month), theirs in fit.group_time_effects.items():
         row = mine.loc[(int(cohort), int(month))]

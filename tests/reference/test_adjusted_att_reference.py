@@ -74,6 +74,10 @@ def test_every_reference_row_is_met(mpdta: pd.DataFrame, references: pd.DataFram
 def test_balanced_subset_of_the_panel_with_gaps(gaps: pd.DataFrame) -> None:
     # The reference README: simple ATT of packages whose default is the balanced subset, -0.0115.
     att_gt = adjusted_group_time_att(
-        gaps, method="regression", comparison="never_exposed", unbalanced="whole", **COLUMNS
+        gaps,
+        method="regression",
+        comparison="never_exposed",
+        unbalanced="balanced_members",
+        **COLUMNS,
     )
     assert round(float(aggregate(att_gt).estimate[0]), 4) == -0.0115

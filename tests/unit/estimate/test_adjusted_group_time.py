@@ -97,7 +97,7 @@ def test_estimate_and_influence_against_a_numerical_derivative(method: str) -> N
         covariates=["risk_now"],
         categorical=["group"],
         method=method,
-        unbalanced="pairs",
+        unbalanced="balanced_pairs",
     )
     for cohort, month, base in ((2, 3, 1), (3, 1, 0), (3, 4, 2)):
         row = att_gt.to_frame().query(f"cohort == {cohort} and month == {month}").iloc[0]
@@ -184,7 +184,7 @@ def test_members_taken_in_parts_give_the_same(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("method", METHODS)
 def test_units_of_covariates_and_order_of_rows_do_not_matter(method: str) -> None:
     frame = risk_panel(gap=0.1)
-    options = {"outcome": "visits", "method": method, "unbalanced": "pairs"}
+    options = {"outcome": "visits", "method": method, "unbalanced": "balanced_pairs"}
     one = adjusted_group_time_att(frame, covariates=["risk"], **options)
     shuffled = frame.sample(frac=1, random_state=5).assign(risk=lambda f: 7e4 * f["risk"] - 3e6)
     other = adjusted_group_time_att(shuffled, covariates=["risk"], **options)
@@ -229,10 +229,10 @@ def test_universal_base_has_a_reference_row_without_error() -> None:
 def test_unbalanced_panels_need_a_choice_and_each_says_what_it_loses() -> None:
     frame = risk_panel(gap=0.1)
     options = {"outcome": "visits", "covariates": ["risk"]}
-    with pytest.raises(DesignError, match=r"unbalanced='pairs'.*'whole'"):
+    with pytest.raises(DesignError, match=r"unbalanced='balanced_pairs'.*'balanced_members'"):
         adjusted_group_time_att(frame, **options)
-    pairs = adjusted_group_time_att(frame, unbalanced="pairs", **options)
-    whole = adjusted_group_time_att(frame, unbalanced="whole", **options)
+    pairs = adjusted_group_time_att(frame, unbalanced="balanced_pairs", **options)
+    whole = adjusted_group_time_att(frame, unbalanced="balanced_members", **options)
     complete = frame.groupby("member_id").filter(lambda rows: len(rows) == 5)
     by_hand = adjusted_group_time_att(complete, **options)
     np.testing.assert_allclose(whole.estimate, by_hand.estimate)
@@ -288,7 +288,7 @@ def test_an_effect_without_variation_has_no_standard_error() -> None:
 
 def test_notes_and_errors_never_tell_few_members() -> None:
     frame = risk_panel(gap=0.01)
-    found = adjusted_group_time_att(frame, outcome="visits", unbalanced="pairs")
+    found = adjusted_group_time_att(frame, outcome="visits", unbalanced="balanced_pairs")
     assert not re.search(r"\b([1-9]|10) members", " ".join(found.notes))
 
 
@@ -388,7 +388,7 @@ REFUSED = {
         lambda f: f,
         {"unbalanced": "drop"},
         EstimationError,
-        "is not one of 'pairs', 'whole'",
+        "is not one of 'balanced_pairs', 'balanced_members'",
     ),
     "a fraction at risk": (
         lambda f: f.assign(covered=0.5),
