@@ -72,6 +72,13 @@ class Care:
         return self.line_is(lines, kind).max()
 
     @cached_property
+    def fill_days(self) -> Table:
+        """Fills by member, drug code and day: `member`, `day`, `n_days` (days of supply)."""
+        fills = self.fills
+        each = fills.group_by("member", "ndc_code", "day").agg(n_days=fills["days_supply"].max())
+        return self.bucket.keep("fill_days", each.drop("ndc_code"))
+
+    @cached_property
     def stays(self) -> Table:
         """Acute stays, one row a facility: `stays.facility_stays`."""
         return facility_stays(self)

@@ -60,18 +60,34 @@ class ClaimLines:
 
     def has(self, pattern: CodePattern) -> Value:
         """Whether the line's code matches; false where it has none."""
+        return self.any_has(pattern.pattern, [pattern.column])
+
+    def any_has(self, pattern: str, columns: Sequence[str]) -> Value:
+        """Whether any of the line's codes matches; the columns are one, or diagnoses."""
         if self._patterns is None:
             return ibis.literal(False)
-        listed = self._patterns.setdefault(pattern.column, [])
-        if pattern.pattern not in listed:
-            listed.append(pattern.pattern)
+        (bit,) = {self._bit(self._patterns, pattern, column) for column in columns}
+        masks = reduce(or_, [self._rows[_mask(column)] for column in columns])
+        return (masks & ibis.literal(1 << bit, "int64")) != 0
+
+    @staticmethod
+    def _bit(patterns: dict[str, list[str]], pattern: str, column: str) -> int:
+        """Bit of a pattern in the masks of a column: the same for every diagnosis."""
+        shared = next((p for name, p in patterns.items() if _is_like(name, column)), [])
+        listed = patterns.setdefault(column, shared)
+        if pattern not in listed:
+            listed.append(pattern)
         if len(listed) > _BITS:
             raise TableError(
-                f"the measures hold `{pattern.column}` against more than {_BITS} patterns.\n"
+                f"the measures hold `{column}` against more than {_BITS} patterns.\n"
                 "  Join patterns with `|`, or build the panel with fewer `measures`."
             )
-        bit = ibis.literal(1 << listed.index(pattern.pattern), "int64")
-        return (self._rows[_mask(pattern.column)] & bit) != 0
+        return listed.index(pattern)
+
+
+def _is_like(column: str, other: str) -> bool:
+    """Whether two columns hold codes of one kind, in one of several places of the line."""
+    return column == other or (column in _DIAGNOSES and other in _DIAGNOSES)
 
 
 def _mask(column: str) -> str:
@@ -79,6 +95,7 @@ def _mask(column: str) -> str:
     return f"{column}_mask"
 
 
+_DIAGNOSES = tuple(f"diagnosis_code_{i}" for i in range(1, 6))
 _CODED = (
     "revenue_center_code",
     "hcpcs_code",
@@ -86,7 +103,7 @@ _CODED = (
     "bill_type_code",
     "drg_code",
     "discharge_disposition_code",
-    *(f"diagnosis_code_{i}" for i in range(1, 6)),
+    *_DIAGNOSES,
     "rendering_taxonomy_code",
     "billing_taxonomy_code",
 )

@@ -95,6 +95,8 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
         ).select(*columns),
         _grouped(contested, settled_months(bucket, contested)).select(*columns),
     )
+    # Held, so that the engine knows how many there are before it joins the few others to them.
+    months = bucket.keep("covered_months", months)
     marked = months.left_join(_medicare_months(bucket, spans), ["member", "month"])
     marked = marked.mutate(is_dual=marked["is_dual_span"] | marked["has_medicare"].fill_null(False))
     dated = marked.select(*_KEPT, "covered_days", "from_day", "is_full", "is_dual", "recorded_day")
@@ -104,7 +106,7 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
         dated.mutate(
             reason=_month_reason(dated, bucket.rules),
             is_retroactive=dated["recorded_day"] > dated["last_day"],
-        ).drop("first_day", "last_day", "days_in_month", "from_day", "recorded_day"),
+        ).drop("first_day", "last_day", "days_in_month", "month_start", "from_day", "recorded_day"),
     )
 
 
