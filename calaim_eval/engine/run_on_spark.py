@@ -71,7 +71,8 @@ def run_on_spark(
         session.createDataFrame(_arrow(rows)).createOrReplaceTempView(name)
     key, named = part_of
     parts = _parts_by_key(session, key, [sources[name] for name in named])
-    fetched, handed = {}, {}
+    fetched: dict[str, pd.DataFrame] = {}
+    handed: dict[str, _Handed] = {}
     try:
         for step in recipe.steps:
             if step.assembler is not None:
@@ -92,8 +93,8 @@ def run_on_spark(
             elif step.kind == "hand":
                 held, number = numbered
                 part_of_number = session.table(held).join(parts, key).select(number, "part")
-                where = held_folder / step.name
-                handed[step.name] = _hand(rows.join(part_of_number, number), n_parts, where)
+                placed = rows.join(part_of_number, number)
+                handed[step.name] = _hand(placed, n_parts, held_folder / step.name)
             else:
                 placed = rows.join(parts, key)
                 ordered = _in_parts(placed, step.order_by, n_parts)

@@ -43,7 +43,9 @@ class ClaimLines:
         First two digits of the type of bill, without the leading zero; missing where there is none.
     """
 
-    def __init__(self, rows: Table, rules: PanelRules, patterns: dict[str, list[str]] | None) -> None:
+    def __init__(
+        self, rows: Table, rules: PanelRules, patterns: dict[str, list[str]] | None
+    ) -> None:
         self._rows = rows
         self._patterns = patterns
         self.rules = rules

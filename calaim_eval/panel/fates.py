@@ -36,7 +36,8 @@ NOT_IN_PAID = "in the panel's months, not part of `paid_usd`"
 def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Table:
     """Lines of a claim table by `member`, `month`, `standing`, held: `n_rows`, `units`, `landing`.
 
-    Every line is in it. Amounts are whole hundredths of a cent: a sum of whole numbers is the same in any order.
+    Every line is in it. Amounts are whole hundredths of a cent: a sum of whole numbers is the same
+    in any order.
     """
     units = (claims["paid_amount"].fill_null(0.0) * UNITS_PER_USD).round().cast("int64")
     narrow = claims.select("member", "month", "standing", units=units)

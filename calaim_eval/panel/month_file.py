@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calaim_eval.errors import TableError
 from calaim_eval.panel.columns import BASE_COLUMNS
 from calaim_eval.panel.history import covered_before, plan_moves
+from calaim_eval.panel.month_grid import MonthEvents, Text, cells_of, order_of, row_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,13 +85,13 @@ class MonthFile:
         Parameters
         ----------
         pieces : mapping of str to pa.Table
-            `panel_months` : `member`, `month`, `place`, `MONTH_COLUMNS`, and a flag for each feed with a
-            limit; one row for each month of the panel, in any order.
+            `panel_months` : `member`, `month`, `place`, `MONTH_COLUMNS`, and a flag for each feed
+            with a limit; one row for each month of the panel, in any order.
             `panel_places` : `place` and `PLACE_COLUMNS`.
-            `panel_people` : `member`, `member_id`, `born` (the month from which age 0 is counted) and
-            `PERSON_COLUMNS`. Members are numbered in the order of `member_id`.
-            `panel_events` : `member`, `month`, `measure` (its number), `value`; all in months of the
-            panel. Values of one month are added up.
+            `panel_people` : `member`, `member_id`, `born` (the month from which age 0 is counted)
+            and `PERSON_COLUMNS`. Members are numbered in the order of `member_id`.
+            `panel_events` : `member`, `month`, `measure` (its number), `value`; all in months of
+            the panel. Values of one month are added up.
         path : Path
 
         Raises
@@ -115,7 +115,8 @@ class MonthFile:
             for start in range(0, rows.n, ROWS_AT_ONCE):
                 part = slice(start, min(start + ROWS_AT_ONCE, rows.n))
                 columns = dict(rows.facts(part)) | dict(rows.values(part))
-                table = pa.Table.from_arrays([columns[each] for each in schema.names], schema=schema)
+                in_order = [columns[each] for each in schema.names]
+                table = pa.Table.from_arrays(in_order, schema=schema)
                 writer.write_table(table, row_group_size=ROWS_AT_ONCE)
 
     def _schema(self) -> pa.Schema:
@@ -132,55 +133,6 @@ class MonthFile:
 
 
 @dataclass(frozen=True)
-class _Text:
-    """Text as the numbers of its distinct values, which are in order; -1 where it is missing."""
-
-    codes: NDArray[np.int32]
-    distinct: pa.Array
-
-    @classmethod
-    def of(cls, column: pa.ChunkedArray) -> _Text:
-        """A column of text."""
-        import pyarrow.compute as pc
-
-        distinct = pc.unique(column).drop_null()
-        distinct = distinct.take(pc.sort_indices(distinct))
-        codes = pc.index_in(column, value_set=distinct).fill_null(-1)
-        return cls(codes.to_numpy(), distinct)
-
-    def at(self, rows: Whole) -> pa.Array:
-        """Values of some rows."""
-        import pyarrow as pa
-
-        codes = self.codes[rows]
-        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), self.distinct)
-
-
-@dataclass(frozen=True)
-class _Events:
-    """Events by the row of their month, the measure's number and the value."""
-
-    rows: Whole
-    measures: NDArray[np.int16]
-    values: NDArray[np.float64]
-
-    def within(self, part: slice) -> _Events:
-        """Those of a stretch of rows, counted from its start, in the order of the measures."""
-        inside = np.flatnonzero((self.rows >= part.start) & (self.rows < part.stop))
-        inside = inside[np.argsort(self.measures[inside], kind="stable")]
-        return _Events(
-            self.rows[inside] - part.start, self.measures[inside], self.values[inside]
-        )
-
-    def total(self, number: int, n: int) -> NDArray[np.float64]:
-        """Sum of one measure for each of `n` rows; the events are in the order of the measures."""
-        bounds = np.array([number, number + 1], self.measures.dtype)
-        first, last = np.searchsorted(self.measures, bounds)
-        mine = slice(first, last)
-        return np.bincount(self.rows[mine], weights=self.values[mine], minlength=n)
-
-
-@dataclass(frozen=True)
 class _Rows:
     """The rows of the file, in order, and what their columns are read off.
 
@@ -193,9 +145,9 @@ class _Rows:
     person: Whole
     people: Mapping[str, Any]
     place: Whole
-    places: Mapping[str, _Text]
+    places: Mapping[str, Text]
     history: Mapping[str, pa.Array]
-    events: _Events
+    events: MonthEvents
 
     @property
     def n(self) -> int:
@@ -276,15 +228,16 @@ class _Rows:
 
 def _rows(pieces: Mapping[str, pa.Table], layout: MonthFile) -> _Rows:
     """Put the months in order and find out what belongs to each."""
-    people, places = pieces["panel_people"].sort_by("member"), pieces["panel_places"].sort_by("place")
+    people = pieces["panel_people"].sort_by("member")
+    places = pieces["panel_places"].sort_by("place")
     members = people["member"].to_numpy()
     months, events = pieces["panel_months"], pieces["panel_events"]
-    cells = _cells(months, members, layout)
-    order, row_of = _order(cells, len(members) * layout.n_months)
+    cells = cells_of(months, members, layout.first_month, layout.n_months)
+    order, row_at = order_of(cells, len(members) * layout.n_months)
     months = months.combine_chunks().take(order)
     cells = cells[order]
-    place = _row_of(months["place"].to_numpy(), places["place"].to_numpy())
-    texts = {name: _Text.of(places[name]) for name in PLACE_COLUMNS}
+    place = row_of(months["place"].to_numpy(), places["place"].to_numpy())
+    texts = {name: Text.of(places[name]) for name in PLACE_COLUMNS}
     return _Rows(
         layout,
         cells,
@@ -294,39 +247,12 @@ def _rows(pieces: Mapping[str, pa.Table], layout: MonthFile) -> _Rows:
         place,
         texts,
         _history(cells, texts["plan"].codes[place], layout.n_months),
-        _Events(
-            row_of[_cells(events, members, layout)],
+        MonthEvents(
+            row_at[cells_of(events, members, layout.first_month, layout.n_months)],
             events["measure"].to_numpy(),
             events["value"].to_numpy(),
         ),
     )
-
-
-def _row_of(numbers: Whole, ordered: Whole) -> Whole:
-    """Row of each number among ordered ones, all of which are there."""
-    if len(ordered) and ordered[-1] - ordered[0] == len(ordered) - 1:
-        return numbers - ordered[0]
-    return np.searchsorted(ordered, numbers)
-
-
-def _cells(rows: pa.Table, members: Whole, layout: MonthFile) -> Whole:
-    """Place of each row's month in the grid of members and months."""
-    offset = rows["month"].to_numpy() - layout.first_month
-    return _row_of(rows["member"].to_numpy(), members) * layout.n_months + offset
-
-
-def _order(cells: Whole, n_cells: int) -> tuple[Whole, Whole]:
-    """Rows in the order of their cells, and for each cell its place in that order."""
-    row_at = np.full(n_cells, -1)
-    row_at[cells] = np.arange(len(cells))
-    is_there = row_at >= 0
-    order = row_at[is_there]
-    if len(order) != len(cells):
-        raise TableError(
-            f"{len(cells) - len(order):,} member-months are there twice.\n"
-            "  This is a defect of the panel, not of the data; please report it."
-        )
-    return order, np.cumsum(is_there) - 1
 
 
 def _people(people: pa.Table) -> dict[str, Any]:
@@ -335,7 +261,7 @@ def _people(people: pa.Table) -> dict[str, Any]:
     return {
         "member_id": people["member_id"].combine_chunks(),
         "born": (born.fill_null(0).to_numpy(), born.is_valid().to_numpy()),
-        **{name: _Text.of(people[name]) for name in PERSON_COLUMNS},
+        **{name: Text.of(people[name]) for name in PERSON_COLUMNS},
     }
 
 
