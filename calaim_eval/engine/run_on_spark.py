@@ -32,9 +32,9 @@ def run_on_spark(
     sources: Mapping[str, Sequence[Path]],
     outputs: Mapping[str, Path],
     part_of: tuple[str, Sequence[str]],
-    numbered: tuple[str, str],
     n_parts: int,
     held_folder: Path,
+    numbered: tuple[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Run every step of a recipe on all rows at once.
 
@@ -51,12 +51,12 @@ def run_on_spark(
     part_of : tuple of str and sequence of str
         A column, and sources that have it: a row is written to the part of that number which the
         value's rows were read from, so that the parts are those of the sources.
-    numbered : tuple of str and str
-        Held rows that have the key of `part_of` and a number in its place, and the number's column:
-        handed rows have it.
     n_parts : int
     held_folder : Path
         For held rows; emptied at the end. On a cluster every node must reach it by this path.
+    numbered : tuple of str and str, optional
+        Held rows that have the key of `part_of` and a number in its place, and the number's column.
+        Handed rows have the number; without it none may be handed.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def run_on_spark(
                 session.read.parquet(where).createOrReplaceTempView(step.name)
             elif step.kind == "fetch":
                 fetched[step.name] = rows.toArrow().to_pandas()
-            elif step.kind == "hand":
+            elif step.kind == "hand" and numbered is not None:
                 held, number = numbered
                 part_of_number = session.table(held).join(parts, key).select(number, "part")
                 placed = rows.join(part_of_number, number)
