@@ -96,7 +96,7 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
         _grouped(contested, settled_months(bucket, contested)).select(*columns),
     )
     # Held, so that the engine knows how many there are before it joins the few others to them.
-    months = bucket.keep("covered_months", months)
+    months = bucket.keep("counted_months", months)
     marked = months.left_join(_medicare_months(bucket, spans), ["member", "month"])
     marked = marked.mutate(is_dual=marked["is_dual_span"] | marked["has_medicare"].fill_null(False))
     dated = marked.select(*_KEPT, "covered_days", "from_day", "is_full", "is_dual", "recorded_day")
