@@ -6,7 +6,7 @@ hundred runs and one compilation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,8 +18,13 @@ from calaim_eval.engine.write import atomic_file
 if TYPE_CHECKING:
     import ibis
     import pandas as pd
+    import pyarrow as pa
 
-Kind = Literal["keep", "fetch", "write", "drop"]
+Kind = Literal["keep", "fetch", "hand", "assemble", "write", "drop"]
+
+
+Assembler = Callable[["Mapping[str, pa.Table]", Path], None]
+"""Puts handed rows together to a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +33,23 @@ class Step:
 
     Attributes
     ----------
-    kind : {"keep", "fetch", "write", "drop"}
-        Compute rows and hold them; compute few rows and hand them back; write rows to a file;
-        let go of held rows.
+    kind : {"keep", "fetch", "hand", "assemble", "write", "drop"}
+        Compute rows and hold them; compute few rows and hand them back; compute rows that a file
+        is assembled from; assemble it; write rows to a file; let go of held rows.
     name : str
     rows : ibis.Table or None
-        What to compute; None for ``"drop"``.
+        What to compute; None for ``"assemble"`` and ``"drop"``.
     order_by : tuple[str, ...]
         Columns that written rows are sorted by.
+    assembler : callable or None
+        For ``"assemble"``: from what was handed since the last one, by name, to the file.
     """
 
     kind: Kind
     name: str
     rows: ibis.Table | None = None
     order_by: tuple[str, ...] = ()
+    assembler: Assembler | None = None
 
 
 @dataclass
@@ -89,6 +97,17 @@ class Recipe:
         """Write rows, sorted, to the file that a run gives under this name."""
         self._add("write", name, rows, order_by=tuple(order_by))
 
+    def hand(self, name: str, rows: ibis.Table) -> None:
+        """Compute rows for the next `assemble`, in no order.
+
+        The engine that works on all members at once parts them by the column that numbers members.
+        """
+        self._add("hand", name, rows)
+
+    def assemble(self, name: str, assembler: Assembler) -> None:
+        """Have all that was handed put together to the file that a run gives under this name."""
+        self.steps.append(Step("assemble", name, assembler=assembler))
+
     def _add(
         self, kind: Kind, name: str, rows: ibis.Table, *, order_by: tuple[str, ...] = ()
     ) -> None:
@@ -120,7 +139,7 @@ class Recipe:
         sources : mapping of str to sequence of Path
             Parquet files of every `source`.
         outputs : mapping of str to Path, optional
-            File of every `write`; whole or not there at all.
+            File of every `write` and `assemble`; whole or not there at all.
 
         Returns
         -------
@@ -131,10 +150,16 @@ class Recipe:
             backend.read_parquet([str(file) for file in files], table_name=name)
         for name, rows in self.lookups.items():
             backend.create_table(name, rows, temp=True)
-        fetched = {}
+        fetched, handed = {}, {}
         for step, sql in zip(self.steps, self._sql(backend), strict=True):
             if step.kind == "fetch":
                 fetched[step.name] = backend.raw_sql(sql).df()
+            elif step.kind == "hand":
+                handed[step.name] = backend.con.sql(sql).to_arrow_table()
+            elif step.assembler is not None:
+                with atomic_file((outputs or {})[step.name]) as temporary:
+                    step.assembler(handed, temporary)
+                handed = {}
             elif step.kind == "write":
                 with atomic_file((outputs or {})[step.name]) as temporary:
                     target = str(temporary).replace("'", "''")
@@ -155,7 +180,7 @@ class Recipe:
 def _statement(step: Step, backend: Any) -> str:
     """One step in the engine's language."""
     if step.rows is None:
-        return f'DROP TABLE "{step.name}"'
+        return f'DROP TABLE "{step.name}"' if step.kind == "drop" else ""
     query = str(backend.compile(step.rows, pretty=False))
     if step.kind == "fetch":
         return query
@@ -166,6 +191,8 @@ def _statement(step: Step, backend: Any) -> str:
         for column, dtype in step.rows.schema().items()
     )
     typed = f"SELECT {columns} FROM ({query}) AS step"
+    if step.kind == "hand":
+        return typed
     if step.kind == "keep":
         return f'CREATE TEMP TABLE "{step.name}" AS {typed}'
     order = ", ".join(f'"{column}"' for column in step.order_by)

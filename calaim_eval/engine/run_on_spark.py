@@ -1,7 +1,8 @@
 """Run a recipe on Spark: all members at once.
 
 Held rows go to parquet in a folder, written by the session itself, and so does what the recipe
-writes; nothing but counts passes through this process.
+writes; nothing but counts passes through this process, and the rows of one part at a time where
+a file is assembled from several.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calaim_eval.engine.recipe import Recipe
+from calaim_eval.engine.recipe import Assembler, Recipe
 from calaim_eval.engine.spark_language import statement
+from calaim_eval.engine.write import atomic_file
 from calaim_eval.errors import OutputError
 
 if TYPE_CHECKING:
     import ibis
     import pandas as pd
+    import pyarrow as pa
 
 
 def run_on_spark(
@@ -30,6 +34,7 @@ def run_on_spark(
     part_of: tuple[str, Sequence[str]],
     n_parts: int,
     held_folder: Path,
+    numbered: tuple[str, str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Run every step of a recipe on all rows at once.
 
@@ -41,14 +46,17 @@ def run_on_spark(
     sources : mapping of str to sequence of Path
         Parquet files ``part-0000.parquet`` and on of every source.
     outputs : mapping of str to Path
-        Folder of every `write`: gets ``part-0000.parquet`` and on, empty ones too. The rows have
-        the key of `part_of`.
+        Folder of every `write` and `assemble`: gets ``part-0000.parquet`` and on, empty ones too.
+        Written rows have the key of `part_of`.
     part_of : tuple of str and sequence of str
         A column, and sources that have it: a row is written to the part of that number which the
         value's rows were read from, so that the parts are those of the sources.
     n_parts : int
     held_folder : Path
         For held rows; emptied at the end. On a cluster every node must reach it by this path.
+    numbered : tuple of str and str, optional
+        Held rows that have the key of `part_of` and a number in its place, and the number's column.
+        Handed rows have the number; without it none may be handed.
 
     Returns
     -------
@@ -63,9 +71,14 @@ def run_on_spark(
         session.createDataFrame(_arrow(rows)).createOrReplaceTempView(name)
     key, named = part_of
     parts = _parts_by_key(session, key, [sources[name] for name in named])
-    fetched = {}
+    fetched: dict[str, pd.DataFrame] = {}
+    handed: dict[str, _Handed] = {}
     try:
         for step in recipe.steps:
+            if step.assembler is not None:
+                _assemble(step.assembler, handed, outputs[step.name], n_parts)
+                handed = {}
+                continue
             if step.rows is None:
                 session.catalog.dropTempView(step.name)
                 shutil.rmtree(held_folder / step.name, ignore_errors=True)
@@ -77,6 +90,11 @@ def run_on_spark(
                 session.read.parquet(where).createOrReplaceTempView(step.name)
             elif step.kind == "fetch":
                 fetched[step.name] = rows.toArrow().to_pandas()
+            elif step.kind == "hand" and numbered is not None:
+                held, number = numbered
+                part_of_number = session.table(held).join(parts, key).select(number, "part")
+                placed = rows.join(part_of_number, number)
+                handed[step.name] = _hand(placed, n_parts, held_folder / step.name)
             else:
                 placed = rows.join(parts, key)
                 ordered = _in_parts(placed, step.order_by, n_parts)
@@ -84,6 +102,44 @@ def run_on_spark(
     finally:
         shutil.rmtree(held_folder, ignore_errors=True)
     return fetched
+
+
+def _hand(rows: Any, n_parts: int, folder: Path) -> _Handed:
+    """Rows written part by part."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    parted = rows.repartition(n_parts, "part")
+    parted.write.mode("overwrite").partitionBy("part").parquet(_address(folder))
+    return _Handed(folder, to_arrow_schema(rows.drop("part").schema))
+
+
+def _assemble(
+    assembler: Assembler, handed: Mapping[str, _Handed], output: Path, n_parts: int
+) -> None:
+    """Assemble one file a part, and let go of what was handed."""
+    for number in range(n_parts):
+        pieces = {name: rows.of_part(number) for name, rows in handed.items()}
+        with atomic_file(output / f"part-{number:04d}.parquet") as temporary:
+            assembler(pieces, temporary)
+    for rows in handed.values():
+        shutil.rmtree(rows.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """Handed rows on disk, a folder a part."""
+
+    folder: Path
+    schema: pa.Schema
+
+    def of_part(self, number: int) -> pa.Table:
+        """Rows of one part."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        files = sorted((self.folder / f"part={number}").glob("*.parquet"))
+        tables = [pq.ParquetFile(file).read().cast(self.schema) for file in files]
+        return pa.concat_tables(tables) if tables else self.schema.empty_table()
 
 
 def _address(path: Path) -> str:

@@ -296,7 +296,7 @@ def _finish(
 
 
 def _require_one_row_a_month(folder: Path, n_member_months: int) -> None:
-    """Prove that the parts hold every covered month once: a measure that repeats one shows here."""
+    """Prove that the parts hold every covered month."""
     import pyarrow.parquet as pq
 
     parts = (folder / "member_month").glob("part-*.parquet")
@@ -304,8 +304,7 @@ def _require_one_row_a_month(folder: Path, n_member_months: int) -> None:
     if n_rows != n_member_months:
         raise TableError(
             f"the panel has {n_rows:,} rows for {n_member_months:,} member-months.\n"
-            "  This is a defect of a measure, not of the data: its `events` must have one row a "
-            "member and month where they have `landing`; please report it."
+            "  This is a defect of the panel, not of the data; please report it."
         )
 
 

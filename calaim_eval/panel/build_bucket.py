@@ -15,7 +15,12 @@ from calaim_eval.panel.bucket import Bucket
 from calaim_eval.panel.care import Care
 from calaim_eval.panel.claim_lines import told_lines
 from calaim_eval.panel.claim_standing import FINAL, with_standing
-from calaim_eval.panel.coverage import candidate_months, enrollment_spans, span_outcomes
+from calaim_eval.panel.coverage import (
+    candidate_months,
+    enrollment_spans,
+    span_outcomes,
+    with_place,
+)
 from calaim_eval.panel.exposure import member_exposure
 from calaim_eval.panel.fates import (
     claim_account,
@@ -27,7 +32,7 @@ from calaim_eval.panel.feeds import limited_feeds, unfed_months, with_feed_landi
 from calaim_eval.panel.landing import Landing, landing, outcomes
 from calaim_eval.panel.measures import MEASURES
 from calaim_eval.panel.member_months import PANEL_TABLES
-from calaim_eval.panel.monthly import find_events, located, member_month_rows
+from calaim_eval.panel.monthly import find_events, hand_months, month_file
 from calaim_eval.panel.population_evidence import EVENTS, evidence_line_kinds
 from calaim_eval.panel.populations import member_populations
 from calaim_eval.panel.program_contacts import (
@@ -98,23 +103,27 @@ def _bucket_recipe(
     known = [each for each in measures if len(unobserved.get(each.name, ())) < len(months)]
     care = _care(bucket, known, land, tally)
     _note_outside(care, known, tally)
-    where = located(bucket, candidates)
     feeds = limited_feeds(bucket, known)
-    unfed = unfed_months(bucket, where, feeds) if feeds else None
+    unfed = unfed_months(bucket, with_place(bucket, _inside(candidates)), feeds) if feeds else None
     events = find_events(care, known, land)
     if unfed is not None:
         events = replace(events, sparse=with_feed_landing(events.sparse, unfed, known, feeds))
     events = replace(events, sparse=bucket.keep("events", events.sparse))
     tally.add_events(outcomes(events.sparse, land, by=["measure"], sums=["value"]), known)
-    rows = member_month_rows(land, where, events, measures, unobserved, unfed)
     exposure, populations = member_exposure(bucket, care.contacts), member_populations(care)
     recipe.write(EXPOSURE, exposure, order_by=("member_id", "service"))
     recipe.write(POPULATION, populations, order_by=("member_id", "population"))
     recipe.drop("claim_lines")
-    recipe.write(MONTHS, rows, order_by=("member_id", "month"))
+    hand_months(bucket, candidates, events, unfed)
+    recipe.assemble(MONTHS, month_file(bucket, known, measures, unobserved, unfed))
     tally.add_feeds(land, unfed)
     tally.add_members(candidates)
     return BucketRecipe(recipe, tally)
+
+
+def _inside(candidates: Table) -> Table:
+    """Months of the panel."""
+    return candidates.filter(candidates["reason"].isnull())
 
 
 def _coverage(bucket: Bucket, tally: Tally) -> tuple[Table, Landing]:

@@ -84,6 +84,7 @@ def build_on_spark(
                 "member_id",
                 [source_name(name) for name in ("eligibility", "person") if name in names],
             ),
+            numbered=("members", "member"),
             n_parts=tables.n_buckets,
             held_folder=spill / "held",
         )

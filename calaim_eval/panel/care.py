@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import or_
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from calaim_eval.panel.custody import jail_days
@@ -19,9 +18,10 @@ from calaim_eval.panel.readmissions import index_stays
 from calaim_eval.panel.stays import episodes, facility_stays, inpatient_days
 
 if TYPE_CHECKING:
-    from ibis import Table
+    from ibis import Table, Value
 
     from calaim_eval.panel.bucket import Bucket
+    from calaim_eval.panel.claim_lines import ToldLines
     from calaim_eval.panel.measure import LineKind
     from calaim_eval.panel.rules import PanelRules
 
@@ -34,8 +34,8 @@ class Care:
     ----------
     bucket : Bucket
         Its `read` gives the input tables, its `keep` holds rows that are used more than once.
-    lines : Table
-        Lines of `medical_claim` that count and are of a kind any measure asks for:
+    lines : ToldLines
+        Lines of `medical_claim` that count, with the kinds that any measure asks for:
         `claim_lines.told_lines`.
     fills : Table
         Fills that count: lines of `pharmacy_claim` with `member`, `day` and `month`.
@@ -48,7 +48,7 @@ class Care:
     """
 
     bucket: Bucket
-    lines: Table
+    lines: ToldLines
     fills: Table
     contacts: Table
     paid: Mapping[str, Table]
@@ -61,7 +61,22 @@ class Care:
 
     def lines_of(self, *kinds: LineKind) -> Table:
         """Medical claim lines that count and are of one of the kinds."""
-        return self.lines.filter(reduce(or_, [self.lines[kind.__name__] for kind in kinds]))
+        return self.lines.of(*kinds)
+
+    def line_is(self, lines: Table, kind: LineKind) -> Value:
+        """Whether each of some lines of `lines_of` is of a kind."""
+        return self.lines.is_of(lines, kind)
+
+    def any_line_is(self, lines: Table, kind: LineKind) -> Value:
+        """Whether any line of a group is of a kind."""
+        return self.line_is(lines, kind).max()
+
+    @cached_property
+    def fill_days(self) -> Table:
+        """Fills by member, drug code and day: `member`, `day`, `n_days` (days of supply)."""
+        fills = self.fills
+        each = fills.group_by("member", "ndc_code", "day").agg(n_days=fills["days_supply"].max())
+        return self.bucket.keep("fill_days", each.drop("ndc_code"))
 
     @cached_property
     def stays(self) -> Table:

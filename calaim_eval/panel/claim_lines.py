@@ -2,11 +2,13 @@
 
 A code's kinds are looked up, not matched line by line: the distinct codes of a column are held
 against every pattern once, and each line then carries one number whose bits say what it matches.
+What kinds a line is of are bits of a number again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add, or_
 from typing import TYPE_CHECKING
@@ -29,7 +31,7 @@ _BITS = 62
 
 
 class ClaimLines:
-    """Claim lines as a line kind sees them.
+    """Claim lines as a line kind sees them; without `patterns`, as if no code matched any.
 
     Attributes
     ----------
@@ -41,7 +43,9 @@ class ClaimLines:
         First two digits of the type of bill, without the leading zero; missing where there is none.
     """
 
-    def __init__(self, rows: Table, rules: PanelRules, patterns: dict[str, list[str]]) -> None:
+    def __init__(
+        self, rows: Table, rules: PanelRules, patterns: dict[str, list[str]] | None
+    ) -> None:
         self._rows = rows
         self._patterns = patterns
         self.rules = rules
@@ -58,16 +62,34 @@ class ClaimLines:
 
     def has(self, pattern: CodePattern) -> Value:
         """Whether the line's code matches; false where it has none."""
-        listed = self._patterns.setdefault(pattern.column, [])
-        if pattern.pattern not in listed:
-            listed.append(pattern.pattern)
+        return self.any_has(pattern.pattern, [pattern.column])
+
+    def any_has(self, pattern: str, columns: Sequence[str]) -> Value:
+        """Whether any of the line's codes matches; the columns are one, or diagnoses."""
+        if self._patterns is None:
+            return ibis.literal(False)
+        (bit,) = {self._bit(self._patterns, pattern, column) for column in columns}
+        masks = reduce(or_, [self._rows[_mask(column)] for column in columns])
+        return (masks & ibis.literal(1 << bit, "int64")) != 0
+
+    @staticmethod
+    def _bit(patterns: dict[str, list[str]], pattern: str, column: str) -> int:
+        """Bit of a pattern in the masks of a column: the same for every diagnosis."""
+        shared = next((p for name, p in patterns.items() if _is_like(name, column)), [])
+        listed = patterns.setdefault(column, shared)
+        if pattern not in listed:
+            listed.append(pattern)
         if len(listed) > _BITS:
             raise TableError(
-                f"the measures hold `{pattern.column}` against more than {_BITS} patterns.\n"
+                f"the measures hold `{column}` against more than {_BITS} patterns.\n"
                 "  Join patterns with `|`, or build the panel with fewer `measures`."
             )
-        bit = ibis.literal(1 << listed.index(pattern.pattern), "int64")
-        return (self._rows[_mask(pattern.column)] & bit) != 0
+        return listed.index(pattern)
+
+
+def _is_like(column: str, other: str) -> bool:
+    """Whether two columns hold codes of one kind, in one of several places of the line."""
+    return column == other or (column in _DIAGNOSES and other in _DIAGNOSES)
 
 
 def _mask(column: str) -> str:
@@ -75,6 +97,7 @@ def _mask(column: str) -> str:
     return f"{column}_mask"
 
 
+_DIAGNOSES = tuple(f"diagnosis_code_{i}" for i in range(1, 6))
 _CODED = (
     "revenue_center_code",
     "hcpcs_code",
@@ -82,7 +105,7 @@ _CODED = (
     "bill_type_code",
     "drg_code",
     "discharge_disposition_code",
-    *(f"diagnosis_code_{i}" for i in range(1, 6)),
+    *_DIAGNOSES,
     "rendering_taxonomy_code",
     "billing_taxonomy_code",
 )
@@ -101,8 +124,41 @@ _CARRIED = (
 """Columns that measures may read off a line besides its flags."""
 
 
-def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Table:
-    """Lines that count and are of any kind, narrow, with a flag for each kind.
+@dataclass(frozen=True)
+class ToldLines:
+    """Lines that count, told apart.
+
+    Attributes
+    ----------
+    rows : Table
+        `member`, `month`, `day`, `last_day` (of the line), the columns of `_CARRIED`,
+        `stay_start_day`, `stay_end_day` (of the claim), and the bits of the kinds. Lines of no kind
+        may be among them.
+    kinds : Mapping[str, int]
+        Number of each kind, by its name.
+    """
+
+    rows: Table
+    kinds: Mapping[str, int]
+
+    def of(self, *kinds: LineKind) -> Table:
+        """Lines of one of the kinds."""
+        return self.rows.filter(reduce(or_, [self.is_of(self.rows, kind) for kind in kinds]))
+
+    def is_of(self, rows: Table, kind: LineKind) -> Value:
+        """Whether each of some of the rows is of a kind; false where no measure asks for it."""
+        word, bit = divmod(self.kinds.get(kind.__name__, 0), _BITS)
+        asked = 1 << bit if kind.__name__ in self.kinds else 0
+        return (rows[_word(word)] & ibis.literal(asked, "int64")) != 0
+
+
+def _word(number: int) -> str:
+    """Column with the bits of kinds."""
+    return f"kinds_{number}"
+
+
+def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> ToldLines:
+    """Lines that count and may be of a kind, narrow, with a bit for each kind they are of.
 
     Computed once a bucket: every event is built from it.
 
@@ -112,27 +168,39 @@ def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Tabl
     claims : Table
         Lines with `standing`, `day` and `month` (`claim_standing.with_standing`).
     kinds : sequence of LineKind
-
-    Returns
-    -------
-    Table
-        `member`, `month`, `day`, `last_day` (of the line), the columns of `_CARRIED`,
-        `stay_start_day`, `stay_end_day` (of the claim), and a flag by the name of each kind.
     """
     patterns = _patterns(claims, kinds, bucket.rules)
     for column, listed in patterns.items():
         bucket.keep(f"codes_{column}", _lookup(bucket.raw("medical_claim"), column, listed))
     rows = _masked(claims, patterns)
-    lines = ClaimLines(rows, bucket.rules, patterns)
-    told = rows.mutate(**{kind.__name__: kind(lines) for kind in kinds})
-    return bucket.keep("claim_lines", _narrow(told, [kind.__name__ for kind in kinds]))
+    final = rows.filter((rows["standing"] == FINAL) & _may_be(rows, kinds, bucket.rules, patterns))
+    told = _narrow(final, _words(ClaimLines(final, bucket.rules, patterns), kinds))
+    numbers = {kind.__name__: number for number, kind in enumerate(kinds)}
+    return ToldLines(bucket.keep("claim_lines", told), numbers)
 
 
-def any_line_is(lines: Table, kind: LineKind) -> Value:
-    """Whether any line of a group is of a kind; false where no measure asks for it."""
-    if kind.__name__ not in lines.columns:
-        return lines.count() < 0
-    return lines[kind.__name__].max()
+def _may_be(
+    rows: Table, kinds: Sequence[LineKind], rules: PanelRules, patterns: Collection[str]
+) -> Value:
+    """Whether a line can be of any kind: a code matches a pattern, or it is of one without.
+
+    Cheaper than the kinds themselves, which an engine would work out here and again for the bits.
+    """
+    matched = reduce(or_, [rows[_mask(each)] for each in patterns], ibis.literal(0, "int64"))
+    bare = ClaimLines(rows, rules, None)
+    return reduce(or_, [kind(bare) for kind in kinds], matched != 0)
+
+
+def _words(lines: ClaimLines, kinds: Sequence[LineKind]) -> dict[str, Value]:
+    """Bits of the kinds of each line, in as many numbers as it takes."""
+    words = {}
+    for first in range(0, len(kinds), _BITS):
+        bits = [
+            ibis.ifelse(kind(lines), ibis.literal(1 << bit, "int64"), ibis.literal(0, "int64"))
+            for bit, kind in enumerate(kinds[first : first + _BITS])
+        ]
+        words[_word(first // _BITS)] = reduce(or_, bits)
+    return words
 
 
 def _patterns(claims: Table, kinds: Sequence[LineKind], rules: PanelRules) -> dict[str, list[str]]:
@@ -164,10 +232,8 @@ def _lookup(claims: Table, column: str, patterns: Sequence[str]) -> Table:
     return codes.mutate(**{_mask(column): reduce(add, bits).cast("int64")})
 
 
-def _narrow(told: Table, flags: Sequence[str]) -> Table:
-    """Lines that count and have a flag, and what measures need of them."""
-    has_flag = reduce(or_, [told[flag] for flag in flags], ibis.literal(False))
-    lines = told.filter((told["standing"] == FINAL) & has_flag)
+def _narrow(lines: Table, words: Mapping[str, Value]) -> Table:
+    """What measures need of the lines."""
     stay_start = ibis.coalesce(lines["admission_date"], lines["claim_start_date"])
     stay_end = ibis.coalesce(lines["discharge_date"], lines["claim_end_date"], stay_start)
     last_day = ibis.coalesce(lines["claim_line_end_date"], lines["claim_end_date"])
@@ -175,9 +241,9 @@ def _narrow(told: Table, flags: Sequence[str]) -> Table:
         "member",
         "month",
         "day",
-        *flags,
         *_CARRIED,
         last_day=ibis.greatest(day_number(last_day).fill_null(lines["day"]), lines["day"]),
         stay_start_day=day_number(stay_start),
         stay_end_day=day_number(stay_end),
+        **words,
     )

@@ -62,7 +62,7 @@ def with_standing(bucket: Bucket, name: str) -> Table:
     if "bill_type_code" in raw.columns:
         types = bucket.keep("bill_types", _bill_types(raw))
         claims, raw = _with_bill(claims, types), _with_bill(raw, types)
-    actions = bucket.keep(f"{name}_actions", _actions(raw.mutate(status=line_status(raw))))
+    actions = bucket.keep(f"{name}_actions", _actions(raw))
     claims = claims.mutate(status=line_status(claims))
     effect = bucket.keep(f"{name}_effect", _effect(actions))
     joined = claims.left_join(effect, claims["claim_id"] == effect["target"])
@@ -104,9 +104,19 @@ def _service_date(columns: tuple[str, ...], lines: Table) -> Value:
 
 def _actions(claims: Table) -> Table:
     """Voids and replacements, one row per claim: what it does, and to which claim."""
-    acting = claims.filter(claims["status"].isin(["void", "replacement"]))
+    acting = _may_act(claims)
+    acting = acting.mutate(status=line_status(acting))
+    acting = acting.filter(acting["status"].isin(["void", "replacement"]))
     named = acting.mutate(target=ibis.coalesce(acting["original_claim_id"], acting["claim_id"]))
     return named.group_by("claim_id", "target", "status").agg(paid_date=named["paid_date"].max())
+
+
+def _may_act(claims: Table) -> Table:
+    """Lines that are not plainly original, so that few have their status worked out."""
+    is_said = claims["claim_status"].isin(["void", "replacement"])
+    if "frequency" not in claims.columns:
+        return claims.filter(is_said)
+    return claims.filter(is_said | claims["frequency"].isin(["7", "8"]))
 
 
 def _effect(actions: Table) -> Table:

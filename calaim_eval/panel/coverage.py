@@ -95,6 +95,8 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
         ).select(*columns),
         _grouped(contested, settled_months(bucket, contested)).select(*columns),
     )
+    # Held, so that the engine knows how many there are before it joins the few others to them.
+    months = bucket.keep("counted_months", months)
     marked = months.left_join(_medicare_months(bucket, spans), ["member", "month"])
     marked = marked.mutate(is_dual=marked["is_dual_span"] | marked["has_medicare"].fill_null(False))
     dated = marked.select(*_KEPT, "covered_days", "from_day", "is_full", "is_dual", "recorded_day")
@@ -104,7 +106,7 @@ def candidate_months(bucket: Bucket, spans: Table) -> Table:
         dated.mutate(
             reason=_month_reason(dated, bucket.rules),
             is_retroactive=dated["recorded_day"] > dated["last_day"],
-        ).drop("first_day", "last_day", "days_in_month", "from_day", "recorded_day"),
+        ).drop("first_day", "last_day", "days_in_month", "month_start", "from_day", "recorded_day"),
     )
 
 
@@ -183,25 +185,39 @@ def _month_reason(months: Table, rules: PanelRules) -> Value:
     )
 
 
-def with_place(bucket: Bucket, months: Table) -> Table:
-    """Months with plan, county and aid code: the span's, or as settled among several.
+def places(bucket: Bucket) -> Table:
+    """Where a span, or months settled among several, put a member.
 
-    The person's county stands in where no span names one. `months` are of `candidate_months`, all
-    or some.
+    Returns
+    -------
+    Table
+        `place` (`place_of`), `member`, `plan`, `county`, `aid_code`; the person's county stands in
+        where no span names one.
     """
     names = ("plan", "county", "aid_code")
     spans, settled = bucket.kept("spans"), bucket.kept("settled_months")
     # A settled month is told from a span by a negative number.
     said = ibis.union(
-        spans.select("span", *names),
-        settled.select(span=-settled["settled"], **{name: settled[name] for name in names}),
+        spans.select("member", *names, place="span"),
+        settled.select("member", *names, place=-settled["settled"]),
     )
-    said = said.select("span", **{name: said[name].nullif("") for name in names})
+    known = said.mutate(**{name: said[name].nullif("") for name in names})
     homes = bucket.read("person").select("member", home_county="county")
-    at = ibis.coalesce(months["span"], -months["settled"])
-    told = months.mutate(span=at).left_join(said, "span").left_join(homes, "member")
-    told = told.mutate(county=ibis.coalesce(told["county"], told["home_county"]))
-    return told.drop("home_county", "member_right", "span", "span_right", "settled")
+    told = known.left_join(homes, "member")
+    county = ibis.coalesce(told["county"], told["home_county"])
+    return told.mutate(county=county).select("place", "member", *names)
+
+
+def place_of(months: Table) -> Value:
+    """Number of the place of a month of `candidate_months`."""
+    return ibis.coalesce(months["span"], -months["settled"])
+
+
+def with_place(bucket: Bucket, months: Table) -> Table:
+    """Months with plan, county and aid code. `months` are of `candidate_months`, all or some."""
+    placed = months.mutate(place=place_of(months)).drop("span", "settled")
+    said = places(bucket).drop("member")
+    return placed.left_join(said, "place").drop("place", "place_right")
 
 
 def _medicare_months(bucket: Bucket, spans: Table) -> Table:

@@ -34,14 +34,17 @@ NOT_IN_PAID = "in the panel's months, not part of `paid_usd`"
 
 
 def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Table:
-    """Every line of a claim table, held: `member`, `month`, `standing`, `units`, `landing`.
+    """Lines of a claim table by `member`, `month`, `standing`, held: `n_rows`, `units`, `landing`.
 
-    Amounts are whole hundredths of a cent: a sum of whole numbers is the same in any order.
+    Every line is in it. Amounts are whole hundredths of a cent: a sum of whole numbers is the same
+    in any order.
     """
     units = (claims["paid_amount"].fill_null(0.0) * UNITS_PER_USD).round().cast("int64")
     narrow = claims.select("member", "month", "standing", units=units)
-    landed = with_landing(narrow, land)
-    return bucket.keep(f"{name}_account", landed.mutate(n_rows=ibis.literal(1, "int64")))
+    summed = narrow.group_by("member", "month", "standing").agg(
+        n_rows=narrow.count(), units=narrow["units"].sum()
+    )
+    return bucket.keep(f"{name}_account", with_landing(summed, land))
 
 
 def claim_outcomes(bucket: Bucket, name: str, account: Table, land: Landing) -> Table:
@@ -59,7 +62,7 @@ def claim_outcomes(bucket: Bucket, name: str, account: Table, land: Landing) -> 
 def paid_in_panel(account: Table) -> Table:
     """Dollars of lines that count and land in the panel: `member`, `month`, `value`."""
     final = account.filter((account["standing"] == FINAL) & (account["landing"] == IN_PANEL))
-    return final.group_by("member", "month").agg(value=final["units"].sum() / UNITS_PER_USD)
+    return final.select("member", "month", value=final["units"] / UNITS_PER_USD)
 
 
 def record_outcomes(bucket: Bucket, land: Landing) -> Table:

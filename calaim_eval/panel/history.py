@@ -1,87 +1,79 @@
-"""What a member's earlier months in the panel say of a month: plan moves, months looked back on."""
+"""What a member's earlier months in the panel say of a month: plan moves, months looked back on.
+
+Months are a grid: a member's months of the window follow one another, and so do members. A month's
+place in it is its cell.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ibis
-
-from calaim_eval.panel.calendar import number_of
-from calaim_eval.panel.landing import WORD, Landing
+import numpy as np
 
 if TYPE_CHECKING:
-    from ibis import Table, Value
+    from numpy.typing import NDArray
 
 LOOKBACK_MONTHS = 12
 """Calendar months before a month that `lookback_covered_months` looks at."""
 
 
-_YEAR = 2**LOOKBACK_MONTHS - 1
-
-
-def with_history(months: Table, land: Landing) -> Table:
-    """Months of the panel with what the member's earlier months say.
-
-    `is_plan_move`: the plan is another than in the previous month of the panel, however long ago;
-    missing in the first month, and where either plan is.
-    `lookback_covered_months`: months of the panel among the 12 calendar months before; missing in
-    the first 12 months of the window.
+def plan_moves(
+    cells: NDArray[np.int64], plans: NDArray[np.int32], n_months: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the plan is another than in the member's previous month of the panel.
 
     Parameters
     ----------
-    months : Table
-        `member`, `month`, `plan` and `cell`, its place; held, for it is used twice.
-    land : Landing
+    cells : (n,) array
+        Places of the months of the panel, in order.
+    plans : (n,) array
+        A number for each plan, -1 where it is missing.
+    n_months : int
+        Months of the window.
+
+    Returns
+    -------
+    tuple of (n,) arrays
+        Whether it is another, however long ago that month was; and whether that is known: not in
+        the first month, nor where either plan is missing.
+
+    Examples
+    --------
+    >>> moved, is_known = plan_moves(np.array([0, 2, 3, 6]), np.array([7, 7, 8, 8]), 4)
+    >>> moved[is_known].tolist(), is_known.tolist()
+    ([False, True], [False, True, True, False])
     """
-    moves = land.bucket.keep("plan_moves", _moves_of_movers(months))
-    joined = months.left_join(moves, "cell").drop("cell_right")
-    joined = joined.left_join(land.covered, "member").drop("member_right")
-    offset = joined["month"] - number_of(land.bucket.months[0])
-    recent = _months_before(joined, offset, land)
-    is_plain_known = joined["plan"].notnull() & (joined["month"] > joined["first_month"])
-    plain = ibis.ifelse(is_plain_known, ibis.literal(False), ibis.null("boolean"))
-    told = joined.mutate(
-        is_plan_move=ibis.ifelse(joined["is_mover"].fill_null(False), joined["moved"], plain),
-        lookback_covered_months=ibis.ifelse(
-            offset >= LOOKBACK_MONTHS, _count_bits(recent), ibis.null("int64")
-        ),
-    )
-    words = [f"word_{word}" for word in range(land.words)]
-    return told.drop("is_mover", "moved", "first_month", *words)
+    moved, is_known = np.zeros(len(cells), bool), np.zeros(len(cells), bool)
+    before, now = plans[:-1], plans[1:]
+    members = cells // n_months
+    moved[1:] = before != now
+    is_known[1:] = (members[:-1] == members[1:]) & (before >= 0) & (now >= 0)
+    return moved, is_known
 
 
-def _moves_of_movers(months: Table) -> Table:
-    """Months of members with more than one plan, by `cell`: whether the plan is another."""
-    plan = months["plan"].fill_null("")
-    plans = months.group_by("member").agg(first=plan.min(), last=plan.max())
-    movers = plans.filter(plans["first"] != plans["last"]).select("member")
-    theirs = months.select("member", "month", "plan", "cell").semi_join(movers, "member")
-    before = ibis.window(group_by="member", order_by="month")
-    return theirs.select(
-        "cell",
-        is_mover=ibis.literal(True),
-        moved=theirs["plan"] != theirs["plan"].lag().over(before),
-    )
+def covered_before(
+    cells: NDArray[np.int64], n_months: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Months of the panel among the `LOOKBACK_MONTHS` calendar months before each.
 
+    Parameters
+    ----------
+    cells : (n,) array
+        Places of the months of the panel, in order.
+    n_months : int
+        Months of the window.
 
-def _months_before(months: Table, offset: Value, land: Landing) -> Value:
-    """Bits of the calendar months looked back on, the earliest lowest."""
-    start = ibis.greatest(offset - LOOKBACK_MONTHS, 0)
-    place = start % WORD
-    recent: Value = ibis.literal(0, "int64")
-    for word in range(land.words):
-        bits = months[f"word_{word}"] >> place
-        if word + 1 < land.words:
-            reaches = place > WORD - LOOKBACK_MONTHS
-            spare = ibis.least(WORD - place, LOOKBACK_MONTHS)
-            rest = (months[f"word_{word + 1}"] & _YEAR) << spare
-            bits = bits | ibis.ifelse(reaches, rest, 0)
-        recent = ibis.ifelse(start // WORD == word, bits, recent)
-    return recent & _YEAR
+    Returns
+    -------
+    tuple of (n,) arrays
+        The count; and whether it is known: not in the first `LOOKBACK_MONTHS` of the window.
 
-
-def _count_bits(bits: Value) -> Value:
-    """Number of ones among twelve bits."""
-    pairs = (bits & 0x555) + ((bits >> 1) & 0x555)
-    fours = (pairs & 0x333) + ((pairs >> 2) & 0x333)
-    return (fours & 0xF) + ((fours >> 4) & 0xF) + ((fours >> 8) & 0xF)
+    Examples
+    --------
+    >>> counts, is_known = covered_before(np.array([0, 3, 12, 13]), 24)
+    >>> counts[is_known].tolist(), is_known.tolist()
+    ([2, 2], [False, False, True, True])
+    """
+    is_known = cells % n_months >= LOOKBACK_MONTHS
+    first = np.searchsorted(cells, cells - LOOKBACK_MONTHS)
+    return np.where(is_known, np.arange(len(cells)) - first, 0), is_known

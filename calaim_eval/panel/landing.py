@@ -40,7 +40,7 @@ class Landing:
     ----------
     bucket : Bucket
     covered : Table
-        `member`, `first_month` and `word_0`, `word_1` ...: a bit for each of its months in the
+        `member` and `word_0`, `word_1` ...: a bit for each of its months in the
         panel, 62 a word.
     months : Table
         `member` and `month` of every month in the panel.
@@ -71,8 +71,7 @@ def landing(bucket: Bucket, candidates: Table) -> Landing:
         .cast("int64")
         for word in range(-(-len(bucket.months) // WORD))
     }
-    first = inside["month"].min()
-    covered = bucket.keep("covered", inside.group_by("member").agg(first_month=first, **words))
+    covered = bucket.keep("covered", inside.group_by("member").agg(**words))
     outside = candidates.filter(candidates["reason"].notnull())
     left_out = outside.select("member", "month", month_reason="reason")
     return Landing(bucket, covered, inside.select("member", "month"), left_out)

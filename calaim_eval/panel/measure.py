@@ -87,8 +87,8 @@ class Measure:
     is_amount : bool
         Dollars: may be below 0, and are no events of the ledger.
     is_landed : bool
-        `events` has months of the panel only, one row a member and month: most months have one, so
-        they are joined by themselves.
+        `events` has months of the panel only, `member`, `month` and `value`: they are not looked up
+        again, and the ledger has them elsewhere.
     """
 
     name: str

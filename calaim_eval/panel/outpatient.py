@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.claim_lines import any_line_is
 from calaim_eval.panel.outpatient_lines import (
     is_behavioral_diagnosis,
     is_clinic_bill,
@@ -46,7 +45,8 @@ def outpatient_visits(care: Care) -> Table:
     """
     visiting = care.lines_of(is_office_visit, is_clinic_line)
     claim_day = ibis.window(group_by=["member", "claim_id", "day"])
-    seen = visiting.mutate(is_clinic=visiting[is_clinic_line.__name__].max().over(claim_day))
+    is_clinic = care.any_line_is(visiting, is_clinic_line).over(claim_day)
+    seen = visiting.mutate(is_clinic=is_clinic)
     clinic_first = ibis.coalesce(seen["facility_npi"], seen["rendering_npi"], "")
     person_first = ibis.coalesce(seen["rendering_npi"], seen["facility_npi"], "")
     is_clinic_place = seen["place_of_service_code"].isin(CLINIC_PLACES).fill_null(False)
@@ -54,9 +54,9 @@ def outpatient_visits(care: Care) -> Table:
         "member",
         "day",
         provider=ibis.ifelse(seen["is_clinic"], clinic_first, person_first),
-        is_bill_of_clinic=seen["is_clinic"] & seen[is_clinic_bill.__name__],
+        is_bill_of_clinic=seen["is_clinic"] & care.line_is(seen, is_clinic_bill),
         is_other_half=~seen["is_clinic"] & is_clinic_place,
-    ).agg(**{trait.__name__: any_line_is(seen, trait) for trait in TRAITS})
+    ).agg(**{trait.__name__: care.any_line_is(seen, trait) for trait in TRAITS})
     told = care.bucket.keep("outpatient_lines", told)
     return _visits(told)
 

@@ -8,12 +8,10 @@ tests the criterion that data can show, which is seldom the whole definition; th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, reduce
-from operator import or_
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel.code_patterns import CodePattern
 from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
@@ -95,10 +93,10 @@ class Evidence:
 @cache
 def _line_kind(evidence: Evidence) -> LineKind:
     """Test of a claim line for one kind of evidence."""
-    patterns = [CodePattern(column, evidence.pattern) for column in _LINE_COLUMNS[evidence.field]]
+    columns = _LINE_COLUMNS[evidence.field]
 
     def is_evidence(lines: ClaimLines) -> Value:
-        return reduce(or_, [lines.has(pattern) for pattern in patterns])
+        return lines.any_has(evidence.pattern, columns)
 
     is_evidence.__name__ = f"is_{evidence.name}"
     return is_evidence

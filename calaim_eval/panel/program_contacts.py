@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ibis import Table, Value
 
     from calaim_eval.panel.bucket import Bucket
-    from calaim_eval.panel.claim_lines import ClaimLines
+    from calaim_eval.panel.claim_lines import ClaimLines, ToldLines
 
 PROGRAM_CODE = CodePattern(
     "hcpcs_code", "^(" + "|".join(sorted(set(program_codes()["hcpcs"]))) + ")$"
@@ -39,16 +39,17 @@ def is_program_code(lines: ClaimLines) -> Value:
     return lines.has(PROGRAM_CODE)
 
 
-def program_lines(bucket: Bucket, lines: Table) -> Table:
+def program_lines(bucket: Bucket, lines: ToldLines) -> Table:
     """Claim lines with a procedure code of a program, classified."""
-    mine = lines.filter(lines[is_program_code.__name__]).select(
+    coded = lines.of(is_program_code)
+    mine = coded.select(
         "member",
         "day",
         "hcpcs_code",
         *MODIFIER_SLOTS,
         "rendering_npi",
         "facility_npi",
-        claim_line_start_date=date_of(lines["day"]),
+        claim_line_start_date=date_of(coded["day"]),
         claim_start_date=ibis.null("date"),
     )
     return bucket.keep("program_lines", classify_program_lines(mine, program_codes()))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.claim_lines import any_line_is
 from calaim_eval.panel.code_patterns import code_pattern
 from calaim_eval.panel.emergency_lines import is_ed_on_stay
 from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient, is_psychiatric
@@ -83,11 +82,11 @@ def _stay_claims(care: Care) -> Table:
         admit_day=inpatient["stay_start_day"].min(),
         discharge_day=inpatient["stay_end_day"].max(),
         disposition=inpatient["discharge_disposition_code"].max().fill_null(""),
-        has_evidence=inpatient[has_stay_evidence.__name__].max(),
+        has_evidence=care.any_line_is(inpatient, has_stay_evidence),
         diagnosis=inpatient["diagnosis_code_1"].min(),
         drg=inpatient["drg_code"].min(),
-        is_psychiatric=any_line_is(inpatient, is_psychiatric),
-        has_ed=any_line_is(inpatient, is_ed_on_stay),
+        is_psychiatric=care.any_line_is(inpatient, is_psychiatric),
+        has_ed=care.any_line_is(inpatient, is_ed_on_stay),
     )
     if care.rules.stay_evidence == "accommodation_or_drg":
         claims = claims.filter(claims["has_evidence"])

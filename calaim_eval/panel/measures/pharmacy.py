@@ -19,15 +19,14 @@ CARVE_OUT = (
 
 def _fills(care: Care) -> Table:
     """One row per member, drug code and day."""
-    return care.fills.select("member", "ndc_code", "day").distinct().select("member", "day")
+    return care.fill_days.select("member", "day")
 
 
 def _days_supply(care: Care) -> Table:
     """Days of supply by month of the fill."""
     from calaim_eval.panel.spans import date_of, month_number
 
-    fills = care.fills
-    each = fills.group_by("member", "ndc_code", "day").agg(n_days=fills["days_supply"].max())
+    each = care.fill_days
     dated = each.select("member", "n_days", month=month_number(date_of(each["day"])))
     return dated.group_by("member", "month").agg(value=dated["n_days"].sum().fill_null(0))
 

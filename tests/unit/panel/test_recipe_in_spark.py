@@ -36,7 +36,7 @@ def statements():
 
 
 def test_every_step_has_a_statement(statements):
-    assert {"spans", "claim_lines", "events", "member_month"} <= set(statements)
+    assert {"spans", "claim_lines", "events", "panel_months"} <= set(statements)
 
 
 def test_no_number_without_an_order_brings_all_rows_together(statements):
