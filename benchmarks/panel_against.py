@@ -27,7 +27,7 @@ def main() -> None:
     if options.do:
         STEPS[options.do](options.folder, options)
         return
-    for step in ("raw", "tables", *BUILDERS):
+    for step in MADE:
         shutil.rmtree(options.folder / step, ignore_errors=True)
     options.folder.mkdir(parents=True, exist_ok=True)
     costs = {}
@@ -45,7 +45,10 @@ def main() -> None:
             f"| {cost.cpu_s / costs['core'].cpu_s:.2f} | {cost.peak_gb:.2f} | {cost.wall_s:.0f} "
             f"| {cost.load:.1f} |"
         )
-    shutil.rmtree(options.folder)
+    for step in MADE:
+        shutil.rmtree(options.folder / step, ignore_errors=True)
+    for name in ("pandas", "polars"):
+        (options.folder / f"{name}.parquet").unlink(missing_ok=True)
 
 
 def _options() -> argparse.Namespace:
@@ -92,11 +95,12 @@ def _compare(folder: Path, _options: argparse.Namespace) -> None:
             raise SystemExit(f"{name}: other member months ({len(theirs):,}; ours {len(ours):,})")
         for measure in CORE:
             n_other = int(((ours[measure] - theirs[measure]).abs() >= CENT).sum())
-            if n_other or theirs[measure].isna().any():
+            if n_other or theirs[measure].isna().any() or ours[measure].isna().any():
                 raise SystemExit(f"{name}: {n_other:,} values of {measure} differ")
 
 
 BUILDERS = {"core": core, "pandas": _pandas, "polars": _polars}
+MADE = ("raw", "truth", "tables", *BUILDERS)
 STEPS = {"simulate": _simulate, "read": read, **BUILDERS, "compare": _compare}
 
 

@@ -197,6 +197,8 @@ def moments(
             f"{out}: {len(shared):,} of {len(whole):,} cells, each of at least as many members and "
             "events as the policy asks. For pooling under an agreement, not for publication."
         )
+        for note in shared.provenance["notes"][len(whole.provenance["notes"]) :]:
+            typer.echo(note)
     elif out is not None and MAIN_ANCHOR in paths:
         shutil.copyfile(paths[MAIN_ANCHOR][0], out)
         typer.echo(

@@ -51,9 +51,9 @@ class PanelRules:
     benefit_scope : {"full", "any"}
         Whether limited-scope coverage counts. A missing scope is full.
     exclude_duals : bool
-        Leave out months in which the member also has Medicare (a dual status code other than
-        ``00``, or a Medicare span): their use is mostly in claims a Medicaid plan does not have.
-        Keep them (False) only when Medicare claims are joined.
+        Leave out months in which the member also has Medicare (a code that the list `dual_status`
+        says is dual, or a Medicare span): their use is mostly in claims a Medicaid plan does not
+        have. Keep them (False) only when Medicare claims are joined.
     custody_months : {"keep", "leave_out"}
         Whether months in which the member was in custody on every day stay in the panel: nobody in
         custody is at risk of community care. ``"leave_out"`` needs the custody feed.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
+from calaim_eval import cli
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.moments import load_moments
 from calaim_eval.pipeline import (
@@ -152,3 +154,24 @@ def test_the_ledger_of_releases_grows_by_one_line_a_release(small_run):
     assert after[: len(lines)] == lines
     assert len(after) == len(lines) + 1
     assert json.loads(after[-1])["entry"]["quarter"] == QUARTER
+
+
+def test_the_command_shares_no_cell_of_few_members(small_run, tmp_path, monkeypatch, capsys):
+    # 5,000 members leave no cell of a month of eligibility and a cohort with 11.
+    out = tmp_path / "plan.moments"
+    arguments = ["moments", str(small_run.study.path), "--share", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["calaim-eval", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code
+    assert "none of the" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_share_without_a_file_is_refused(small_run, monkeypatch, capsys):
+    monkeypatch.setattr(
+        sys, "argv", ["calaim-eval", "moments", str(small_run.study.path), "--share"]
+    )
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "--share --out FILE" in capsys.readouterr().err
