@@ -205,37 +205,19 @@ def ratios_table(
     DisplayTable | Absent
         One row a group, one column an outcome; 1 is no effect, 0.9 a tenth fewer.
     """
-    found = find_item(released, "effect_ratio")
-    if isinstance(found, Absent):
-        return found
-    need_columns(found, ("outcome", "race_ethnicity"))
-    frame = found.frame
-    wanted = outcomes if outcomes is not None else HEADLINE_OUTCOMES
-    chosen = frame[frame["outcome"].isin(wanted)]
-    frame = chosen if len(chosen) or outcomes is not None else frame
-    if frame.empty:
-        return Absent(found.name)
-    groups = ordered(frame["race_ethnicity"], order=(ALL, *race_order()))
-    columns: dict[str, list[str]] = {_GROUP: [race_label(group) for group in groups]}
-    for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
-        mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
-        columns[OUTCOMES.get(outcome, outcome)] = [
-            _ratio_cell(mine.loc[group]) if group in mine.index else UNDEFINED_MARK
-            for group in groups
-        ]
-    return lay_out(
-        pd.DataFrame(columns),
+    return _group_table(
+        find_item(released, "effect_ratio"),
+        outcomes,
         caption=(
             "Effect as a rate ratio, with 95% intervals: the rate of members served to the rate "
             "they would have had. 1 is no effect, 0.90 a tenth less."
         ),
-        row_name=_GROUP,
         notes=(
             "Without the service, use is taken to change by the same percentage as among "
             "comparison members; the effects above take it to change by the same amount. Where "
             "the two disagree, levels before differed and neither can be checked from after.",
         ),
-        n_suppressed=int(frame["is_suppressed"].sum()),
+        is_ratio=True,
     )
 
 
@@ -338,6 +320,7 @@ def _group_table(
     *,
     caption: str,
     notes: tuple[str, ...] = (),
+    is_ratio: bool = False,
 ) -> DisplayTable | Absent:
     if isinstance(found, Absent):
         return found
@@ -359,10 +342,15 @@ def _group_table(
         mine = frame[frame["outcome"] == outcome].set_index("race_ethnicity")
         decimals = decimals_for(mine["estimate"])
         rows = [mine.loc[group] if group in mine.index else None for group in groups]
-        columns[headings[outcome]] = [_cell_or_dash(row, decimals=decimals) for row in rows]
+        if is_ratio:
+            cells = [UNDEFINED_MARK if row is None else _ratio_cell(row) for row in rows]
+            columns[OUTCOMES.get(outcome, outcome)] = cells
+        else:
+            columns[headings[outcome]] = [_cell_or_dash(row, decimals=decimals) for row in rows]
+    unit = "" if is_ratio else f" Numbers are{per or ' in the unit of each column'}."
     return lay_out(
         pd.DataFrame(columns),
-        caption=f"{caption} Numbers are{per or ' in the unit of each column'}.",
+        caption=f"{caption}{unit}",
         row_name=_GROUP,
         notes=notes,
         n_suppressed=int(frame["is_suppressed"].sum()),

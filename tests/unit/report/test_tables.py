@@ -320,3 +320,14 @@ def test_text_cells_are_escaped():
     ).to_html()
     assert "&lt;b&gt;" in html
     assert "&lt;0.001" in html
+
+
+def test_ratios_have_two_digits_and_hide_small_groups(released):
+    table = tables.ratios_table(released)
+    shown = {row[0]: row[1:] for row in rows_of(table)}
+    frame = released.tables["effect_ratio"].frame
+    hidden = set(frame.loc[frame["is_suppressed"], "race_ethnicity"])
+    assert hidden
+    cells = [cell for row in shown.values() for cell in row]
+    assert any(cell.startswith("0.90 (0.8") and " to 0.9" in cell for cell in cells)
+    assert all("0.90 (" in cell or cell in ("†", "–") for cell in cells)
