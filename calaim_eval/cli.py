@@ -408,6 +408,8 @@ def _is_simulated(folder: Path, wanted: dict[str, object]) -> bool:
 def main() -> None:
     """Entry point: user errors as a message and an exit code, never a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    # What a study could detect belongs on the screen before the estimates do.
+    logging.getLogger("calaim_eval.pipeline.power").setLevel(logging.INFO)
     with _interrupts_noticed() as interrupted:
         try:
             app(standalone_mode=True)

@@ -152,20 +152,9 @@ def count_effects(
     require_variation(moments, outcome)
     if link == "log":
         require_no_negative(moments, outcome)
-    strata: list[StratumTerms] = []
-    lost: list[tuple[str, str, str]] = []
-    refusal: DesignError | None = None
-    for grid in grids:
-        try:
-            found, words = count_terms_of_stratum(moments, grid, terms, cluster, per)
-        except DesignError as error:
-            refusal = error
-            lost.append((UNIDENTIFIED, grid.words(), ""))
-            continue
-        strata.append(found)
-        lost += [(what, grid.words(), much) for what, much in words]
-    if not strata:
-        raise refusal or DesignError("there are no cells.")
+    strata, losses = identified_strata(
+        grids, lambda grid: count_terms_of_stratum(moments, grid, terms, cluster, per)
+    )
     options = {
         "outcome": outcome,
         "cluster": cluster,
@@ -183,7 +172,7 @@ def count_effects(
             *([GIVEN] if weights == "given" else []),
             *moments.provenance.get("notes", []),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ],
     )
     without_events = np.array([side[0, 1] == 0 for found in strata for side in found.sides])

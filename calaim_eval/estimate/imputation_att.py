@@ -132,29 +132,16 @@ def imputation_att(
     require_cluster(moments, cluster)
     grids = stratum_grids(moments, outcome)
     require_fixed_effects(grids, fixed_effects, members="imputation_att_from_members")
-    strata: list[StratumTerms] = []
-    lost: list[tuple[str, str, str]] = []
-    refusal: DesignError | None = None
-    frequency = index_frequency(moments.months)
-    for grid in grids:
-        try:
-            found, words = imputed_stratum(
-                grid, terms, frequency, own_level=fixed_effects == "member"
-            )
-        except DesignError as error:
-            refusal = error
-            lost.append((UNIDENTIFIED, grid.words(), ""))
-            continue
-        strata.append(found.scaled(per))
-        lost += [(what, grid.words(), much) for what, much in words]
-    if not strata:
-        raise refusal or DesignError("there are no cells.")
+    frequency, own_level = index_frequency(moments.months), fixed_effects == "member"
+    strata, losses = identified_strata(
+        grids, lambda grid: imputed_stratum(grid, terms, frequency, own_level=own_level)
+    )
     require_variation(moments, outcome)
     return terms_table(
         moments,
         outcome,
         cluster,
-        strata,
+        [terms_of.scaled(per) for terms_of in strata],
         estimand=imputation_estimand(unit or default_unit(moments, outcome, per)),
         method=imputation_method(
             "from cell moments",
@@ -171,6 +158,6 @@ def imputation_att(
             CONDITIONAL,
             *moments.provenance.get("notes", []),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ],
     )

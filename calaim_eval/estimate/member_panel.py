@@ -7,26 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.errors import TableError
 from calaim_eval.estimate.covariates import covariate_columns, require_full_rank
+from calaim_eval.estimate.member_frame import (
+    WHERE,
+    MemberFrame,
+    member_frame,
+    require_clusters,
+    require_columns,
+    varying,
+)
 from calaim_eval.moments.cell_index import row_codes
-from calaim_eval.moments.panel_rows import (
-    PanelColumns,
-    code_rows,
-    label_members,
-    member_attributes,
-    member_codes,
-    month_ordinals,
-    rows_at_risk,
-)
-from calaim_eval.moments.periods import (
-    index_ordinals,
-    label_ordinals,
-    period_frequency,
-    present_months,
-)
-
-WHERE = "the data frame"
+from calaim_eval.moments.panel_rows import PanelColumns, rows_at_risk
+from calaim_eval.moments.periods import index_ordinals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +112,7 @@ def member_panel(
     EstimationError
         An outcome that does not vary; covariates that are constant or follow from one another.
     """
-    _require_columns(frame, columns)
+    require_columns(frame, columns.all)
     given = covariate_columns(frame, covariates, categorical, where=WHERE)
     is_used = given.is_known & _is_at_risk(frame, columns)
     n_unknown = int((~given.is_known & _is_at_risk(frame, columns)).sum())
@@ -127,33 +120,21 @@ def member_panel(
     if frame.empty:
         raise TableError(f"{WHERE} has no member-month at risk with every covariate known.")
     require_full_rank(values, given.names, where=WHERE)
-    member = member_codes(frame, columns, where=WHERE)
-    ordinals = month_ordinals(frame, columns, where=WHERE)
-    frequency = period_frequency(frame[columns.month])
-    months = present_months(ordinals, frequency)
-    attributes = member_attributes(frame, columns, member=member, where=WHERE)
-    rows = code_rows(
-        frame,
-        columns,
-        member=member,
-        n_members=len(attributes),
-        month=np.searchsorted(index_ordinals(months), ordinals),
-        at_risk=None,
-        n_months=len(months),
-        where=WHERE,
-    )
-    labels = label_members(attributes, columns, months=months, frequency=frequency)
-    outcome = np.zeros((rows.n_members, len(months)))
+    coded = member_frame(frame, columns)
+    rows = coded.rows
+    outcome = np.zeros((rows.n_members, len(coded.months)))
     is_covered = np.zeros(outcome.shape, dtype=bool)
-    outcome[rows.member, rows.month] = _varying(rows.values[columns.outcomes[0]], columns)
+    outcome[rows.member, rows.month] = varying(
+        rows.values[columns.outcomes[0]], columns.outcomes[0]
+    )
     is_covered[rows.member, rows.month] = True
-    stratum, strata = _strata(labels, columns)
-    cluster, cluster_labels = _clusters(attributes, columns)
+    stratum, strata = _strata(coded.labels, columns)
+    cluster, cluster_labels = _clusters(coded, columns)
     return MemberPanel(
-        months=months,
+        months=coded.months,
         outcome=outcome,
         is_covered=is_covered,
-        cohort=label_ordinals(labels["cohort"], frequency),
+        cohort=coded.cohort,
         strata=strata,
         stratum=stratum,
         covariates=tuple(
@@ -165,19 +146,6 @@ def member_panel(
         n_unknown=n_unknown,
         is_count=bool((outcome >= 0).all() and (outcome == np.floor(outcome)).all()),
     )
-
-
-def _require_columns(frame: pd.DataFrame, columns: PanelColumns) -> None:
-    """Refuse a frame without rows, or without a named column."""
-    absent = [f"`{c}`" for c in columns.all if c not in frame.columns]
-    if absent:
-        raise TableError(
-            f"{WHERE} lacks {', '.join(absent)}. It has "
-            f"{', '.join(f'`{c}`' for c in frame.columns)}. Name the columns: `member_id`, "
-            "`month`, `cohort`, `outcome`."
-        )
-    if frame.empty:
-        raise TableError(f"{WHERE} has no rows.")
 
 
 def _is_at_risk(frame: pd.DataFrame, columns: PanelColumns) -> np.ndarray:
@@ -193,16 +161,6 @@ def _is_at_risk(frame: pd.DataFrame, columns: PanelColumns) -> np.ndarray:
             "group_time_att with `covariate_cells`, which weighs fractions."
         )
     return np.asarray(fraction > 0)
-
-
-def _varying(values: np.ndarray, columns: PanelColumns) -> np.ndarray:
-    """The outcome, refused where every member-month has the same."""
-    if (values == values[0]).all():
-        raise EstimationError(
-            f"`{columns.outcomes[0]}` is the same in all {len(values):,} member-months: there is "
-            "nothing to estimate. Check the column."
-        )
-    return values
 
 
 def _by_member(
@@ -228,21 +186,11 @@ def _strata(labels: pd.DataFrame, columns: PanelColumns) -> tuple[np.ndarray, pd
 
 
 def _clusters(
-    attributes: pd.DataFrame, columns: PanelColumns
+    coded: MemberFrame, columns: PanelColumns
 ) -> tuple[np.ndarray | None, pd.Index | None]:
     """Cluster of each member, and the labels of the clusters."""
     if columns.cluster is None:
         return None, None
-    codes, labels = pd.factorize(attributes[columns.cluster], sort=True)
-    missing = int((codes < 0).sum())
-    if missing:
-        raise TableError(
-            f"{WHERE}: `{columns.cluster}` is missing for some of {len(codes):,} members. Give "
-            "them a cluster of their own, or leave them out."
-        )
-    if len(labels) < 2:
-        raise EstimationError(
-            f"cluster={columns.cluster!r}: there is one cluster only, so no variance between "
-            "clusters can be estimated. Use cluster='member'."
-        )
-    return np.asarray(codes, dtype=np.int64), pd.Index(labels, name=columns.cluster)
+    codes, labels = coded.groups(columns.cluster, word="cluster")
+    require_clusters(labels)
+    return codes, labels

@@ -8,30 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.errors import TableError
 from calaim_eval.estimate.clustering import member_cluster_notes
 from calaim_eval.estimate.exposure_terms import NEVER, event_times, used_rows
 from calaim_eval.estimate.influence import MEMBER
+from calaim_eval.estimate.member_frame import (
+    WHERE,
+    MemberFrame,
+    member_frame,
+    require_clusters,
+    require_columns,
+    varying,
+)
 from calaim_eval.estimate.stratum_terms import with_undefined
 from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.estimate.two_way_effects import TwoWayEffects, sums_by, two_way_effects
-from calaim_eval.moments.panel_rows import (
-    PanelColumns,
-    code_rows,
-    label_members,
-    member_attributes,
-    member_codes,
-    month_ordinals,
-)
-from calaim_eval.moments.periods import (
-    index_ordinals,
-    label_ordinals,
-    period_frequency,
-    present_months,
-)
+from calaim_eval.moments.panel_rows import PanelColumns
+from calaim_eval.moments.periods import index_ordinals
 from calaim_eval.results import EffectTable, Estimand, Method
-
-WHERE = "the data frame"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,41 +141,28 @@ def member_rows(
         stratum=() if effects_of in (None, member_id) else (str(effects_of),),
         cluster=None if cluster in (MEMBER, member_id) else cluster,
     )
-    _require_columns(data, columns, weight)
-    member = member_codes(data, columns, where=WHERE)
-    ordinals = month_ordinals(data, columns, where=WHERE)
-    frequency = period_frequency(data[month])
-    months = present_months(ordinals, frequency)
-    axis = index_ordinals(months)
-    attributes = member_attributes(data, columns, member=member, where=WHERE)
-    rows = code_rows(
-        data,
-        columns,
-        member=member,
-        n_members=len(attributes),
-        month=np.searchsorted(axis, ordinals),
-        at_risk=None,
-        n_months=len(months),
-        where=WHERE,
-    )
-    labels = label_members(attributes, columns, months=months, frequency=frequency)
-    first_exposed = label_ordinals(labels["cohort"], frequency)[member]
-    unit = _codes(attributes, columns.stratum[0])[0] if columns.stratum else None
-    of_cluster, cluster_labels = _clusters(attributes, columns)
+    require_columns(data, columns.all if weight is None else (*columns.all, weight))
+    coded = member_frame(data, columns)
+    rows, n_members = coded.rows, len(coded.attributes)
+    first_exposed = coded.cohort[rows.member]
+    unit = coded.groups(columns.stratum[0])[0] if columns.stratum else None
+    of_cluster, cluster_labels = _clusters(coded, columns)
     return MemberRows(
-        months=months,
-        member=member,
-        unit=member if unit is None else unit[member],
-        n_units=len(attributes) if unit is None else int(unit.max()) + 1,
+        months=coded.months,
+        member=rows.member,
+        unit=rows.member if unit is None else unit[rows.member],
+        n_units=n_members if unit is None else int(unit.max()) + 1,
         month=rows.month,
-        y=_varying(rows.values[outcome], outcome),
+        y=varying(rows.values[outcome], outcome),
         weight=_weights(data, weight),
         covariates=_stacked([rows.values[c] for c in covariates], len(data)),
         cohort=first_exposed,
-        event_time=event_times(first_exposed, ordinals, last=int(axis[-1])),
-        cluster=of_cluster[member],
+        event_time=event_times(
+            first_exposed, coded.ordinals, last=int(index_ordinals(coded.months)[-1])
+        ),
+        cluster=of_cluster[rows.member],
         cluster_labels=cluster_labels,
-        n_clusters=len(attributes) if cluster_labels is None else len(cluster_labels),
+        n_clusters=n_members if cluster_labels is None else len(cluster_labels),
     )
 
 
@@ -213,24 +194,6 @@ def member_table(
     )
 
 
-def _require_columns(data: pd.DataFrame, columns: PanelColumns, weight: str | None) -> None:
-    """Refuse a frame without rows, or without a named column."""
-    if not isinstance(data, pd.DataFrame):
-        raise TableError(
-            f"member-level data must be a pandas data frame, not a {type(data).__name__}."
-        )
-    named = columns.all if weight is None else (*columns.all, weight)
-    absent = [f"`{c}`" for c in named if c not in data.columns]
-    if absent:
-        raise TableError(
-            f"{WHERE} lacks {', '.join(absent)}. It has "
-            f"{', '.join(f'`{c}`' for c in data.columns)}. Name the columns: `member_id`, "
-            "`month`, `cohort`, `outcome`."
-        )
-    if data.empty:
-        raise TableError(f"{WHERE} has no rows.")
-
-
 def _weights(data: pd.DataFrame, column: str | None) -> np.ndarray:
     """Positive weights; 1 where no column is named."""
     if column is None:
@@ -245,45 +208,18 @@ def _weights(data: pd.DataFrame, column: str | None) -> np.ndarray:
     return np.asarray(numbers)
 
 
-def _varying(values: np.ndarray, outcome: str) -> np.ndarray:
-    """The outcome, refused where every member-month has the same."""
-    if (values == values[0]).all():
-        raise EstimationError(
-            f"`{outcome}` is the same in all {len(values):,} member-months: there is nothing to "
-            "estimate. Check the column."
-        )
-    return values
-
-
-def _clusters(
-    attributes: pd.DataFrame, columns: PanelColumns
-) -> tuple[np.ndarray, pd.Index | None]:
+def _clusters(coded: MemberFrame, columns: PanelColumns) -> tuple[np.ndarray, pd.Index | None]:
     """Cluster of each member, and the labels of the clusters (None: members).
 
     Clusters of one member each are members, whatever the column is called: their labels may be ids.
     """
     if columns.cluster is None:
-        return np.arange(len(attributes)), None
-    codes, labels = _codes(attributes, columns.cluster)
+        return np.arange(len(coded.attributes)), None
+    codes, labels = coded.groups(columns.cluster)
     if len(labels) == len(codes):
         return codes, None
-    if len(labels) < 2:
-        raise EstimationError(
-            f"cluster={columns.cluster!r}: there is one cluster only, so no variance between "
-            "clusters can be estimated. Use cluster='member'."
-        )
-    return codes, pd.Index(labels, name=columns.cluster)
-
-
-def _codes(attributes: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
-    """Codes of a grouping of members, none of them missing."""
-    codes, labels = pd.factorize(attributes[column], sort=True)
-    if (codes < 0).any():
-        raise TableError(
-            f"{WHERE}: `{column}` is missing for some of {len(codes):,} members. Give them a "
-            "group of their own, or leave them out."
-        )
-    return np.asarray(codes, dtype=np.int64), labels
+    require_clusters(labels)
+    return codes, labels
 
 
 def _stacked(columns: list[np.ndarray], n: int) -> np.ndarray:

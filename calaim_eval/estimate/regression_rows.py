@@ -10,10 +10,10 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate.covariates import CovariateColumns, covariate_columns
+from calaim_eval.estimate.member_frame import WHERE, require_columns, varying
 from calaim_eval.moments.cell_index import label_codes, plain_labels
 from calaim_eval.moments.periods import month_index, period_frequency, period_ordinals
 
-WHERE = "the data frame"
 MEMBER, MONTH = "member", "month"
 
 
@@ -133,7 +133,8 @@ def regression_rows(
         The outcome is the same in every row.
     """
     named = [outcome, stratum, at_risk, member_id, month, *groups]
-    _require_columns(data, [c for c in named if c is not None and c not in (MEMBER, MONTH)])
+    used = [c for c in named if c is not None and c not in (MEMBER, MONTH)]
+    require_columns(data, used, advice="")
     risk = _at_risk(data, at_risk)
     own = covariate_columns(data, exposure, (), where=WHERE)
     others = covariate_columns(data, covariates, categorical, where=WHERE)
@@ -220,18 +221,6 @@ def _columns(
     return np.hstack(blocks), tuple(terms)
 
 
-def _require_columns(data: pd.DataFrame, named: Sequence[str]) -> None:
-    """Refuse a frame without rows, or without a named column."""
-    absent = [f"`{name}`" for name in dict.fromkeys(named) if name not in data.columns]
-    if absent:
-        raise TableError(
-            f"{WHERE} lacks {', '.join(absent)}. It has "
-            f"{', '.join(f'`{c}`' for c in data.columns)}."
-        )
-    if data.empty:
-        raise TableError(f"{WHERE} has no rows.")
-
-
 def _at_risk(data: pd.DataFrame, column: str | None) -> np.ndarray:
     """Months at risk of each row; shape (n_rows,)."""
     if column is None:
@@ -258,12 +247,7 @@ def _outcome(frame: pd.DataFrame, column: str) -> np.ndarray:
             "at risk. A month without use is 0; drop months that were not observed, or name "
             "`at_risk`."
         )
-    if (values == values[0]).all():
-        raise EstimationError(
-            f"`{column}` is the same in all {len(values):,} rows: there is nothing to estimate. "
-            "Check the column."
-        )
-    return values
+    return varying(values, column, rows="rows")
 
 
 def _codes(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:

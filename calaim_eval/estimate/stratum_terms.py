@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.influence import (
     MEMBER,
@@ -18,6 +18,7 @@ from calaim_eval.estimate.influence import (
     member_covariance,
 )
 from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.words import notes_by_group
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
 
@@ -78,6 +79,41 @@ class StratumTerms:
                 constant[:, :, 0] = self.on_member[:, cohort, covered]
             loads = np.concatenate([*parts, constant], axis=2)
             yield CellLoads(cells[covered], scale * loads.swapaxes(0, 1))
+
+
+def identified_strata(
+    grids: Iterable[CellGrid],
+    terms_of: Callable[[CellGrid], tuple[StratumTerms, Iterable[tuple[str, str]]]],
+) -> tuple[list[StratumTerms], list[str]]:
+    """Terms of every stratum that identifies them, and notes on what was lost in which stratum.
+
+    Parameters
+    ----------
+    grids : Iterable[CellGrid]
+    terms_of : Callable
+        Terms of one stratum, and what was lost in it as (what, how much); a `DesignError` sets the
+        stratum aside.
+
+    Raises
+    ------
+    DesignError
+        The last refusal, where no stratum is left.
+    """
+    strata: list[StratumTerms] = []
+    lost: list[tuple[str, str, str]] = []
+    refusal: DesignError | None = None
+    for grid in grids:
+        try:
+            found, words = terms_of(grid)
+        except DesignError as error:
+            refusal = error
+            lost.append((UNIDENTIFIED, grid.words(), ""))
+            continue
+        strata.append(found)
+        lost += [(what, grid.words(), much) for what, much in words]
+    if not strata:
+        raise refusal or DesignError("there are no cells.")
+    return strata, notes_by_group(lost)
 
 
 def terms_table(

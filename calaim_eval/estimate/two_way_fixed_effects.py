@@ -127,26 +127,16 @@ def two_way_fixed_effects(
     grids = stratum_grids(moments, outcome)
     require_fixed_effects(grids, fixed_effects, members="two_way_fixed_effects_from_members")
     terms = TwoWayTerms(by, reference_event_time, min_event_time, max_event_time)
-    strata: list[StratumTerms] = []
-    lost: list[tuple[str, str, str]] = []
-    refusal: DesignError | None = None
-    for grid in grids:
-        try:
-            found, weights = _stratum(moments, grid, terms, fixed_effects, cluster, small_sample)
-        except DesignError as error:
-            refusal = error
-            lost.append((UNIDENTIFIED, grid.words(), ""))
-            continue
-        strata.append(found.scaled(per))
-        lost += [(what, grid.words(), much) for what, much in weights]
-    if not strata:
-        raise refusal or DesignError("there are no cells.")
+    strata, losses = identified_strata(
+        grids,
+        lambda grid: _stratum(moments, grid, terms, fixed_effects, cluster, small_sample),
+    )
     require_variation(moments, outcome)
     return terms_table(
         moments,
         outcome,
         cluster,
-        strata,
+        [terms_of.scaled(per) for terms_of in strata],
         estimand=naive_estimand(terms, unit or default_unit(moments, outcome, per)),
         method=naive_method(
             "from cell moments",
@@ -164,7 +154,7 @@ def two_way_fixed_effects(
             NAIVE,
             *moments.provenance.get("notes", []),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ],
     )
 

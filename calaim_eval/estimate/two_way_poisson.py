@@ -109,17 +109,10 @@ def two_way_poisson(
         grids, fixed_effects, members="a Poisson regression with member effects (e.g. R fixest)"
     )
     terms = TwoWayTerms(by, reference_event_time, min_event_time, max_event_time)
-    strata: list[StratumTerms] = []
-    lost: list[tuple[str, str, str]] = []
-    refusal: DesignError | None = None
-    for grid in grids:
-        try:
-            strata.append(_stratum(moments, grid, terms, fixed_effects, cluster, small_sample))
-        except DesignError as error:
-            refusal = error
-            lost.append((UNIDENTIFIED, grid.words(), ""))
-    if not strata:
-        raise refusal or DesignError("there are no cells.")
+    strata, losses = identified_strata(
+        grids,
+        lambda grid: (_stratum(moments, grid, terms, fixed_effects, cluster, small_sample), ()),
+    )
     options = {
         "outcome": outcome,
         **terms.options(),
@@ -140,7 +133,7 @@ def two_way_poisson(
             NAIVE,
             *moments.provenance.get("notes", []),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ],
     )
 

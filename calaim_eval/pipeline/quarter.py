@@ -16,6 +16,7 @@ from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.kept import keep, kept, made_from
 from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
+from calaim_eval.pipeline.power import say_power
 from calaim_eval.report import render_report
 from calaim_eval.schema import codes_sha256
 from calaim_eval.study import Study
@@ -81,6 +82,8 @@ def estimate_quarterless(
     use = step("Counting use of care and access", lambda: measure_use(study, panel))
     keep(study, "use", use, {})
     paths, refused = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
+    if not pooled_with:
+        say_power(study, paths)
     effects, left_out = step(
         "Estimating effects", lambda: estimate_effects(study, paths, pooled_with=pooled_with)
     )

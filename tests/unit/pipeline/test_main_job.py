@@ -10,12 +10,14 @@ import pytest
 
 from calaim_eval import cli
 from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.estimate import power_before_exposure
 from calaim_eval.moments import load_moments
 from calaim_eval.pipeline import (
     build_moments,
     estimate_effects,
     release_quarter,
 )
+from calaim_eval.pipeline.power import say_power
 from calaim_eval.report import EXPECTED_ITEMS
 from calaim_eval.results import load_results
 from calaim_eval.study import init_study, read_study
@@ -175,3 +177,15 @@ def test_share_without_a_file_is_refused(small_run, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         cli.main()
     assert "--share --out FILE" in capsys.readouterr().err
+
+
+def test_what_could_be_detected_is_said_before_estimates(small_run, caplog):
+    paths, _ = build_moments(small_run.study, small_run.panel)
+    with caplog.at_level("INFO", logger="calaim_eval.pipeline.power"):
+        lines = say_power(small_run.study, paths)
+    (ed_visits,) = [line for line in lines if line.startswith("ed_visits")]
+    whole = load_moments(paths["first_service"][0]).pooled()
+    table = power_before_exposure(whole, outcome="ed_visits", follow_up_months=6, per=1000)
+    assert f"{table.to_frame()['mde'].iloc[0]:,.1f} " in ed_visits
+    assert ed_visits in caplog.text
+    assert say_power(small_run.study, {}) == []
