@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.cell_grid import stratum_grids
 from calaim_eval.estimate.clustering import cluster_notes
 from calaim_eval.estimate.count_terms import (
@@ -20,14 +20,13 @@ from calaim_eval.estimate.expected_rates import count_terms_of_stratum
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.multiplicative_fit import Link
 from calaim_eval.estimate.stratum_terms import (
-    UNIDENTIFIED,
-    StratumTerms,
+    identified_strata,
     require_variation,
     terms_table,
     with_undefined,
 )
 from calaim_eval.estimate.time_pairs import Comparison, require_comparison, require_pair_options
-from calaim_eval.estimate.words import default_unit, notes_by_group
+from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable
 from calaim_eval.results.estimand import Scale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calaim_eval.errors import DesignError
 from calaim_eval.estimate.cell_grid import stratum_grids
 from calaim_eval.estimate.cell_rows import (
     FixedEffects,
@@ -20,12 +19,11 @@ from calaim_eval.estimate.imputation_terms import (
 from calaim_eval.estimate.imputed_cells import imputed_stratum
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
-    UNIDENTIFIED,
-    StratumTerms,
+    identified_strata,
     require_variation,
     terms_table,
 )
-from calaim_eval.estimate.words import default_unit, notes_by_group
+from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import index_frequency
 from calaim_eval.results import EffectTable
@@ -134,14 +132,14 @@ def imputation_att(
     require_fixed_effects(grids, fixed_effects, members="imputation_att_from_members")
     frequency, own_level = index_frequency(moments.months), fixed_effects == "member"
     strata, losses = identified_strata(
-        grids, lambda grid: imputed_stratum(grid, terms, frequency, own_level=own_level)
+        grids, lambda grid: imputed_stratum(grid, terms, frequency, own_level=own_level), per=per
     )
     require_variation(moments, outcome)
     return terms_table(
         moments,
         outcome,
         cluster,
-        [terms_of.scaled(per) for terms_of in strata],
+        strata,
         estimand=imputation_estimand(unit or default_unit(moments, outcome, per)),
         method=imputation_method(
             "from cell moments",

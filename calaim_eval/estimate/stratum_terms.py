@@ -84,6 +84,8 @@ class StratumTerms:
 def identified_strata(
     grids: Iterable[CellGrid],
     terms_of: Callable[[CellGrid], tuple[StratumTerms, Iterable[tuple[str, str]]]],
+    *,
+    per: float = 1.0,
 ) -> tuple[list[StratumTerms], list[str]]:
     """Terms of every stratum that identifies them, and notes on what was lost in which stratum.
 
@@ -93,6 +95,8 @@ def identified_strata(
     terms_of : Callable
         Terms of one stratum, and what was lost in it as (what, how much); a `DesignError` sets the
         stratum aside.
+    per : float
+        1,000 gives terms per 1,000 member-months.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def identified_strata(
             refusal = error
             lost.append((UNIDENTIFIED, grid.words(), ""))
             continue
-        strata.append(found)
+        strata.append(found.scaled(per))
         lost += [(what, grid.words(), much) for what, much in words]
     if not strata:
         raise refusal or DesignError("there are no cells.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calaim_eval.errors import DesignError
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
 from calaim_eval.estimate.cell_rows import (
     FixedEffects,
@@ -18,9 +17,9 @@ from calaim_eval.estimate.exposure_terms import (
 )
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
-    UNIDENTIFIED,
     StratumTerms,
     clusters_of,
+    identified_strata,
     require_variation,
     terms_table,
 )
@@ -33,7 +32,7 @@ from calaim_eval.estimate.two_way_terms import (
     naive_method,
     weight_words,
 )
-from calaim_eval.estimate.words import default_unit, notes_by_group
+from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import EffectTable
@@ -130,13 +129,14 @@ def two_way_fixed_effects(
     strata, losses = identified_strata(
         grids,
         lambda grid: _stratum(moments, grid, terms, fixed_effects, cluster, small_sample),
+        per=per,
     )
     require_variation(moments, outcome)
     return terms_table(
         moments,
         outcome,
         cluster,
-        [terms_of.scaled(per) for terms_of in strata],
+        strata,
         estimand=naive_estimand(terms, unit or default_unit(moments, outcome, per)),
         method=naive_method(
             "from cell moments",

@@ -15,9 +15,9 @@ from calaim_eval.estimate.exposure_terms import By, is_exposed, require_terms, t
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.multiplicative_fit import fit_log_terms, is_separated
 from calaim_eval.estimate.stratum_terms import (
-    UNIDENTIFIED,
     StratumTerms,
     clusters_of,
+    identified_strata,
     require_variation,
     terms_table,
 )
@@ -29,7 +29,6 @@ from calaim_eval.estimate.two_way_terms import (
     naive_estimand,
     naive_method,
 )
-from calaim_eval.estimate.words import notes_by_group
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable
 
