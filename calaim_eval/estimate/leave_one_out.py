@@ -104,6 +104,7 @@ class LeaveOneOut:
             + p9.geom_point()
             + p9.coord_flip()
             + p9.labs(x=f"Left out: {name}", y=self.table.estimand.unit)
+            + p9.theme(figure_size=(6.4, max(4.8, 0.16 * len(order))))
         )
         return plot + p9.facet_wrap(keys, scales="free_x") if keys else plot
 

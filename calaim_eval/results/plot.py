@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
+
+import pandas as pd
 
 if TYPE_CHECKING:
     from plotnine import ggplot
 
     from calaim_eval.results.bounds_table import BoundsTable
     from calaim_eval.results.effect_table import EffectTable
+
+WIDTH = 48
+"""Letters of a line of an axis title."""
 
 
 def plot_effects(table: EffectTable) -> ggplot:
@@ -27,13 +33,15 @@ def plot_effects(table: EffectTable) -> ggplot:
             + p9.labs(x="Months since first exposure", y=table.estimand.unit)
         )
         return plot + p9.facet_wrap(groups, scales="free_y") if groups else plot
-    frame["row"] = table.keys.astype(str).agg(", ".join, axis=1)
+    rows = table.keys.astype(str).agg(", ".join, axis=1)
+    # From top to bottom in the order of the table.
+    frame["row"] = pd.Categorical(rows, list(dict.fromkeys(rows))[::-1])
     return (
         p9.ggplot(frame, p9.aes("row", "estimate", ymin="conf_low", ymax="conf_high"))
         + p9.geom_hline(yintercept=null, colour="#6b6b6b")
         + p9.geom_pointrange()
         + p9.coord_flip()
-        + p9.labs(x="", y=table.estimand.unit)
+        + p9.labs(x=", ".join(map(str, table.keys.columns)), y=table.estimand.unit)
     )
 
 
@@ -42,12 +50,13 @@ def plot_bounds(table: BoundsTable) -> ggplot:
     import plotnine as p9
 
     frame = table.to_frame()
-    groups = [c for c in table.keys if c != "bound" and table.keys[c].nunique(dropna=False) > 1]
+    others = [c for c in table.keys if c != "bound"]
+    groups = [c for c in others if len(table.keys[c].drop_duplicates()) > 1]
     plot = (
         p9.ggplot(frame, p9.aes("bound", ymin="conf_low", ymax="conf_high"))
         + p9.geom_hline(yintercept=0.0, colour="#6b6b6b")
         + p9.geom_linerange()
         + p9.geom_linerange(p9.aes(ymin="set_low", ymax="set_high"), size=2, na_rm=True)
-        + p9.labs(x=f"Bound: {table.bound_words}", y=table.estimand.unit)
+        + p9.labs(x=fill(f"Bound: {table.bound_words}", WIDTH), y=table.estimand.unit)
     )
     return plot + p9.facet_wrap(groups, scales="free_x") if groups else plot
