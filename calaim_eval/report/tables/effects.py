@@ -215,7 +215,8 @@ def ratios_table(
         notes=(
             "Without the service, use is taken to change by the same percentage as among "
             "comparison members; the effects above take it to change by the same amount. Where "
-            "the two disagree, levels before differed, and nothing after exposure tells which is right.",
+            "the two disagree, levels before differed, and nothing after exposure tells which is "
+            "right.",
         ),
         is_ratio=True,
     )
