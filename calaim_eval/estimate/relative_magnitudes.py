@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.trend_study import TrendStudy
@@ -171,6 +171,8 @@ def _least_favourable(vertices: np.ndarray, plane: np.ndarray, kappa: float) -> 
     In polar coordinates the radius is independent of the angle, and only one integral over the
     angle is left.
     """
+    from scipy.optimize import brentq
+
     values, vectors = np.linalg.eigh(plane)
     root = vectors * np.sqrt(np.clip(values, 0.0, None))
     angle = 2 * np.pi * (np.arange(ANGLES) + 0.5) / ANGLES
@@ -181,7 +183,7 @@ def _least_favourable(vertices: np.ndarray, plane: np.ndarray, kappa: float) -> 
         return float(np.exp(-(critical**2) / (2 * rising**2)).sum() / ANGLES - kappa)
 
     top = rising.max() * np.sqrt(-2 * np.log(kappa)) + 1e-12
-    return float(optimize.brentq(exceeded, 0.0, top, xtol=1e-10))
+    return float(brentq(exceeded, 0.0, top, xtol=1e-10))
 
 
 def _rejects(branch: _Branch, distance: np.ndarray, level: float) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 LONGEST_LAG = 12
 
@@ -33,7 +33,7 @@ def ljung_box(residuals: np.ndarray, lags: int) -> tuple[float, float]:
     n = int((~np.isnan(residuals)).sum())
     r = autocorrelation(residuals, lags)
     statistic = float(n * (n + 2) * (r**2 / (n - np.arange(1, lags + 1))).sum())
-    return statistic, float(stats.chi2.sf(statistic, lags))
+    return statistic, float(special.chdtrc(lags, statistic))
 
 
 def diagnostic_lags(n_months: int) -> int:
