@@ -119,6 +119,8 @@ def sun_abraham(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import pandas as pd
     >>> from calaim_eval.moments import reduce_panel
     >>> frame = pd.DataFrame({
     ...     "id": np.repeat([1, 2, 3, 4], 2), "year": [2020, 2021] * 4,

@@ -111,6 +111,8 @@ def two_way_fixed_effects(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import pandas as pd
     >>> from calaim_eval.moments import reduce_panel
     >>> frame = pd.DataFrame({
     ...     "id": np.repeat([1, 2, 3, 4], 2), "year": [2020, 2021] * 4,
