@@ -50,8 +50,10 @@ def covariate_frame(
 
     Examples
     --------
-    >>> # frame = covariate_frame(design).groupby("is_exposed")
-    >>> # entropy_balance(frame.get_group(True), frame.get_group(False)) without `is_exposed`
+    Sides for `entropy_balance`, without `is_exposed` itself::
+
+        sides = covariate_frame(design).groupby("is_exposed")
+        entropy_balance(sides.get_group(True), sides.get_group(False))
     """
     check_columns(design, outcomes, groups, where="covariate_frame")
     members = design.members.reset_index(drop=True)

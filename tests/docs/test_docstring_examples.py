@@ -22,7 +22,7 @@ def _modules() -> list[str]:
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         for room in ROOMS
         for path in sorted((PACKAGE / room).rglob("*.py"))
-        if ">>>" in path.read_text(encoding="utf-8")
+        if "\n    >>>" in path.read_text(encoding="utf-8")
     ]
 
 
