@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 FRAME = "the data frame"
 LONGEST_TABLE = 1_000_000
-MOST_SINGLE = 100
-"""Up to so many clusters may each be one member; more are identifiers."""
 
 
 def reduce_panel(
@@ -148,7 +146,6 @@ def reduce_panel(
                 "unbalanced='cell_means', or a shorter window."
             )
         moments = reduce(add, parts)
-    _refuse_members_as_clusters(moments)
     n_months = len(moments.months)
     require_choice(moments.provenance, n_months=n_months, unbalanced=unbalanced)
     notes = coverage_notes(moments.provenance, n_months=n_months, unbalanced=unbalanced)
@@ -156,16 +153,6 @@ def reduce_panel(
         moments,
         provenance={**moments.provenance, "notes": [*moments.provenance["notes"], *notes]},
     )
-
-
-def _refuse_members_as_clusters(moments: CellMoments) -> None:
-    """Refuse a cluster column that tells members apart: moments hold no identifier."""
-    clusters, n_members = moments.clusters, int(moments.n_members.sum())
-    if clusters is not None and n_members > MOST_SINGLE and clusters.n_clusters == n_members:
-        raise TableError(
-            f"`{clusters.name}`: every one of {n_members:,} clusters is a single member. Standard "
-            "errors are clustered by member without naming it: leave out `cluster`."
-        )
 
 
 def _parts(data: Any, columns: PanelColumns, *, balanced_only: bool) -> list[CellMoments]:

@@ -352,14 +352,3 @@ def test_messages_hold_no_member_id() -> None:
             reduce_panel(damaged, outcomes=["visits"], unbalanced="cell_means")
         assert "secret" not in str(caught.value)
     assert "secret" not in repr(reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"))
-
-
-def test_a_cluster_that_tells_members_apart_is_refused() -> None:
-    frame = pd.DataFrame(
-        {"member_id": range(150), "month": 2024, "cohort": None, "visits": 1, "who": range(150)}
-    )
-    with pytest.raises(TableError, match="every one of 150 clusters is a single member") as error:
-        reduce_panel(frame, outcomes="visits", cluster="who")
-    assert "149" not in str(error.value)
-    few = reduce_panel(frame.head(3), outcomes="visits", cluster="who")
-    assert few.clusters.n_clusters == 3
