@@ -101,22 +101,26 @@ def _find_x12(folder: Path, others: Collection[Path]) -> tuple[Path, ...]:
     )
     found = []
     for place, path in enumerate(files, start=1):
+        where = f"`{folder}`: file {place} of {len(files)} by name, other tables left out,"
+        if path.name.lower().endswith(ARCHIVES):
+            raise TableError(_cannot_be_opened(where, "an archive"))
         try:
-            if path.name.lower().endswith(ARCHIVES):
-                raise NotImplementedError
             with open_text(path, errors="replace") as stream:
                 is_x12 = stream.read(8).lstrip(" \r\n").startswith("ISA")
         except (TableError, *UNREADABLE) as problem:
-            raise TableError(
-                f"`{folder}`: file {place} of {len(files)} by name, other tables left out, cannot "
-                f"be opened ({type(problem).__name__}), so whether it is an 834 cannot be told.\n"
-                "  It is damaged, locked with a password, of "
-                "several files or packed in a way that is not read: fetch it again, unpack it, or "
-                "take it out of the folder."
-            ) from None
+            raise TableError(_cannot_be_opened(where, type(problem).__name__)) from None
         if is_x12:
             found.append(path)
     return tuple(found)
+
+
+def _cannot_be_opened(where: str, why: str) -> str:
+    """The error for a file of which nobody can tell whether it is an 834."""
+    return (
+        f"{where} cannot be opened ({why}), so whether it is an 834 cannot be told.\n"
+        "  It is damaged, locked with a password, of several files or packed in a way that is not "
+        "read: fetch it again, unpack it, or take it out of the folder."
+    )
 
 
 def _require_claims(folder: Path, others: dict[str, SourceFiles]) -> None:
