@@ -45,10 +45,7 @@ def say_power(study: Study, paths: Mapping[str, tuple[Path, ...]]) -> list[str]:
                 log.info("what could be detected in `%s` is not known: %s", outcome, error)
                 continue
             row = table.to_frame().iloc[0]
-            lines.append(
-                f"{outcome}: {row['mde']:,.1f} {measure.unit}, {row['mde_share']:.0%} of the "
-                "comparison"
-            )
+            lines.append(f"{outcome}: {row['mde']:,.1f} {measure.unit}, {_share(row['mde_share'])}")
     if lines:
         log.info(
             "smallest effects that could be detected (power 80 %%, from months before exposure):"
@@ -56,3 +53,10 @@ def say_power(study: Study, paths: Mapping[str, tuple[Path, ...]]) -> list[str]:
             "\n  ".join(lines),
         )
     return lines
+
+
+def _share(share: float) -> str:
+    """The smallest effect beside the rate of the comparison."""
+    if share >= 1:
+        return "more than the comparison has: no fall of any size could be detected"
+    return f"{share:.0%} of the comparison's rate"
