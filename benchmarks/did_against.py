@@ -52,6 +52,8 @@ def main() -> None:
                 held = json.loads(out.read_text())
                 ours = ours or held
                 study, mine = (np.array(h["study"], dtype=float) for h in (held, ours))
+                if (np.isnan(study) != np.isnan(mine)).any():
+                    raise SystemExit(f"{name}: other groups or event times than the package")
                 print(
                     f"| {size:,} | {name} | {held['wall_s']:.2f} | {held['cpu_s']:.2f} "
                     f"| {held['wall_s'] / ours['wall_s']:.1f} | {held['wall_s'] / floor_s:.1f} "

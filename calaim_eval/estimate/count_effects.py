@@ -122,7 +122,6 @@ def count_effects(
 
     Examples
     --------
-    >>> import numpy as np, pandas as pd
     >>> import numpy as np
     >>> import pandas as pd
     >>> from calaim_eval.moments import reduce_panel
