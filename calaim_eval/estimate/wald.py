@@ -25,6 +25,9 @@ def wald_test(table: EffectTable, *, caller: str, rows: str, advice: str) -> dic
     estimate, covariance = table.estimate, table.covariance
     if table.estimand.scale == "ratio":
         estimate, covariance = np.log(estimate), covariance / np.outer(estimate, estimate)
+    # In units of the errors: the rank of rows in different units must not depend on the units.
+    std_error = np.sqrt(np.diag(covariance))
+    estimate, covariance = estimate / std_error, covariance / np.outer(std_error, std_error)
     values, vectors = np.linalg.eigh(covariance)
     used = values > RANK_TOLERANCE * values.max()
     statistic = float((((vectors.T @ estimate)[used]) ** 2 / values[used]).sum())
