@@ -11,6 +11,9 @@ from calaim_eval.moments import CellMoments
 from calaim_eval.moments.cell_index import row_codes
 from calaim_eval.moments.periods import MISSING, index_frequency, index_ordinals, label_ordinals
 
+LEVEL_ROUNDING = 1e-9
+"""A sum below this share of what it was centred by is rounding, and is 0."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellGrid:
@@ -49,6 +52,18 @@ class CellGrid:
     def is_never(self) -> np.ndarray:
         """Which cohorts are the never exposed; shape (C,)."""
         return np.asarray(self.cohorts == MISSING)
+
+    @property
+    def level(self) -> np.ndarray:
+        """Outcome total with the centre put back; shape (C, X, T).
+
+        Without events it is exactly 0. Sums added up from clusters do not tell events (theirs are
+        an upper bound) and leave rounding of the centre, which is 0 too.
+        """
+        centre = self.shift * self.at_risk
+        level = self.total + centre
+        is_zero = (self.events == 0) | (np.abs(level) <= LEVEL_ROUNDING * np.abs(centre))
+        return np.where(is_zero, 0.0, level)
 
     def words(self) -> str:
         """The values that make the stratum, such as "black, Kings"; "" without strata."""

@@ -137,7 +137,7 @@ def _rebuilt(moments: CellMoments, sums: ClusterSums, cells: pd.DataFrame) -> Ce
                 total=sum_by(sums.totals[name], sums.cell, n_cells),
                 yy=triangle,
                 yr=square,
-                # Not kept by cluster; an upper bound that only feeds `support`.
+                # Not kept by cluster; an upper bound. `CellGrid.level` tells what is 0 by its sum.
                 nonzero=np.ceil(at_risk).astype(np.int64),
             )
             for name, old in moments.by_outcome.items()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.estimate.cell_grid import stratum_grids
+from calaim_eval.estimate.cell_grid import LEVEL_ROUNDING, stratum_grids
 from calaim_eval.estimate.clustering import cluster_notes
 from calaim_eval.estimate.count_terms import (
     GIVEN,
@@ -183,7 +183,9 @@ def require_no_negative(moments: CellMoments, outcome: str) -> None:
     """Refuse outcomes below 0, as far as sums can tell: a rate has no logarithm then."""
     found = moments.outcome_moments(outcome)
     level = found.level_total(moments.at_risk)
-    negative = (level < -1e-9 * np.abs(found.shift) * moments.at_risk) & (found.nonzero > 0)
+    negative = (level < -LEVEL_ROUNDING * np.abs(found.shift) * moments.at_risk) & (
+        found.nonzero > 0
+    )
     is_whole = np.issubdtype(found.total.dtype, np.integer)
     if not (negative.any() or (is_whole and not found.is_count)):
         return

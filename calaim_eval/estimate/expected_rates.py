@@ -110,10 +110,7 @@ def _expected(
 ) -> tuple[_Expected, list[tuple[str, str]]]:
     """The model of the unexposed, the targets it reaches, and what it does not."""
     grid = rows.grid
-    place = (rows.cohort, rows.covariate, rows.month)
-    total = np.where(grid.events[place] > 0, grid.total[place] + grid.shift * rows.at_risk, 0.0)
-    if link == "identity":
-        total = grid.total[place] + grid.shift * rows.at_risk
+    total = grid.level[rows.cohort, rows.covariate, rows.month]
     fitted = np.flatnonzero(is_fitted)
     n_cohorts, n_covariates, n_months = grid.at_risk.shape
     sizes = {"n_units": n_cohorts * n_covariates, "n_months": n_covariates * n_months}

@@ -149,8 +149,7 @@ def _stratum(
     rows = cell_rows(grid)
     n_cohorts, n_covariates, n_months = grid.at_risk.shape
     sizes = {"n_units": n_cohorts * n_covariates, "n_months": n_covariates * n_months}
-    events = grid.events[rows.cohort, rows.covariate, rows.month]
-    total = np.where(events > 0, (rows.mean + grid.shift) * rows.at_risk, 0.0)
+    total = grid.level[rows.cohort, rows.covariate, rows.month]
     keys, everywhere = terms.of(rows.event_time)
     kept = np.flatnonzero(~is_separated(rows.unit, rows.cell_month, total, **sizes))
     columns = everywhere[kept].astype(float)
