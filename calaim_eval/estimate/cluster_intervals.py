@@ -68,6 +68,11 @@ def cluster_degrees(table: EffectTable) -> np.ndarray:
             "the table keeps no cluster influence, so the number of clusters is not known. "
             "Estimate with cluster= the cluster column of the moments."
         )
+    n_clusters = bearing(influence).sum(axis=0)
+    return np.where(n_clusters > 1, n_clusters - 1.0, np.nan)
+
+
+def bearing(influence: pd.DataFrame) -> np.ndarray:
+    """Whether each cluster bears on each row; shape (n_clusters, k), bool."""
     values = influence.to_numpy()
-    bearing = (np.isfinite(values) & (values != 0)).sum(axis=0)
-    return np.where(bearing > 1, bearing - 1.0, np.nan)
+    return np.asarray(np.isfinite(values) & (values != 0))

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.cluster_intervals import bearing
 from calaim_eval.results import EffectTable
 
 RANK_TOLERANCE = 1e-10
@@ -17,11 +18,13 @@ def wald_test(table: EffectTable, *, caller: str, rows: str, advice: str) -> dic
     `rows` and `advice` are the words of the error when there are as many rows as clusters.
     """
     influence = table.cluster_influence
-    if influence is not None and len(influence) <= len(table):
-        raise EstimationError(
-            f"{caller}: {len(table)} {rows} and {len(influence)} clusters; "
-            f"their covariance is singular. {advice}"
-        )
+    if influence is not None:
+        n_clusters = int(bearing(influence).any(axis=1).sum())
+        if n_clusters <= len(table):
+            raise EstimationError(
+                f"{caller}: {len(table)} {rows} and {n_clusters} clusters behind them; "
+                f"their covariance is singular. {advice}"
+            )
     estimate, covariance = table.estimate, table.covariance
     if table.estimand.scale == "ratio":
         estimate, covariance = np.log(estimate), covariance / np.outer(estimate, estimate)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from calaim_eval.errors import EstimationError
 from calaim_eval.estimate import joint_test
 from calaim_eval.results import EffectTable, Estimand, Method
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS
@@ -44,3 +45,15 @@ def test_rows_that_repeat_one_another_count_once() -> None:
     alone = joint_test(effects({"outcome": ["a"]}, once, column))
     assert found["df"].item() == alone["df"].item() == 1
     assert found["statistic"].item() == pytest.approx(alone["statistic"].item()) == 4
+
+
+def test_only_clusters_behind_the_tested_rows_count() -> None:
+    rng = np.random.default_rng(3)
+    influence = np.zeros((40, 8))
+    influence[:4, :4] = rng.normal(size=(4, 4))
+    influence[4:, 4:] = rng.normal(size=(36, 4))
+    keys = {"stratum": ["few"] * 4 + ["many"] * 4, "months_earlier": [1, 2, 3, 4] * 2}
+    table = effects(keys, [0.0] * 8, influence)
+    with pytest.raises(EstimationError, match="4 rows and 4 clusters"):
+        joint_test(table)
+    assert joint_test(table.select(keys["stratum"] == np.array("many")))["df"].item() == 4
