@@ -6,22 +6,24 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.anticipation_scan import DIFFERENCE
+from calaim_eval.estimate.rows_by_stratum import rows_by_stratum
 from calaim_eval.estimate.wald import wald_test
 from calaim_eval.results import EffectTable
-
-ROW_KEYS = ("months_earlier", "anticipation_months", "row", "outcome", "unit")
 
 
 def joint_test(table: EffectTable) -> pd.DataFrame:
     r"""Wald test, per stratum, that all its rows are 0 (ratios: 1).
 
     Use for `placebo_dates` (all false dates at once), and for other tables whose rows are jointly
-    estimated and should be 0. A large p-value does not prove them 0.
+    estimated and should be 0: select these first (of an event study those before exposure, as
+    `pre_trend_test` does). A large p-value does not prove them 0.
 
     Parameters
     ----------
     table : EffectTable
-        Rows without a standard error are left out.
+        Rows without a standard error are left out; of `anticipation_scan` so are the effects, and
+        the differences are tested.
 
     Returns
     -------
@@ -32,18 +34,19 @@ def joint_test(table: EffectTable) -> pd.DataFrame:
     ------
     EstimationError
         No row has a standard error, covariances between rows are unknown, or there are as many
-        rows as clusters.
+        rows as clusters behind them.
 
     Notes
     -----
     :math:`W = \hat\theta' V^{+} \hat\theta`, chi-square with rank(V) degrees of freedom; of
     ratios their logarithms, against 0.
     """
+    table = _rows_that_should_be_0(table)
     known = table.select(np.isfinite(table.std_error))
     if not len(known):
         raise EstimationError("joint_test: no row of this table has a standard error.")
     return pd.DataFrame(
-        [{**labels, **_wald(known.select(mask))} for labels, mask in _strata(known)]
+        [{**labels, **_wald(known.select(mask))} for labels, mask in rows_by_stratum(known)]
     )
 
 
@@ -53,7 +56,8 @@ def falsification_flags(table: EffectTable, *, conf_level: float = 0.95) -> pd.D
     Parameters
     ----------
     table : EffectTable
-        From `placebo_dates` or `negative_control`, or any rows that should be 0.
+        From `placebo_dates` or `negative_control`, or any rows that should be 0; of
+        `anticipation_scan` the differences are kept.
     conf_level : float
 
     Returns
@@ -68,9 +72,10 @@ def falsification_flags(table: EffectTable, *, conf_level: float = 0.95) -> pd.D
     EstimationError
         `conf_level` is not between 0 and 1.
     """
+    table = _rows_that_should_be_0(table)
     frame = table.to_frame(conf_level)
     p_holm = np.full(len(table), np.nan)
-    for _, mask in _strata(table):
+    for _, mask in rows_by_stratum(table):
         p_holm[mask] = _holm(frame["p_value"].to_numpy()[mask])
     return frame.assign(is_flagged=flagged(table, conf_level), p_holm=p_holm)
 
@@ -84,17 +89,11 @@ def flagged(table: EffectTable, conf_level: float) -> np.ndarray:
     return np.asarray((frame["conf_low"] > null) | (frame["conf_high"] < null))
 
 
-def _strata(table: EffectTable) -> list[tuple[dict[str, object], np.ndarray]]:
-    """Labels and rows (bool) of each stratum."""
-    names = [c for c in table.keys.columns if c not in ROW_KEYS]
-    if not names:
-        return [({}, np.ones(len(table), dtype=bool))]
-    found = []
-    for labels, rows in table.keys.groupby(names, sort=False, dropna=False).indices.items():
-        values = labels if isinstance(labels, tuple) else (labels,)
-        mask = np.isin(np.arange(len(table)), rows)
-        found.append((dict(zip(names, values, strict=True)), mask))
-    return found
+def _rows_that_should_be_0(table: EffectTable) -> EffectTable:
+    """Of a scan of anticipation the differences: its effects are no falsification."""
+    if not {"anticipation_months", "row"} <= set(table.keys.columns):
+        return table
+    return table.select((table.keys["row"] == DIFFERENCE).to_numpy())
 
 
 def _holm(p_value: np.ndarray) -> np.ndarray:

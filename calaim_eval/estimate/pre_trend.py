@@ -7,6 +7,7 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.cohort_month_effects import CohortMonthEffects
+from calaim_eval.estimate.rows_by_stratum import rows_by_stratum
 from calaim_eval.estimate.wald import wald_test
 from calaim_eval.results import EffectTable
 
@@ -53,16 +54,8 @@ def pre_trend_test(table: EffectTable) -> pd.DataFrame:
             "earlier, or lower `min_event_time`."
         )
     chosen = table.select(rows)
-    names = [c for c in chosen.keys.columns if c not in ("cohort", "month", "event_time")]
-    if not names:
-        return pd.DataFrame([_wald(chosen)])
-    found = []
-    for labels, positions in chosen.keys.groupby(names, sort=False, dropna=False).indices.items():
-        mask = np.zeros(len(chosen), dtype=bool)
-        mask[positions] = True
-        values = labels if isinstance(labels, tuple) else (labels,)
-        found.append({**dict(zip(names, values, strict=True)), **_wald(chosen.select(mask))})
-    return pd.DataFrame(found)
+    strata = rows_by_stratum(chosen, apart=("outcome", "unit"))
+    return pd.DataFrame([{**labels, **_wald(chosen.select(mask))} for labels, mask in strata])
 
 
 def _event_time(table: EffectTable) -> np.ndarray:
