@@ -89,8 +89,8 @@ def accumulate(
     cluster: pd.Series | None,
     provenance: dict[str, Any],
     balanced_only: bool = False,
-) -> CellMoments | None:
-    """Cell moments of checked rows; None when no member is kept.
+) -> CellMoments:
+    """Cell moments of checked rows; no cells when no member is kept.
 
     Parameters
     ----------
@@ -111,9 +111,7 @@ def accumulate(
     provenance = {**provenance, COVERAGE: coverage_counts(covered)}
     is_kept = covered.all(axis=1)
     if balanced_only and not is_kept.all():
-        kept = np.sort(layout.order[is_kept])
-        if not kept.size:
-            return None
+        kept = np.sort(layout.order[is_kept]) if is_kept.any() else np.arange(rows.n_members)
         only = accumulate(
             rows.of_members(kept),
             labels.iloc[kept].reset_index(drop=True),
@@ -122,7 +120,8 @@ def accumulate(
             cluster=None if cluster is None else cluster.iloc[kept].reset_index(drop=True),
             provenance=provenance,
         )
-        return only if only is None else replace(only, provenance=_without(provenance, len(months)))
+        only = only if is_kept.any() else _without_cells(only)
+        return replace(only, provenance=_without(provenance, len(months)))
     at_risk, rr = _coverage_products(layout, covered, is_whole=rows.is_whole_months)
     clusters = _Clusters.of(layout, codes)
     by_outcome, totals = {}, {}
@@ -163,6 +162,15 @@ def accumulate(
     )
 
 
+def _without_cells(moments: CellMoments) -> CellMoments:
+    """Moments of nobody, in the same layout: what was read still counts."""
+    empty = moments.select(np.zeros(len(moments), dtype=bool))
+    clusters = empty.clusters
+    if clusters is None:
+        return empty
+    return replace(empty, clusters=replace(clusters, labels=clusters.labels.iloc[:0]))
+
+
 def _without(provenance: dict[str, Any], n_months: int) -> dict[str, Any]:
     """Provenance after members who are not covered in every month were left out."""
     kept = provenance[COVERAGE]["members_throughout"] * n_months
@@ -179,7 +187,7 @@ def accumulate_rows(
     cluster: pd.Series | None,
     provenance: dict[str, Any],
     balanced_only: bool,
-) -> CellMoments | None:
+) -> CellMoments:
     """As `accumulate`, of rows that leave some members without any: they move nothing."""
     present = np.flatnonzero(np.bincount(rows.member, minlength=rows.n_members))
     return accumulate(

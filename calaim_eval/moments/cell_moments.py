@@ -14,6 +14,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.moments.cell_index import row_codes
 from calaim_eval.moments.cluster_sums import ClusterSums, add_cluster_sums
 from calaim_eval.moments.packing import compact, sum_by, unpack_symmetric, widen
+from calaim_eval.moments.unbalanced import COVERAGE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +189,7 @@ class CellMoments:
         _require_same_layout(self, other)
         right = other
         for name in self.outcomes:
-            right = _recentred(right, name, self.by_outcome[name].shift)
+            right = recentred(right, name, self.by_outcome[name].shift)
         cells = pd.concat([self.cells, right.cells], ignore_index=True)
         group, first = row_codes(cells)
         both = _stacked(self, right)
@@ -249,7 +250,7 @@ def _require_same_layout(left: CellMoments, right: CellMoments) -> None:
         )
 
 
-def _recentred(moments: CellMoments, outcome: str, shift: float) -> CellMoments:
+def recentred(moments: CellMoments, outcome: str, shift: float) -> CellMoments:
     """The same moments with `outcome` stored as y minus `shift`."""
     old = moments.by_outcome[outcome]
     step = shift - old.shift
@@ -324,7 +325,7 @@ def _summed(moments: CellMoments, group: np.ndarray, cells: pd.DataFrame) -> Cel
 def _joined_provenance(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
     """Counts added, sources listed, notes kept once; the rest from the left."""
     joined = {**right, **left}
-    for counted in ("rows", "coverage"):
+    for counted in ("rows", COVERAGE):
         joined[counted] = dict(left.get(counted, {}))
         for what, count in right.get(counted, {}).items():
             joined[counted][what] = joined[counted].get(what, 0) + count

@@ -139,13 +139,12 @@ def reduce_panel(
             cluster=cluster,
             at_risk=at_risk,
         )
-        parts = _parts(data, columns, balanced_only=balanced_only)
-        if not parts:
-            raise DesignError(
-                "unbalanced='balanced_members': no member is covered in every month. Use "
-                "unbalanced='cell_means', or a shorter window."
-            )
-        moments = reduce(add, parts)
+        moments = reduce(add, _parts(data, columns, balanced_only=balanced_only))
+    if not len(moments):
+        raise DesignError(
+            "unbalanced='balanced_members': no member is covered in every month. Use "
+            "unbalanced='cell_means', or a shorter window."
+        )
     n_months = len(moments.months)
     require_choice(moments.provenance, n_months=n_months, unbalanced=unbalanced)
     notes = coverage_notes(moments.provenance, n_months=n_months, unbalanced=unbalanced)
@@ -166,7 +165,7 @@ def _parts(data: Any, columns: PanelColumns, *, balanced_only: bool) -> list[Cel
 
         return reduce_query(data, columns, balanced_only=balanced_only)
     frame = _as_frame(data)
-    return reduce_frame(frame, columns, months=None, where=FRAME, balanced_only=balanced_only)
+    return [reduce_frame(frame, columns, months=None, where=FRAME, balanced_only=balanced_only)]
 
 
 def reduce_frame(
@@ -176,11 +175,8 @@ def reduce_frame(
     months: pd.Index | None,
     where: str,
     balanced_only: bool,
-) -> list[CellMoments]:
-    """Moments of one frame that holds all rows of its members; `months` None = those present.
-
-    None of them when no member is kept.
-    """
+) -> CellMoments:
+    """Moments of one frame that holds all rows of its members; `months` None = those present."""
     columns.require(list(frame.columns), where=where)
     if frame.empty:
         raise TableError(f"{where} has no rows.")
@@ -206,7 +202,7 @@ def reduce_frame(
     counts = {"used": len(rows.member)}
     if columns.at_risk is not None:
         counts[NOT_AT_RISK] = rows.set_aside
-    moments = accumulate_rows(
+    return accumulate_rows(
         rows,
         labels,
         months=months,
@@ -215,7 +211,6 @@ def reduce_frame(
         provenance={"rows": counts, "sources": [where], "notes": []},
         balanced_only=balanced_only,
     )
-    return [] if moments is None else [moments]
 
 
 def _positions(axis: np.ndarray, ordinals: np.ndarray) -> np.ndarray:

@@ -57,10 +57,9 @@ def reduce_design(
     _require_member_columns(design, columns)
     parts = list(_part_moments(design, columns, balanced_only=balanced_only))
     if not parts:
-        throughout = " who are covered in every month" if balanced_only else ""
         raise TableError(
-            f"{PANEL} has no member month of the design's members{throughout} between "
-            f"{design.months[0]} and {design.months[-1]}."
+            f"{PANEL} has no member month of the design's members between {design.months[0]} and "
+            f"{design.months[-1]}."
         )
     total = reduce(add, parts)
     counts = total.provenance["rows"]
@@ -92,11 +91,9 @@ def _part_moments(
         first = np.unique(member, return_index=True)[1]
         rows_of = known.get_indexer(pd.Index(frame["member_id"].iloc[first].astype("str")))
         attributes = design.members.iloc[rows_of].reset_index(drop=True)
-        part = _reduce_part(
+        yield _reduce_part(
             design, columns, frame, member, attributes, axis, balanced_only=balanced_only
         )
-        if part is not None:
-            yield part
 
 
 def _reduce_part(
@@ -108,7 +105,7 @@ def _reduce_part(
     axis: np.ndarray,
     *,
     balanced_only: bool,
-) -> CellMoments | None:
+) -> CellMoments:
     """Moments of one part; `attributes` has one row per member of the part."""
     rows = code_rows(
         frame,

@@ -59,6 +59,8 @@ def reduce_parquet(
             config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill}
         ) as connection,
     ):
+        # A time with a zone is a month of that instant in UTC, wherever it is read.
+        connection.execute("SET TimeZone = 'UTC'")
         source = connection.read_parquet([str(file) for file in files])
         n_rows = sum(pq.read_metadata(file).num_rows for file in files)
         if n_rows == 0:
@@ -77,9 +79,10 @@ def reduce_parquet(
             rows = selected.filter(wanted) if n_buckets > 1 else selected
             frame = rows.to_arrow_table().to_pandas()
             if len(frame):
-                parts += reduce_frame(
+                part = reduce_frame(
                     frame, columns, months=months, where=where, balanced_only=balanced_only
                 )
+                parts.append(part)
             logger.info("reduced bucket %d of %d", bucket + 1, n_buckets)
     return parts
 

@@ -122,6 +122,8 @@ def reduce_patterns(
         if patterns is None:
             return None
         held, label = patterns
+        if not held.n_members:
+            continue
         part = accumulate(
             held,
             labels.iloc[label].reset_index(drop=True),
@@ -137,8 +139,8 @@ def reduce_patterns(
             },
             balanced_only=balanced_only,
         )
-        parts += [] if part is None else [part]
-    if parts and columns.at_risk is not None:
+        parts.append(part)
+    if columns.at_risk is not None:
         n_used = sum(sum(part.provenance["rows"].values()) for part in parts)
         n_rows = _number(connection, "SELECT count(*) FROM panel")
         parts[0].provenance["rows"][NOT_AT_RISK] = n_rows - n_used
@@ -186,7 +188,7 @@ def _count(
     names = [_quoted(name) for name in columns.of_member]
     asked = [
         f"count({y}) AS __n{i}, min({y})::DOUBLE AS __low{i}, max({y})::DOUBLE AS __high{i}, "
-        f"coalesce(bool_and({y} = trunc({y})), false) AS __is_whole{i}, "
+        f"coalesce(bool_and(isfinite({y}::DOUBLE) AND {y} = trunc({y})), false) AS __is_whole{i}, "
         f"count_if(({y}) <> 0) AS __uses{i}"
         for i, y in enumerate(rows.outcomes.values())
     ]
@@ -196,6 +198,10 @@ def _count(
         f"FROM panel WHERE {rows.condition} GROUP BY {', '.join(names)}, __month"
     ).df()
     n_rows = frame["__rows"].sum()
+    if columns.at_risk is not None and _number(
+        connection, f"SELECT count(*) FROM panel WHERE {rows.condition} IS NULL"
+    ):
+        return None
     is_sound = len(frame) and (frame["__ids"] == frame["__rows"]).all()
     if not is_sound or frame["__month"].isna().any():
         return None
@@ -237,33 +243,34 @@ def _patterns(
     first = int(counted.ordinals[0])
     n_words = 1 + int(counted.ordinals[-1] - first) // WORD
     words = ", ".join(
-        f"bit_or(CASE WHEN bit // {WORD} = {word} THEN 1::UBIGINT << (bit % {WORD}) "
-        f"ELSE 0::UBIGINT END) AS word{word}"
+        f"bit_or(CASE WHEN __bit // {WORD} = {word} THEN 1::UBIGINT << (__bit % {WORD}) "
+        f"ELSE 0::UBIGINT END) AS __word{word}"
         if n_words > 1
-        else "bit_or(1::UBIGINT << bit) AS word0"
+        else "bit_or(1::UBIGINT << __bit) AS __word0"
         for word in range(n_words)
     )
+    # Names of its own: a column of the panel may be called anything.
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE members AS SELECT id, {words}, count(*)::UTINYINT AS n, "
-        f"min(label) AS label, max(label) AS other FROM (SELECT {rows.member} AS id, "
-        f"({rows.month} - {first})::UTINYINT AS bit, {rows.label} AS label FROM panel "
-        f"WHERE {rows.condition} AND {mine}) GROUP BY id"
+        f"CREATE OR REPLACE TEMP TABLE members AS SELECT __id, {words}, count(*) AS __n, "
+        f"min(__label) AS __label, max(__label) AS __other FROM (SELECT {rows.member} AS __id, "
+        f"({rows.month} - {first})::UTINYINT AS __bit, {rows.label} AS __label FROM panel "
+        f"WHERE {rows.condition} AND {mine}) GROUP BY __id"
     )
-    listed = ", ".join(f"word{word}" for word in range(n_words))
+    listed = ", ".join(f"__word{word}" for word in range(n_words))
     found = connection.execute(
-        f"SELECT rowid, {listed}, n, label, label <> other AS is_changed FROM members"
+        f"SELECT rowid, {listed}, __n, __label, __label <> __other AS __is_changed FROM members"
     ).fetchnumpy()
-    held = np.stack([found[f"word{word}"] for word in range(n_words)], axis=1)
-    is_once = np.bitwise_count(held).sum(axis=1) == found["n"]
-    if found["is_changed"].any() or not is_once.all():
+    held = np.stack([found[f"__word{word}"] for word in range(n_words)], axis=1)
+    is_once = np.bitwise_count(held).sum(axis=1) == found["__n"]
+    if found["__is_changed"].any() or not is_once.all():
         return None
     uses = ", ".join(
-        f"({value})::{counted.types[name]} AS y{i}"
+        f"({value})::{counted.types[name]} AS __y{i}"
         for i, (name, value) in enumerate(rows.outcomes.items())
     )
     used = connection.execute(
-        f"SELECT members.rowid::INTEGER AS place, ({rows.month} - {first})::UTINYINT AS bit, "
-        f"{uses} FROM panel JOIN members ON panel.{rows.member} = members.id "
+        f"SELECT members.rowid::INTEGER AS __place, ({rows.month} - {first})::UTINYINT AS __bit, "
+        f"{uses} FROM panel JOIN members ON panel.{rows.member} = members.__id "
         f"WHERE {rows.condition} AND {mine} AND ({rows.some_use()})"
     ).fetchnumpy()
     connection.execute("DROP TABLE members")
@@ -274,11 +281,11 @@ def _patterns(
     patterns = CoveragePatterns(
         words=held[order],
         bits=counted.ordinals - first,
-        member=used["place"],
-        month=place[used["bit"]],
-        values={name: used[f"y{i}"] for i, name in enumerate(rows.outcomes)},
+        member=used["__place"],
+        month=place[used["__bit"]],
+        values={name: used[f"__y{i}"] for i, name in enumerate(rows.outcomes)},
     )
-    return patterns, np.searchsorted(counted.hashes, found["label"][order])
+    return patterns, np.searchsorted(counted.hashes, found["__label"][order])
 
 
 def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,9 +42,8 @@ def panel(n_months: int = 30, *, dated: bool = True, seed: int = 1) -> pd.DataFr
 def both(frame: pd.DataFrame, tmp_path, **options) -> tuple[CellMoments, CellMoments]:
     path = tmp_path / "panel.parquet"
     frame.to_parquet(path, index=False)
-    return reduce_panel(path, **NAMES, **options, unbalanced="cell_means"), reduce_panel(
-        frame, **NAMES, **options, unbalanced="cell_means"
-    )
+    asked = {**NAMES, "unbalanced": "cell_means", **options}
+    return reduce_panel(path, **asked), reduce_panel(frame, **asked)
 
 
 def assert_same(ours: CellMoments, theirs: CellMoments) -> None:
@@ -169,3 +170,70 @@ def test_a_query_without_a_column_is_told_so():
     query = pytest.importorskip("ibis").memtable(panel().drop(columns="visits"))
     with pytest.raises(TableError, match="the table lacks `visits`"):
         reduce_panel(query, **NAMES, outcomes=["visits"], unbalanced="cell_means")
+
+
+@pytest.mark.parametrize("name", ["n", "id", "label", "word0", "bit", "place"])
+def test_columns_may_be_called_anything(name, tmp_path):
+    frame = panel().rename(columns={"visits": name})
+    assert_same(*both(frame, tmp_path, outcomes=[name], stratum="race"))
+
+
+def test_unknown_risk_is_refused_by_both_routes(tmp_path):
+    frame = panel().assign(is_home=lambda rows: rows["is_home"].where(rows["visits"] == 0))
+    path = tmp_path / "panel.parquet"
+    frame.to_parquet(path, index=False)
+    for data in (path, frame):
+        with pytest.raises(TableError, match="`is_home` is missing"):
+            reduce_panel(data, **NAMES, outcomes=["visits"], at_risk="is_home")
+
+
+def test_days_given_for_months_are_repeats(tmp_path):
+    frame = panel(12, dated=False).head(4)
+    daily = pd.concat([frame] * 300).assign(who="m1", first_served=np.nan)
+    path = tmp_path / "panel.parquet"
+    daily.to_parquet(path, index=False)
+    with pytest.raises(TableError, match="rows repeat the key"):
+        reduce_panel(path, **NAMES, outcomes=["visits"], unbalanced="cell_means")
+
+
+def test_a_number_that_is_none_is_refused(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    frame = panel().assign(visits=lambda rows: rows["visits"].astype(float))
+    visits = frame["visits"].to_numpy(copy=True)
+    visits[3] = np.nan
+    table = pa.Table.from_pandas(frame.drop(columns="visits"), preserve_index=False)
+    table = table.append_column("visits", pa.array(visits, from_pandas=False))
+    pa.parquet.write_table(table, tmp_path / "panel.parquet")
+    with pytest.raises(TableError, match="`visits` is missing or infinite in 1 of"):
+        reduce_panel(tmp_path / "panel.parquet", **NAMES, outcomes=["visits"])
+
+
+@pytest.mark.usefixtures("sparse_only")
+def test_months_with_a_zone_are_those_of_utc(tmp_path, monkeypatch):
+    frame = panel(12)
+    zoned = frame.assign(when=frame["when"].dt.tz_localize("UTC"))
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    if hasattr(time, "tzset"):
+        time.tzset()
+    path = tmp_path / "panel.parquet"
+    zoned.to_parquet(path, index=False)
+    found = reduce_panel(path, **NAMES, outcomes=["visits"], unbalanced="cell_means")
+    monkeypatch.undo()
+    if hasattr(time, "tzset"):
+        time.tzset()
+    expected = reduce_panel(frame, **NAMES, outcomes=["visits"], unbalanced="cell_means")
+    assert found.months.equals(expected.months)
+    np.testing.assert_array_equal(found.at_risk, expected.at_risk)
+
+
+@pytest.mark.usefixtures("sparse_only")
+@pytest.mark.parametrize("at_risk", [None, "is_home"])
+def test_balanced_members_are_counted_over_all_shares(at_risk, tmp_path, monkeypatch):
+    frame = panel(3)
+    options = {"outcomes": ["visits"], "unbalanced": "balanced_members", "at_risk": at_risk}
+    monkeypatch.setattr(reduce_patterns, "MEMBERS_AT_ONCE", 3)
+    ours, theirs = both(frame, tmp_path, **options, cluster="county")
+    assert_same(ours, theirs)
+    assert ours.provenance["coverage"] == theirs.provenance["coverage"]
+    assert ours.provenance["notes"] == theirs.provenance["notes"]
