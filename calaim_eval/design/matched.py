@@ -107,16 +107,17 @@ def design_matched(
         A member can be the match of one exposed member in an index month and of others in later
         months; of any number; or of one in all. The last takes members like the earlier exposed
         out of later risk sets, so that those left have had less use, and biases the estimate.
-    censor : {"set", "member", "none"}
+    censor : {"set", "none"}
         A match may be exposed later. ``"set"``: from that month on nobody of the set counts;
-        ``"member"``: the match does not; ``"none"``: all do, which gives the effect of being
-        exposed now rather than not now (later or never).
+        ``"none"``: all do, which gives the effect of being exposed now rather than not now
+        (later or never). In both a set ends before the first month in which anybody in it is not
+        covered.
     lookback_months : int
         Months before the index month that must all be covered; matching looks at them, less the
         last `anticipation_months`.
     follow_up_months : int
         Months, from the index month on, that the window must hold. Coverage in them is not
-        required.
+        required; where it ends, so does the set.
     anticipation_months : int
         Months before exposure that exposure may already have changed.
     min_age, max_age : int, optional

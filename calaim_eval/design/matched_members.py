@@ -28,8 +28,7 @@ def matched_members(
     number, first = sets.set_of_pair()
     n_sets, n_pairs = len(first), len(number)
     n_matches = np.bincount(number, minlength=n_sets)
-    until = last_months(sets, candidates.rules.exposed, censor=censor)
-    until_exposed = until[first] if censor == "set" else np.full(n_sets, np.nan)
+    until = last_months(sets, candidates.rules, censor=censor)
     row = np.concatenate([sets.exposed[first], sets.comparison])
     of_set = np.concatenate([np.arange(n_sets), number])
     slot = np.concatenate([np.zeros(n_sets, dtype=int), np.arange(n_pairs) - first[number] + 1])
@@ -45,7 +44,7 @@ def matched_members(
             "index_month": month_starts(index),
             "n_matches": n_matches[of_set],
             "eligibility_month": month_starts(candidates.rules.eligible[row]),
-            UNTIL: month_starts(np.concatenate([until_exposed, until])),
+            UNTIL: month_starts(until[of_set]),
             "distance": np.concatenate([np.full(n_sets, np.nan), sets.distance]),
             AGE: candidates.age_years[row],
         }

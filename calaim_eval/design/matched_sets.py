@@ -17,7 +17,7 @@ from calaim_eval.design.nearest import (
 )
 
 Replacement = Literal["across_months", "with", "without"]
-Censoring = Literal["set", "member", "none"]
+Censoring = Literal["set", "none"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,27 +142,32 @@ def _why_alone(alone: Points, everyone: Points, caliper: float | None) -> np.nda
     return reason
 
 
-def last_months(sets: MatchedSets, exposed_month: np.ndarray, *, censor: Censoring) -> np.ndarray:
-    """Last month that counts of each pair's comparison member and, in "set", of its whole set.
+def last_months(sets: MatchedSets, rules: RiskRules, *, censor: Censoring) -> np.ndarray:
+    """Last month that counts of each set, the same for its exposed member and its matches.
+
+    A set ends before the first month in which anybody in it is not covered: a side that lost a
+    member's level while the other kept its counterpart's would show a change that nobody had.
 
     Parameters
     ----------
-    exposed_month : np.ndarray
-        Month of exposure of the candidates, NaN = never in the window.
+    rules : RiskRules
+        Coverage and month of exposure of the candidates.
+    censor : {"set", "none"}
+        Whether a set also ends before the first of its matches is exposed.
 
     Returns
     -------
     np.ndarray
-        Month number, NaN where follow-up does not end early; shape (n_pairs,).
+        Month number, NaN where follow-up does not end early; shape (n_sets,).
     """
-    if censor == "none":
-        return np.full(len(sets.comparison), np.nan)
-    own = exposed_month[sets.comparison] - 1
-    if censor == "member" or not own.size:
-        return np.asarray(own)
-    number, first = sets.set_of_pair()
-    earliest = np.fmin.reduceat(own, first)
-    return np.asarray(earliest[number])
+    if not sets.comparison.size:
+        return np.empty(0)
+    _, first = sets.set_of_pair()
+    matches = rules.use.covered_until(sets.comparison, sets.month)
+    if censor == "set":
+        matches = np.fmin(matches, rules.exposed[sets.comparison] - 1)
+    own = rules.use.covered_until(sets.exposed[first], sets.month[first])
+    return np.asarray(np.fmin(np.fmin.reduceat(matches, first), own))
 
 
 def linked_sets(sets: MatchedSets, n_candidates: int) -> np.ndarray:

@@ -15,11 +15,13 @@ from calaim_eval.design.matched_rules import ALL_USED, FAR, NOBODY, REASONS
 _CENSOR_WORDS = {
     "set": "A set is followed until the month before the first of its matches is exposed; from "
     "then on neither its exposed member nor its matches count.",
-    "member": "A match is followed until the month before its own exposure; its exposed member is "
-    "followed on, judged by the matches of others that remain.",
     "none": "Matches are followed after their own exposure too: the effect is that of being "
     "exposed now rather than later or never, which is smaller than that of exposure.",
 }
+_COVERAGE_WORDS = (
+    "A set also ends, for both sides alike, with the month before anybody in it first loses "
+    "coverage."
+)
 _REPLACEMENT_WORDS = {
     "across_months": "each member being a match once in an index month",
     "with": "a member being a match any number of times",
@@ -92,7 +94,7 @@ def matched_notes(
         f"distance {limit} on {', '.join(match_on)} before the month of exposure. Matches were "
         "eligible by the same rule, covered, and not yet exposed in that month, which is the index "
         "month of both: no time is immortal.",
-        _CENSOR_WORDS[censor],
+        f"{_CENSOR_WORDS[censor]} {_COVERAGE_WORDS}",
         "Assumed: among members alike in what was matched on, who is exposed in a month hangs on "
         "nothing that tells later use. A member's exposure may follow a rise in use after the "
         "index month; follow-up that ends there leaves the healthier matches.",

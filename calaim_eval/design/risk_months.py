@@ -42,6 +42,14 @@ class RiskMonths:
         inside: np.ndarray = self.covered[rows, at + 1] > self.covered[rows, at]
         return inside
 
+    def covered_until(self, rows: np.ndarray, month: np.ndarray) -> np.ndarray:
+        """Last month of unbroken coverage from `month` on, NaN = to the end; shape of `rows`."""
+        n_months = self.covered.shape[1] - 1
+        gap = np.where(np.diff(self.covered, axis=1) > 0, n_months, np.arange(n_months))
+        next_gap = np.minimum.accumulate(gap[:, ::-1], axis=1)[:, ::-1]
+        found = next_gap[rows, month - self.first]
+        return np.where(found < n_months, self.first + found - 1.0, np.nan)
+
     def n_covered(self, rows: np.ndarray, first: int, last: int) -> np.ndarray:
         """Covered months from `first` to `last`, both included."""
         return _between(self.covered[rows], first - self.first, last - self.first)

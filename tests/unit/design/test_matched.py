@@ -106,7 +106,6 @@ def test_a_match_must_be_covered_in_the_index_month_and_the_look_back_but_not_la
     ("censor", "a", "b", "c"),
     [
         ("set", "2022-09-01", "2022-09-01", "2022-09-01"),
-        ("member", None, None, "2022-09-01"),
         ("none", None, None, None),
     ],
 )
@@ -114,6 +113,41 @@ def test_follow_up_ends_before_the_exposure_of_a_match(censor, a, b, c):
     members = match(FIVE, ratio=2, censor=censor).members
     first = members[members["matched_set"] == 1].set_index("panel_member_id")["last_month"]
     assert first.to_dict() == {k: pd.Timestamp(v) for k, v in {"a": a, "b": b, "c": c}.items()}
+
+
+GAP = "2022-01..2022-08 2022-10..2022-12"
+
+
+@pytest.mark.parametrize("censor", ["set", "none"])
+@pytest.mark.parametrize("who", ["e1", "c1"])
+@pytest.mark.parametrize("covered", ["2022-01..2022-08", GAP])
+def test_a_set_ends_for_both_sides_where_anybody_in_it_loses_coverage(who, covered, censor):
+    """Nobody's use changes, so the effect is 0 in every month that can be told."""
+    text = """
+        member | covered          | listed  | service | ed
+        -------+------------------+---------+---------+---------------------
+        e0     | 2022-01..2022-12 | 2022-05 | 2022-07 |
+        c0     | 2022-01..2022-12 | 2022-05 |         |
+        e1     | 2022-01..2022-12 | 2022-05 | 2022-07 | {use}
+        c1     | 2022-01..2022-12 | 2022-05 |         | {use}
+    """.format(use=" ".join(f"2022-{month:02d}:9" for month in range(1, 13)))
+    line = next(row for row in text.splitlines() if row.strip().startswith(who))
+    design = match(text.replace(line, line.replace("2022-01..2022-12", covered)), censor=censor)
+    assert sets(design) == {"e0": ["c0"], "e1": ["c1"]}
+    last = design.members.set_index("panel_member_id")["last_month"]
+    assert last[["e1", "c1"]].tolist() == [pd.Timestamp("2022-08-01")] * 2
+    assert last[["e0", "c0"]].isna().all()
+    moments = reduce_panel(design, outcomes=["ed_visits"], unbalanced="cell_means")
+    effects = group_time_att(moments, outcome="ed_visits", cluster="matched_group").to_frame()
+    after = effects[effects["month"] >= "2022-07-01"]
+    assert len(after) == 6
+    np.testing.assert_allclose(after["estimate"], 0, atol=1e-12)
+
+
+def test_following_a_set_without_one_of_its_matches_is_refused():
+    """It takes the match's level out of the comparison while its exposed member stays."""
+    with pytest.raises(DesignError, match="`censor` is 'member', not one of 'set', 'none'"):
+        match(FIVE, censor="member")
 
 
 def test_months_after_the_end_of_follow_up_are_not_in_the_moments():
