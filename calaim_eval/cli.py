@@ -167,7 +167,7 @@ def moments(
     ),
     share: Annotated[
         bool,
-        typer.Option("--share", help="Leave cells of few members or events out of the file."),
+        typer.Option("--share", help="Leave cells of few members out of the file."),
     ] = False,
 ) -> None:
     """Reduce the panel to cell moments, from which every effect follows."""
@@ -194,8 +194,8 @@ def moments(
         shared = moments_to_share(whole, policy=loaded.file.disclosure.policy)
         shared.save(out)
         typer.echo(
-            f"{out}: {len(shared):,} of {len(whole):,} cells, each of at least as many members and "
-            "events as the policy asks. For pooling under an agreement, not for publication."
+            f"{out}: {len(shared):,} of {len(whole):,} cells, each of at least as many members "
+            "as the policy asks. For pooling under an agreement, not for publication."
         )
         for note in shared.provenance["notes"][len(whole.provenance["notes"]) :]:
             typer.echo(note)

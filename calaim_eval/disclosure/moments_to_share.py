@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
 from calaim_eval.disclosure.policy import Policy, load_policy
 from calaim_eval.errors import DisclosureError
 from calaim_eval.moments import CellMoments
+from calaim_eval.moments.cell_moments import recentred
+from calaim_eval.moments.unbalanced import COVERAGE
 
 
 def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMoments:
     """Moments without the cells that tell of few members; for a partner under an agreement.
 
-    A cell is kept when its members, its members covered in each month, and its events of each
-    outcome over the whole window are 0 or at least ``policy.min_count``. Sums by county are kept
-    when every county of every kept cell has so many members.
+    A cell is kept when its members, and its members covered in each month, are 0 or at least
+    ``policy.min_count``. Sums by county are kept when that holds of every county of every kept
+    cell. Events do not decide: leaving out cells for their events would bias every effect.
 
-    What is left is fit for pooling, not for publication: events of a single month, and members
-    covered in one month and not in another, can still be few.
+    What is left is fit for pooling, not for publication: events, and members covered in one month
+    and not in another, can be few.
 
     Parameters
     ----------
@@ -30,7 +33,8 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     Returns
     -------
     CellMoments
-        Its notes say how much stayed behind; every estimate made with it carries them.
+        Nothing in it was counted over the cells left out. Its notes say how much stayed behind;
+        every estimate made with it carries them.
 
     Raises
     ------
@@ -48,28 +52,34 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     1
     """
     rule = load_policy(policy) if isinstance(policy, str) else policy
-    is_kept = ~rule.is_small(moments.n_members)
-    is_kept &= ~rule.is_small(moments.at_risk).any(axis=1)
-    for outcome in moments.by_outcome.values():
-        is_kept &= ~rule.is_small(outcome.nonzero.sum(axis=1, dtype=np.int64))
+    is_kept = ~rule.is_small(moments.n_members) & ~rule.is_small(moments.at_risk).any(axis=1)
     if not is_kept.any():
         raise DisclosureError(
-            f"none of the {len(moments):,} cells has {rule.min_count} members, members covered a "
-            "month, and events.\n  Reduce with fewer strata, covariate cells or cohorts: "
+            f"none of the {len(moments):,} cells has {rule.min_count} members, and as many covered "
+            "in each month.\n  Reduce with fewer strata, covariate cells or cohorts: "
             "`moments.pooled(...)`."
         )
-    shared = moments.select(is_kept)
+    shared = reduce(_centred_on_itself, moments.outcomes, moments.select(is_kept))
     clusters = shared.clusters
-    if clusters is not None and rule.is_small(clusters.n_members).any():
+    if clusters is not None and (
+        rule.is_small(clusters.n_members).any() or rule.is_small(clusters.at_risk).any()
+    ):
         clusters = None
-    return replace(
-        shared,
-        clusters=clusters,
-        provenance={
-            **moments.provenance,
-            "notes": _notes(moments, shared, rule, is_without_clusters=clusters is None),
-        },
-    )
+    provenance = {key: value for key, value in moments.provenance.items() if key != COVERAGE}
+    provenance |= {
+        "rows": {"used": int(np.ceil(shared.at_risk.sum()))},
+        "notes": _notes(moments, shared, rule, is_without_clusters=clusters is None),
+    }
+    return replace(shared, clusters=clusters, provenance=provenance)
+
+
+def _centred_on_itself(moments: CellMoments, outcome: str) -> CellMoments:
+    """Moments whose amounts are centred by a mean of their own: another one tells of others."""
+    of_outcome = moments.by_outcome[outcome]
+    if of_outcome.shift == 0:
+        return moments
+    total = of_outcome.level_total(moments.at_risk).sum()
+    return recentred(moments, outcome, float(total / moments.at_risk.sum()))
 
 
 def _notes(
@@ -81,7 +91,7 @@ def _notes(
     if left > 0:
         bound = next(b for b in (0.01, 0.05, 0.1, 0.25, 0.5, 1.0) if left <= b)
         notes.append(
-            f"Cells with fewer than {rule.min_count} members, members covered a month, or events "
+            f"Cells with fewer than {rule.min_count} members, or members covered in a month, "
             f"were not shared: {len(moments) - len(shared):,} of {len(moments):,} cells, at most "
             f"{bound:.0%} of the plan's members."
         )

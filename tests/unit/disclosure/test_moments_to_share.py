@@ -9,7 +9,7 @@ import pytest
 from calaim_eval.disclosure import moments_to_share
 from calaim_eval.errors import DisclosureError
 from calaim_eval.estimate import group_time_att
-from calaim_eval.moments import reduce_panel
+from calaim_eval.moments import load_moments, reduce_panel
 
 POLICY = "calhhs_ddg_2"  # smallest count 11
 
@@ -50,19 +50,44 @@ def test_a_cell_is_shared_whole_or_not_at_all():
     assert "at most 25% of the plan's members" in note
 
 
-def test_few_covered_in_a_month_or_few_events_keep_a_cell_back():
-    frame = panel({"gap": 60, "rare": 60, "never": 60, "many": 60})
+def test_few_covered_in_a_month_keep_a_cell_back() -> None:
+    frame = panel({"gap": 60, "many": 60})
     is_late = (frame["group"] == "gap") & (frame["month"] == 4)
     frame = frame[~is_late | frame["member_id"].isin([f"gap{n}" for n in range(10)])]
-    is_rare = frame["group"] == "rare"
-    with_use = frame["member_id"].isin(["rare1", "rare2"])
-    frame["visits"] = frame["visits"].mask(is_rare & ~with_use, 0)
-    frame["visits"] = frame["visits"].mask(frame["group"] == "never", 0)
-    shared = moments_to_share(
-        reduce_panel(frame, outcomes="visits", stratum="group", unbalanced="cell_means"),
-        policy=POLICY,
+    whole = reduce_panel(
+        frame, outcomes="visits", stratum="group", cluster="county", unbalanced="cell_means"
     )
-    assert set(shared.cells["group"]) == {"many", "never"}
+    shared = moments_to_share(whole, policy=POLICY)
+    assert set(shared.cells["group"]) == {"many"}
+
+
+def test_events_do_not_decide() -> None:
+    frame = panel({"rare": 60, "never": 60, "many": 60})
+    with_use = frame["member_id"].isin(["rare1", "rare2"]) | (frame["group"] == "many")
+    frame["visits"] = frame["visits"].where(with_use, 0)
+    whole = reduce_panel(frame, outcomes="visits", stratum="group")
+    assert len(moments_to_share(whole, policy=POLICY)) == len(whole)
+
+
+def test_nothing_that_is_shared_was_counted_over_cells_left_out(tmp_path) -> None:
+    # The same large group, alone and beside a small one of other amounts.
+    frame = panel({"many": 60, "few": 20})
+    frame["paid"] = np.where(frame["group"] == "few", 777.77, 1.5 * frame.index + 0.25)
+    options = {"outcomes": ["visits", "paid"], "stratum": "group", "cluster": "county"}
+    beside = moments_to_share(reduce_panel(frame, **options), policy=POLICY)
+    alone = moments_to_share(
+        reduce_panel(frame[frame["group"] == "many"], **options), policy=POLICY
+    )
+    saved = [load_moments(m.save(tmp_path / f"{i}.moments")) for i, m in enumerate((beside, alone))]
+    rows = np.arange(2)
+    for outcome in ("visits", "paid"):
+        ours, theirs = (m.by_outcome[outcome] for m in saved)
+        assert ours.shift == pytest.approx(theirs.shift, rel=1e-12)
+        np.testing.assert_allclose(
+            saved[0].matrices(outcome, rows), saved[1].matrices(outcome, rows), rtol=1e-9, atol=1e-6
+        )
+    told = [{k: v for k, v in m.provenance.items() if k != "notes"} for m in saved]
+    assert told[0] == told[1]
 
 
 def test_county_sums_of_few_members_stay():
