@@ -21,10 +21,20 @@ any smooth function of cell means."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterMembers:
-    """Members of each cluster that stand behind each row of a table; shapes (n_clusters, k)."""
+    """Members of each cluster that stand behind each row of a table; shapes (n_clusters, k).
+
+    Attributes
+    ----------
+    exposed, comparison : np.ndarray
+        In the stratum of the row.
+    fewest_exposed : np.ndarray
+        Exposed members of the cohort of the row; of rows by event time or month, of the smallest
+        cohort that the cluster has (0: none); of others all exposed.
+    """
 
     exposed: np.ndarray
     comparison: np.ndarray
+    fewest_exposed: np.ndarray
 
     @property
     def are_there(self) -> np.ndarray:
@@ -89,18 +99,49 @@ def cluster_members(moments: CellMoments, keys: pd.DataFrame) -> ClusterMembers:
     """Exposed and comparison members of each cluster in the stratum of each row of `keys`."""
     sums = require_clusters(moments, at_least=1, what="cluster_members")
     named = [c for c in moments.stratum if c in keys.columns]
-    if named:
-        both = pd.concat([moments.cells[named], keys[named]], ignore_index=True)
-        codes = row_codes(both)[0]
-        of_cell, of_row = codes[: len(moments)], codes[len(moments) :]
-    else:
-        of_cell, of_row = np.zeros(len(moments), dtype=int), np.zeros(len(keys), dtype=int)
     is_exposed = moments.cells["cohort"].notna().to_numpy()
-    n_strata = int(max(of_cell.max(initial=0), of_row.max(initial=0))) + 1
-    counts = np.zeros((2, sums.n_clusters, n_strata))
-    place = (is_exposed[sums.cell].astype(int), sums.cluster, of_cell[sums.cell])
-    np.add.at(counts, place, sums.n_members)
-    return ClusterMembers(exposed=counts[1][:, of_row], comparison=counts[0][:, of_row])
+    exposed = _members_by_row(moments, sums, keys, named, is_exposed)
+    fewest = exposed
+    if "cohort" in keys.columns:
+        fewest = _members_by_row(moments, sums, keys, [*named, "cohort"], is_exposed)
+    elif {"event_time", "month"} & set(keys.columns):
+        fewest = _smallest_cohort(moments, sums, keys, named)
+    return ClusterMembers(
+        exposed=exposed,
+        comparison=_members_by_row(moments, sums, keys, named, ~is_exposed),
+        fewest_exposed=fewest,
+    )
+
+
+def _members_by_row(
+    moments: CellMoments,
+    sums: ClusterSums,
+    keys: pd.DataFrame,
+    names: list[str],
+    chosen: np.ndarray,
+) -> np.ndarray:
+    """Members by cluster in the `chosen` cells that share the `names` with each row; (G, k)."""
+    of_cell, of_row = np.zeros(len(moments), dtype=int), np.zeros(len(keys), dtype=int)
+    if names:
+        codes = row_codes(pd.concat([moments.cells[names], keys[names]], ignore_index=True))[0]
+        of_cell, of_row = codes[: len(moments)], codes[len(moments) :]
+    size = int(max(of_cell.max(initial=0), of_row.max(initial=0))) + 1
+    counts = np.zeros((sums.n_clusters, size))
+    np.add.at(counts, (sums.cluster, of_cell[sums.cell]), sums.n_members * chosen[sums.cell])
+    return counts[:, of_row]
+
+
+def _smallest_cohort(
+    moments: CellMoments, sums: ClusterSums, keys: pd.DataFrame, named: list[str]
+) -> np.ndarray:
+    """Members of the smallest exposed cohort of each cluster in the stratum of each row; (G, k)."""
+    cohort = moments.cells["cohort"]
+    smallest = np.full((sums.n_clusters, len(keys)), np.inf)
+    for label in cohort.dropna().unique():
+        own = (cohort == label).fillna(value=False).to_numpy(dtype=bool)
+        members = _members_by_row(moments, sums, keys, named, own)
+        smallest = np.where(members > 0, np.minimum(smallest, members), smallest)
+    return np.where(np.isfinite(smallest), smallest, 0.0)
 
 
 def matched_rows(keys: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:

@@ -54,8 +54,12 @@ class LeaveOneOut:
 
     @property
     def is_withheld(self) -> np.ndarray:
-        """Clusters with 1 to 10 members on a side: their estimates are not shown; (G, k)."""
-        sides = (self.members.exposed, self.members.comparison)
+        """Clusters with 1 to 10 members on a side: their estimates are not shown; (G, k).
+
+        The exposed are also counted by cohort where rows are by cohort, event time or month.
+        """
+        of = self.members
+        sides = (of.exposed, of.fewest_exposed, of.comparison)
         return np.asarray(
             np.logical_or.reduce([(side > 0) & (side < SMALL_COUNT) for side in sides])
         )
@@ -68,7 +72,8 @@ class LeaveOneOut:
         pd.DataFrame
             Keys, the cluster column, ``estimate`` (of all), ``estimate_without``, ``change``
             (all minus without: what the cluster adds), ``change_in_std_errors``,
-            ``is_withheld``. Changes of clusters with 1 to 10 members on a side are NaN.
+            ``is_withheld``. Changes of clusters with 1 to 10 members on a side, or in the
+            exposed cohort of the row, are NaN.
         """
         name = self.clusters.name or "cluster"
         parts = []

@@ -120,6 +120,35 @@ def test_table_orders_by_change_and_withholds_small_counties() -> None:
     assert len(data) == 7
 
 
+@pytest.mark.parametrize("stratum", [None, "group"])
+@pytest.mark.parametrize("by", ["overall", "cohort", "event_time", "month"])
+def test_withholds_counties_with_few_members_of_the_cohort_of_the_row(by, stratum) -> None:
+    # County 00: 3 members exposed in month 3, the others in 4; county 01: none in 3; county 02: 30.
+    frame = county_panel(3, members=900)
+    for county, early in (("county 00", 3), ("county 02", 30)):
+        for _, own in frame[frame["county"] == county].groupby("group"):
+            first = own["member_id"].unique()[:early]
+            frame.loc[frame["member_id"].isin(first), "cohort"] = 3.0
+    moments = reduce_panel(
+        frame, outcomes=["visits"], cluster="county", stratum=stratum, unbalanced="cell_means"
+    )
+
+    def effects(m: CellMoments) -> EffectTable:
+        return aggregate(group_time_att(m, outcome="visits", cluster="county"), by=by)
+
+    table = leave_one_cluster_out(moments, effects).to_frame()
+    is_small = table["county"] == "county 00"
+    if by == "overall":
+        is_small &= False
+    if by == "cohort":
+        is_small &= table["cohort"] == 3
+    if stratum is None:
+        # Three of each group: six of all, still fewer than 11.
+        assert (frame.loc[frame["cohort"] == 3].groupby("county")["member_id"].nunique()).min() == 6
+    assert table["is_withheld"].tolist() == is_small.tolist()
+    assert table.loc[is_small, ["estimate_without", "change"]].isna().all(axis=None)
+
+
 def test_plot_draws_with_and_without_keys() -> None:
     frame = county_panel(3, members=400)
     for stratum in (None, "group"):
