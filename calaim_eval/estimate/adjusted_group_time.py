@@ -170,6 +170,7 @@ def adjusted_group_time_att(
         covariates=tuple(covariates),
         categorical=tuple(categorical),
     )
+    cluster = MEMBER if panel.cluster_labels is None else cluster
     panel, balance_notes = _balanced(panel, unbalanced)
     codes = range(len(panel.strata))
     cohorts_by_stratum = [np.unique(panel.cohort[panel.stratum == code]) for code in codes]

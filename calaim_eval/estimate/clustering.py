@@ -24,21 +24,37 @@ def cluster_notes(moments: CellMoments, cluster: str) -> tuple[str, ...]:
 
 
 def member_cluster_notes(
-    cluster: str, codes: np.ndarray | None, is_exposed: np.ndarray
+    cluster: str,
+    codes: np.ndarray | None,
+    is_exposed: np.ndarray,
+    *,
+    is_number_told: bool = True,
 ) -> tuple[str, ...]:
-    """The same of members' clusters; `codes` and `is_exposed` have shape (n,)."""
+    """The same of members' clusters; `codes` and `is_exposed` have shape (n,).
+
+    Where each cluster holds one member their numbers are numbers of members: not told.
+    """
     if cluster == MEMBER or codes is None:
         return ()
-    return _words(cluster, len(np.unique(codes)), len(np.unique(codes[is_exposed])))
+    return _words(
+        cluster,
+        len(np.unique(codes)),
+        len(np.unique(codes[is_exposed])),
+        is_number_told=is_number_told,
+    )
 
 
-def _words(name: str, n_clusters: int, n_exposed: int) -> tuple[str, ...]:
+def _words(
+    name: str, n_clusters: int, n_exposed: int, *, is_number_told: bool = True
+) -> tuple[str, ...]:
     """Clusters in words, with advice when they are few."""
     note = (
         f"Standard errors are clustered by {name}: {n_clusters} clusters, "
         f"{n_exposed} with exposed members."
     )
-    if name == MATCHED_GROUP:  # each holds an exposed member: their number is one of members
+    if (
+        name == MATCHED_GROUP or not is_number_told
+    ):  # each holds an exposed member: their number is one of members
         note = f"Standard errors are clustered by {name}: {count_words(n_clusters, 'clusters')}."
     if min(n_clusters, n_exposed) >= FEW_CLUSTERS:
         return (note,)

@@ -68,6 +68,19 @@ class MemberFrame:
             )
         return np.asarray(codes, dtype=np.int64), pd.Index(labels, name=column)
 
+    def clusters(self, column: str | None) -> tuple[np.ndarray | None, pd.Index | None]:
+        """Cluster of each member, and the labels of the clusters; (None, None): members.
+
+        Clusters of one member each are members, whatever the column is called.
+        """
+        if column is None:
+            return None, None
+        codes, labels = self.groups(column, word="cluster")
+        if are_members(codes, np.arange(len(codes))):
+            return None, None
+        require_clusters(labels)
+        return codes, labels
+
 
 def member_frame(frame: pd.DataFrame, columns: PanelColumns) -> MemberFrame:
     """Codes of a frame that has the columns; every row counts a whole month.
@@ -121,6 +134,16 @@ def varying(values: np.ndarray, outcome: str, *, rows: str = "member-months") ->
             "estimate. Check the column."
         )
     return values
+
+
+def are_members(codes: np.ndarray, member: np.ndarray) -> bool:
+    """Whether each cluster holds one member only: its label may be an id, and is not to be told.
+
+    Both are codes 0.., of members or of rows; shape (n,).
+    """
+    first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    first[codes] = member
+    return bool((first[codes] == member).all())
 
 
 def require_clusters(labels: pd.Index) -> None:

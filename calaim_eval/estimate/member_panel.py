@@ -11,9 +11,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.estimate.covariates import covariate_columns, require_full_rank
 from calaim_eval.estimate.member_frame import (
     WHERE,
-    MemberFrame,
     member_frame,
-    require_clusters,
     require_columns,
     varying,
 )
@@ -42,7 +40,7 @@ class MemberPanel:
     covariates : tuple[np.ndarray, ...]
         Standardized; shape (n,), or (n, T) where one changes within a member.
     cluster : np.ndarray | None
-        Position in `cluster_labels`; shape (n,).
+        Position in `cluster_labels`; None where every member is a cluster; shape (n,).
     cluster_labels : pd.Index | None
     n_unknown : int
         Member-months set aside for a missing covariate.
@@ -129,7 +127,7 @@ def member_panel(
     )
     is_covered[rows.member, rows.month] = True
     stratum, strata = _strata(coded.labels, columns)
-    cluster, cluster_labels = _clusters(coded, columns)
+    cluster, cluster_labels = coded.clusters(columns.cluster)
     return MemberPanel(
         months=coded.months,
         outcome=outcome,
@@ -183,14 +181,3 @@ def _strata(labels: pd.DataFrame, columns: PanelColumns) -> tuple[np.ndarray, pd
     names = list(columns.stratum)
     stratum, first = row_codes(labels[names])
     return stratum, labels.iloc[first][names].reset_index(drop=True)
-
-
-def _clusters(
-    coded: MemberFrame, columns: PanelColumns
-) -> tuple[np.ndarray | None, pd.Index | None]:
-    """Cluster of each member, and the labels of the clusters."""
-    if columns.cluster is None:
-        return None, None
-    codes, labels = coded.groups(columns.cluster, word="cluster")
-    require_clusters(labels)
-    return codes, labels

@@ -14,18 +14,16 @@ from calaim_eval.estimate.exposure_terms import NEVER, event_times, used_rows
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.member_frame import (
     WHERE,
-    MemberFrame,
     member_frame,
-    require_clusters,
     require_columns,
     varying,
 )
-from calaim_eval.estimate.stratum_terms import with_undefined
 from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.estimate.two_way_effects import TwoWayEffects, sums_by, two_way_effects
 from calaim_eval.moments.panel_rows import PanelColumns
 from calaim_eval.moments.periods import index_ordinals
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.effect_table import with_undefined
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +144,7 @@ def member_rows(
     rows, n_members = coded.rows, len(coded.attributes)
     first_exposed = coded.cohort[rows.member]
     unit = coded.groups(columns.stratum[0])[0] if columns.stratum else None
-    of_cluster, cluster_labels = _clusters(coded, columns)
+    of_cluster, cluster_labels = coded.clusters(columns.cluster)
     return MemberRows(
         months=coded.months,
         member=rows.member,
@@ -160,7 +158,7 @@ def member_rows(
         event_time=event_times(
             first_exposed, coded.ordinals, last=int(index_ordinals(coded.months)[-1])
         ),
-        cluster=of_cluster[rows.member],
+        cluster=rows.member if of_cluster is None else of_cluster[rows.member],
         cluster_labels=cluster_labels,
         n_clusters=n_members if cluster_labels is None else len(cluster_labels),
     )
@@ -180,16 +178,20 @@ def member_table(
 ) -> EffectTable:
     """A table whose covariance is that of cluster sums of `residual_loads`, shape (n, m)."""
     influence = np.sqrt(factor) * sums_by(rows.cluster, residual_loads, rows.n_clusters)
+    by_cluster = None
+    if rows.cluster_labels is not None:
+        by_cluster = pd.DataFrame(influence, index=rows.cluster_labels)
+    covariance, by_cluster = with_undefined(
+        influence.T @ influence, by_cluster, has_single_member(sides)
+    )
     return EffectTable(
         keys=keys.reset_index(drop=True),
         estimate=estimate,
-        covariance=with_undefined(influence.T @ influence, has_single_member(sides)),
+        covariance=covariance,
         support=support_frame(sides),
         estimand=estimand,
         method=method,
-        cluster_influence=None
-        if rows.cluster_labels is None
-        else pd.DataFrame(influence, index=rows.cluster_labels),
+        cluster_influence=by_cluster,
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -206,20 +208,6 @@ def _weights(data: pd.DataFrame, column: str | None) -> np.ndarray:
             f"{len(data):,} rows. Drop rows of weight 0."
         )
     return np.asarray(numbers)
-
-
-def _clusters(coded: MemberFrame, columns: PanelColumns) -> tuple[np.ndarray, pd.Index | None]:
-    """Cluster of each member, and the labels of the clusters (None: members).
-
-    Clusters of one member each are members, whatever the column is called: their labels may be ids.
-    """
-    if columns.cluster is None:
-        return np.arange(len(coded.attributes)), None
-    codes, labels = coded.groups(columns.cluster)
-    if len(labels) == len(codes):
-        return codes, None
-    require_clusters(labels)
-    return codes, labels
 
 
 def _stacked(columns: list[np.ndarray], n: int) -> np.ndarray:

@@ -36,6 +36,7 @@ from calaim_eval.estimate.regression_words import (
 )
 from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.results import EffectTable, Method
+from calaim_eval.results.effect_table import with_undefined
 
 Model = Literal[
     "linear", "fixed_effects", "poisson", "negative_binomial", "gee_linear", "gee_poisson", "mixed"
@@ -189,15 +190,18 @@ def regression(
         absorbed=absorb if is_absorbed else (),
     )
     _require_whole_months(rows, model)
+    clusters = rows.clusterings(clusters)
     fit = _fitted(rows, model, absorb, clusters, working_correlation)
     covariance, by_cluster, is_mended = _covariance(fit, clusters, model)
     wanted, labels, sides = _wanted(fit, terms)
     estimate, gradient = _quantities(fit, wanted, quantity, is_log=model in LOG_LINK, per=per)
     is_ratio = model in LOG_LINK and quantity == "coefficient"
-    covariance = gradient @ covariance @ gradient.T
-    undefined = has_single_member(sides)
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
+    influence = None
+    if by_cluster is not None:
+        influence = pd.DataFrame(by_cluster.to_numpy() @ gradient.T, index=by_cluster.index)
+    covariance, influence = with_undefined(
+        gradient @ covariance @ gradient.T, influence, has_single_member(sides)
+    )
     return EffectTable(
         keys=_keys(labels, stratum),
         estimate=estimate,
@@ -231,9 +235,7 @@ def regression(
             ),
             reference=REFERENCE[model],
         ),
-        cluster_influence=None
-        if by_cluster is None
-        else pd.DataFrame(by_cluster.to_numpy() @ gradient.T, index=by_cluster.index),
+        cluster_influence=influence,
         notes=regression_notes(
             rows, fit, clusters, is_mended=is_mended, design=design, model=model
         ),
@@ -325,7 +327,7 @@ def _covariance(
         return fit.covariance, None, False
     codes = [fit.rows.groups[name] for name in clusters]
     covariance, sums, is_mended = clustered(fit.influence, codes, n_coefficients=fit.n_coefficients)
-    if sums is None or clusters[0] not in fit.rows.labels:
+    if sums is None or fit.rows.holds_one_member_each(clusters[0]):
         return covariance, None, is_mended
     present = np.unique(codes[0])
     index = pd.Index(fit.rows.labels[clusters[0]][present], name=clusters[0])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate.covariates import CovariateColumns, covariate_columns
-from calaim_eval.estimate.member_frame import WHERE, require_columns, varying
+from calaim_eval.estimate.member_frame import WHERE, are_members, require_columns, varying
 from calaim_eval.moments.cell_index import label_codes, plain_labels
 from calaim_eval.moments.periods import month_index, period_frequency, period_ordinals
 
@@ -69,6 +69,22 @@ class RegressionRows:
     def names(self) -> list[str]:
         """Of the columns, the stratum in brackets."""
         return [t.name if t.stratum is None else f"{t.name} [{t.stratum}]" for t in self.terms]
+
+    def holds_one_member_each(self, name: str) -> bool:
+        """Whether each cluster of a column (or role) is a member, a part of one, or a month."""
+        return name not in self.labels or are_members(self.groups[name], self.member)
+
+    def clusterings(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Columns to cluster by, ``"member"`` in place of one that is another id of members."""
+        own = [
+            MEMBER
+            if name in self.labels
+            and self.holds_one_member_each(name)
+            and are_members(self.member, self.groups[name])
+            else name
+            for name in names
+        ]
+        return tuple(dict.fromkeys(own))
 
     def take(self, rows: np.ndarray) -> RegressionRows:
         """Some of the rows."""
@@ -159,7 +175,7 @@ def regression_rows(
         codes=codes_of_stratum,
         labels=labels.get("stratum"),
     )
-    grouped = {}
+    grouped = {MEMBER: member}
     for name in dict.fromkeys(groups):
         if name == MEMBER:
             grouped[name] = member

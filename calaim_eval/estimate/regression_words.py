@@ -6,7 +6,7 @@ import numpy as np
 
 from calaim_eval.estimate.clustering import FEW_CLUSTERS, member_cluster_notes
 from calaim_eval.estimate.regression_fit import Fit
-from calaim_eval.estimate.regression_rows import MEMBER, RegressionRows
+from calaim_eval.estimate.regression_rows import MEMBER, MONTH, RegressionRows
 from calaim_eval.estimate.words import count_words, unit_words
 from calaim_eval.results import Estimand
 
@@ -95,7 +95,9 @@ def regression_notes(
     if len(clusters) == 2:
         sizes = {name: len(np.unique(fit.rows.groups[name])) for name in clusters}
         words = [
-            count_words(n, "members") if name == MEMBER else f"{n:,} of {name}"
+            count_words(n, "members" if name == MEMBER else f"of {name}")
+            if name != MONTH and fit.rows.holds_one_member_each(name)
+            else f"{n:,} of {name}"
             for name, n in sizes.items()
         ]
         notes.append(
@@ -104,7 +106,10 @@ def regression_notes(
         )
     else:
         for name in clusters:
-            notes += member_cluster_notes(name, fit.rows.groups[name], exposed)
+            is_told = name == MONTH or not fit.rows.holds_one_member_each(name)
+            notes += member_cluster_notes(
+                name, fit.rows.groups[name], exposed, is_number_told=is_told
+            )
     if clusters == (MEMBER,) and model not in OWN_COVARIANCE:
         n_members = len(np.unique(fit.rows.member))
         if n_members < FEW_CLUSTERS:

@@ -80,3 +80,13 @@ def test_codes_lead_back_to_the_frame_and_its_months():
     codes, labels = coded.groups("county")
     assert list(labels[codes[coded.rows.member]]) == list(frame["county"])
     assert (coded.cohort == 2023).sum() == 3
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_clusters_of_one_member_each_are_members(method):
+    frame = small_frame()
+    frame["county"] = frame["member_id"].str.replace("secret", "second")
+    by_id, by_member = method(frame, cluster="county"), method(frame)
+    assert by_id.cluster_influence is None
+    assert by_id.notes == by_member.notes
+    assert by_id.std_error == pytest.approx(by_member.std_error, nan_ok=True)

@@ -112,6 +112,35 @@ def test_no_result_holds_a_member() -> None:
     assert "fewer than 11 members and" in " ".join(two_way.notes)
 
 
+@pytest.mark.parametrize("member_id", ["member_id", None])
+def test_a_second_id_clusters_by_member_and_is_in_no_result(member_id: str | None) -> None:
+    frame = visit_rows()
+    frame["cin"] = [f"secret{i}" for i in frame["member_id"]]
+    if member_id is None:
+        frame = frame.drop_duplicates("member_id")
+        frame["served"] = (frame["member_id"] < 4).astype(int)
+    options = {"outcome": "paid", "exposure": "served", "model": "linear", "month": None}
+    if member_id is not None:
+        options["month"] = "month"
+    by_id = regression(frame, cluster="cin", member_id=member_id, **options)
+    by_member = regression(frame, cluster="member", member_id=member_id, **options)
+    assert by_id.cluster_influence is None
+    assert by_id.notes == by_member.notes
+    assert by_id.std_error == pytest.approx(by_member.std_error)
+
+
+def test_parts_of_members_as_clusters_are_in_no_result() -> None:
+    frame = visit_rows()
+    frame["episode"] = [
+        f"secret{i}-{m > 1}" for i, m in zip(frame["member_id"], frame["month"], strict=True)
+    ]
+    frame["served"] = (frame["member_id"] < 4).astype(int)
+    table = regression(frame, outcome="paid", exposure="served", model="linear", cluster="episode")
+    assert table.cluster_influence is None
+    assert not any("8 with exposed" in note for note in table.notes)
+    assert any("about 120 clusters" in note for note in table.notes)
+
+
 def test_strata_are_what_each_gives_alone_and_joint() -> None:
     frame = visit_rows()
     options = {"outcome": "visits", "exposure": "served", "model": "poisson"}
