@@ -10,6 +10,7 @@ from scipy import special
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, EffectTable, Estimand, Method, Scale
+from calaim_eval.results.effect_table import with_undefined
 
 DELTA = "Delta method on the joint covariance of the effects"
 TRIPLE = (
@@ -85,15 +86,15 @@ def effect_gap(
             TRIPLE if scale == "difference" else DELTA,
         ),
     )
-    undefined = np.isnan(estimate)
-    covariance = gap.covariance.copy()
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
+    covariance, influence = with_undefined(
+        gap.covariance, gap.cluster_influence, np.isnan(estimate)
+    )
     notes = _gap_notes(effects, pairs, estimate, covariance, reference=reference)
     return replace(
         gap,
         estimate=estimate,
         covariance=covariance,
+        cluster_influence=influence,
         support=_pair_support(effects, pairs),
         notes=(*effects.notes, *notes),
     )

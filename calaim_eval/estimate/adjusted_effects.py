@@ -15,6 +15,7 @@ from calaim_eval.estimate.influence import MEMBER, without_rounding
 from calaim_eval.estimate.member_panel import MemberPanel
 from calaim_eval.estimate.time_pairs import TimePairs
 from calaim_eval.results import SUPPORT_COLUMNS, Estimand, Method
+from calaim_eval.results.effect_table import influence_with_undefined
 
 CHUNK_NUMBERS = 4_000_000
 """Influences held at a time (32 MB): members are taken in parts, so memory does not grow."""
@@ -225,7 +226,8 @@ class AdjustedGroupTimeEffects(CohortMonthEffects[AdjustedEffects]):
     @property
     def cluster_influence(self) -> pd.DataFrame | None:  # type: ignore[override]
         """Influence of each cluster; shape (n_clusters, k); None when clustered by member."""
-        return self._error()[1]
+        influence = self._error()[1]
+        return None if influence is None else influence_with_undefined(influence, self.is_undefined)
 
     def combined_error(
         self, parts: Sequence[Part[AdjustedEffects]]

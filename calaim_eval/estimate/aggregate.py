@@ -15,6 +15,7 @@ from calaim_eval.estimate.cohort_month_effects import CohortMonthEffects, Effect
 from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.moments.periods import index_frequency, period_labels
 from calaim_eval.results import EffectTable, Method
+from calaim_eval.results.effect_table import with_undefined
 
 By = Literal["overall", "event_time", "cohort", "month"]
 AverageOver = Literal["cohort_month", "event_time", "cohort", "month"]
@@ -223,9 +224,7 @@ def _table(
     covariance, influence = att_gt.combined_error(
         [(effects, average.weights, average.share) for effects, average in averages]
     )
-    undefined = has_single_member(sides)
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
+    covariance, influence = with_undefined(covariance, influence, has_single_member(sides))
     options = {**att_gt.method.options, "by": by, **window}
     if by == "overall":
         options["average_over"] = average_over

@@ -13,6 +13,7 @@ from calaim_eval.estimate.cluster_moments import Estimator
 from calaim_eval.estimate.leave_one_out import LeaveOneOut, leave_one_cluster_out
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Method
+from calaim_eval.results.effect_table import with_undefined
 
 REFERENCE = (
     "MacKinnon JG, Nielsen MO, Webb MD (2023). Cluster-robust inference: a guide to empirical "
@@ -73,10 +74,11 @@ def cluster_jackknife(
             f"comparison members. Use randomization_test. The first reason: {why}"
         )
     table = left_out.table
-    covariance = influence.T @ influence
-    undefined = np.isnan(np.diag(table.covariance)) | lost
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
+    covariance, by_cluster = with_undefined(
+        influence.T @ influence,
+        pd.DataFrame(influence, index=left_out.clusters),
+        np.isnan(np.diag(table.covariance)) | lost,
+    )
     name = str(left_out.clusters.name)
     return EffectTable(
         keys=table.keys,
@@ -91,9 +93,7 @@ def cluster_jackknife(
             ),
             "; ".join(part for part in (table.method.reference, REFERENCE) if part),
         ),
-        cluster_influence=pd.DataFrame(
-            np.where(undefined, np.nan, influence), index=left_out.clusters
-        ),
+        cluster_influence=by_cluster,
         notes=(*table.notes, *_notes(left_out, lost)),
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.time_pairs import TimePairs
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.effect_table import with_undefined
 
 
 class EffectsOfStratum(Protocol):
@@ -136,9 +137,7 @@ class CohortMonthEffects(EffectTable, Generic[E]):
         """Joint covariance of all rows; shape (k, k). Strata share no member."""
         if "covariance" not in self._cache:
             full = self._joint_covariance()
-            full[self.is_undefined, :] = np.nan
-            full[:, self.is_undefined] = np.nan
-            self._cache["covariance"] = full
+            self._cache["covariance"] = with_undefined(full, None, self.is_undefined)[0]
         return cast("np.ndarray", self._cache["covariance"])
 
     @property

@@ -23,12 +23,12 @@ from calaim_eval.estimate.stratum_terms import (
     identified_strata,
     require_variation,
     terms_table,
-    with_undefined,
 )
 from calaim_eval.estimate.time_pairs import Comparison, require_comparison, require_pair_options
 from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable
+from calaim_eval.results.effect_table import with_undefined
 from calaim_eval.results.estimand import Scale
 
 
@@ -176,7 +176,10 @@ def count_effects(
         ],
     )
     without_events = np.array([side[0, 1] == 0 for found in strata for side in found.sides])
-    return replace(table, covariance=with_undefined(table.covariance, without_events))
+    covariance, influence = with_undefined(
+        table.covariance, table.cluster_influence, without_events
+    )
+    return replace(table, covariance=covariance, cluster_influence=influence)
 
 
 def require_no_negative(moments: CellMoments, outcome: str) -> None:

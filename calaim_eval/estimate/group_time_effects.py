@@ -20,6 +20,7 @@ from calaim_eval.estimate.stratum_effects import StratumEffects
 from calaim_eval.estimate.support import effect_support
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import Estimand, Method
+from calaim_eval.results.effect_table import influence_with_undefined
 
 
 class GroupTimeEffects(CohortMonthEffects[StratumEffects]):
@@ -78,7 +79,8 @@ class GroupTimeEffects(CohortMonthEffects[StratumEffects]):
         """Influence of each cluster; shape (n_clusters, k); None when clustered by member."""
         if self.cluster == MEMBER:
             return None
-        return labelled_influence(self.moments, self._influence())
+        influence = labelled_influence(self.moments, self._influence())
+        return influence_with_undefined(influence, self.is_undefined)
 
     def combined_error(
         self, parts: Sequence[Part[StratumEffects]]

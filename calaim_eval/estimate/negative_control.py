@@ -19,6 +19,7 @@ from calaim_eval.estimate.stratum_terms import require_variation
 from calaim_eval.estimate.time_pairs import Comparison
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method, stack
+from calaim_eval.results.effect_table import with_undefined
 
 REFERENCE = (
     "Lipsitch M, Tchetgen Tchetgen E, Cohen T (2010). Negative controls: a tool for detecting "
@@ -130,13 +131,12 @@ def _joint(tables: list[EffectTable], outcomes: list[str]) -> EffectTable:
     if len(known) < len(tables):
         return table
     both = np.hstack([influence.to_numpy() for influence in known])
-    covariance = both.T @ both
-    undefined = np.isnan(np.diag(table.covariance))
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
-    return replace(
-        table, covariance=covariance, cluster_influence=pd.DataFrame(both, index=known[0].index)
+    covariance, influence = with_undefined(
+        both.T @ both,
+        pd.DataFrame(both, index=known[0].index),
+        np.isnan(np.diag(table.covariance)),
     )
+    return replace(table, covariance=covariance, cluster_influence=influence)
 
 
 def _warnings(

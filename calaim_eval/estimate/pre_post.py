@@ -31,6 +31,7 @@ from calaim_eval.estimate.words import (
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.effect_table import with_undefined
 
 EXPOSED, COMPARISON, DIFFERENCE = "exposed", "comparison", "difference"
 NOT_CAUSAL = (
@@ -393,9 +394,7 @@ def _table(
         influence = labelled_influence(moments, np.hstack(parts))
         covariance = influence.to_numpy().T @ influence.to_numpy()
     supports = [support for change in changes for support in change.support]
-    undefined = has_single_member(supports)
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
+    covariance, influence = with_undefined(covariance, influence, has_single_member(supports))
     keys = [
         change.grid.stratum.iloc[np.zeros(len(change.sides), dtype=int)]
         .reset_index(drop=True)

@@ -12,6 +12,7 @@ from calaim_eval.estimate.monthly_series import COMPARISON, DIFFERENCE, EXPOSED,
 from calaim_eval.estimate.segmented_fit import ROUNDING, Model, SegmentedFit, Segments
 from calaim_eval.estimate.support import support_frame
 from calaim_eval.moments.periods import index_frequency, period_labels
+from calaim_eval.results.effect_table import with_undefined
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,8 +163,7 @@ def series_effects(
     if model == "quasi_poisson":
         estimate = np.exp(estimate)
         covariance = estimate[:, None] * covariance * estimate
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
+    covariance, _ = with_undefined(covariance, None, undefined)
     return TermTable(pd.concat(keys, ignore_index=True), estimate, covariance, support_frame(sides))
 
 

@@ -21,6 +21,7 @@ from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.estimate.words import notes_by_group
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.effect_table import with_undefined
 
 UNIDENTIFIED = "Strata in which the terms are not identified, left out"
 
@@ -135,7 +136,7 @@ def terms_table(
     blocks = [(terms.cell_loads(), len(terms)) for terms in strata]
     covariance, influence = joint_covariance(moments, outcome, cluster, blocks)
     sides = [side for terms in strata for side in terms.sides]
-    covariance = with_undefined(covariance, has_single_member(sides))
+    covariance, influence = with_undefined(covariance, influence, has_single_member(sides))
     if not np.isfinite(estimate).all():
         raise EstimationError(
             f"`{outcome}`: {int((~np.isfinite(estimate)).sum())} of {len(estimate)} estimates are "
@@ -203,13 +204,6 @@ def require_variation(moments: CellMoments, outcome: str) -> None:
             f"`{outcome}` is the same in all member-months: there is nothing to estimate. Check "
             "the column."
         )
-
-
-def with_undefined(covariance: np.ndarray, undefined: np.ndarray) -> np.ndarray:
-    """The covariance with NaN wherever an undefined term enters."""
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
-    return covariance
 
 
 def _repeated(stratum: pd.DataFrame, n: int) -> pd.DataFrame:

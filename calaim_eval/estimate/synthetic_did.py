@@ -40,6 +40,7 @@ from calaim_eval.estimate.synthetic_plan import By, SyntheticPlan, synthetic_pla
 from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import Estimand, Method
+from calaim_eval.results.effect_table import with_undefined
 
 REFERENCE = (
     "Arkhangelsky D, Athey S, Hirshberg DA, Imbens GW, Wager S (2021). Synthetic "
@@ -188,9 +189,11 @@ def synthetic_did(
     sides = effect_sides(panel, plan, fits)
     undefined = np.array([is_alone(both) for both in sides])
     undefined |= np.diag(covariance) <= _ROUNDING * float(np.square(plan.rate).max())
-    covariance[undefined, :] = np.nan
-    covariance[:, undefined] = np.nan
     order = np.concatenate([*(c.rows for c in plan.cohorts), plan.comparison])
+    by_county = None
+    if influence is not None:
+        by_county = pd.DataFrame(influence, index=panel.counties[order].rename(county))
+    covariance, by_county = with_undefined(covariance, by_county, undefined)
     return SyntheticDidEffects(
         keys=effect_keys(panel, plan),
         estimate=estimate,
@@ -219,9 +222,7 @@ def synthetic_did(
             ),
             reference=REFERENCE,
         ),
-        cluster_influence=None
-        if influence is None
-        else pd.DataFrame(influence, index=panel.counties[order].rename(county)),
+        cluster_influence=by_county,
         notes=(*notes, *lost, *_notes(panel, plan, std_error, len(drawn))),
         unit_weights=unit_weights(panel, plan, fits),
         time_weights=time_weights(panel, plan, fits),

@@ -22,13 +22,13 @@ from calaim_eval.estimate.stratum_terms import (
     StratumTerms,
     joint_covariance,
     require_variation,
-    with_undefined,
 )
 from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.estimate.time_pairs import time_pairs
 from calaim_eval.estimate.words import default_unit, share_words
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.effect_table import with_undefined
 
 REFERENCE = (
     "Olden A, Moen J (2022). The triple difference estimator. Econometrics J 25(3):531-553. "
@@ -121,11 +121,12 @@ def triple_difference(
         loads += part.scaled(per).cell_loads()
     covariance, influence = joint_covariance(moments, outcome, cluster, [(loads, len(keys))])
     undefined = np.logical_or(*(has_single_member(part.sides) for part in sides))
+    covariance, influence = with_undefined(covariance, influence, undefined)
     support = [support_frame(part.sides) for part in sides]
     return EffectTable(
         keys=keys.assign(**{stratum: target, "reference": reference}),
         estimate=per * estimate,
-        covariance=with_undefined(covariance, undefined),
+        covariance=covariance,
         support=support[0].where(support[0] <= support[1], support[1]),
         estimand=Estimand(
             name="ATT, triple difference",

@@ -34,7 +34,7 @@ class EffectTable:
         Joint, cluster-robust; shape (k, k), squared ``estimand.unit``.
     cluster_influence : pd.DataFrame | None
         Shape (n_clusters, k), index = cluster id; kept when clusters are few (counties). Its
-        cross-product is the covariance.
+        cross-product is the covariance; NaN in the columns of rows without a standard error.
     support : pd.DataFrame
         ``n_members``, ``n_events``, ``member_months`` behind each row, the smaller of the two
         sides compared (of events: the smaller side that has any); shape (k, 3). Disclosure
@@ -131,6 +131,11 @@ class EffectTable:
         covariance = matrix @ np.nan_to_num(self.covariance) @ matrix.T
         covariance[used @ np.isnan(self.covariance) @ used.T] = np.nan
         influence = self.cluster_influence
+        if influence is not None:
+            values = influence.to_numpy()
+            combined = np.nan_to_num(values) @ matrix.T
+            combined[np.isnan(values) @ used.T] = np.nan
+            influence = pd.DataFrame(combined, index=influence.index)
         if support is None:
             support = pd.DataFrame(
                 {c: _smallest(self.support[c].to_numpy(), used) for c in SUPPORT_COLUMNS}
@@ -142,9 +147,7 @@ class EffectTable:
             support=support.reset_index(drop=True),
             estimand=estimand or self.estimand,
             method=method or self.method,
-            cluster_influence=None
-            if influence is None
-            else pd.DataFrame(influence.to_numpy() @ matrix.T, index=influence.index),
+            cluster_influence=influence,
             notes=self.notes,
         )
 
@@ -198,6 +201,30 @@ class EffectTable:
         caption = f"{self.estimand.name}: {self.estimand.contrast} ({self.estimand.unit})"
         table = self.to_frame().to_html(index=False, float_format=lambda v: f"{v:.4g}")
         return f"<p>{escape(caption)}. {escape(self.method.estimator)}.</p>{table}"
+
+
+def with_undefined(
+    covariance: np.ndarray, influence: pd.DataFrame | None, undefined: np.ndarray
+) -> tuple[np.ndarray, pd.DataFrame | None]:
+    """Covariance and cluster influence with NaN wherever an undefined term enters.
+
+    Parameters
+    ----------
+    covariance : np.ndarray
+        Shape (k, k); left as it is, like `influence`.
+    influence : pd.DataFrame | None
+        Shape (n_clusters, k); None when clustered by member.
+    undefined : np.ndarray
+        Terms whose standard error can't be estimated; shape (k,), bool.
+    """
+    blank = np.where(undefined[:, None] | undefined, np.nan, covariance)
+    return blank, None if influence is None else influence_with_undefined(influence, undefined)
+
+
+def influence_with_undefined(influence: pd.DataFrame, undefined: np.ndarray) -> pd.DataFrame:
+    """Cluster influence with NaN in the columns of undefined terms."""
+    values = np.where(undefined, np.nan, influence.to_numpy())
+    return pd.DataFrame(values, index=influence.index, columns=influence.columns)
 
 
 def stack(
