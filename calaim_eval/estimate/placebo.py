@@ -15,7 +15,7 @@ from calaim_eval.estimate.group_time import group_time_att
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.power import power
 from calaim_eval.estimate.power_table import PowerTable
-from calaim_eval.estimate.words import period_words
+from calaim_eval.estimate.words import period_words, share_words
 from calaim_eval.moments import CellMoments, OutcomeMoments
 from calaim_eval.moments.packing import pack_symmetric, unpack_symmetric
 from calaim_eval.moments.periods import (
@@ -50,7 +50,7 @@ def placebo_moments(
     CellMoments
         Everybody exposed in the panel is one cohort, exposed `follow_up_months` before the months
         end; members exposed later or never are the comparison. Members exposed in the first month
-        or before are left out.
+        or before are left out, and a note says how many.
 
     Raises
     ------
@@ -91,7 +91,10 @@ def placebo_moments(
         f"placebo: nobody is exposed before {period_words(int(later.min()), moments.months)}, so "
         "the true effect is 0"
     )
-    return replace(merged, provenance={**moments.provenance, "estimand_words": words})
+    notes = [*moments.provenance.get("notes", []), *_left_out(moments, is_exposed, is_early)]
+    return replace(
+        merged, provenance={**moments.provenance, "estimand_words": words, "notes": notes}
+    )
 
 
 def power_before_exposure(
@@ -163,6 +166,17 @@ def power_before_exposure(
     known = moments.provenance.get("notes", [])
     lost = [note for note in effects.notes if note not in known]
     return replace(found, assumptions=(words, *lost, *found.assumptions))
+
+
+def _left_out(moments: CellMoments, is_exposed: np.ndarray, is_early: np.ndarray) -> list[str]:
+    """How many of the exposed have no month before exposure."""
+    if not is_early.any():
+        return []
+    share = share_words(moments.n_members[is_early].sum(), moments.n_members[is_exposed].sum())
+    return [
+        f"Left out of the placebo: {share} of the exposed, who were exposed in the first month or "
+        "before. Their months before exposure are not in the panel, and nothing is known of them."
+    ]
 
 
 def _months_only(moments: CellMoments, kept: np.ndarray) -> CellMoments:

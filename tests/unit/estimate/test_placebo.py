@@ -130,6 +130,25 @@ def test_anticipation_and_early_cohorts_are_left_out() -> None:
     assert "true effect is 0" in placebo.provenance["estimand_words"]
 
 
+def test_members_exposed_from_the_first_month_on_are_said_to_be_left_out() -> None:
+    frame = county_panel(3, months=8, start=5)
+    options = {"outcome": "visits", "follow_up_months": 2}
+    words = "exposed in the first month or before"
+    plain = reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
+    found = power_before_exposure(plain, **options)
+    assert not any(words in line for line in found.assumptions)
+    early = frame["county"].isin(["county 00", "county 01"])
+    first = frame.assign(cohort=frame["cohort"].mask(early, 0.0))
+    of_exposed = first[first["cohort"].notna()].drop_duplicates("member_id")
+    assert (of_exposed["cohort"] == 0).mean() > 0.5
+    moments = reduce_panel(first, outcomes=["visits"], unbalanced="cell_means")
+    said = [a for a in power_before_exposure(moments, **options).assumptions if words in a]
+    assert len(said) == 1
+    assert "half or more of the exposed" in said[0]
+    assert not any(character.isdigit() for character in said[0])
+    assert said[0] in placebo_moments(moments, follow_up_months=2).provenance["notes"]
+
+
 def test_refuses_what_has_no_months_before() -> None:
     moments = reduce_panel(county_panel(3), outcomes=["visits"], unbalanced="cell_means")
     with pytest.raises(DesignError, match=r"4 months come before .* needs 5"):
