@@ -150,7 +150,8 @@ def interrupted_time_series(
     DesignError
         A break outside the series, or too few months before or after it.
     EstimationError
-        An unknown option, collinear terms, a rate that does not vary, counts that are none.
+        An unknown option, collinear terms, a rate that does not vary, counts that are none, a
+        segment without events in a model of counts.
     TableError
         A frame lacks a column, repeats a period, or holds values that are no numbers.
 

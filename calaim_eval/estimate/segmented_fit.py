@@ -14,6 +14,12 @@ from calaim_eval.estimate.autocorrelated_errors import Errors, reml_correlation,
 Model = Literal["ols", "quasi_poisson"]
 LEAST_FREEDOM = 3
 ROUNDING = 1e-20
+SEPARATED = 1e-8
+"""A fitted rate below this share of the mean rate is on its way to 0: separation."""
+NO_EVENTS = (
+    "a segment or season has no events in model='quasi_poisson', so a rate ratio would be 0 or "
+    "infinite. Use model='ols', fewer terms, or a longer or pooled series."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +185,7 @@ def fit_segments(
         pearson = y - rows @ coefficients
         fitted = design.matrix @ coefficients
     else:
+        _require_events(design, total, used, where)
         coefficients = _log_linear(x, total[used], at_risk, used, where)
         expected = _exposure(at_risk)[used] * np.exp(x @ coefficients)
         rows = x * np.sqrt(expected)[:, None]
@@ -194,6 +201,20 @@ def fit_segments(
         used=used,
         rho=float(rho),
     )
+
+
+def _require_events(design: Segments, total: np.ndarray, used: np.ndarray, where: str) -> None:
+    """Refuse a segment (or season) without events: its rate ratio would be 0 or infinite."""
+    segment = np.searchsorted(np.sort(design.begins), design.axis, side="right")
+    is_empty = any(not total[used & (segment == s)].any() for s in np.unique(segment[used]))
+    seasonal = design.matrix[:, 2 + 2 * len(design.breaks) :].T
+    is_empty |= any(
+        not total[used & (column == 1)].any()
+        for column in seasonal
+        if np.isin(column, (0.0, 1.0)).all()
+    )
+    if is_empty:
+        raise EstimationError(f"{where}: {NO_EVENTS}")
 
 
 def _log_linear(
@@ -212,6 +233,9 @@ def _log_linear(
             f"{where}: the log-linear model did not converge; a segment probably has no events. "
             "Use model='ols', or a longer or pooled series."
         )
+    fitted = np.exp(x @ coefficients)
+    if fitted.min() < SEPARATED * count.sum() / _exposure(at_risk)[used].sum():
+        raise EstimationError(f"{where}: {NO_EVENTS}")
     return coefficients
 
 

@@ -500,6 +500,44 @@ def test_bad_input_is_refused(change, options, error, words) -> None:  # type: i
         )
 
 
+@pytest.mark.parametrize(
+    ("no_events", "options"),
+    [
+        (lambda t: t >= 24, {}),
+        (lambda t: t < 24, {}),
+        (lambda t: t > 24, {}),  # events in the first month after the break alone
+        (lambda t: (t >= 24) & (t < 36), {"second_break_month": "2023-01"}),
+        (lambda t: t >= 26, {"phase_in_months": 2}),
+        (lambda t: t % 12 == 2, {"seasonality": "months"}),
+        (lambda t: t % 12 == 0, {"seasonality": "months"}),
+    ],
+)
+def test_ratios_against_months_without_events_are_refused(no_events, options) -> None:  # type: ignore[no-untyped-def]
+    frame = series(17)
+    rest = frame.assign(visits=frame["visits"].mask(no_events(np.arange(N)), 0))
+    given = {"outcome": "visits", "break_month": BREAK, "member_months": "member_months", **options}
+    interrupted_time_series(frame, **given, model="quasi_poisson")
+    with pytest.raises(EstimationError, match="no events"):
+        interrupted_time_series(rest, **given, model="quasi_poisson")
+    table = by_term(interrupted_time_series(rest, **given, model="ols"))
+    assert table["std_error"].notna().all()
+
+
+def test_few_events_in_a_segment_are_no_reason_to_refuse() -> None:
+    frame = series(17)
+    month = np.arange(N)
+    few = frame.assign(visits=frame["visits"].where(month < 24, np.isin(month, [24, 35, 47]) * 1))
+    table = interrupted_time_series(
+        few,
+        outcome="visits",
+        break_month=BREAK,
+        member_months="member_months",
+        model="quasi_poisson",
+    )
+    assert np.isfinite(table.estimate).all()
+    assert (table.estimate > 1e-4).all()
+
+
 def test_collinear_terms_and_whole_number_seasons_are_refused() -> None:
     years = pd.DataFrame({"month": range(30), "rate": np.random.default_rng(1).normal(size=30)})
     options = {"outcome": "rate", "break_month": 15}
