@@ -12,9 +12,8 @@ import numpy as np
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.covariates import require_full_rank
 from calaim_eval.estimate.regression_rows import RegressionRows
+from calaim_eval.estimate.segmented_fit import SEPARATED
 
-SEPARATED = 1e-8
-"""A fitted rate below this share of the mean rate is on its way to 0: separation."""
 AT_REST = 1e-5
 """Of standardized coefficients; with separation each further step moves them by about 1."""
 ROUNDING = 1e-12
@@ -93,10 +92,10 @@ def fit_linear(rows: RegressionRows) -> Fit:
 def fit_poisson(rows: RegressionRows) -> Fit:
     """Poisson regression with the logarithm of the time at risk as offset."""
     columns = standardized(rows)
-    _require_counts(rows)
+    require_counts(rows)
     result = _fitted_poisson(rows, columns.z)
     mean = np.asarray(result.fittedvalues)
-    _require_no_separation(rows, mean)
+    require_no_separation(rows, mean)
     inverse = np.linalg.inv(columns.z.T @ (mean[:, None] * columns.z))
     influence = (columns.z * (rows.outcome - mean)[:, None]) @ inverse
     _require_at_rest(influence)
@@ -108,7 +107,7 @@ def fit_negative_binomial(rows: RegressionRows) -> Fit:
     from statsmodels.discrete.discrete_model import NegativeBinomial
 
     columns = standardized(rows)
-    _require_counts(rows)
+    require_counts(rows)
     if (rows.outcome != np.floor(rows.outcome)).any():
         raise EstimationError(
             "model='negative_binomial' needs whole counts, and the outcome has fractions. Use "
@@ -116,7 +115,7 @@ def fit_negative_binomial(rows: RegressionRows) -> Fit:
         )
     start = _fitted_poisson(rows, columns.z)
     mean = np.asarray(start.fittedvalues)
-    _require_no_separation(rows, mean)
+    require_no_separation(rows, mean)
     excess = float(((rows.outcome - mean) ** 2 - rows.outcome).sum() / (mean**2).sum())
     if excess <= 0:
         raise EstimationError(
@@ -177,7 +176,7 @@ def _fitted_poisson(rows: RegressionRows, z: np.ndarray) -> Any:
     from statsmodels.genmod.generalized_linear_model import GLM
 
     model = GLM(rows.outcome, z, family=Poisson(), offset=np.log(rows.at_risk))
-    _require_events_everywhere(rows)
+    require_events_everywhere(rows)
     return converged(lambda: model.fit(maxiter=200, tol=1e-11, tol_criterion="params"))
 
 
@@ -214,7 +213,7 @@ def _require_rows(n: int, p: int) -> None:
         )
 
 
-def _require_counts(rows: RegressionRows) -> None:
+def require_counts(rows: RegressionRows) -> None:
     """Refuse negative outcomes where counts are required."""
     negative = int((rows.outcome < 0).sum())
     if negative:
@@ -224,7 +223,7 @@ def _require_counts(rows: RegressionRows) -> None:
         )
 
 
-def _require_events_everywhere(rows: RegressionRows) -> None:
+def require_events_everywhere(rows: RegressionRows) -> None:
     """Refuse an indicator without events on one of its sides."""
     for name, values in zip(rows.names, rows.values.T, strict=True):
         if not np.isin(values, (0.0, 1.0)).all():
@@ -243,7 +242,7 @@ def _require_at_rest(influence: np.ndarray) -> None:
         raise EstimationError(NOT_CONVERGED)
 
 
-def _require_no_separation(rows: RegressionRows, mean: np.ndarray) -> None:
+def require_no_separation(rows: RegressionRows, mean: np.ndarray) -> None:
     """Refuse fitted rates that run to 0."""
     overall = rows.outcome.sum() / rows.at_risk.sum()
     lost = int((mean / rows.at_risk < SEPARATED * overall).sum())

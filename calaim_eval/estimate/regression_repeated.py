@@ -15,6 +15,9 @@ from calaim_eval.estimate.regression_error import cluster_sums
 from calaim_eval.estimate.regression_fit import (
     Fit,
     converged,
+    require_counts,
+    require_events_everywhere,
+    require_no_separation,
     standardized,
     without_rounding_left,
 )
@@ -89,6 +92,9 @@ def fit_gee(rows: RegressionRows, *, is_count: bool, working_correlation: str) -
     from statsmodels.genmod.generalized_estimating_equations import GEE
 
     columns = standardized(rows)
+    if is_count:
+        require_counts(rows)
+        require_events_everywhere(rows)
     n_members = len(np.unique(rows.member))
     order = np.lexsort((_time(rows), rows.member))
     structure: dict[str, Any] = {
@@ -109,6 +115,8 @@ def fit_gee(rows: RegressionRows, *, is_count: bool, working_correlation: str) -
     result: Any = converged(
         lambda: model.fit(maxiter=200, ctol=1e-9, cov_type="bias_reduced" if few else "robust")
     )
+    if is_count:
+        require_no_separation(rows, rows.at_risk * np.exp(columns.z @ np.asarray(result.params)))
     back = columns.back
     return Fit(
         coef=back @ np.asarray(result.params),

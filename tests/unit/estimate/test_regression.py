@@ -434,6 +434,36 @@ REFUSED = {
         EstimationError,
         r"\(separation\)",
     ),
+    "negative counts of estimating equations": (
+        lambda f: f.assign(visits=f["visits"] - 1),
+        {"model": "gee_poisson"},
+        EstimationError,
+        "are negative",
+    ),
+    "no events on a side of estimating equations": (
+        lambda f: f.assign(visits=f["visits"].where(f["served"] == 0, 0)),
+        {"model": "gee_poisson"},
+        EstimationError,
+        r"no row with `served` has any event.*\(separation\)",
+    ),
+    "no events in a category of estimating equations": (
+        lambda f: f.assign(visits=f["visits"].where(f["group"] == "x", 0)),
+        {"model": "gee_poisson", "categorical": ["group"]},
+        EstimationError,
+        r"no row with `group=y` has any event.*\(separation\)",
+    ),
+    "covariates that tell estimating equations who has none": (
+        lambda f: f.assign(visits=f["visits"].where(f["risk"] > 0, 0)),
+        {"model": "gee_poisson", "covariates": ["risk", "steep"]},
+        EstimationError,
+        r"\(separation\)",
+    ),
+    "a number that tells estimating equations who has none": (
+        lambda f: f.assign(visits=f["visits"].where(f["served"] == 0, 0), served=3 * f["served"]),
+        {"model": "gee_poisson"},
+        EstimationError,
+        r"\(separation\)",
+    ),
     "collinear covariates": (
         lambda f: f.assign(twice=2 * f["risk"]),
         {"covariates": ["risk", "twice"]},
