@@ -8,18 +8,18 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.cell_rows import CellRows
+from calaim_eval.estimate.exposure_terms import AverageBy
 from calaim_eval.estimate.multiplicative_fit import Link
 from calaim_eval.estimate.time_pairs import SIDE, Comparison
-from calaim_eval.moments.periods import MISSING, period_labels
+from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import Estimand, Method
 from calaim_eval.results.estimand import Scale
 
-By = Literal["overall", "event_time", "cohort", "month", "cohort_month"]
+By = AverageBy
 Weights = Literal["given", "estimated"]
 SmallSample = Literal["none", "crv1"]
 REFERENCE = (
@@ -114,24 +114,6 @@ class CountTerms:
         """Last month of the panel before each cohort's exposure, less anticipation; (C,)."""
         place = np.searchsorted(grid.axis + self.anticipation_months, grid.cohorts) - 1
         return np.where(place >= 0, grid.axis[place], MISSING)
-
-    def averages(
-        self, *, event_time: np.ndarray, cohort: np.ndarray, month: np.ndarray, frequency: str
-    ) -> tuple[pd.DataFrame, np.ndarray]:
-        """Keys of the averages and which target rows each holds, (e, m) bool."""
-        if self.by == "overall":
-            return pd.DataFrame(index=[0]), np.ones((len(event_time), 1), dtype=bool)
-        if self.by == "cohort_month":
-            pairs, code = np.unique(np.stack([cohort, month], 1), axis=0, return_inverse=True)
-            keys = {
-                "cohort": period_labels(pairs[:, 0], frequency),
-                "month": period_labels(pairs[:, 1], frequency),
-            }
-            return pd.DataFrame(keys), code.reshape(-1, 1) == np.arange(len(pairs))
-        values = {"event_time": event_time, "cohort": cohort, "month": month}[self.by]
-        labels = np.unique(values)
-        named = labels if self.by == "event_time" else period_labels(labels, frequency)
-        return pd.DataFrame({self.by: named}), values[:, None] == labels[None, :]
 
     def estimand(self, outcome: str, unit: str) -> Estimand:
         """What the numbers are, in words."""

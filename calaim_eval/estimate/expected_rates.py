@@ -18,6 +18,7 @@ from calaim_eval.estimate.count_terms import (
     ZERO_EXPECTED,
     CountTerms,
 )
+from calaim_eval.estimate.exposure_terms import averages
 from calaim_eval.estimate.multiplicative_fit import LevelModel, Link, fit_levels, is_separated
 from calaim_eval.estimate.stratum_terms import StratumTerms, clusters_of
 from calaim_eval.estimate.two_way_fit import crv1_factor
@@ -74,7 +75,8 @@ def count_terms_of_stratum(
         )
     expected, lost = _expected(rows, is_fitted, is_target, terms.link)
     target = expected.target
-    keys, held = terms.averages(
+    keys, held = averages(
+        terms.by,
         event_time=since[target],
         cohort=grid.cohorts[rows.cohort[target]],
         month=grid.axis[rows.month[target]],

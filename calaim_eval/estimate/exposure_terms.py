@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import DesignError, EstimationError
-from calaim_eval.moments.periods import MISSING
+from calaim_eval.moments.periods import MISSING, period_labels
 
 NEVER = np.iinfo(np.int64).min
 """Event time of rows of members who are not exposed in the panel."""
 
 By = Literal["overall", "event_time"]
+AverageBy = Literal["overall", "event_time", "cohort", "month", "cohort_month"]
 
 
 def event_times(cohort: np.ndarray, month: np.ndarray, *, last: int) -> np.ndarray:
@@ -57,6 +58,33 @@ def exposure_terms(
             "`min_event_time` and `max_event_time`."
         )
     return pd.DataFrame({"event_time": labels}), binned[:, None] == labels[None, :]
+
+
+def averages(
+    by: AverageBy,
+    *,
+    event_time: np.ndarray,
+    cohort: np.ndarray,
+    month: np.ndarray,
+    frequency: str,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Keys of the averages of effects and which exposed rows each holds, (e, m) bool.
+
+    `event_time`, `cohort` and `month` (ordinals) are those of the rows; shape (e,).
+    """
+    if by == "overall":
+        return pd.DataFrame(index=[0]), np.ones((len(event_time), 1), dtype=bool)
+    if by == "cohort_month":
+        pairs, code = np.unique(np.stack([cohort, month], 1), axis=0, return_inverse=True)
+        keys = {
+            "cohort": period_labels(pairs[:, 0], frequency),
+            "month": period_labels(pairs[:, 1], frequency),
+        }
+        return pd.DataFrame(keys), code.reshape(-1, 1) == np.arange(len(pairs))
+    values = {"event_time": event_time, "cohort": cohort, "month": month}[by]
+    labels = np.unique(values)
+    named = labels if by == "event_time" else period_labels(labels, frequency)
+    return pd.DataFrame({by: named}), values[:, None] == labels[None, :]
 
 
 def term_names(keys: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from calaim_eval.estimate.exposure_terms import term_names
+from calaim_eval.estimate.exposure_terms import averages, term_names
 from calaim_eval.estimate.imputation_terms import (
     ALONE,
     CONDITIONAL,
@@ -168,7 +168,8 @@ def _effects(
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """Keys, rows (n, m), estimates (m,) and loads on residuals (n, m) of the averages."""
     target = imputed.target_rows
-    keys, held = terms.averages(
+    keys, held = averages(
+        terms.by,
         event_time=rows.event_time[target],
         cohort=rows.cohort[target],
         month=index_ordinals(rows.months)[rows.month[target]],

@@ -13,7 +13,6 @@ import pandas as pd
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.exposure_terms import NEVER
 from calaim_eval.estimate.words import share_words
-from calaim_eval.moments.periods import period_labels
 from calaim_eval.results import Estimand, Method
 
 By = Literal["overall", "event_time", "cohort", "month"]
@@ -83,20 +82,6 @@ class ImputationTerms:
         if self.max_event_time is not None:
             chosen &= event_time <= self.max_event_time
         return np.asarray(chosen)
-
-    def averages(
-        self, *, event_time: np.ndarray, cohort: np.ndarray, month: np.ndarray, frequency: str
-    ) -> tuple[pd.DataFrame, np.ndarray]:
-        """Keys of the averages and which target rows each holds, (e, m) bool.
-
-        `event_time`, `cohort` and `month` (ordinals) are those of the target rows.
-        """
-        if self.by == "overall":
-            return pd.DataFrame(index=[0]), np.ones((len(event_time), 1), dtype=bool)
-        values = {"event_time": event_time, "cohort": cohort, "month": month}[self.by]
-        labels = np.unique(values)
-        keys = labels if self.by == "event_time" else period_labels(labels, frequency)
-        return pd.DataFrame({self.by: keys}), values[:, None] == labels[None, :]
 
     def lead_columns(self, event_time: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
         """Keys of the leads, earliest first, and which fitted rows each holds, (f, leads) bool."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.cell_rows import CellRows, cell_rows
-from calaim_eval.estimate.exposure_terms import term_names
+from calaim_eval.estimate.exposure_terms import averages, term_names
 from calaim_eval.estimate.imputation_terms import (
     ALONE,
     ImputationTerms,
@@ -85,7 +85,8 @@ def _effects(
     """Averages of imputed effects of one stratum."""
     target = imputed.target_rows
     grid = rows.grid
-    keys, held = terms.averages(
+    keys, held = averages(
+        terms.by,
         event_time=rows.event_time[target],
         cohort=grid.cohorts[rows.cohort[target]],
         month=grid.axis[rows.month[target]],
