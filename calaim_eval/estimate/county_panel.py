@@ -43,6 +43,8 @@ class CountyPanel:
         a frame holds rates without member-months, the two counts are 0.
     set_aside : int
         Counties left out for want of member-months in some month.
+    n_without_county : float
+        Members left out because their county is missing, counted by their fullest month.
     """
 
     strata: pd.DataFrame
@@ -53,6 +55,7 @@ class CountyPanel:
     at_risk: np.ndarray
     events: np.ndarray
     set_aside: int
+    n_without_county: float = 0.0
 
     @property
     def axis(self) -> np.ndarray:
@@ -70,6 +73,7 @@ class CountyPanel:
             self.at_risk[:, rows],
             self.events[:, rows],
             self.set_aside,
+            self.n_without_county,
         )
 
     def support(self, rows: np.ndarray) -> np.ndarray:
@@ -254,23 +258,26 @@ def _balanced(
     is_rate: bool = False,
 ) -> CountyPanel:
     """Rows added up by stratum and county; counties without members in some month set aside."""
+    is_named = names.notna().to_numpy()
+    n_without_county = float(np.ceil(at_risk[~is_named].sum(axis=0).max(initial=0.0)))
+    strata, names = strata[is_named].reset_index(drop=True), names[is_named]
+    cohort, total, at_risk = cohort[is_named], total[is_named], at_risk[is_named]
+    events = None if events is None else events[is_named]
     stratum, first = (
         row_codes(strata)
         if strata.shape[1]
         else (np.zeros(len(names), dtype=np.int64), np.zeros(1, dtype=np.int64))
     )
     code, counties = pd.factorize(names, sort=True)
-    unnamed = code < 0
     axis = index_ordinals(months)
     cohort = np.where(cohort > axis[-1], MISSING, cohort)
     shape = (len(first), len(counties), len(months))
     sums = {name: np.zeros(shape) for name in ("total", "at_risk", "events")}
-    kept = np.flatnonzero(~unnamed)
     for name, values in (("total", total), ("at_risk", at_risk), ("events", events)):
         if values is not None:
-            np.add.at(sums[name], (stratum[kept], code[kept]), values[kept])
-    has_members = (at_risk[kept] > 0).any(axis=1)
-    of_county = _county_cohorts(code[kept][has_members], cohort[kept][has_members], len(counties))
+            np.add.at(sums[name], (stratum, code), values)
+    has_members = (at_risk > 0).any(axis=1)
+    of_county = _county_cohorts(code[has_members], cohort[has_members], len(counties))
     complete = (sums["at_risk"] > 0).all(axis=(0, 2))
     rate = np.divide(
         sums["total"],
@@ -287,6 +294,7 @@ def _balanced(
         at_risk=np.zeros(shape) if is_rate else sums["at_risk"],
         events=sums["events"],
         set_aside=int((~complete).sum()),
+        n_without_county=n_without_county,
     )
     return panel.take(np.flatnonzero(complete))
 

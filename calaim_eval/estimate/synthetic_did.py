@@ -37,7 +37,7 @@ from calaim_eval.estimate.synthetic_did_frames import (
 )
 from calaim_eval.estimate.synthetic_fit import CohortFit, Weighting
 from calaim_eval.estimate.synthetic_plan import By, SyntheticPlan, synthetic_plan
-from calaim_eval.estimate.words import default_unit
+from calaim_eval.estimate.words import count_words, default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import Estimand, Method
 from calaim_eval.results.effect_table import with_undefined
@@ -283,6 +283,11 @@ def _notes(
         notes.append(
             f"Counties set aside for want of member-months in some month or stratum: "
             f"{panel.set_aside}."
+        )
+    if panel.n_without_county:
+        notes.append(
+            "Members set aside because their county is missing, counted by their fullest month: "
+            f"{count_words(panel.n_without_county, 'members')}."
         )
     if len(plan.cohorts) > 1:
         notes.append(

@@ -277,6 +277,36 @@ def test_counties_without_members_in_some_month_are_set_aside() -> None:
     assert table.support["n_members"].item() == 0
 
 
+@pytest.mark.parametrize("how", ["stratum", "cluster"])
+@pytest.mark.parametrize(("unnamed", "words"), [(40, "about 40 members"), (3, "fewer than 11")])
+def test_members_without_a_county_are_set_aside_and_said(
+    how: str, unnamed: int, words: str
+) -> None:
+    panel = member_panel()
+    lost = panel["county"].eq("county 8") & (panel["member_id"] // 9 < unnamed)
+    lost_in_month = panel[lost].groupby("month").size().max()
+    assert (lost_in_month < 11) == (unnamed < 11)
+    missing = panel.assign(county=panel["county"].mask(lost))
+    options = {"outcome": "visits", "solver": "exact"}
+    table = synthetic_did(moments_of(missing, **{how: "county"}), **options)
+    without = synthetic_did(moments_of(panel[~lost], **{how: "county"}), **options)
+    assert table.estimate[0] == without.estimate[0]
+    (said,) = [note for note in table.notes if "county is missing" in note]
+    assert words in said
+    assert not any("county is missing" in note for note in without.notes)
+
+
+def test_a_stratum_of_members_without_a_county_takes_no_county_with_it() -> None:
+    panel = member_panel()
+    lost = panel["county"].eq("county 8")
+    missing = panel.assign(county=panel["county"].mask(lost), group=panel["group"].mask(lost, "z"))
+    options = {"outcome": "visits", "solver": "exact"}
+    table = synthetic_did(moments_of(missing, stratum=["county", "group"]), **options)
+    without = synthetic_did(moments_of(panel[~lost], stratum=["county", "group"]), **options)
+    assert table.keys["group"].tolist() == ["x", "y"]
+    np.testing.assert_array_equal(table.estimate, without.estimate)
+
+
 def test_anticipation_leaves_months_out() -> None:
     frame = county_rates(12, exposed={5: 2}, comparison=6)
     y = wide(frame)
