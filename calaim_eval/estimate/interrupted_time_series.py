@@ -271,7 +271,7 @@ def interrupted_time_series(
             *diagnostic_notes(panel, fits, std_error=std_error),
         ),
         counterfactual=counterfactual_frame(panel, design, fits, model=model, per=per),
-        coefficients=coefficient_frame(panel, design, fits, joint),
+        coefficients=coefficient_frame(panel, design, fits, joint, model=model),
         diagnostics=diagnostic_frame(panel, fits),
         autocorrelation=autocorrelation_frame(panel, fits),
     )

@@ -279,6 +279,13 @@ def joint_model_covariance(fits: Sequence[SegmentedFit]) -> np.ndarray:
     return np.asarray(spread * (wide.T @ wide))
 
 
+def least_variance(fits: Sequence[SegmentedFit], model: Model) -> float:
+    """A variance this small beside the squares of the series is rounding: a perfect fit."""
+    if model != "ols":
+        return ROUNDING
+    return ROUNDING * max(float(np.nanmax(np.abs(f.fitted[f.used]))) for f in fits) ** 2
+
+
 def _blocks(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Block-diagonal matrix."""
     from scipy.linalg import block_diag

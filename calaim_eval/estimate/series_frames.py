@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.estimate.monthly_series import MonthlySeries, SeriesPanel
-from calaim_eval.estimate.segmented_fit import Model, SegmentedFit, Segments
+from calaim_eval.estimate.segmented_fit import (
+    Model,
+    SegmentedFit,
+    Segments,
+    least_variance,
+)
 from calaim_eval.estimate.series_diagnostics import (
     autocorrelation,
     diagnostic_lags,
@@ -47,12 +52,19 @@ def counterfactual_frame(
 
 
 def coefficient_frame(
-    panel: SeriesPanel, design: Segments, fits: Sequence[SegmentedFit], joint: np.ndarray
+    panel: SeriesPanel,
+    design: Segments,
+    fits: Sequence[SegmentedFit],
+    joint: np.ndarray,
+    *,
+    model: Model,
 ) -> pd.DataFrame:
-    """Every coefficient with its standard error."""
+    """Every coefficient with its standard error; NaN where it would be rounding."""
     size = len(design.names)
     variance = np.diag(joint)
-    error = np.sqrt(np.where(variance > 0, variance, np.nan)).reshape(len(fits), size)
+    error = np.sqrt(np.where(variance > least_variance(fits, model), variance, np.nan)).reshape(
+        len(fits), size
+    )
     frames = [
         _labelled(series, {"name": design.names, "estimate": fit.coefficients, "std_error": row})
         for series, fit, row in zip(panel.series, fits, error, strict=True)

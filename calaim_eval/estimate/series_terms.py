@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.estimate.monthly_series import COMPARISON, DIFFERENCE, EXPOSED, SeriesPanel
-from calaim_eval.estimate.segmented_fit import ROUNDING, Model, SegmentedFit, Segments
+from calaim_eval.estimate.segmented_fit import Model, SegmentedFit, Segments, least_variance
 from calaim_eval.estimate.support import support_frame
 from calaim_eval.moments.periods import index_frequency, period_labels
 from calaim_eval.results.effect_table import with_undefined
@@ -155,10 +155,8 @@ def series_effects(
             keys.append(_keys(panel, design, own, side, terms[own], model, rate_unit))
             sides += _sides(panel, design, fits, [p for p, _ in signs], terms[own])
     estimate, gradient = np.concatenate(values), np.vstack(gradients)
-    # A variance this small beside the squares of the series is rounding: a perfect fit.
-    scale = max(float(np.nanmax(np.abs(f.fitted[f.used]))) for f in fits)
     covariance = gradient @ joint @ gradient.T
-    undefined = np.diag(covariance) <= ROUNDING * (scale**2 if model == "ols" else 1.0)
+    undefined = np.diag(covariance) <= least_variance(fits, model)
     undefined |= np.array([both[:, 0].min() < 2 and both[:, 2].max() > 0 for both in sides])
     if model == "quasi_poisson":
         estimate = np.exp(estimate)

@@ -408,6 +408,10 @@ def test_a_perfect_line_has_no_standard_error() -> None:
     table = interrupted_time_series(frame, outcome="rate", break_month=12)
     np.testing.assert_allclose(table.estimate[:2], [2, 0], atol=1e-12)
     assert np.isnan(table.std_error).all()
+    np.testing.assert_allclose(table.coefficients["estimate"], [6, 0.25, 2, 0], atol=1e-12)
+    assert table.coefficients["std_error"].isna().all()
+    noisy = interrupted_time_series(series(1), outcome="rate", break_month=BREAK)
+    assert (noisy.coefficients["std_error"] > 0).all()
 
 
 def test_single_members_have_no_standard_error() -> None:
