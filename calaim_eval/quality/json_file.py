@@ -79,10 +79,10 @@ def _finding(finding: Finding, masking: Masking) -> dict[str, Any]:
 
 
 def _groups(finding: Finding, dimension: str, masking: Masking) -> Iterator[tuple[Group, Shown]]:
-    """Groups of a dimension, and what of them is shown."""
+    """Groups of a dimension, and what of them is shown; nothing where the total would tell."""
     groups = finding.by(dimension)
     told = masking.parts(groups, finding, of_people=finding.check.is_about_people)
-    return zip(groups, told, strict=True)
+    return zip(groups if told else (), told, strict=True)
 
 
 def _numbers(part: Finding | Group, shown: Shown) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from calaim_eval.quality.masked_ranges import ANY, Range, Ranges
+
 if TYPE_CHECKING:
     from calaim_eval.quality.findings import Finding
 
@@ -68,7 +70,7 @@ class Masking:
 
     def hides(self, n: int, *, of_people: bool) -> bool:
         """Whether a count is shown as "1-10"."""
-        return of_people and not self.exact and 1 <= n <= MOST_OF_FEW
+        return of_people and not self.exact and _is_few(n)
 
     def count(self, n: int, *, of_people: bool) -> str:
         """A count in words."""
@@ -90,28 +92,31 @@ class Masking:
         """Groups of one dimension, beside the numbers of the whole.
 
         Where hidden counts follow from the whole and the groups that are shown, the smallest of
-        these are not shown either.
+        these are not shown either. Nothing, as if there were no groups, where the whole alone
+        tells a hidden count: 12 in twelve groups is 1 in each.
         """
-        covered_n = self._covered([part.n for part in parts], whole.n, of_people=of_people)
-        covered_of = self._covered([part.of for part in parts], whole.of, of_people=of_people)
+        n_covered = of_covered = 0
+        larger_n = _larger([part.n for part in parts])
+        larger_of = _larger([part.of for part in parts])
+        while of_people and not self.exact:
+            without_n, without_of = larger_n[:n_covered], larger_of[:of_covered]
+            told = _told(parts, whole, without_n, without_of)
+            if not told:
+                break
+            can_n, can_of = n_covered < len(larger_n), of_covered < len(larger_of)
+            if not can_n and not can_of:
+                return []
+            n_covered += can_n and ("n" in told or not can_of)
+            of_covered += can_of and ("of" in told or not can_n)
         return [
             self._shown(
-                part, of_people=of_people, without_n=at in covered_n, without_of=at in covered_of
+                part,
+                of_people=of_people,
+                without_n=at in larger_n[:n_covered],
+                without_of=at in larger_of[:of_covered],
             )
             for at, part in enumerate(parts)
         ]
-
-    def _covered(self, counts: Sequence[int], total: int, *, of_people: bool) -> set[int]:
-        """Places of counts that must not be shown for the sake of hidden ones."""
-        hidden = [n for n in counts if self.hides(n, of_people=of_people)]
-        # Groups in which nothing was found are not listed: then no sum tells what is hidden.
-        if not hidden or sum(counts) != total:
-            return set()
-        larger = sorted((n, at) for at, n in enumerate(counts) if n > MOST_OF_FEW)
-        n_covered = 0
-        while n_covered < len(larger) and _is_told(hidden, [n for n, _ in larger], n_covered):
-            n_covered += 1
-        return {at for _, at in larger[:n_covered]}
 
     def _shown(
         self, part: Part, *, of_people: bool, without_n: bool = False, without_of: bool = False
@@ -135,22 +140,56 @@ def share_of_large_plan(finding: Finding, masking: Masking) -> str:
         return ""
     plans = finding.by("plan")
     shown = masking.parts(plans, finding, of_people=finding.check.is_about_people)
-    return shown[plans.index(finding.large_plan)].share
+    return shown[plans.index(finding.large_plan)].share if shown else NOT_SHOWN
 
 
-def _is_told(hidden: Sequence[int], larger: Sequence[int], n_covered: int) -> bool:
-    """Whether the sum of the counts not shown tells the small ones among them.
+def _larger(counts: Sequence[int]) -> list[int]:
+    """Places of the counts that are not small, smallest first."""
+    return sorted((at for at, n in enumerate(counts) if n > MOST_OF_FEW), key=lambda at: counts[at])
 
-    It does when there is one count, or when all are the least or the most they can be: 1 to 10
-    for hidden ones, 11 to the next larger one that is shown for those covered.
-    """
-    if len(hidden) + n_covered == 1:
-        return True
-    total = sum(hidden) + sum(larger[:n_covered])
-    most = larger[n_covered] if n_covered < len(larger) else math.inf
-    least_sum = len(hidden) + (MOST_OF_FEW + 1) * n_covered
-    most_sum = MOST_OF_FEW * len(hidden) + (most * n_covered if n_covered else 0)
-    return total in (least_sum, most_sum)
+
+def _told(
+    parts: Sequence[Part], whole: Part, without_n: Sequence[int], without_of: Sequence[int]
+) -> set[str]:
+    """Which of "n" and "of" have a small count with one possible value, given all that is shown."""
+    n, of = [part.n for part in parts], [part.of for part in parts]
+    ranges = Ranges(
+        _known(n, without_n),
+        _known(of, without_of),
+        _known_sum(n, whole.n),
+        _known_sum(of, whole.of),
+    )
+    ranges.narrow()
+    return {
+        name
+        for name, counts, known in (("n", n, ranges.n), ("of", of, ranges.of))
+        if any(
+            _is_few(count) and low >= high for count, (low, high) in zip(counts, known, strict=True)
+        )
+    }
+
+
+def _known(counts: Sequence[int], without: Sequence[int]) -> list[Range]:
+    """What counts can be as they are shown: those covered are at most the next larger shown."""
+    places = set(without)
+    shown = [n for at, n in enumerate(counts) if n > MOST_OF_FEW and at not in places]
+    covered = (MOST_OF_FEW + 1, min(shown, default=math.inf))
+    return [
+        (1, MOST_OF_FEW) if _is_few(n) else covered if at in places else (n, n)
+        for at, n in enumerate(counts)
+    ]
+
+
+def _known_sum(counts: Sequence[int], total: int) -> Range:
+    """What the sum of groups can be; groups in which nothing was found are not listed."""
+    if sum(counts) > total:
+        return ANY
+    least, most = (1, MOST_OF_FEW) if _is_few(total) else (total, total)
+    return (least if sum(counts) == total else 0, most)
+
+
+def _is_few(n: int) -> bool:
+    return 1 <= n <= MOST_OF_FEW
 
 
 def percent(share: float, *, up: bool = False) -> str:

@@ -165,6 +165,8 @@ def _where(finding: Finding, dimension: str, masking: Masking) -> str:
     if dimension == "code":
         groups = tuple(sorted(groups, key=lambda group: -group.n))
     told = masking.parts(groups, finding, of_people=finding.check.is_about_people)
+    if not told:
+        return f"<p>By {_DIMENSIONS[dimension].lower()}: not shown.</p>"
     pairs = list(zip(groups, told, strict=True))
     rows = "".join(_group_row(group, shown) for group, shown in pairs[:MOST_GROUPS])
     left = len(groups) - MOST_GROUPS

@@ -102,6 +102,8 @@ def month_bars(finding: Finding, masking: Masking) -> str:
     if len(groups) < 2:
         return ""
     told = masking.parts(groups, finding, of_people=finding.check.is_about_people)
+    if not told:
+        return ""
     shares = [
         None if shown.n is None or (shown.of is None and shown.n > 0) else group.share
         for group, shown in zip(groups, told, strict=True)

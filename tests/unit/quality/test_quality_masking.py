@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from clean_tables import EXTRACT
@@ -14,7 +15,7 @@ from calaim_eval.quality.completeness import COLUMNS, judge_completeness
 from calaim_eval.quality.counts import KEYS, as_counts
 from calaim_eval.quality.findings import Group, build_findings
 from calaim_eval.quality.json_file import quality_content
-from calaim_eval.quality.masking import Masking
+from calaim_eval.quality.masking import Masking, Shown
 from calaim_eval.quality.page import quality_page
 from calaim_eval.quality.summary import summary_text
 from calaim_eval.tables import RowLedger
@@ -117,6 +118,96 @@ def test_no_masked_count_can_be_worked_out(counts):
     for n, values in zip(counts, possible, strict=True):
         if n <= 10:
             assert len(values) > 1, (counts, shown)
+
+
+def _pairs(part: Group, each: Shown, least_n: float, least_of: float) -> list[tuple[int, int]]:
+    """Values (n, of) a group can have; those covered end at the least larger number shown."""
+
+    def values(words, value, least_shown, cap):
+        if words == "1-10":
+            return range(1, 11)
+        return [value] if value is not None else range(11, int(min(least_shown, cap)) + 1)
+
+    ofs = list(values(each.of_words, each.of, least_of, 90))
+    return [
+        (n, of) for of in ofs for n in values(each.n_words, each.n, least_n, max(ofs)) if n <= of
+    ]
+
+
+def _told_by_trying_all(parts: list[Group], whole: Group, shown: list[Shown]) -> list[str]:
+    """Small counts with a single value that fits all that is shown."""
+    least_n = min((each.n for each in shown if each.n and each.n > 10), default=90)
+    least_of = min((each.of for each in shown if each.of and each.of > 10), default=90)
+    pairs = [_pairs(p, e, least_n, least_of) for p, e in zip(parts, shown, strict=True)]
+    totals = {
+        (n, of)
+        for n in (range(1, 11) if whole.n <= 10 else [whole.n])
+        for of in (range(1, 11) if whole.of <= 10 else [whole.of])
+    }
+    told = []
+    for at, part in enumerate(parts):
+        others = {(0, 0)}
+        for other in pairs[:at] + pairs[at + 1 :]:
+            others = {
+                (n + a, of + b)
+                for n, of in others
+                for a, b in other
+                if n + a <= whole.n + 10 and of + b <= whole.of + 10
+            }
+        fitting = [
+            (n, of)
+            for n, of in pairs[at]
+            if any((total_n - n, total_of - of) in others for total_n, total_of in totals)
+        ]
+        assert (part.n, part.of) in fitting
+        told += [f"{at} n"] if part.n <= 10 and len({n for n, _ in fitting}) == 1 else []
+        told += [f"{at} of"] if part.of <= 10 and len({of for _, of in fitting}) == 1 else []
+    return told
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_no_masked_count_follows_from_counts_and_what_they_are_among(seed):
+    """Up to four groups of 1 to 24 with problem among not many more, by trying all."""
+    rng = np.random.default_rng(seed)
+    n = rng.integers(1, rng.choice([3, 12, 25]), rng.integers(1, 5))
+    of = n + rng.integers(0, rng.choice([1, 3, 15]), len(n))
+    parts = [
+        Group("plan", f"P{at}", int(a), int(b)) for at, (a, b) in enumerate(zip(n, of, strict=True))
+    ]
+    whole = Group("", "", int(n.sum()), int(of.sum()))
+    shown = Masking().parts(parts, whole, of_people=True)
+    if shown:
+        assert _told_by_trying_all(parts, whole, shown) == [], (parts, shown)
+
+
+@pytest.mark.parametrize("counts", [[10, 10], [1] * 12, [1, 11], [1] * 10])
+def test_groups_are_not_listed_where_the_total_tells_them(counts):
+    report = report_of(
+        {"plan": [f"P{at}" for at in range(len(counts))], "n": counts, "of": [1_000] * len(counts)}
+    )
+    (finding,) = quality_content(report, made_from={})["findings"]
+    assert finding["groups"] == []
+    page = quality_page(report, title="t", made_from={})
+    assert "By plan: not shown." in page
+    assert "<th scope='row'>P1</th>" not in page
+    exact = quality_content(report, made_from={}, exact=True)["findings"][0]
+    assert len(exact["groups"]) == len(counts)
+
+
+def test_a_count_that_can_only_be_all_it_is_among_tells_nothing():
+    """Of 514, 500 shown would leave 14: 11 of 11 covered, and so 3."""
+    pairs = [(3, 1_000), (11, 11), (500, 1_000)]
+    parts = [Group("plan", f"P{at}", n, of) for at, (n, of) in enumerate(pairs)]
+    shown = Masking().parts(parts, Group("", "", 514, 2_011), of_people=True)
+    assert [each.n for each in shown] == [None, None, None]
+
+
+def test_no_more_is_covered_than_needed_where_everything_has_the_problem():
+    """Of 1,005 lines, all with the problem: covering 200 leaves 205 for two plans."""
+    parts = [Group("plan", f"P{at}", n, n) for at, n in enumerate([500, 300, 200, 5])]
+    shown = Masking().parts(parts, Group("", "", 1_005, 1_005), of_people=True)
+    assert [each.n for each in shown] == [500, 300, None, None]
+    assert [each.of for each in shown] == [500, 300, None, None]
 
 
 def test_what_is_counted_among_is_masked_like_the_count():
