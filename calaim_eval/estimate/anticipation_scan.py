@@ -13,7 +13,12 @@ from calaim_eval.estimate.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.repeated_terms import less_the_first, overall_term, under_one_another
 from calaim_eval.estimate.stratum_effects import StratumEffects, stratum_effects
-from calaim_eval.estimate.stratum_terms import StratumTerms, require_variation, terms_table
+from calaim_eval.estimate.stratum_terms import (
+    StratumTerms,
+    identified_strata,
+    require_variation,
+    terms_table,
+)
 from calaim_eval.estimate.time_pairs import (
     SIDE,
     Comparison,
@@ -21,7 +26,7 @@ from calaim_eval.estimate.time_pairs import (
     require_pair_options,
     time_pairs,
 )
-from calaim_eval.estimate.words import default_unit, notes_by_group, share_words
+from calaim_eval.estimate.words import default_unit, share_words
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
 
@@ -92,24 +97,24 @@ def anticipation_scan(
     require_variation(moments, outcome)
     grids = stratum_grids(moments, outcome)
     require_comparison([grid.cohorts for grid in grids], moments.months, comparison)
-    strata: list[StratumTerms] = []
-    lost: list[tuple[str, str, str]] = []
-    for grid in grids:
+
+    def terms_of(grid: CellGrid) -> tuple[StratumTerms, list[tuple[str, str]]]:
+        """Effects and differences of one stratum, and the cohort-months left out."""
         found = [
             _effects(grid, months, comparison, per) for months in range(max_anticipation_months + 1)
         ]
         shared = _shared(found)
-        if n_lost := len(found[0]) - len(shared[0]):
-            share = share_words(n_lost, len(found[0]))
-            lost.append(("Cohort-months left out of all rows", grid.words(), f"({share})"))
-        if len(shared[0]):
-            strata.append(_rows(shared))
-    if not strata:
-        raise DesignError(
-            f"anticipation_scan: no cohort-month is identified with {max_anticipation_months} "
-            f"months of anticipation in {moments.months[0]} to {moments.months[-1]}. Lower "
-            "`max_anticipation_months`, or begin the panel earlier."
-        )
+        if not len(shared[0]):
+            raise DesignError(
+                f"anticipation_scan: no cohort-month is identified with {max_anticipation_months} "
+                f"months of anticipation in {moments.months[0]} to {moments.months[-1]}. Lower "
+                "`max_anticipation_months`, or begin the panel earlier."
+            )
+        n_lost = len(found[0]) - len(shared[0])
+        lost = [("Cohort-months left out of all rows", f"({share_words(n_lost, len(found[0]))})")]
+        return _rows(shared), lost if n_lost else []
+
+    strata, losses = identified_strata(grids, terms_of)
     return terms_table(
         moments,
         outcome,
@@ -141,7 +146,7 @@ def anticipation_scan(
             *moments.provenance.get("notes", []),
             *calendar_notes(outcome, moments.months),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ),
     )
 

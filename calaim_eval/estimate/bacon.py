@@ -16,14 +16,14 @@ from calaim_eval.estimate.cell_rows import require_balanced
 from calaim_eval.estimate.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
-    UNIDENTIFIED,
     StratumTerms,
+    identified_strata,
     require_variation,
     terms_table,
 )
 from calaim_eval.estimate.support import side_support
 from calaim_eval.estimate.two_way_terms import REFERENCE
-from calaim_eval.estimate.words import default_unit, notes_by_group
+from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING, index_frequency, period_labels
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -179,22 +179,8 @@ def bacon_decomposition(
         otherwise="Keep the members covered throughout, or shorten the window; "
         "two_way_fixed_effects_from_members gives the coefficient itself with gaps.",
     )
-    strata: list[StratumTerms] = []
-    weights: list[np.ndarray] = []
-    lost: list[tuple[str, str, str]] = []
-    for grid in grids:
-        found = list(_comparisons(grid))
-        if not found:
-            lost.append((UNIDENTIFIED, grid.words(), ""))
-            continue
-        weight = np.array([each.weight for each in found])
-        weights.append(weight / weight.sum())
-        strata.append(_terms(grid, found, index_frequency(moments.months)).scaled(per))
-    if not strata:
-        raise DesignError(
-            "no two cohorts differ in when they are exposed within the panel, so there is no 2x2 "
-            "comparison. Check `cohort` (missing = never exposed), or lengthen the panel."
-        )
+    frequency = index_frequency(moments.months)
+    strata, losses = identified_strata(grids, lambda grid: (_terms(grid, frequency), ()), per=per)
     require_variation(moments, outcome)
     table = terms_table(
         moments,
@@ -217,10 +203,11 @@ def bacon_decomposition(
             FORBIDDEN,
             *moments.provenance.get("notes", []),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ],
     )
-    return BaconDecomposition(table, np.concatenate(weights), moments.stratum)
+    weights = np.concatenate([_weights(terms.grid) for terms in strata])
+    return BaconDecomposition(table, weights, moments.stratum)
 
 
 def _comparisons(grid: CellGrid) -> Iterator[_Comparison]:
@@ -259,8 +246,20 @@ def _comparisons(grid: CellGrid) -> Iterator[_Comparison]:
             )
 
 
-def _terms(grid: CellGrid, found: list[_Comparison], frequency: str) -> StratumTerms:
+def _weights(grid: CellGrid) -> np.ndarray:
+    """Weights of the comparisons of one stratum, in order; they sum to 1."""
+    weight = np.array([each.weight for each in _comparisons(grid)])
+    return np.asarray(weight / weight.sum())
+
+
+def _terms(grid: CellGrid, frequency: str) -> StratumTerms:
     """Estimates, loads and support of the comparisons of one stratum."""
+    found = list(_comparisons(grid))
+    if not found:
+        raise DesignError(
+            "no two cohorts differ in when they are exposed within the panel, so there is no 2x2 "
+            "comparison. Check `cohort` (missing = never exposed), or lengthen the panel."
+        )
     is_never = grid.is_never | (grid.cohorts > grid.axis[-1])
     size, total = grid.n_members[:, 0], grid.total[:, 0]
     shape = (len(found), *grid.at_risk.shape)

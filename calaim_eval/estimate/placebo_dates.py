@@ -15,14 +15,19 @@ from calaim_eval.estimate.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.repeated_terms import overall_term, under_one_another
 from calaim_eval.estimate.stratum_effects import stratum_effects
-from calaim_eval.estimate.stratum_terms import StratumTerms, require_variation, terms_table
+from calaim_eval.estimate.stratum_terms import (
+    StratumTerms,
+    identified_strata,
+    require_variation,
+    terms_table,
+)
 from calaim_eval.estimate.time_pairs import (
     Comparison,
     require_comparison,
     require_pair_options,
     time_pairs,
 )
-from calaim_eval.estimate.words import default_unit, notes_by_group
+from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -118,24 +123,25 @@ def placebo_dates(
     require_variation(moments, outcome)
     grids = stratum_grids(moments, outcome)
     require_comparison([grid.cohorts for grid in grids], moments.months, comparison)
-    strata: list[StratumTerms] = []
-    lost: list[tuple[str, str, str]] = []
-    for grid in grids:
-        parts = []
-        for date in dates:
-            term = _placebo(grid, date, comparison, anticipation_months, per)
-            if term is None:
-                lost.append(("False dates not identified", grid.words(), f"{date} months earlier"))
-            else:
-                parts.append(term)
-        if parts:
-            strata.append(under_one_another(parts))
-    if not strata:
-        raise DesignError(
-            f"placebo_dates: no cohort has a month before a date {min(dates)} months (or more) "
-            f"before its exposure, with comparison members, in {moments.months[0]} to "
-            f"{moments.months[-1]}. Give smaller `months_earlier`, or begin the panel earlier."
-        )
+
+    def terms_of(grid: CellGrid) -> tuple[StratumTerms, list[tuple[str, str]]]:
+        """The dates of one stratum under one another, and those not identified."""
+        terms = {d: _placebo(grid, d, comparison, anticipation_months, per) for d in dates}
+        parts = [term for term in terms.values() if term is not None]
+        if not parts:
+            raise DesignError(
+                f"placebo_dates: no cohort has a month before a date {min(dates)} months (or more) "
+                f"before its exposure, with comparison members, in {moments.months[0]} to "
+                f"{moments.months[-1]}. Give smaller `months_earlier`, or begin the panel earlier."
+            )
+        lost = [
+            ("False dates not identified", f"{date} months earlier")
+            for date, term in terms.items()
+            if term is None
+        ]
+        return under_one_another(parts), lost
+
+    strata, losses = identified_strata(grids, terms_of)
     return terms_table(
         moments,
         outcome,
@@ -169,7 +175,7 @@ def placebo_dates(
             *moments.provenance.get("notes", []),
             *calendar_notes(outcome, moments.months),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ),
     )
 

@@ -19,16 +19,16 @@ from calaim_eval.estimate.cohort_averages import (
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_effects import StratumEffects, stratum_effects
 from calaim_eval.estimate.stratum_terms import (
-    UNIDENTIFIED,
     StratumTerms,
     clusters_of,
+    identified_strata,
     require_variation,
     terms_table,
 )
 from calaim_eval.estimate.time_pairs import TimePairs, time_pairs
 from calaim_eval.estimate.two_way_fit import crv1_factor
 from calaim_eval.estimate.two_way_terms import SmallSample
-from calaim_eval.estimate.words import count_words, default_unit, notes_by_group
+from calaim_eval.estimate.words import count_words, default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -133,20 +133,18 @@ def sun_abraham(
     """
     _require_options(by, comparison, shares, small_sample, anticipation_months)
     require_cluster(moments, cluster)
-    strata: list[StratumTerms] = []
-    lost: list[tuple[str, str, str]] = []
-    for grid in stratum_grids(moments, outcome):
+
+    def terms_of(grid: CellGrid) -> tuple[StratumTerms, list[tuple[str, str]]]:
+        """Averages of one stratum, and the cohorts set aside."""
         effects = _effects(grid, comparison, anticipation_months)
         if not (effects.event_time >= 0).any():
-            lost.append((UNIDENTIFIED, grid.words(), ""))
-            continue
+            raise DesignError(_nothing(moments, comparison))
         factor = 1.0
         if small_sample == "crv1":
             factor = _factor(effects, clusters_of(moments, grid, cluster))
-        strata.append(_averages(effects, by, shares, factor).scaled(per))
-        lost += [(what, grid.words(), much) for what, much in _set_aside(grid, effects)]
-    if not strata:
-        raise DesignError(_nothing(moments, comparison))
+        return _averages(effects, by, shares, factor), _set_aside(grid, effects)
+
+    strata, losses = identified_strata(stratum_grids(moments, outcome), terms_of, per=per)
     require_variation(moments, outcome)
     return terms_table(
         moments,
@@ -179,7 +177,7 @@ def sun_abraham(
         notes=[
             *moments.provenance.get("notes", []),
             *cluster_notes(moments, cluster),
-            *notes_by_group(lost),
+            *losses,
         ],
     )
 

@@ -170,3 +170,15 @@ def test_what_is_refused() -> None:
     )
     with pytest.raises(EstimationError, match="same in all member-months"):
         anticipation_scan(constant, outcome="visits")
+
+
+def test_strata_without_a_shared_cohort_month_are_named() -> None:
+    frame = awkward_panel(5)
+    frame.loc[(frame["group"] == "y") & frame["cohort"].notna(), "cohort"] = 0.0
+    table = anticipation_scan(
+        reduce_panel(frame, outcomes=["visits"], stratum="group", unbalanced="cell_means"),
+        outcome="visits",
+        max_anticipation_months=1,
+    )
+    assert set(table.keys["group"]) == {"x"}
+    assert "Strata in which the terms are not identified, left out: y." in table.notes

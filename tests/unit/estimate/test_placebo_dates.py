@@ -131,6 +131,19 @@ def test_dates_without_a_base_month_are_left_out_and_said() -> None:
         placebo_dates(moments, outcome="visits", months_earlier=[40])
 
 
+def test_strata_without_any_date_are_named_and_others_say_which_dates() -> None:
+    frame = panel(4)
+    frame.loc[(frame["group"] == "y") & frame["cohort"].notna(), "cohort"] = 1.0
+    table = placebo_dates(
+        reduce_panel(frame, outcomes=["visits"], stratum="group", unbalanced="cell_means"),
+        outcome="visits",
+        months_earlier=[3, 40],
+    )
+    assert table.keys["group"].tolist() == ["x"]
+    assert "Strata in which the terms are not identified, left out: y." in table.notes
+    assert "False dates not identified: x 40 months earlier." in table.notes
+
+
 def test_the_policy_calendar_is_in_the_notes() -> None:
     frame = panel(5).assign(
         month=lambda f: pd.PeriodIndex.from_ordinals(f["month"] + 625, freq="M"),
