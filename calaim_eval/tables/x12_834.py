@@ -23,7 +23,18 @@ from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.parquet_rows import RowFile
 from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
 from calaim_eval.tables.text_files import UNREADABLE, open_text
-from calaim_eval.tables.x12_834_loops import AUDIT, KEPT, NO, YES, Row, read_loops
+from calaim_eval.tables.x12_834_loops import (
+    AUDIT,
+    CANCEL,
+    DELETE,
+    KEPT,
+    NO,
+    NO_BEGIN,
+    YES,
+    Loop,
+    Row,
+    read_loops,
+)
 from calaim_eval.tables.x12_834_spans import FullFile, spans_of, statement_of
 
 if TYPE_CHECKING:
@@ -31,6 +42,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COUNTS = "counts.json"
+PLACES = "places.parquet"
 LEDGER_NAMES = {"member": "834 member loop (INS)", "coverage": "834 coverage loop (HD)"}
 NOT_A_DATE = "a date that is none"
 IF_AUDIT = "so far"
@@ -178,18 +190,31 @@ def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
                 fate = loop.fate
                 if loop.kind == "member" and fate in KEPT:
                     persons.add({**loop.row, **here, "made": transactions[-1].get("made")})
-                if loop.kind == "coverage" and fate == USED:
-                    plan = transactions[-1].get("plan") or ""
-                    if statement_of(loop.row, 0, None) is None:
-                        fate = NOT_A_DATE
-                    else:
-                        said = {"plan": plan, "is_whole": loop.is_whole}
-                        coverages.add({**loop.row, **here, **said})
                 if loop.kind == "coverage":
+                    fate, said = _statement_row(loop)
+                    if said is not None:
+                        plan = transactions[-1].get("plan") or ""
+                        coverages.add({**said, **here, "plan": plan, "is_whole": loop.is_whole})
                     _note_action(transactions[-1], loop.row["action"])
                 fates[loop.kind, fate] += not loop.is_whole
     listed = [[*key, n] for key, n in sorted(fates.items()) if n]
     write_json({"fates": listed, "transactions": transactions}, folder / COUNTS)
+
+
+def _statement_row(loop: Loop) -> tuple[str, dict[str, Any] | None]:
+    """What becomes of a coverage loop, and the row of it.
+
+    One that says that there is coverage and not from when is kept without days: a full file with it
+    does have the member.
+    """
+    fate, row = loop.fate, loop.row
+    if fate == USED and statement_of(row, 0, None) is None:
+        fate = NOT_A_DATE
+    if fate == USED:
+        return fate, {**row, "is_unclear": False}
+    if fate in (NO_BEGIN, NOT_A_DATE) and row["action"] not in (CANCEL, DELETE):
+        return fate, {**row, "begin": None, "end": None, "is_unclear": True}
+    return fate, None
 
 
 def _note_action(transaction: Row, action: str | None) -> None:
@@ -207,6 +232,7 @@ def _schema(columns: str) -> pa.Schema:
         ("sequence", pa.int64()),
         ("made", pa.string()),
         ("is_whole", pa.bool_()),
+        ("is_unclear", pa.bool_()),
     ]
     return pa.schema([*((name, pa.string()) for name in columns.split()), *places])
 
@@ -239,7 +265,9 @@ def _fold(folder: Path, backend: ibis.BaseBackend) -> None:
     days = _full_days(transactions)
     ranks = _ranks(transactions, days)
     full_files = _full_files(transactions, days, ranks)
-    rows = _by_line(backend.read_parquet(str(folder / "coverage.parquet")))
+    pq.write_table(pa.table({"transaction": range(len(ranks)), "rank": ranks}), folder / PLACES)
+    places = backend.read_parquet(str(folder / PLACES))
+    rows = _by_line(backend.read_parquet(str(folder / "coverage.parquet")), places)
     held = ibis.struct({name: rows[name] for name in rows.columns if name != "member_id"})
     grouped = rows.group_by("member_id", "plan", "line").agg(statements=held.collect())
     write_parquet(grouped, folder / "statements.parquet", backend=backend)
@@ -260,17 +288,29 @@ def _fold(folder: Path, backend: ibis.BaseBackend) -> None:
                     out.add(row)
 
 
-def _by_line(rows: ibis.Table) -> ibis.Table:
+def _by_line(rows: ibis.Table, places: ibis.Table) -> ibis.Table:
     """Statements by line of coverage; the end of a member as a whole is one of each of its lines.
 
-    Where no file states a line of coverage of the member and plan, it stands for itself.
+    It ends those that were stated by then and begins nothing in them. Where none was, it stands for
+    itself. `places` has the place in time of each transaction.
     """
-    rows = rows.mutate(line=rows.line.fill_null(""))
+    rows = rows.join(places, "transaction").mutate(line=rows.line.fill_null(""))
     own = rows.filter(~rows.is_whole)
-    lines = own.select("member_id", "plan", own_line="line").distinct()
-    whole = rows.filter(rows.is_whole).left_join(lines, ["member_id", "plan"])
-    whole = whole.mutate(line=whole.own_line.fill_null(""))
-    return own.union(whole.select(*rows.columns))
+    clear = own.filter(~own.is_unclear)
+    lines = clear.group_by("member_id", "plan", own_line="line").agg(first=clear["rank"].min())
+    ends = rows.filter(rows.is_whole)
+    ends = ends.left_join(
+        lines,
+        [
+            ends.member_id == lines.member_id,
+            ends.plan == lines.plan,
+            lines["first"] <= ends["rank"],
+        ],
+    )
+    ends = ends.mutate(
+        line=ends.own_line.fill_null(""), begin=ends.own_line.isnull().ifelse(ends.begin, None)
+    )
+    return own.union(ends.select(*own.columns)).drop("rank")
 
 
 def _spans(

@@ -6,7 +6,8 @@
 - A termination ends coverage on its last day; what began later is taken back.
 - A deletion takes back the days from its first to its last, or all that follow.
 - A full file says all there is: it replaces what was said from its first day on, and ends the
-  coverage of members it does not have the day before it takes effect.
+  coverage of members it does not have the day before it takes effect. Where it has a member and
+  does not tell the days, it ends nothing of that member.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Statement:
     recorded : date or None
         Day of the file.
     dual_status_code, county : str or None
+    is_unclear : bool
+        It says that there is coverage, and not on which days.
     """
 
     rank: int
@@ -44,6 +47,7 @@ class Statement:
     recorded: date | None = None
     dual_status_code: str | None = None
     county: str | None = None
+    is_unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +123,20 @@ def spans_of(statements: Iterable[Statement], full_files: Sequence[FullFile]) ->
     return sorted(spans, key=lambda span: span.begin)
 
 
-def statement_of(
-    row: Mapping[str, str | None], rank: int, recorded: str | None
-) -> Statement | None:
+def statement_of(row: Mapping[str, Any], rank: int, recorded: str | None) -> Statement | None:
     """Statement of a coverage row; missing when a date of it is no date."""
     days = (row["begin"], row["end"], recorded)
     if not all(is_day(day) for day in days if day):
         return None
     begin, end, day = (date.fromisoformat(day) if day else None for day in days)
-    return Statement(
-        rank, row["action"] or "", begin, end, day, row["dual_status_code"], row["county"]
-    )
+    told = (row["dual_status_code"], row["county"], bool(row.get("is_unclear")))
+    return Statement(rank, row["action"] or "", begin, end, day, *told)
 
 
 def _apply(spans: list[Span], statement: Statement) -> list[Span]:
     """What holds after a statement of a file of changes."""
+    if statement.is_unclear:
+        return spans
     begin, end = statement.begin, statement.end or _OPEN
     if statement.action == CANCEL:
         if begin is not None and begin <= end and not _covers(spans, begin):
@@ -207,7 +210,8 @@ def _restate(spans: list[Span], statements: list[Statement], effective: date) ->
     """What holds after a full file.
 
     Deletions are taken back first. A termination without a first day states no coverage: it keeps
-    what was there until its day. Another one states its days, as an audit does.
+    what was there until its day. Another one states its days, as an audit does. With a statement
+    that does not tell its days, nothing ends.
     """
     for statement in statements:
         if statement.action == DELETE:
@@ -217,6 +221,8 @@ def _restate(spans: list[Span], statements: list[Statement], effective: date) ->
         lasts = [effective - _DAY]
     for begin, end, statement in stated:
         spans = _state(spans, statement, begin, end, ends_there=False)
+    if any(each.is_unclear for each in statements):
+        return spans
     last = min([*lasts, *(begin - _DAY for begin, _, _ in stated)])
     told = _joined([(begin, end) for begin, end, _ in stated])
     return _within(spans, [(date.min, last), *told])
@@ -230,7 +236,7 @@ def _stated(
     for each in statements:
         begin = each.begin or (None if each.action == CANCEL else effective)
         end = each.end or _OPEN
-        if each.action == DELETE:
+        if each.action == DELETE or each.is_unclear:
             continue
         if begin is not None and begin <= end:
             stated.append((begin, end, each))

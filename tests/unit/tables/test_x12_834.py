@@ -191,6 +191,34 @@ def test_the_end_of_a_member_no_file_has_covered_stands_for_itself(read):
     assert spans(tables) == [("A1", "2024-01-01", "2024-04-30")]
 
 
+@pytest.mark.parametrize(
+    "later", [[], [member("A1", coverage=covered(begin="20250101", line="LTC"))]]
+)
+def test_the_end_of_a_member_begins_nothing_where_a_line_is_stated(read, later):
+    days = ["DTP*356*D8*20220101", "DTP*357*D8*20230630"]
+    tables = read(
+        interchange("20220101", member("A1", coverage=covered(begin="20220101"))),
+        interchange("20220401", member("A1", coverage=covered("024", end="20220331"))),
+        interchange("20230101", member("A1", coverage=covered(begin="20230101"))),
+        interchange("20230701", member("A1", "024", more=days)),
+        *(interchange("20250101", segments) for segments in later),
+    )
+    assert spans(tables) == [
+        ("A1", "2022-01-01", "2022-03-31"),
+        ("A1", "2023-01-01", "2023-06-30"),
+        *[("A1", "2025-01-01", "open") for _ in later],
+    ]
+
+
+def test_the_end_of_a_member_stands_for_itself_where_lines_are_only_stated_later(read):
+    days = ["DTP*356*D8*20220101", "DTP*357*D8*20230630"]
+    tables = read(
+        interchange("20250101", member("A1", coverage=covered(begin="20250101"))),
+        interchange("20230701", member("A1", "024", more=days)),
+    )
+    assert spans(tables) == [("A1", "2022-01-01", "2023-06-30"), ("A1", "2025-01-01", "open")]
+
+
 @pytest.mark.parametrize("days", [["357*D8*20240431"], ["356*D8*20241301", "357*D8*20240430"]])
 def test_the_end_of_a_member_on_no_date_is_counted(read, days):
     tables = read(
@@ -221,6 +249,61 @@ def test_a_full_file_ends_members_it_does_not_have(read):
     )
     assert spans(tables) == [("A1", "2023-01-01", "open"), ("B2", "2023-01-01", "2024-03-31")]
     assert set(tables.frame("eligibility")["recorded_date"]) == {pd.Timestamp("2023-01-01")}
+
+
+@pytest.mark.parametrize(
+    ("unclear", "reason"),
+    [
+        (covered("030"), "no begin date (DTP*348)"),
+        (covered("030", "20241331"), "a date that is none"),
+        (covered("030", "20240101", "20240631"), "a date that is none"),
+        (covered("025", "20241331"), "a date that is none"),
+    ],
+)
+def test_a_full_file_does_not_end_a_member_whose_days_it_does_not_tell(read, unclear, reason):
+    full = {"action": "4", "plan": "PLAN ONE"}
+    both = [
+        *member("A1", coverage=covered("030", "20240101")),
+        *member("B2", coverage=covered("030", "20240101")),
+        *member("C3", coverage=covered("030", "20240101")),
+    ]
+    several = [*covered("030", "20240101", "20240131"), *unclear]
+    here = [
+        *member("A1", coverage=unclear),
+        *member("C3", coverage=several),
+        *member("D4", coverage=unclear),
+    ]
+    tables = read(
+        interchange("20240101", both, effective="20240101", **full),
+        interchange("20240601", here, effective="20240601", **full),
+    )
+    assert spans(tables) == [
+        ("A1", "2024-01-01", "open"),
+        ("B2", "2024-01-01", "2024-05-31"),
+        ("C3", "2024-01-01", "2024-01-31"),
+        ("C3", "2024-02-01", "open"),
+    ]
+    assert fates(tables, "HD") == {"used": 4, reason: 3}
+
+
+@pytest.mark.parametrize(
+    "ending", [covered("024"), covered("024", end="20240631"), covered("002", "20241331")]
+)
+def test_a_full_file_ends_a_member_it_ends_on_no_date(read, ending):
+    full = {"action": "4", "effective": "20240601"}
+    tables = read(
+        interchange("20240101", member("A1", coverage=covered(begin="20240101"))),
+        interchange("20240601", member("A1", coverage=ending), **full),
+    )
+    assert spans(tables) == [("A1", "2024-01-01", "2024-05-31")]
+
+
+def test_days_not_told_in_a_file_of_changes_say_nothing(read):
+    tables = read(
+        interchange("20240101", member("A1", coverage=covered(begin="20240101"))),
+        interchange("20240601", member("A1", coverage=covered("025", "20241331"))),
+    )
+    assert spans(tables) == [("A1", "2024-01-01", "open")]
 
 
 def test_monthly_full_files_add_up_to_a_history(read):
