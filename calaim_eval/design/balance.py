@@ -9,6 +9,7 @@ import pandas as pd
 
 from calaim_eval.design.covariate_frame import check_columns, covariate_frame
 from calaim_eval.design.design import Design
+from calaim_eval.design.ledger import part_words
 from calaim_eval.design.weights import MemberWeights
 from calaim_eval.errors import DesignError
 
@@ -113,7 +114,8 @@ def _given_weights(weights: MemberWeights, members: pd.DataFrame) -> np.ndarray:
     missing = int(given.isna().sum())
     if missing:
         raise DesignError(
-            f"{WHERE}: {missing:,} of {len(members):,} members of the design have no weight.\n"
+            f"{WHERE}: {part_words(missing, len(members), 'members')} of the design have no "
+            "weight.\n"
             "  Make the weights from covariate_frame(design)."
         )
     return np.asarray(given, dtype=float)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import DesignError
 
 SAME = 1e-12
@@ -86,7 +87,8 @@ def _check_frames(exposed: pd.DataFrame, comparison: pd.DataFrame, *, where: str
     repeated = int(index.duplicated().sum())
     if repeated:
         raise DesignError(
-            f"{where}: {repeated:,} of {len(index):,} rows repeat a member (the frames' index). "
+            f"{where}: {part_words(repeated, len(index), 'rows')} repeat a member (the frames' "
+            "index). "
             'Give one row per member: frame.set_index("member_id").'
         )
 
@@ -101,8 +103,9 @@ def _numbers(column: pd.Series, *, where: str) -> dict[str, np.ndarray]:
             return {str(column.name): values}
     if missing:
         raise DesignError(
-            f"{where}: `{column.name}` is missing or infinite in {missing:,} of {len(column):,} "
-            "members. Drop it, or make unknown a group of its own."
+            f"{where}: `{column.name}` is missing or infinite in "
+            f"{part_words(missing, len(column), 'members')}. Drop it, or make unknown a group of "
+            "its own."
         )
     levels = sorted(set(column.astype(str)))
     if len(levels) == 1:

@@ -52,6 +52,20 @@ def count_words(count: int) -> str:
     return f"fewer than {FEW}" if count < FEW else f"about {10 * round(count / 10):,}"
 
 
+def part_words(part: int, whole: int, noun: str) -> str:
+    """Some of all in an error message, neither side ever a number from 1 to 10.
+
+    "120 of 400 rows", "fewer than 11 of 400 rows", "all but fewer than 11 of 400 rows".
+    """
+    if whole < FEW:
+        return f"some or all of fewer than {FEW} {noun}"
+    if 0 < part < FEW:
+        return f"fewer than {FEW} of {whole:,} {noun}"
+    if 0 < whole - part < FEW:
+        return f"all but fewer than {FEW} of {whole:,} {noun}"
+    return f"{part:,} of {whole:,} {noun}"
+
+
 def share_words(count: int, total: int) -> str:
     """A share in whole percent for a note; withheld where 1 to 10 members are on either side.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import EstimationError, TableError
 
 RANK_TOLERANCE = 1e-9
@@ -115,8 +116,8 @@ def _number(values: pd.Series, *, where: str) -> np.ndarray:
     infinite = int(np.isinf(numbers).sum())
     if infinite:
         raise TableError(
-            f"{where}: covariate `{values.name}` is infinite in {infinite:,} of {len(numbers):,} "
-            "rows. Mend it, or leave it missing."
+            f"{where}: covariate `{values.name}` is infinite in "
+            f"{part_words(infinite, len(numbers), 'rows')}. Mend it, or leave it missing."
         )
     return numbers
 

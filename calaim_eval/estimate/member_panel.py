@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import TableError
 from calaim_eval.estimate.covariates import covariate_columns, require_full_rank
 from calaim_eval.estimate.member_frame import (
@@ -154,7 +155,8 @@ def _is_at_risk(frame: pd.DataFrame, columns: PanelColumns) -> np.ndarray:
     partial = int(((fraction > 0) & (fraction < 1)).sum())
     if partial:
         raise TableError(
-            f"{WHERE}: `{columns.at_risk}` is a fraction in {partial:,} of {len(frame):,} rows. "
+            f"{WHERE}: `{columns.at_risk}` is a fraction in "
+            f"{part_words(partial, len(frame), 'rows')}. "
             "A member's change between two months needs whole months: give true/false, or use "
             "group_time_att with `covariate_cells`, which weighs fractions."
         )

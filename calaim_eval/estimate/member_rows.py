@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import TableError
 from calaim_eval.estimate.clustering import member_cluster_notes
 from calaim_eval.estimate.exposure_terms import NEVER, event_times, used_rows
@@ -204,8 +205,8 @@ def _weights(data: pd.DataFrame, column: str | None) -> np.ndarray:
     unusable = int((~(np.isfinite(numbers) & (numbers > 0))).sum())
     if unusable:
         raise TableError(
-            f"{WHERE}: `{column}` is missing, infinite or not above 0 in {unusable:,} of "
-            f"{len(data):,} rows. Drop rows of weight 0."
+            f"{WHERE}: `{column}` is missing, infinite or not above 0 in "
+            f"{part_words(unusable, len(data), 'rows')}. Drop rows of weight 0."
         )
     return np.asarray(numbers)
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.regression_average import average_effects
 from calaim_eval.estimate.regression_error import clustered
@@ -288,7 +289,7 @@ def _require_whole_months(rows: RegressionRows, model: str) -> None:
     if model in ("gee_linear", "mixed") and not (rows.at_risk == 1).all():
         raise EstimationError(
             f"regression: model={model!r} has no weights, and `at_risk` is not 1 in "
-            f"{int((rows.at_risk != 1).sum()):,} of {len(rows):,} rows. Use 'linear', or "
+            f"{part_words(int((rows.at_risk != 1).sum()), len(rows), 'rows')}. Use 'linear', or "
             "'gee_poisson'."
         )
 

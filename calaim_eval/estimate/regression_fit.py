@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.covariates import require_full_rank
 from calaim_eval.estimate.regression_rows import RegressionRows
@@ -209,7 +210,7 @@ def _require_rows(n: int, p: int) -> None:
     """Refuse as many coefficients as rows."""
     if n <= p:
         raise EstimationError(
-            f"the regression has {p} coefficients and {n} rows. Use fewer covariates."
+            f"the regression has {p} coefficients and no more rows. Use fewer covariates."
         )
 
 
@@ -218,8 +219,8 @@ def require_counts(rows: RegressionRows) -> None:
     negative = int((rows.outcome < 0).sum())
     if negative:
         raise EstimationError(
-            f"a count model needs outcomes of 0 or more; {negative:,} of {len(rows):,} rows are "
-            "negative. Use model='linear'."
+            "a count model needs outcomes of 0 or more; "
+            f"{part_words(negative, len(rows), 'rows')} are negative. Use model='linear'."
         )
 
 
@@ -248,6 +249,6 @@ def require_no_separation(rows: RegressionRows, mean: np.ndarray) -> None:
     lost = int((mean / rows.at_risk < SEPARATED * overall).sum())
     if lost:
         raise EstimationError(
-            f"the fitted rate runs to 0 in {lost:,} of {len(rows):,} rows: covariates tell who has "
-            "no events (separation). Leave out the covariate, or merge its categories."
+            f"the fitted rate runs to 0 in {part_words(lost, len(rows), 'rows')}: covariates tell "
+            "who has no events (separation). Leave out the covariate, or merge its categories."
         )

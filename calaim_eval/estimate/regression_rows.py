@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate.covariates import CovariateColumns, covariate_columns
 from calaim_eval.estimate.member_frame import WHERE, are_members, require_columns, varying
@@ -245,8 +246,9 @@ def _at_risk(data: pd.DataFrame, column: str | None) -> np.ndarray:
     wrong = int((~(np.isfinite(months) & (months >= 0))).sum())
     if wrong:
         raise TableError(
-            f"{WHERE}: `{column}` is missing, infinite or negative in {wrong:,} of {len(data):,} "
-            "rows. Give true/false, or the months (or part of one) each row was at risk."
+            f"{WHERE}: `{column}` is missing, infinite or negative in "
+            f"{part_words(wrong, len(data), 'rows')}. Give true/false, or the months (or part of "
+            "one) each row was at risk."
         )
     return np.asarray(months)
 
@@ -259,9 +261,9 @@ def _outcome(frame: pd.DataFrame, column: str) -> np.ndarray:
     unusable = int((~np.isfinite(values)).sum())
     if unusable:
         raise TableError(
-            f"{WHERE}: `{column}` is missing or infinite in {unusable:,} of {len(values):,} rows "
-            "at risk. A month without use is 0; drop months that were not observed, or name "
-            "`at_risk`."
+            f"{WHERE}: `{column}` is missing or infinite in "
+            f"{part_words(unusable, len(values), 'rows')} at risk. A month without use "
+            "is 0; drop months that were not observed, or name `at_risk`."
         )
     return varying(values, column, rows="rows")
 
@@ -271,8 +273,8 @@ def _codes(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
     missing = int(frame[column].isna().sum())
     if missing:
         raise TableError(
-            f"{WHERE}: `{column}` is missing in {missing:,} of {len(frame):,} rows. Give them a "
-            "value of their own, or drop them."
+            f"{WHERE}: `{column}` is missing in {part_words(missing, len(frame), 'rows')}. Give "
+            "them a value of their own, or drop them."
         )
     plain = plain_labels(frame[column])
     codes, n_codes = label_codes(plain)
@@ -289,7 +291,9 @@ def _months(frame: pd.DataFrame, column: str | None) -> tuple[np.ndarray | None,
     ordinals = period_ordinals(frame[column], column=column, frequency=frequency)
     missing = int(frame[column].isna().sum())
     if missing:
-        raise TableError(f"{WHERE}: `{column}` is missing in {missing:,} of {len(frame):,} rows.")
+        raise TableError(
+            f"{WHERE}: `{column}` is missing in {part_words(missing, len(frame), 'rows')}."
+        )
     axis, position = np.unique(ordinals, return_inverse=True)
     return position, month_index(axis, frequency)
 
@@ -310,7 +314,7 @@ def _refuse_repeats(member: np.ndarray, month: np.ndarray | None) -> None:
     repeats = len(member) - len(np.unique(member * (month.max() + 1) + month))
     if repeats:
         raise TableError(
-            f"{WHERE}: {repeats:,} of {len(member):,} rows repeat the key (member, month). "
+            f"{WHERE}: {part_words(repeats, len(member), 'rows')} repeat the key (member, month). "
             "Overlapping enrollment spans are the usual cause; add up or drop the repeats. Rows "
             "that are no member-months: month=None."
         )

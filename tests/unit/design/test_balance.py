@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,8 +136,24 @@ def test_entropy_weights_leave_no_difference_in_what_they_balanced():
     np.testing.assert_allclose(table["standardized_difference"], 0, atol=1e-8)
     assert (table["standardized_difference_before"].abs() > 0.01).all()
     other = design_exposure(hand_panel(SIX), lookback_months=3, follow_up_months=3)
-    with pytest.raises(DesignError, match="6 of 6 members of the design have no weight"):
+    with pytest.raises(
+        DesignError, match="some or all of fewer than 11 members of the design have no weight"
+    ):
         balance(other, outcomes=["ed_visits"], weights=weights)
+
+
+def test_how_few_members_have_no_weight_is_not_told():
+    design = design_exposure(hand_panel(many()), lookback_months=3, follow_up_months=3)
+    frame = covariate_frame(design, outcomes=["ed_visits"])
+    sides = [
+        frame[frame["is_exposed"] == side].drop(columns="is_exposed") for side in (True, False)
+    ]
+    weights = entropy_balance(*sides)
+    short = replace(weights, weights=weights.weights.iloc[3:])
+    with pytest.raises(
+        DesignError, match=f": fewer than 11 of {len(frame)} members of the design have no weight"
+    ):
+        balance(design, outcomes=["ed_visits"], weights=short)
 
 
 def test_covariates_are_known_before_the_index_month():

@@ -130,8 +130,14 @@ def both(values: list[float], others: list[float], **more: list) -> list[pd.Data
     [
         (both([5.0, 6.0], [1.0, 2.0, 3.0]), "mean of `visits` lies outside the range"),
         (both([1.0, 1.0], [1.0, 2.0, 3.0]), "mean of `visits` lies at the very end"),
-        (both([1.0, 2.0], [1.0, np.nan, 3.0]), "`visits` is missing or infinite in 1 of 5"),
-        (both([1.0, np.inf], [1.0, 2.0, 3.0]), "`visits` is missing or infinite in 1 of 5"),
+        (
+            both([1.0, 2.0], [1.0, np.nan, 3.0]),
+            "`visits` is missing or infinite in some or all of fewer than 11",
+        ),
+        (
+            both([1.0, np.inf], [1.0, 2.0, 3.0]),
+            "`visits` is missing or infinite in some or all of fewer than 11",
+        ),
         (both([1.0, 1.0], [1.0, 1.0]), "`visits` is the same for every member"),
         (both([1.0, 2.0], [0.0, 2.0, 3.0], sex=list("fffff")), "`sex` is the same for every"),
         (both([1.0, 2.0], [0.0, 2.0, 3.0], twice=[2, 4, 0, 4, 6]), "collinear .rank 1 of 2."),
@@ -150,6 +156,24 @@ def test_means_that_cannot_be_reached_together_are_blamed():
     comparison = pd.DataFrame({"a": [0.0, 1.0, 0.0], "b": [0.0, 0.0, 1.0]}, index=[7, 8, 9])
     with pytest.raises(DesignError, match=r"(?s)no weights balance .*`(a|b)` \(still"):
         entropy_balance(exposed, comparison)
+
+
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [(3, "fewer than 11 of 50"), (40, "all but fewer than 11 of 50"), (20, "20 of 50")],
+)
+def test_small_counts_of_members_are_in_no_message(n, words):
+    values = np.arange(50.0)
+    one, other = both(list(values[:25]), list(values[25:]))
+    gaps = pd.concat([one, other])
+    gaps.iloc[:n] = np.nan
+    with pytest.raises(DesignError, match=f"missing or infinite in {words} members"):
+        entropy_balance(gaps[:25], gaps[25:])
+    repeated = other.set_index(np.r_[np.arange(min(n, 25)), np.arange(200, 225 - min(n, 25))])
+    with pytest.raises(DesignError) as error:
+        entropy_balance(one, repeated)
+    said = {3: "fewer than 11 of 50 rows", 20: "20 of 50 rows", 40: "25 of 50 rows"}[n]
+    assert f": {said} repeat a member" in str(error.value)
 
 
 def test_repeated_members_and_differing_columns_are_refused():

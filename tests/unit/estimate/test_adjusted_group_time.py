@@ -396,6 +396,12 @@ REFUSED = {
         TableError,
         "is a fraction in",
     ),
+    "a few fractions at risk": (
+        lambda f: f.assign(covered=np.where(np.arange(len(f)) < 4, 0.5, 1.0)),
+        {"at_risk": "covered"},
+        TableError,
+        "is a fraction in fewer than 11 of",
+    ),
     "one cluster": (
         lambda f: f.assign(county="only"),
         {"cluster": "county"},

@@ -10,7 +10,9 @@ from scipy.optimize import minimize_scalar
 from calaim_eval.equity import effect_gap
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate import regression
+from calaim_eval.estimate.regression_fit import require_no_separation
 from calaim_eval.estimate.regression_repeated import without_singletons
+from calaim_eval.estimate.regression_rows import regression_rows
 
 
 def visit_rows(seed: int = 2, *, members: int = 60, n_months: int = 4) -> pd.DataFrame:
@@ -589,6 +591,89 @@ REFUSED = {
     ),
     "no exposure": (lambda f: f, {"exposure": []}, EstimationError, "`exposure` is empty"),
 }
+
+
+def _rows(n: int) -> np.ndarray:
+    """The first n of the 240 rows."""
+    return np.arange(240) < n
+
+
+COUNTED = {
+    "negative": lambda f, n: (
+        f.assign(visits=f["visits"].mask(_rows(n), -1)),
+        {"model": "poisson"},
+    ),
+    "negative, estimating equations": lambda f, n: (
+        f.assign(visits=f["visits"].mask(_rows(n), -1)),
+        {"model": "gee_poisson"},
+    ),
+    "without outcome": lambda f, n: (f.assign(visits=f["visits"].mask(_rows(n))), {}),
+    "time at risk": lambda f, n: (
+        f.assign(covered=f["covered"].mask(_rows(n))),
+        {"at_risk": "covered"},
+    ),
+    "part of a month": lambda f, n: (
+        f.assign(part=np.where(_rows(n), 0.5, 1.0)),
+        {"model": "mixed", "at_risk": "part"},
+    ),
+    "covariate": lambda f, n: (
+        f.assign(risk=f["risk"].mask(_rows(n), np.inf)),
+        {"covariates": ["risk"]},
+    ),
+    "cluster": lambda f, n: (
+        f.assign(county=f["county"].mask(_rows(n))),
+        {"cluster": "county"},
+    ),
+    "month": lambda f, n: (f.assign(month=pd.Series(f["month"], dtype="Int64").mask(_rows(n))), {}),
+}
+
+
+@pytest.mark.parametrize("what", COUNTED)
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [
+        (1, "fewer than 11 of 240 rows"),
+        (10, "fewer than 11 of 240 rows"),
+        (11, "11 of 240 rows"),
+        (229, "229 of 240 rows"),
+        (230, "all but fewer than 11 of 240 rows"),
+    ],
+)
+def test_small_counts_are_in_no_message(what: str, n: int, words: str) -> None:
+    frame, options = COUNTED[what](visit_rows(), n)
+    given = {"outcome": "visits", "exposure": "served", "model": "linear", **options}
+    with pytest.raises((EstimationError, TableError)) as error:
+        regression(frame, **given)
+    assert f" {words}" in str(error.value)
+    assert f" {n} of" not in str(error.value) or n in (11, 229)
+
+
+def test_small_counts_of_separated_rows_are_in_no_message() -> None:
+    frame = visit_rows()
+    rows = regression_rows(
+        frame,
+        outcome="visits",
+        exposure=["served"],
+        covariates=[],
+        categorical=[],
+        stratum=None,
+        at_risk=None,
+        member_id="member_id",
+        month="month",
+        groups=[],
+    )
+    for n, words in ((3, "fewer than 11 of 240 rows"), (20, "20 of 240 rows")):
+        with pytest.raises(EstimationError, match=f"runs to 0 in {words}"):
+            require_no_separation(rows, np.where(_rows(n), 1e-12, 1.0))
+
+
+@pytest.mark.parametrize(("n", "words"), [(3, "fewer than 11 of 243 rows"), (20, "20 of 260 rows")])
+def test_small_counts_of_repeats_are_in_no_message(n: int, words: str) -> None:
+    frame = visit_rows()
+    with pytest.raises(TableError, match=f" {words} repeat the key"):
+        regression(
+            pd.concat([frame, frame.head(n)]), outcome="visits", exposure="served", model="linear"
+        )
 
 
 @pytest.mark.parametrize("what", REFUSED)

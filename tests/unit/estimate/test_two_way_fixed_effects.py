@@ -325,6 +325,10 @@ def test_an_outcome_that_does_not_vary(balanced: pd.DataFrame) -> None:
         (lambda f: f.drop(columns="cohort"), "lacks `cohort`"),
         (lambda f: f.iloc[:0], "has no rows"),
         (lambda f: f.assign(share=0.0), "`share` is missing, infinite or not above 0"),
+        (
+            lambda f: f.assign(share=f["share"].where(f.index > 3, 0.0)),
+            "not above 0 in fewer than 11 of",
+        ),
         (lambda f: f.assign(county=None), "`county` is missing for some"),
         (lambda f: [], "must be a pandas data frame"),
     ],
