@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 from calaim_eval.engine import atomic_folder, track
 from calaim_eval.errors import CalaimEvalError, MissingExtraError, TableError
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     import ibis
 
 ROWS_PER_CHUNK = 50_000
-_SECRET_WORDS = ("pass", "pwd", "token", "secret", "key")
+_SECRET_WORDS = ("pass", "pwd", "token", "secret", "key", "credential")
 """Words in the name of an option that make its value one to keep out of an address."""
+_PLACES = re.compile(r"(?:sslkey|ssl_key|keytab|.*(?:file|path))$")
+"""Options with such a word that say where a secret lies, and do not hold it."""
+_OPTION = re.compile(r"(\w+)(?:\s*=|[\"']\s*:)")
+"""Name of an option wherever it stands, also within the value of another one."""
 _IN_ONE_FILE = ("duckdb", "sqlite")
 
 
@@ -104,19 +109,35 @@ def _told(connection: Any, name: str) -> str:
 def check_address(address: str) -> None:
     """Raise when the address of a database holds a password, a token, a secret or a key.
 
+    Also one within the value of an option, as in ``odbc_connect=``, or behind ``#``. Options that
+    name the file of one (``passfile``, ``sslkey``) may stay.
+
     Raises
     ------
     TableError
         The message does not repeat the address.
     """
-    parts = urlsplit(address)
-    options = parse_qs(parts.query.replace(";", "&"), keep_blank_values=True)
-    if parts.password or any(word in key.lower() for key in options for word in _SECRET_WORDS):
+    if urlsplit(address).password or any(map(_is_secret, _options(address))):
         raise TableError(
             "the address of the database holds a password.\n"
             "  Leave it out: keep it in the environment (PGPASSWORD) or in ~/.pgpass, or pass an "
             "Ibis connection to read_tables()."
         )
+
+
+def _options(address: str) -> set[str]:
+    """Names of all options of an address, in lower case, also of those a value or an anchor has."""
+    query = urlsplit(address).query.replace(";", "&")
+    names = set(parse_qs(query, keep_blank_values=True))
+    text = address
+    while (plain := unquote_plus(text)) != text:
+        text = plain
+    return {name.lower() for name in (*names, *_OPTION.findall(text))}
+
+
+def _is_secret(option: str) -> bool:
+    """Whether the value of an option is one to keep out of an address."""
+    return any(word in option for word in _SECRET_WORDS) and not _PLACES.match(option)
 
 
 @contextmanager

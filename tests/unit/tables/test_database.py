@@ -11,6 +11,7 @@ import pytest
 
 from calaim_eval.errors import MissingExtraError, TableError
 from calaim_eval.tables import database, read_tables
+from calaim_eval.tables.database import check_address
 from calaim_eval.tables.input_map import InputMap
 
 MEMBERS = [f"m{i}" for i in range(25)]
@@ -183,12 +184,35 @@ def test_what_the_database_says_is_not_passed_on(connection, tmp_path):
         "databricks://host/db?oauth_client_secret=tops3cret",
         "trino://me@host/db?userpass=tops3cret",
         "trino://me@host/db?access%5Ftoken=tops3cret",
+        "mssql:///?odbc_connect=DRIVER%3Dx%3BUID%3Dme%3BPWD%3Dtops3cret",
+        "mssql:///?odbc_connect=DRIVER%253Dx%253BPWD%253Dtops3cret",
+        "mssql:///?odbc_connect=UID%3Dme%3B+Pwd+%3D+%7Btops3cret%7D",
+        "postgresql://host/db?dsn=user%3Dme%20password%3Dtops3cret",
+        "trino://host/db?extra=%7B%22password%22%3A+%22tops3cret%22%7D",
+        "postgresql://host/db#pwd=tops3cret",
+        "sqlserver://host;user=me;password=tops3cret",
+        "snowflake://me@host/db?credentials=tops3cret",
+        "snowflake://me@host/db?private_key_file_pwd=tops3cret",
     ],
 )
 def test_an_address_with_a_password_is_refused_and_not_repeated(address, tmp_path):
     with pytest.raises(TableError, match="holds a password") as raised:
         read_tables(address, work_dir=tmp_path / "work")
     assert "tops3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me@host/db?sslmode=verify-full&passfile=/home/me/.pgpass",
+        "postgresql://me@host/db?sslcert=/c.pem&sslkey=/k.pem&keepalives=1",
+        "mysql://me@host/db?ssl_key=/k.pem",
+        "snowflake://me@host/db?private_key_file=/k.p8",
+        "mssql:///?odbc_connect=DRIVER%3Dx%3BSERVER%3Dtcp%3Ahost%2C1433%3BTrusted_Connection%3Dyes",
+    ],
+)
+def test_an_address_that_says_where_a_secret_lies_is_none_that_holds_it(address):
+    check_address(address)
 
 
 def test_a_table_that_is_there_and_refused_is_not_taken_for_absent(connection, tmp_path):
