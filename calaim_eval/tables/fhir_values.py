@@ -14,6 +14,7 @@ Row = dict[str, Any]
 
 NPI_SYSTEMS = ("us-npi", "2.16.840.1.113883.4.6")
 _VERSION = re.compile(r"/_history/.*$")
+_LEAP_SECOND = re.compile(r"(T\d{2}:\d{2}:)60")
 
 
 def as_list(value: Any) -> list[Any]:
@@ -122,17 +123,22 @@ def last_day(text: Any) -> str | None:
 def instant(text: Any) -> str | None:
     """An instant in UTC, to the microsecond, as text that sorts in time; none for other values.
 
-    Where no time zone is told, it is UTC.
+    Where no time zone is told, it is UTC. A leap second is the one before it, and a day with a time
+    that is none is the start of the day.
     """
     day = first_day(text)
     if day is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text if len(text) > len(day) else day)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return moment.isoformat(timespec="microseconds")
+    for each in (_LEAP_SECOND.sub(r"\g<1>59", text), day):
+        try:
+            moment = datetime.fromisoformat(each if len(each) > len(day) else day)
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except ValueError:
+            continue
+        except OverflowError:
+            return None
+        return moment.isoformat(timespec="microseconds")
+    return None
 
 
 def amount(value: Any) -> float | None:
