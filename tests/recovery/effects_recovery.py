@@ -3,7 +3,8 @@
     python tests/recovery/effects_recovery.py [replications]
 
 Simulates members over 24 months with a known effect, many times; prints bias (with its Monte Carlo
-error) and the coverage of 95 % intervals as the table of ``docs/methods/recovery.md``.
+error), the coverage of 95 % intervals, and how large standard errors are beside the spread of the
+estimates, as the table of ``docs/methods/recovery.md``.
 """
 
 from __future__ import annotations
@@ -152,6 +153,7 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
     "effects that grow": {
         "group_time_att": "holds",
         "imputation_att": "holds",
+        "sun_abraham": "holds",
         "two_way_fixed_effects": "fails",
     },
     "multiplicative trend": {"count_effects": "holds", "group_time_att": "fails"},
@@ -168,55 +170,71 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
         "cluster_jackknife, Student's t": "holds",
     },
 }
-"""What is expected of an estimator in a scenario: that it holds (no bias, 95 % coverage), fails
-(biased), or is unbiased with intervals that are too narrow."""
+"""What is expected of an estimator in a scenario: that it holds (no bias, right standard errors,
+95 % coverage), fails (biased), or is unbiased with errors and intervals that are too narrow."""
 
 
 def replicate(scenario: str, estimator: str, n: int, *, first_seed: int = 0) -> pd.DataFrame:
-    """Estimate, standard error and truth of `n` draws."""
+    """Draws of a scenario, one row each.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``error`` (estimate minus the truth of the draw) and ``std_error``, both missing where the
+        estimator refused, and ``is_covered``: whether the 95 % interval holds the truth.
+    """
     rows = []
     for seed in range(first_seed, first_seed + n):
         drawn = panel(scenario, seed)
         try:
             table = ESTIMATORS[estimator](drawn.frame)
         except CalaimEvalError:
-            rows.append((np.nan, np.nan, np.nan))
+            rows.append((np.nan, np.nan, False))
             continue
         is_ratio = table.estimand.scale == "ratio"
         truth = drawn.ratio if is_ratio else drawn.difference
         few = "Student" in estimator
         row = (cluster_intervals(table) if few else table.to_frame()).iloc[0]
-        rows.append((row["estimate"] - truth, row["conf_low"] <= truth, truth <= row["conf_high"]))
-    frame = pd.DataFrame(rows, columns=["error", "above", "below"])
-    return frame.assign(is_covered=(frame["above"] == 1) & (frame["below"] == 1))
+        is_covered = row["conf_low"] <= truth <= row["conf_high"]
+        rows.append((row["estimate"] - truth, row["std_error"], is_covered))
+    return pd.DataFrame(rows, columns=["error", "std_error", "is_covered"])
 
 
 def summary(draws: pd.DataFrame) -> dict[str, float]:
-    """Bias with its Monte Carlo error, and coverage with its."""
+    """Bias and coverage with their Monte Carlo errors; standard errors beside the spread.
+
+    ``se_to_spread`` is the root mean square of the standard errors, which is what their squares
+    estimate, divided by the standard deviation of the estimates around their truths.
+    """
     known = draws.dropna(subset="error")
     n = len(known)
+    spread = known["error"].std(ddof=1)
     covered = known["is_covered"].mean()
     return {
         "n": n,
         "refused": len(draws) - n,
         "bias": known["error"].mean(),
-        "bias_error": known["error"].std(ddof=1) / np.sqrt(n),
+        "bias_error": spread / np.sqrt(n),
         "coverage": covered,
         "coverage_error": np.sqrt(covered * (1 - covered) / n),
+        "se_to_spread": np.sqrt((known["std_error"] ** 2).mean()) / spread,
     }
 
 
 def main(n: int) -> None:
     """Print the table."""
-    print("| scenario | estimator | expected | bias (Monte Carlo error) | coverage | draws |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| scenario | estimator | expected | bias (Monte Carlo error) | coverage "
+        "| standard error / spread | draws |"
+    )
+    print("|---|---|---|---|---|---|---|")
     work = [(s, e, w) for s, expected in SCENARIOS.items() for e, w in expected.items()]
     for scenario, estimator, word in tqdm(work, desc="recovery"):
         found = summary(replicate(scenario, estimator, n))
         print(
             f"| {scenario} | `{estimator}` | {word} | {found['bias']:+.4f} "
             f"({found['bias_error']:.4f}) | {found['coverage']:.0%} "
-            f"({found['coverage_error']:.0%}) | {found['n']} |",
+            f"({found['coverage_error']:.0%}) | {found['se_to_spread']:.2f} | {found['n']} |",
             flush=True,
         )
 

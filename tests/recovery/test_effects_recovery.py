@@ -23,5 +23,8 @@ def test_bias_and_coverage_are_as_told(scenario, estimator, word):
     lowest = 0.95 - 3.5 * np.sqrt(0.95 * 0.05 / DRAWS)
     if word == "too narrow":
         assert found["coverage"] < 0.93
+        assert found["se_to_spread"] < 1
     else:
         assert found["coverage"] > lowest
+        # Simulation errors of the spread of nearly normal estimates, each 1 / sqrt(2 (n - 1)).
+        assert abs(found["se_to_spread"] - 1) < 3.5 / np.sqrt(2 * (DRAWS - 1))

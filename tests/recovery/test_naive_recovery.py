@@ -74,7 +74,7 @@ def test_alternatives_are_unbiased_and_cover(found: dict[str, np.ndarray], name:
     # Four simulation errors of the mean.
     assert abs(estimate.mean() - truth()) < 4 * estimate.std() / np.sqrt(SIMULATIONS)
     covered = np.abs(estimate - truth()) < 1.96 * error
-    # 95 % less four simulation errors (0.011 each) from below; conservative from above.
+    # 95 % less four simulation errors (0.011 each); too wide is what the last line asserts against.
     assert covered.mean() > 0.95 - 4 * np.sqrt(0.95 * 0.05 / SIMULATIONS)
     # Four simulation errors of a standard deviation.
     assert error.mean() == pytest.approx(estimate.std(), rel=4 / np.sqrt(2 * SIMULATIONS))
