@@ -139,8 +139,8 @@ def _group_notes(members: pd.DataFrame) -> list[str]:
     if matches[PANEL_MEMBER].duplicated().any():
         note += (
             f" The matches, {count_words(len(matches))}, are "
-            f"{count_words(matches[PANEL_MEMBER].nunique())} different members; the members behind "
-            "an estimate are counted once in each set."
+            f"{count_words(matches[PANEL_MEMBER].nunique())} different members; each is counted "
+            "once among the members behind an estimate."
         )
     if sizes.max() > WIDE_GROUP * n_rows:
         note += (

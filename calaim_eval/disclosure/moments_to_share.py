@@ -39,7 +39,7 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     Raises
     ------
     DisclosureError
-        No cell may be shared.
+        No cell may be shared, or the moments are of a matched design.
 
     Examples
     --------
@@ -52,6 +52,12 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     1
     """
     rule = load_policy(policy) if isinstance(policy, str) else policy
+    if moments.different is not None:
+        raise DisclosureError(
+            "these moments are of a matched design: a member in several sets is in them several "
+            "times, so their counts do not say how few members they are of.\n  Share the moments "
+            "of another design, or release the effects."
+        )
     is_kept = ~rule.is_small(moments.n_members) & ~rule.is_small(moments.at_risk).any(axis=1)
     if not is_kept.any():
         raise DisclosureError(

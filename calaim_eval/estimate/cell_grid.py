@@ -36,6 +36,8 @@ class CellGrid:
         Shape (C, X).
     shift : float
         What the totals are centred by.
+    different_at_risk, different_events : np.ndarray | None
+        Of a matched design: the same of different members, at least; shape (C, X, T).
     """
 
     stratum: pd.DataFrame
@@ -47,6 +49,8 @@ class CellGrid:
     events: np.ndarray
     n_members: np.ndarray
     shift: float
+    different_at_risk: np.ndarray | None = None
+    different_events: np.ndarray | None = None
 
     @property
     def is_never(self) -> np.ndarray:
@@ -90,7 +94,7 @@ def _grid(
     moments: CellMoments, outcome: str, rows: np.ndarray, ordinals: np.ndarray, example: int
 ) -> CellGrid:
     """Grid of the cells at positions `rows`."""
-    of_outcome = moments.outcome_moments(outcome)
+    of_outcome, different = moments.outcome_moments(outcome), moments.different
     cohorts, cohort = np.unique(ordinals[rows], return_inverse=True)
     if moments.covariate_cells:
         covariate = row_codes(moments.cells.iloc[rows][list(moments.covariate_cells)])[0]
@@ -119,4 +123,6 @@ def _grid(
         events=placed(events),
         n_members=placed(moments.n_members[rows]),
         shift=of_outcome.shift,
+        different_at_risk=None if different is None else placed(different.at_risk[rows]),
+        different_events=None if different is None else placed(different.events[outcome][rows]),
     )

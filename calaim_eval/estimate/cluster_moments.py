@@ -184,4 +184,6 @@ def _rebuilt(moments: CellMoments, sums: ClusterSums, cells: pd.DataFrame) -> Ce
             for name, old in moments.by_outcome.items()
         },
         clusters=sums,
+        # Not kept by cluster: none are known.
+        different=moments.different and moments.different.nobody(n_cells),
     )

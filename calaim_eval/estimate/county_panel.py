@@ -92,6 +92,11 @@ class CountyPanel:
 def panel_of_moments(moments: CellMoments, outcome: str, county: str) -> CountyPanel:
     """County rates from moments whose strata or clusters are counties."""
     of_outcome = moments.outcome_moments(outcome)
+    if moments.different is not None:
+        raise EstimationError(
+            "these moments are of a matched design, whose rows are parts of members, not the "
+            "members of counties.\n  Take county rates from another design, or from all members."
+        )
     if county in moments.stratum:
         names = moments.cells[county]
         cell = np.arange(len(moments))

@@ -86,11 +86,11 @@ def without_rounding(covariance: np.ndarray, gross: np.ndarray) -> np.ndarray:
 def require_cluster(moments: CellMoments, cluster: str) -> None:
     """Refuse a clustering these moments can't give."""
     if cluster == MEMBER:
-        if moments.clusters is not None and moments.clusters.name == MATCHED_GROUP:
+        if moments.different is not None:
             raise EstimationError(
                 "cluster='member': these moments are of a matched design; members of a set are "
                 "alike and some are in several sets, so its rows are not independent.\n"
-                "  Use cluster='matched_group'."
+                f"  Use cluster={moments.clusters.name if moments.clusters else MATCHED_GROUP!r}."
             )
         return
     if moments.clusters is None or moments.clusters.name != cluster:

@@ -61,7 +61,8 @@ class MonthlySeries:
         at_risk = self.cells_at_risk[:, used]
         members = np.floor(at_risk.max(axis=1, initial=0.0) + 0.5).sum()
         events = self.events[used].sum()
-        return np.array([members, 1.0 if np.isnan(events) else events, at_risk.sum()])
+        events = 1.0 if np.isnan(events) else np.ceil(events - 1e-6)
+        return np.array([members, events, at_risk.sum()])
 
     def words(self) -> str:
         """The series in words, such as "black, Kings (comparison)"."""

@@ -19,6 +19,7 @@ from calaim_eval.estimate.monthly_series import (
     month_ordinal,
     paired_series,
 )
+from calaim_eval.estimate.support import ROUNDING
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import index_frequency, month_index
 
@@ -77,6 +78,10 @@ def _of_cells(
     cells = grid.at_risk[cohorts].reshape(-1, grid.at_risk.shape[2])
     at_risk = cells.sum(axis=0)
     total = grid.total[cohorts].sum(axis=(0, 1)) + grid.shift * at_risk
+    members, events = cells, grid.events
+    if grid.different_at_risk is not None and grid.different_events is not None:
+        members = np.floor(grid.different_at_risk[cohorts].sum(axis=(0, 1)) + ROUNDING)[None]
+        events = grid.different_events
 
     def placed(values: np.ndarray) -> np.ndarray:
         full = np.zeros((*values.shape[:-1], size))
@@ -89,8 +94,8 @@ def _of_cells(
         side=side,
         total=np.where(at_risk > 0, placed(total), np.nan),
         at_risk=at_risk,
-        cells_at_risk=placed(cells),
-        events=placed(grid.events[cohorts].sum(axis=(0, 1))),
+        cells_at_risk=placed(members),
+        events=placed(events[cohorts].sum(axis=(0, 1))),
     )
 
 

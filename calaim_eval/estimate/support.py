@@ -11,6 +11,9 @@ from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.stratum_effects import StratumEffects
 from calaim_eval.results import SUPPORT_COLUMNS
 
+ROUNDING = 1e-6
+"""Sums of shares of members are this near to whole numbers they should be."""
+
 
 def side_support(grid: CellGrid, used: np.ndarray) -> np.ndarray:
     """Members, events and member-months in the cells and months used.
@@ -24,12 +27,25 @@ def side_support(grid: CellGrid, used: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         ``n_members, n_events, member_months``. Members of a cell are counted by its fullest used
-        month: the moments hold no ids, and fewer is the cautious side.
+        month: the moments hold no ids, and fewer is the cautious side. In a matched design, where
+        some are in several sets, different members and events are counted.
     """
     at_risk = np.where(used, grid.at_risk, 0.0)
-    members = np.floor(at_risk.max(axis=2, initial=0.0) + 0.5).sum()
-    events = np.where(used, grid.events, 0.0).sum()
-    return np.array([members, events, at_risk.sum()])
+    events = np.where(used, grid.events, 0.0)
+    if grid.different_at_risk is None or grid.different_events is None:
+        members = np.floor(at_risk.max(axis=2, initial=0.0) + 0.5)
+        return np.array([members.sum(), events.sum(), at_risk.sum()])
+    members = np.minimum(at_risk, grid.different_at_risk).max(axis=2, initial=0.0)
+    events = np.minimum(events, grid.different_events)
+    return _whole(np.array([members.sum(), events.sum(), at_risk.sum()]))
+
+
+def _whole(support: np.ndarray) -> np.ndarray:
+    """Sums of shares of members and events as counts: members down, events up; (..., 3)."""
+    whole = support.copy()
+    whole[..., 0] = np.floor(support[..., 0] + ROUNDING)
+    whole[..., 1] = np.ceil(support[..., 1] - ROUNDING)
+    return whole
 
 
 def effect_support(effects: StratumEffects, rows: np.ndarray) -> np.ndarray:
@@ -56,18 +72,24 @@ def pair_supports(effects: StratumEffects) -> np.ndarray:
     for both in np.unique(months, axis=0):
         rows = np.flatnonzero((months == both).all(axis=1))
         distinct = np.unique(both)
-        at_risk = grid.at_risk[:, :, distinct]
-        measures = (
-            np.floor(at_risk.max(axis=2) + 0.5),
-            grid.events[:, :, distinct].sum(axis=2),
-            at_risk.sum(axis=2),
-        )
+        measures = _measures(grid, distinct)
         cohorts = pairs.comparison[rows].astype(float)
         for column, measure in enumerate(measures):
             exposed = measure[pairs.cohort[rows]]
             found[rows, 0, column] = (exposed * effects.kept[rows]).sum(axis=1)
             found[rows, 1, column] = ((cohorts @ measure) * effects.kept[rows]).sum(axis=1)
-    return found
+    return found if grid.different_at_risk is None else _whole(found)
+
+
+def _measures(grid: CellGrid, months: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Members, events and member-months of each cell in some months; shape (C, X) each."""
+    at_risk, events = grid.at_risk[:, :, months], grid.events[:, :, months]
+    if grid.different_at_risk is None or grid.different_events is None:
+        members = np.floor(at_risk.max(axis=2) + 0.5)
+    else:
+        members = np.minimum(at_risk, grid.different_at_risk[:, :, months]).max(axis=2)
+        events = np.minimum(events, grid.different_events[:, :, months])
+    return members, events.sum(axis=2), at_risk.sum(axis=2)
 
 
 def support_frame(sides: Sequence[np.ndarray]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pandas as pd
 from calaim_eval.moments.cell_index import label_codes, row_codes
 from calaim_eval.moments.cell_moments import CellMoments, OutcomeMoments
 from calaim_eval.moments.cluster_sums import ClusterSums
+from calaim_eval.moments.different_members import DifferentMembers
 from calaim_eval.moments.packing import as_whole, compact, pack_symmetric
 from calaim_eval.moments.panel_rows import PanelColumns, PanelRows
 from calaim_eval.moments.small_products import cross_products, own_products
@@ -89,6 +90,7 @@ def accumulate(
     cluster: pd.Series | None,
     provenance: dict[str, Any],
     balanced_only: bool = False,
+    share: np.ndarray | None = None,
 ) -> CellMoments:
     """Cell moments of checked rows; no cells when no member is kept.
 
@@ -103,6 +105,9 @@ def accumulate(
         Gets counts of members and member-months under `unbalanced.COVERAGE`.
     balanced_only : bool
         Keep members covered in every month only.
+    share : np.ndarray, optional
+        Of a matched design, whose rows are parts of members: one over the parts of the member;
+        shape (rows.n_members,).
     """
     cell, first = row_codes(labels)
     codes = None if cluster is None else label_codes(cluster)[0]
@@ -119,12 +124,14 @@ def accumulate(
             columns=columns,
             cluster=None if cluster is None else cluster.iloc[kept].reset_index(drop=True),
             provenance=provenance,
+            share=None if share is None else share[kept],
         )
         only = only if is_kept.any() else _without_cells(only)
         return replace(only, provenance=_without(provenance, len(months)))
     at_risk, rr = _coverage_products(layout, covered, is_whole=rows.is_whole_months)
     clusters = _Clusters.of(layout, codes)
-    by_outcome, totals = {}, {}
+    own = None if share is None else share[layout.order][:, None]
+    by_outcome, totals, events = {}, {}, {}
     for name in columns.outcomes:
         shift = rows.centre(name)
         values = rows.dense(name, layout, shift)
@@ -138,6 +145,8 @@ def accumulate(
         )
         if clusters is not None:
             totals[name] = clusters.sums(values, is_whole=shift is None)
+        if own is not None:
+            events[name] = _by_cell(layout, own * _events(values, covered, shift))
     return CellMoments(
         cells=labels.iloc[first].reset_index(drop=True),
         months=months,
@@ -159,7 +168,22 @@ def accumulate(
             totals=totals,
         ),
         provenance=provenance,
+        different=None
+        if own is None
+        else DifferentMembers(_by_cell(layout, own * covered), events),
     )
+
+
+def _events(values: np.ndarray, covered: np.ndarray, shift: float | None) -> np.ndarray:
+    """Events of each member month, or whether it is not 0; (n_members, T)."""
+    if shift is None and (values >= 0).all():
+        return values
+    return np.asarray(values + (shift or 0.0) * covered != 0, dtype=float)
+
+
+def _by_cell(layout: Layout, values: np.ndarray) -> np.ndarray:
+    """Rows of members added up by cell; (n_cells, T)."""
+    return np.asarray(np.add.reduceat(values, layout.start[:-1], axis=0, dtype=float))
 
 
 def _without_cells(moments: CellMoments) -> CellMoments:
@@ -187,6 +211,7 @@ def accumulate_rows(
     cluster: pd.Series | None,
     provenance: dict[str, Any],
     balanced_only: bool,
+    share: np.ndarray | None = None,
 ) -> CellMoments:
     """As `accumulate`, of rows that leave some members without any: they move nothing."""
     present = np.flatnonzero(np.bincount(rows.member, minlength=rows.n_members))
@@ -198,6 +223,7 @@ def accumulate_rows(
         cluster=None if cluster is None else cluster.iloc[present].reset_index(drop=True),
         provenance=provenance,
         balanced_only=balanced_only,
+        share=None if share is None else share[present],
     )
 
 

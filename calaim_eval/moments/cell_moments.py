@@ -13,6 +13,7 @@ import pandas as pd
 from calaim_eval.errors import EstimationError
 from calaim_eval.moments.cell_index import row_codes
 from calaim_eval.moments.cluster_sums import ClusterSums, add_cluster_sums
+from calaim_eval.moments.different_members import DifferentMembers
 from calaim_eval.moments.packing import compact, sum_by, unpack_symmetric, widen
 from calaim_eval.moments.unbalanced import COVERAGE
 
@@ -79,6 +80,9 @@ class CellMoments:
         Sums by cluster and cell, when a cluster column was named.
     provenance : Mapping[str, Any]
         Where the rows came from and how many were used and set aside.
+    different : DifferentMembers | None
+        Of a matched design, whose rows are parts of members: how many different members there are
+        at least. The other counts are then of parts.
 
     Notes
     -----
@@ -97,6 +101,7 @@ class CellMoments:
     by_outcome: Mapping[str, OutcomeMoments]
     clusters: ClusterSums | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    different: DifferentMembers | None = None
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -155,6 +160,7 @@ class CellMoments:
                 for name, m in self.by_outcome.items()
             },
             clusters=None if self.clusters is None else self.clusters.regrouped(renumbered),
+            different=None if self.different is None else self.different.select(rows),
         )
 
     def pooled(self, *columns: str) -> CellMoments:
@@ -240,6 +246,8 @@ def _require_same_layout(left: CellMoments, right: CellMoments) -> None:
         if ours != theirs:
             problems.append(f"{what} {list(ours)} and {list(theirs)}")
     names = [None if m.clusters is None else m.clusters.name for m in (left, right)]
+    if (left.different is None) != (right.different is None):
+        problems.append("kind: one is of a matched design, the other is not")
     if names[0] != names[1]:
         problems.append(f"clusters {names[0]!r} and {names[1]!r}")
     if problems:
@@ -299,6 +307,9 @@ def _stacked(left: CellMoments, right: CellMoments) -> CellMoments:
             for name, m in left.by_outcome.items()
         },
         clusters=None,
+        different=None
+        if left.different is None or right.different is None
+        else left.different.below(right.different),
     )
 
 
@@ -319,6 +330,9 @@ def _summed(moments: CellMoments, group: np.ndarray, cells: pd.DataFrame) -> Cel
             for name, m in moments.by_outcome.items()
         },
         clusters=None,
+        different=None
+        if moments.different is None
+        else moments.different.summed(group, len(cells)),
     )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from calaim_eval.errors import TableError
 from calaim_eval.moments.accumulate import accumulate_rows
 from calaim_eval.moments.cell_moments import CellMoments
+from calaim_eval.moments.different_members import share_of_member
 from calaim_eval.moments.panel_rows import (
     NOT_AT_RISK,
     PanelColumns,
@@ -79,10 +80,14 @@ def _part_moments(
     design: Design, columns: PanelColumns, *, balanced_only: bool
 ) -> Iterator[CellMoments]:
     """Moments of each part of the panel that holds members of the design."""
+    from calaim_eval.design.design import PANEL_MEMBER
     from calaim_eval.design.design_months import design_month_parts
 
     axis = design.months.asi8
     known = pd.Index(design.members["member_id"].astype("str"))
+    share = None
+    if PANEL_MEMBER in design.members.columns:
+        share = share_of_member(design.members, PANEL_MEMBER)
     wanted = columns.outcomes if columns.at_risk is None else (*columns.outcomes, columns.at_risk)
     for frame in design_month_parts(design, wanted):
         if frame.empty:
@@ -92,7 +97,14 @@ def _part_moments(
         rows_of = known.get_indexer(pd.Index(frame["member_id"].iloc[first].astype("str")))
         attributes = design.members.iloc[rows_of].reset_index(drop=True)
         yield _reduce_part(
-            design, columns, frame, member, attributes, axis, balanced_only=balanced_only
+            design,
+            columns,
+            frame,
+            member,
+            attributes,
+            axis,
+            balanced_only=balanced_only,
+            share=None if share is None else share[rows_of],
         )
 
 
@@ -105,6 +117,7 @@ def _reduce_part(
     axis: np.ndarray,
     *,
     balanced_only: bool,
+    share: np.ndarray | None,
 ) -> CellMoments:
     """Moments of one part; `attributes` has one row per member of the part."""
     rows = code_rows(
@@ -131,6 +144,7 @@ def _reduce_part(
         cluster=None if columns.cluster is None else attributes[columns.cluster],
         provenance={"rows": counts, "sources": [PANEL], "notes": []},
         balanced_only=balanced_only,
+        share=share,
     )
 
 

@@ -15,6 +15,7 @@ from calaim_eval.errors import OutputError, TableError
 from calaim_eval.moments.cell_index import plain_labels
 from calaim_eval.moments.cell_moments import CellMoments, OutcomeMoments
 from calaim_eval.moments.cluster_sums import ClusterSums
+from calaim_eval.moments.different_members import PARTS, DifferentMembers
 from calaim_eval.moments.periods import index_frequency, index_ordinals, month_index
 
 FORMAT_VERSION = 1
@@ -38,6 +39,10 @@ def save_moments(moments: CellMoments, path: Path) -> Path:
             arrays[f"outcome{position}_{part}"] = getattr(outcome, part)
     if moments.clusters is not None:
         arrays |= _cluster_arrays(moments.clusters, moments.outcomes)
+    if moments.different is not None:
+        arrays["different_at_risk"] = moments.different.at_risk
+        for position, name in enumerate(moments.outcomes):
+            arrays[f"different_events{position}"] = moments.different.events[name]
     header = json.dumps(_header(moments), default=str)
     arrays["header"] = np.frombuffer(header.encode(), dtype=np.uint8)
     try:
@@ -93,6 +98,7 @@ def load_moments(path: str | Path) -> CellMoments:
         by_outcome=outcomes,
         clusters=_clusters(arrays, header),
         provenance=header["provenance"],
+        different=_different(arrays, header, file.name),
     )
 
 
@@ -137,6 +143,21 @@ def _clusters(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> ClusterS
         at_risk=arrays["cluster_at_risk"],
         totals={name: arrays[f"cluster_total{i}"] for i, name in enumerate(header["outcomes"])},
     )
+
+
+def _different(
+    arrays: dict[str, np.ndarray], header: dict[str, Any], name: str
+) -> DifferentMembers | None:
+    """Different members of a matched design; refused where the file does not tell them."""
+    if "different_at_risk" in arrays:
+        events = {o: arrays[f"different_events{i}"] for i, o in enumerate(header["outcomes"])}
+        return DifferentMembers(arrays["different_at_risk"], events)
+    if PARTS in header["covariate_cells"] or header["cluster"] == "matched_group":
+        raise TableError(
+            f"{name} is of a matched design and does not say how many different members it holds, "
+            "which disclosure control needs. Reduce the panel again."
+        )
+    return None
 
 
 def _frame_bytes(frame: pd.DataFrame) -> np.ndarray:

@@ -208,3 +208,20 @@ def test_effects_are_those_of_the_sets_by_hand(ratio, censor):
         totals = cells.assign(total=(cells["later"] - cells["base"]) * cells["weight"])
         hand = totals.groupby("index")[["total", "weight"]].sum()
         np.testing.assert_allclose(found["estimate"], hand["total"] / hand["weight"])
+
+
+@pytest.mark.parametrize("replacement", ["across_months", "with", "without"])
+@pytest.mark.parametrize("ratio", [1, 3])
+def test_members_behind_an_effect_are_never_more_than_the_different_ones(ratio, replacement):
+    """Disclosure control reads them. Overall, with every set, they are all of them."""
+    months, exposures = world(11, n=150)
+    design = build(months, exposures, ratio=ratio, replacement=replacement, exact=[])
+    moments = reduce_panel(design, outcomes=["paid_usd"], unbalanced="cell_means")
+    effects = group_time_att(moments, outcome="paid_usd", cluster="matched_group")
+    others = design.members[design.members["cohort"].isna()]
+    for _, row in pd.concat([effects.keys, effects.support], axis=1).iterrows():
+        own = others.loc[others["index_month"] == row["cohort"], "panel_member_id"]
+        assert row["n_members"] <= own.nunique()
+    overall = aggregate(effects, by="overall").support["n_members"].item()
+    exposed = design.members["cohort"].notna().sum()
+    assert overall == min(exposed, others["panel_member_id"].nunique())
