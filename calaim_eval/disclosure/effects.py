@@ -9,7 +9,7 @@ import pandas as pd
 
 from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.primary import Population, in_population
-from calaim_eval.results import ALL, EffectTable
+from calaim_eval.results import ALL, BoundsTable, EffectTable
 
 # Key value of a row that is one row of its group minus another: exposed minus comparison.
 DIFFERENCE = "difference"
@@ -21,9 +21,9 @@ Hidden = dict[str, np.ndarray]
 
 
 def small_effects(
-    table: EffectTable, *, policy: Policy, populations: Sequence[Population] = ()
+    table: EffectTable | BoundsTable, *, policy: Policy, populations: Sequence[Population] = ()
 ) -> np.ndarray:
-    """Rows of an effect table hidden for their own sake; shape (k,).
+    """Rows of a table of effects or bounds hidden for their own sake; shape (k,).
 
     A row is hidden where fewer than ``policy.min_count`` members stand on the smaller side of
     the comparison (none known counts as none), where 1 to ``policy.min_count - 1`` events do, or
@@ -54,6 +54,8 @@ def hide_effects(
     4. Where one row of a stratum is hidden and the average over the stratum is shown, the hidden
        effect follows by subtraction. Rows are hidden until at least two are, with together at
        least ``policy.min_count`` members; groups to keep readable come last.
+    5. Estimates at false dates are averages of months before exposure: hidden where such a month
+       of an event study of the same outcome and group is.
 
     Returns
     -------
@@ -68,15 +70,16 @@ def hide_effects(
     _hide_groups_of_hidden_gaps(tables, hidden)
     for name, rows in before.items():
         hidden[name] |= rows
-    columns = _strata(tables, policy)
+    columns = strata(tables, policy)
     n_before = -1
     while n_before != (n_before := sum(int(rows.sum()) for rows in hidden.values())):
         for name, table in tables.items():
             _hide_beside_differences(table, hidden[name])
             if "reference" not in table.keys:
                 for column in sorted(columns & set(table.keys.columns)):
-                    _hide_beside(name, column, tables, hidden, policy)
+                    hide_beside(name, column, tables, hidden, policy)
     _hide_gaps_of_hidden_effects(tables, hidden)
+    _hide_false_dates(tables, hidden)
     return hidden
 
 
@@ -117,6 +120,24 @@ def _hide_gaps_of_hidden_effects(tables: Mapping[str, EffectTable], hidden: Hidd
             hidden[gap] |= (end >= 0) & hidden[name][end]
 
 
+def _hide_false_dates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
+    """Hide estimates at false dates where a month before exposure is hidden in an event study."""
+    studies = {name: t for name, t in tables.items() if "event_time" in t.keys}
+    for name, table in tables.items():
+        if "months_earlier" not in table.keys:
+            continue
+        keys = table.keys.astype(str)
+        for study, events in studies.items():
+            time = pd.to_numeric(events.keys["event_time"], errors="coerce")
+            gone = events.keys[hidden[study] & (time < 0).to_numpy()].astype(str)
+            shared = [c for c in gone if c in keys and c not in _LABEL_COLUMNS]
+            apart = [c for c in keys if c not in (*gone, *_LABEL_COLUMNS, "months_earlier")]
+            known = set(gone[shared].itertuples(index=False, name=None))
+            same = [row in known for row in keys[shared].itertuples(index=False, name=None)]
+            everybody = keys[apart].isin(TOTALS).all(axis=1).to_numpy()
+            hidden[name] |= np.array(same, dtype=bool) & everybody
+
+
 def _hide_beside_differences(table: EffectTable, hidden: np.ndarray) -> None:
     """Hide a second row where one of two sides and their difference is hidden."""
     keys = table.keys.astype(str)
@@ -139,7 +160,7 @@ def _groups(keys: pd.DataFrame, column: str) -> list[np.ndarray]:
     return list(keys.groupby(others, sort=False).indices.values())
 
 
-def _strata(tables: Mapping[str, EffectTable], policy: Policy) -> set[str]:
+def strata(tables: Mapping[str, EffectTable], policy: Policy) -> set[str]:
     """Key columns whose rows are averaged somewhere: declared groups, or a row of totals."""
     found = set(policy.keep_readable)
     for table in tables.values():
@@ -149,7 +170,7 @@ def _strata(tables: Mapping[str, EffectTable], policy: Policy) -> set[str]:
     return found
 
 
-def _hide_beside(
+def hide_beside(
     name: str,
     column: str,
     tables: Mapping[str, EffectTable],

@@ -178,7 +178,7 @@ def history_of(
         if same_numbers:
             latest |= tables
         for name, table in entry["tables"].items():
-            same_rows = same_quarter or (same_numbers and table["kind"] == "effect")
+            same_rows = same_quarter or (same_numbers and table["kind"] != "rate")
             if same_rows or _TIME_COLUMNS & set(table["keys"]):
                 hidden_rows |= {(name, tuple(row)) for row in table["hidden"]}
     return History(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calaim_eval.disclosure.released import TableContent
-from calaim_eval.results import EffectTable, Result
+from calaim_eval.disclosure.released import TableContent, TableKind
+from calaim_eval.disclosure.round_numbers import round_bounds, round_effects, round_intervals
+from calaim_eval.results import BoundsTable, EffectTable, RateTable, Result
 
 _EFFECT_COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
 _FEW_PEOPLE = re.compile(
@@ -25,55 +26,34 @@ def released_table(
     result: Result, hidden: np.ndarray, structure: Mapping[str, Any]
 ) -> TableContent:
     """The table a reader gets: no support, no covariance, NaN in hidden rows."""
-    columns = _EFFECT_COLUMNS if isinstance(result, EffectTable) else _RATE_COLUMNS
     keys = _plain_keys(result.keys)
-    numbers = result.to_frame()[list(columns)].astype(float).reset_index(drop=True)
+    numbers = result.to_frame()[list(_columns(result))].astype(float).reset_index(drop=True)
     numbers[hidden] = np.nan
-    numbers = _round_effects(numbers) if isinstance(result, EffectTable) else _round_bounds(numbers)
-    frame = pd.concat([keys, numbers], axis=1).assign(is_suppressed=hidden)
+    frame = pd.concat([keys, _rounded(result, numbers)], axis=1).assign(is_suppressed=hidden)
     meta = {"keys": list(keys.columns), **_meta(result), **structure}
-    return TableContent("effect" if isinstance(result, EffectTable) else "rate", frame, plain(meta))
+    return TableContent(_kind(result), frame, plain(meta))
 
 
-def _round_effects(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Estimates to the second significant digit of their standard error.
-
-    A change of rates written to all its digits is a fraction whose denominator is the
-    member-months of both sides; from it the counts of events follow.
-    """
-    error = numbers["std_error"].to_numpy()
-    estimate = numbers["estimate"].to_numpy()
-    # Without a standard error: three digits of the estimate.
-    decimals = np.where(np.isfinite(error), _decimals(error, 2), _decimals(estimate, 3))
-    rounded = numbers.copy()
-    for column in ("estimate", "std_error", "conf_low", "conf_high"):
-        rounded[column] = _round_to(numbers[column].to_numpy(), decimals)
-    p_value = numbers["p_value"].to_numpy()
-    rounded["p_value"] = _round_to(p_value, _decimals(p_value, 2))
-    return rounded
+def _kind(result: Result) -> TableKind:
+    """What kind of table a reader gets."""
+    if isinstance(result, RateTable):
+        return "rate"
+    return "effect" if isinstance(result, EffectTable) else "bounds"
 
 
-def _round_bounds(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Intervals to four significant digits: their width says how events lie on members."""
-    rounded = numbers.copy()
-    for column in ("conf_low", "conf_high"):
-        values = numbers[column].to_numpy()
-        rounded[column] = _round_to(values, _decimals(values, 4))
-    return rounded
+def _columns(result: Result) -> tuple[str, ...]:
+    """Numbers that leave."""
+    if isinstance(result, BoundsTable):
+        return result.arrays
+    return _EFFECT_COLUMNS if isinstance(result, EffectTable) else _RATE_COLUMNS
 
 
-def _decimals(values: np.ndarray, digits: int) -> np.ndarray:
-    """Decimal places that show so many significant digits of each value."""
-    size = np.abs(np.where(np.isfinite(values) & (values != 0), values, 1.0))
-    return digits - 1 - np.floor(np.log10(size)).astype(int)
-
-
-def _round_to(values: np.ndarray, decimals: np.ndarray) -> np.ndarray:
-    """Each value rounded to its own number of decimal places."""
-    pairs = zip(values.tolist(), decimals.tolist(), strict=True)
-    return np.array(
-        [round(value, places) if np.isfinite(value) else value for value, places in pairs]
-    )
+def _rounded(result: Result, numbers: pd.DataFrame) -> pd.DataFrame:
+    """The numbers with the digits that may be seen."""
+    if isinstance(result, BoundsTable):
+        return round_bounds(numbers, result.groups, result.conf_level)
+    is_effect = isinstance(result, EffectTable)
+    return round_effects(numbers) if is_effect else round_intervals(numbers)
 
 
 def _meta(result: Result) -> dict[str, Any]:
@@ -84,7 +64,12 @@ def _meta(result: Result) -> dict[str, Any]:
         "reference": result.method.reference,
         "notes": [without_small_counts(note) for note in result.notes],
     }
-    if isinstance(result, EffectTable):
+    if not isinstance(result, RateTable):
+        words = (
+            {"bound_words": result.bound_words, "conf_level": result.conf_level}
+            if isinstance(result, BoundsTable)
+            else {}
+        )
         return {
             "measure": result.estimand.name,
             "estimand": result.estimand.name,
@@ -92,6 +77,7 @@ def _meta(result: Result) -> dict[str, Any]:
             "unit": result.estimand.unit,
             "scale": result.estimand.scale,
             "is_causal": result.estimand.is_causal,
+            **words,
             **shared,
         }
     per = result.per

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from calaim_eval.disclosure.attacker import Certificate, audit
+from calaim_eval.disclosure.bounds import hide_bounds
 from calaim_eval.disclosure.count_table import CellId, count_tables
 from calaim_eval.disclosure.effects import hide_effects
 from calaim_eval.disclosure.explain import write_log
@@ -38,7 +39,7 @@ from calaim_eval.disclosure.released import (
 )
 from calaim_eval.engine.write import atomic_folder
 from calaim_eval.errors import DisclosureError
-from calaim_eval.results import EffectTable, RateTable, Result
+from calaim_eval.results import BoundsTable, EffectTable, RateTable, Result
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _QUARTER = re.compile(r"\d{4}Q[1-4]")
@@ -61,7 +62,7 @@ def release(
 
     Parameters
     ----------
-    results : Mapping[str, EffectTable | RateTable]
+    results : Mapping[str, EffectTable | RateTable | BoundsTable]
         By name: lower-case letters, digits and underscores. Names become file names.
     policy : str
         ``"calhhs_ddg_2"``, ``"calhhs_ddg_1"`` or ``"cms_11"``; see `load_policy`.
@@ -90,8 +91,8 @@ def release(
 
     Notes
     -----
-    Hidden for their own sake: see `small_rows` and `small_effects`. Further rows are chosen by
-    cell suppression over one linear system of all tables, solved as in [1]_; see
+    Hidden for their own sake: see `small_rows`, `small_effects` and `hide_bounds`. Further rows
+    are chosen by cell suppression over one linear system of all tables, solved as in [1]_; see
     ``docs/methods/disclosure.md``.
 
     References
@@ -128,11 +129,20 @@ def protect_results(
     """Choose what to hide, audit it, and put the released tables together."""
     effects = {n: t for n, t in results.items() if isinstance(t, EffectTable)}
     rates = {n: t for n, t in results.items() if isinstance(t, RateTable)}
+    bounds = {n: t for n, t in results.items() if isinstance(t, BoundsTable)}
     counts = count_tables(rates)
     populations = small_populations(counts, policy=policy)
     hidden, pattern = hide_counts(rates, counts, policy, history, populations)
     before = {name: hidden_before(name, table.keys, history) for name, table in effects.items()}
     hidden |= hide_effects(effects, policy=policy, populations=populations, already_hidden=before)
+    hidden |= hide_bounds(
+        bounds,
+        effects=effects,
+        hidden={name: hidden[name] for name in effects},
+        policy=policy,
+        populations=populations,
+        already_hidden={n: hidden_before(n, table.keys, history) for n, table in bounds.items()},
+    )
     structure = {table.name: structure_meta(table) for table in counts}
     tables = {
         name: released_table(result, hidden[name], structure.get(name, {}))
@@ -233,10 +243,11 @@ def _check_arguments(
 ) -> None:
     """Refuse what cannot be released, before anything is computed."""
     for name, result in results.items():
-        if not isinstance(result, EffectTable | RateTable):
+        if not isinstance(result, Result):
             raise DisclosureError(
-                f"`{name}` is a `{type(result).__name__}`; only an EffectTable or a RateTable can "
-                "be released.\n  Moments, panels and frames hold small cells and stay restricted."
+                f"`{name}` is a `{type(result).__name__}`; only an EffectTable, a RateTable or a "
+                "BoundsTable can be released.\n  Moments, panels and frames hold small cells and "
+                "stay restricted."
             )
         if not _NAME.fullmatch(name):
             raise DisclosureError(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from calaim_eval.disclosure.count_table import CountTable
 
-TableKind = Literal["effect", "rate"]
+TableKind = Literal["effect", "rate", "bounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,17 @@ class ReleasedTable(_Sealed):
     Attributes
     ----------
     name : str
-    kind : {"effect", "rate"}
+    kind : {"effect", "rate", "bounds"}
     frame : pd.DataFrame
         A copy. Key columns; then `estimate`, `std_error`, `conf_low`, `conf_high`, `p_value`, or
-        `numerator`, `denominator`, `rate`, `conf_low`, `conf_high`; then `is_suppressed`, true
-        where the row is hidden. A hidden row is NaN throughout; NaN in a row that is not hidden
+        `numerator`, `denominator`, `rate`, `conf_low`, `conf_high`, or `set_low`, `set_high`,
+        `conf_low`, `conf_high` and perhaps `breakdown`; then `is_suppressed`, true where the row
+        is hidden. A hidden row is NaN throughout; NaN in a row that is not hidden
         means undefined.
     meta : dict
         A copy: `unit`, `estimand`, `contrast`, `is_causal`, `scale`, `method`, `options`,
-        `reference`, `notes`, `measure`, `rate_kind`, `about`, `per` and the structure of the
-        counts (`numerator_name`, `denominator_name`, `margins` ...).
+        `reference`, `notes`, `measure`, `rate_kind`, `about`, `per`, `bound_words`, `conf_level`
+        and the structure of the counts (`numerator_name`, `denominator_name`, `margins` ...).
     """
 
     __slots__ = ()
@@ -91,7 +92,7 @@ class ReleasedTable(_Sealed):
 
     @property
     def kind(self) -> TableKind:
-        """Estimates or counts."""
+        """Estimates, counts or bounds."""
         return _table(self)[1].kind
 
     @property

@@ -1,6 +1,6 @@
 """What every estimator and measure returns; knows nothing of Medi-Cal."""
 
-from calaim_eval.results.bounds_table import BoundsTable
+from calaim_eval.results.bounds_table import BoundsTable, stack_bounds
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS, EffectTable, stack
 from calaim_eval.results.estimand import Estimand, Method, Scale
 from calaim_eval.results.rate_table import ALL, RateTable, stack_rates
@@ -19,5 +19,6 @@ __all__ = [
     "load_results",
     "save_results",
     "stack",
+    "stack_bounds",
     "stack_rates",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from plotnine import ggplot
 
 _ARRAYS = ("set_low", "set_high", "conf_low", "conf_high")
+BOUND_KEYS = ("restriction", "bound")
+"""Keys that tell the rows of one group apart; all others say which group it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,9 @@ class BoundsTable:
     bound_words : str
         What `bound` counts, as a report prints it.
     notes : tuple[str, ...]
+    breakdown : np.ndarray, optional
+        Bound from which on the interval holds 0, the same in every row of a group: NaN where it
+        does so without any violation, infinite where it never does; shape (k,). None: not asked.
     """
 
     keys: pd.DataFrame
@@ -57,10 +63,25 @@ class BoundsTable:
     method: Method
     bound_words: str
     notes: tuple[str, ...] = ()
+    breakdown: np.ndarray | None = None
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the columns of numbers, in their order."""
+        return _ARRAYS if self.breakdown is None else (*_ARRAYS, "breakdown")
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Number of the group each row is about; rows of a group differ in the bound; (k,)."""
+        names = [c for c in self.keys.columns if c not in BOUND_KEYS]
+        if not names:
+            return np.zeros(len(self), dtype=np.int64)
+        numbers = self.keys.groupby(names, sort=False, dropna=False).ngroup()
+        return np.asarray(numbers, dtype=np.int64)
 
     def __post_init__(self) -> None:
         k = len(self.keys)
-        for name in _ARRAYS:
+        for name in self.arrays:
             if getattr(self, name).shape != (k,):
                 raise EstimationError(
                     f"BoundsTable: `{name}` has shape {getattr(self, name).shape}, expected ({k},)."
@@ -82,15 +103,15 @@ class BoundsTable:
             self,
             keys=self.keys.iloc[rows].reset_index(drop=True),
             support=self.support.iloc[rows].reset_index(drop=True),
-            **{name: getattr(self, name)[rows] for name in _ARRAYS},
+            **{name: getattr(self, name)[rows] for name in self.arrays},
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Tidy table: keys, set_low, set_high, conf_low, conf_high, support."""
+        """Tidy table: keys, set_low, set_high, conf_low, conf_high, breakdown (if any), support."""
         return pd.concat(
             [
                 self.keys.reset_index(drop=True),
-                pd.DataFrame({name: getattr(self, name) for name in _ARRAYS}),
+                pd.DataFrame({name: getattr(self, name) for name in self.arrays}),
                 self.support.reset_index(drop=True),
             ],
             axis=1,
@@ -114,3 +135,59 @@ class BoundsTable:
         table = self.to_frame().to_html(index=False, float_format=lambda v: f"{v:.4g}")
         words = f"{self.method.estimator}; {self.conf_level:.0%} intervals; bound: "
         return f"<p>{escape(caption)}. {escape(words + self.bound_words)}.</p>{table}"
+
+
+def stack_bounds(
+    tables: Sequence[BoundsTable], *, key: str | None = None, labels: Sequence[object] = ()
+) -> BoundsTable:
+    """Put tables of bounds under one another.
+
+    Parameters
+    ----------
+    tables : sequence of BoundsTable
+        Of one confidence level, all with a breakdown value or all without.
+    key, labels : str and sequence, optional
+        A key column that tells the tables apart, with one label a table. Without it their own
+        keys must.
+
+    Returns
+    -------
+    BoundsTable
+        Each row carries its unit in the key ``unit``.
+
+    Raises
+    ------
+    EstimationError
+        No table, labels that do not fit, or tables that differ in level or breakdown values.
+    """
+    if not tables or (key is not None and len(tables) != len(labels)):
+        raise EstimationError(f"stack_bounds: {len(tables)} tables and {len(labels)} labels.")
+    first = tables[0]
+    if len({(t.conf_level, t.arrays) for t in tables}) > 1:
+        raise EstimationError(
+            "stack_bounds: the tables differ in `conf_level`, or some lack `breakdown`. Make them "
+            "with the same options."
+        )
+    named = [{} if key is None else {key: label} for label in labels or [None] * len(tables)]
+    keys = pd.concat(
+        [
+            t.keys.assign(**label, **({} if "unit" in t.keys else {"unit": t.estimand.unit}))
+            for t, label in zip(tables, named, strict=True)
+        ],
+        ignore_index=True,
+    )
+    front = list(dict.fromkeys(c for c in (key, "outcome", "unit") if c in keys.columns))
+    units = list(dict.fromkeys(t.estimand.unit for t in tables))
+    words = list(dict.fromkeys(t.bound_words for t in tables))
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(t, name) for t in tables]) for name in first.arrays
+    }
+    return replace(
+        first,
+        keys=keys[[*front, *[c for c in keys.columns if c not in front]]],
+        support=pd.concat([t.support for t in tables], ignore_index=True),
+        estimand=replace(first.estimand, unit=units[0] if len(units) == 1 else "see `unit`"),
+        bound_words="; ".join(words),
+        notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
+        **arrays,
+    )

@@ -8,16 +8,18 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import OutputError
+from calaim_eval.results.bounds_table import BoundsTable
 from calaim_eval.results.effect_table import EffectTable
 from calaim_eval.results.estimand import Estimand, Method
 from calaim_eval.results.rate_table import RateTable
 
-Result = EffectTable | RateTable
+Result = EffectTable | RateTable | BoundsTable
 
 _RATE_ARRAYS = ("numerator", "denominator", "conf_low", "conf_high", "n_members")
 
@@ -27,7 +29,7 @@ def save_results(results: Mapping[str, Result], folder: str | Path) -> Path:
 
     Parameters
     ----------
-    results : Mapping[str, EffectTable | RateTable]
+    results : Mapping[str, EffectTable | RateTable | BoundsTable]
     folder : path
         Inside the restricted area: unsuppressed numbers.
 
@@ -64,6 +66,7 @@ def load_results(folder: str | Path) -> dict[str, Result]:
 
 
 def _write_one(result: Result, folder: Path) -> None:
+    """One result in a folder of its own: keys, arrays, support, and what they mean."""
     folder.mkdir()
     result.keys.to_parquet(folder / "keys.parquet")
     method = result.method
@@ -74,42 +77,68 @@ def _write_one(result: Result, folder: Path) -> None:
             "reference": method.reference,
         }
     }
-    if isinstance(result, EffectTable):
-        result.support.to_parquet(folder / "support.parquet")
-        np.savez_compressed(
-            folder / "arrays.npz", estimate=result.estimate, covariance=result.covariance
-        )
-        if result.cluster_influence is not None:
-            result.cluster_influence.rename(columns=str).to_parquet(folder / "influence.parquet")
-        about = {"kind": "effect", "estimand": asdict(result.estimand), "notes": result.notes}
+    if isinstance(result, RateTable):
+        about = _write_rates(result, folder)
     else:
-        np.savez_compressed(
-            folder / "arrays.npz",
-            per=result.per,
-            **{name: getattr(result, name) for name in _RATE_ARRAYS},
-        )
-        about = {
-            "kind": "rate",
-            "fields": {
-                name: getattr(result, name)
-                for name in (
-                    "measure",
-                    "numerator_name",
-                    "denominator_name",
-                    "unit",
-                    "kind",
-                    "about",
-                    "margins",
-                    "denominator_keys",
-                    "notes",
-                )
-            },
-        }
+        result.support.to_parquet(folder / "support.parquet")
+        if isinstance(result, EffectTable):
+            about = _write_effects(result, folder)
+        else:
+            about = _write_bounds(result, folder)
+        about |= {"estimand": asdict(result.estimand), "notes": result.notes}
     text = json.dumps({**about, **common}, indent=1, default=str)
     (folder / "about.json").write_text(text, encoding="utf-8")
 
 
+def _write_effects(result: EffectTable, folder: Path) -> dict[str, Any]:
+    """Estimates with their joint covariance, and the influence of clusters where kept."""
+    np.savez_compressed(
+        folder / "arrays.npz", estimate=result.estimate, covariance=result.covariance
+    )
+    if result.cluster_influence is not None:
+        result.cluster_influence.rename(columns=str).to_parquet(folder / "influence.parquet")
+    return {"kind": "effect"}
+
+
+def _write_bounds(result: BoundsTable, folder: Path) -> dict[str, Any]:
+    """Sets and intervals."""
+    arrays = {name: getattr(result, name) for name in result.arrays}
+    np.savez_compressed(folder / "arrays.npz", **arrays)
+    return {
+        "kind": "bounds",
+        "conf_level": result.conf_level,
+        "bound_words": result.bound_words,
+    }
+
+
+def _write_rates(result: RateTable, folder: Path) -> dict[str, Any]:
+    """Counts and their intervals."""
+    np.savez_compressed(
+        folder / "arrays.npz",
+        per=result.per,
+        **{name: getattr(result, name) for name in _RATE_ARRAYS},
+    )
+    return {
+        "kind": "rate",
+        "fields": {
+            name: getattr(result, name)
+            for name in (
+                "measure",
+                "numerator_name",
+                "denominator_name",
+                "unit",
+                "kind",
+                "about",
+                "margins",
+                "denominator_keys",
+                "notes",
+            )
+        },
+    }
+
+
 def _read_one(folder: Path) -> Result:
+    """One result as it was written."""
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
     keys = pd.read_parquet(folder / "keys.parquet")
     method = Method(**about["method"])
@@ -121,14 +150,17 @@ def _read_one(folder: Path) -> Result:
             fields[name] = None if fields[name] is None else tuple(fields[name])
         arrays["per"] = arrays["per"] if arrays["per"].ndim else float(arrays["per"])
         return RateTable(keys=keys, method=method, **arrays, **fields)
+    shared: dict[str, Any] = {
+        "keys": keys,
+        "support": pd.read_parquet(folder / "support.parquet"),
+        "estimand": Estimand(**about["estimand"]),
+        "method": method,
+        "notes": tuple(about["notes"]),
+        **arrays,
+    }
+    if about["kind"] == "bounds":
+        words = {name: about[name] for name in ("conf_level", "bound_words")}
+        return BoundsTable(**shared, **words)
     influence_path = folder / "influence.parquet"
-    return EffectTable(
-        keys=keys,
-        estimate=arrays["estimate"],
-        covariance=arrays["covariance"],
-        support=pd.read_parquet(folder / "support.parquet"),
-        estimand=Estimand(**about["estimand"]),
-        method=method,
-        cluster_influence=pd.read_parquet(influence_path) if influence_path.exists() else None,
-        notes=tuple(about["notes"]),
-    )
+    influence = pd.read_parquet(influence_path) if influence_path.exists() else None
+    return EffectTable(**shared, cluster_influence=influence)
