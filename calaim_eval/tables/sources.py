@@ -31,6 +31,12 @@ SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES)
 _ENGINE_MARK = re.compile(r"\.|_SUCCESS$|_metadata$|_common_metadata$|_committed_|_started_")
 """Hidden files, and those an engine leaves beside the parts it has written."""
 
+_DOCUMENTS = (
+    *(".doc", ".docx", ".htm", ".html", ".log", ".md", ".pdf", ".rst", ".rtf"),
+    *(".do", ".fts", ".md5", ".py", ".r", ".sas", ".sha256", ".sps", ".sql"),
+)
+"""Suffixes of files that come with data and hold none: documents, programs, sums."""
+
 STANDS_IN = {"eligibility": "eligibility_month"}
 """Needed tables that another one may take the place of."""
 
@@ -297,7 +303,8 @@ def find_by_name(
     kind_of : callable
         Kind of a file by its name, empty for none.
     suffixes : collection of str
-        Those of `SUFFIXES` the format reads. Text files of a kind may be packed or not.
+        Those of `SUFFIXES` the format reads. Text files of a kind may be packed or not. Documents
+        and programs are no data files and passed over, whatever their names.
     needed : str
         Kind that has to be there.
     lacking, name_it : str
@@ -308,12 +315,18 @@ def find_by_name(
     Raises
     ------
     TableError
-        The needed kind is not there, or a kind is there as parquet and as text.
+        The needed kind is not there, a kind is there as parquet and as text, or a file of a kind
+        is packed or written in a way the format does not read.
     """
     by_kind: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if suffix_of(path) in suffixes:
-            by_kind.setdefault(kind_of(path.name), []).append(path)
+        if path.name.startswith(".") or path.name.lower().endswith(_DOCUMENTS):
+            continue
+        kind = kind_of(path.name)
+        is_read = suffix_of(path) in suffixes
+        if kind and not is_read and path.is_file():
+            raise TableError(_not_read_message(path, source_name(kind), suffixes))
+        by_kind.setdefault(kind if is_read else "", []).append(path)
     others = by_kind.pop("", [])
     if needed not in by_kind:
         there = ", ".join(f"`{path.name}`" for path in sorted(folder.iterdir())) or "nothing"
@@ -331,6 +344,14 @@ def find_by_name(
             )
         found[kind] = SourceFiles(source_name(kind), tuple(paths), min(kinds, key=len))
     return found
+
+
+def _not_read_message(path: Path, source: str, suffixes: Collection[str]) -> str:
+    """What is wrong with a file that is one of a kind by its name and not by its suffix."""
+    return (
+        f"{source}: `{path.name}` is of a kind of file that this format does not read.\n"
+        f"  Unpack it or convert it to one of {', '.join(suffixes)}, or take it out of the folder."
+    )
 
 
 def select_declared(

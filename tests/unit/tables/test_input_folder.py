@@ -90,3 +90,30 @@ def test_files_told_by_their_names_are_text_or_parquet_and_the_needed_one_is_the
         (tmp_path / name).touch()
     with pytest.raises(TableError, match=r"letters one: files are there as .csv and as .parquet"):
         find_by_name(tmp_path, **FIRST_LETTER)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a2.csv.zst", "a2.csv.zip", "a2.csv.xz", "a2.tar.gz", "a2.txt", "a2.dat", "a2"),
+        *("a2.sas7bdat", "A2.XLSX", "b.csv.bz2"),
+    ],
+)
+def test_files_of_a_kind_that_are_not_read_are_not_passed_over(tmp_path, name):
+    for each in ("a1.csv", name):
+        (tmp_path / each).touch()
+    kind = {"a": "one", "b": "two"}[name[0].lower()]
+    message = rf"letters {kind}: `{name}` .* not read\.\n  .* \.parquet, \.csv, \.csv\.gz"
+    with pytest.raises(TableError, match=message):
+        find_by_name(tmp_path, **FIRST_LETTER)
+
+
+def test_documents_are_no_data_and_files_of_no_kind_are_named_in_the_log(tmp_path, caplog):
+    for name in ("a1.csv", "a.pdf", "b.sas", "c.csv.zst", "c.xyz", ".a2.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "a_documents").mkdir()
+    found = find_by_name(tmp_path, **FIRST_LETTER)
+    assert {kind: [path.name for path in each.paths] for kind, each in found.items()} == {
+        "one": ["a1.csv"]
+    }
+    assert "not read: `a_documents`, `c.csv.zst`, `c.xyz`" in caplog.text
