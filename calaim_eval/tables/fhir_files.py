@@ -10,15 +10,11 @@ from typing import IO, Any
 
 from calaim_eval.errors import TableError
 from calaim_eval.tables.fhir_values import Json, Links
-from calaim_eval.tables.text_files import UNREADABLE, open_text
+from calaim_eval.tables.sources import suffix_of
+from calaim_eval.tables.text_files import NOT_UNPACKED, UNPACKED, UNREADABLE, open_text
 
 _TEXT = (".json", ".ndjson")
-FHIR_SUFFIXES = tuple(
-    f"{text}{packed}" for text in _TEXT for packed in ("", ".gz", ".zst", ".bz2", ".zip")
-)
-_OTHER_PACKED = tuple(
-    f"{text}{packed}" for text in _TEXT for packed in (".xz", ".7z", ".rar", ".z")
-)
+FHIR_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in ("", *UNPACKED))
 NOT_JSON = "line that is not JSON"
 NO_RESOURCE = "entry without a resource"
 NO_TYPE = "object without a resource type"
@@ -51,12 +47,13 @@ def find_fhir_files(folder: Path) -> tuple[Path, ...]:
         There are none, or some are packed in a way that is not read.
     """
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    closed = [path for path in files if path.name.lower().endswith(_OTHER_PACKED)]
+    closed = [path for path in files if _is_closed(path)]
     if closed:
         raise TableError(
-            f"`{folder}` holds {len(closed)} FHIR files packed in a way that is not read "
-            f"({', '.join(sorted({path.suffix for path in closed}))}).\n"
-            "  Unpack them, or pack them as `.gz`."
+            f"`{folder}` holds {len(closed)} archives or FHIR files packed in a way that is not "
+            f"read ({', '.join(sorted({path.suffix.lower() for path in closed}))}).\n"
+            "  Unpack them, pack each alone as `<name>.json.gz` or `<name>.ndjson.gz`, or take "
+            "them out of the folder."
         )
     paths = sorted(path for path in files if path.name.lower().endswith(FHIR_SUFFIXES))
     if not paths:
@@ -66,6 +63,13 @@ def find_fhir_files(folder: Path) -> tuple[Path, ...]:
             "`.bz2`, `.zip`)."
         )
     return tuple(paths)
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether a file is packed and neither a FHIR file nor a text file of another table."""
+    name = path.name.lower()
+    is_read = name.endswith(FHIR_SUFFIXES) or suffix_of(path)
+    return name.endswith(NOT_UNPACKED) or (name.endswith(UNPACKED) and not is_read)
 
 
 def read_entries(path: Path, *, place: str) -> Iterator[Entry]:

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 DELIMITERS = (",", "\t", "|", ";")
 _BLOCK_BYTES = 1 << 20
 
+UNPACKED = (".gz", ".zst", ".bz2", ".zip")
+"""Packings of one file that are read."""
+NOT_UNPACKED = (
+    *(".xz", ".lzma", ".7z", ".rar", ".z", ".lz", ".lz4", ".br", ".zipx", ".cab"),
+    *(".tar", ".tgz", ".tar.gz", ".tbz", ".tbz2", ".tar.bz2", ".txz", ".tzst", ".tar.zst"),
+)
+"""Packings that are not read: what lies in one would be passed over."""
+
 UNREADABLE = (
     OSError,
     EOFError,

@@ -22,7 +22,7 @@ from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.parquet_rows import RowFile
 from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
-from calaim_eval.tables.text_files import UNREADABLE, open_text
+from calaim_eval.tables.text_files import NOT_UNPACKED, UNREADABLE, open_text
 from calaim_eval.tables.x12_834_loops import (
     AUDIT,
     CANCEL,
@@ -46,8 +46,6 @@ PLACES = "places.parquet"
 LEDGER_NAMES = {"member": "834 member loop (INS)", "coverage": "834 coverage loop (HD)"}
 NOT_A_DATE = "a date that is none"
 IF_AUDIT = "so far"
-ARCHIVES = (".xz", ".lzma", ".7z", ".rar", ".z", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.zst")
-"""Packings that are not read: an 834 in one would be passed over."""
 _PERSON = "member_id birth_date death_date sex race_code race_code_system language county"
 _STATEMENT = "member_id plan action line begin end dual_status_code county"
 
@@ -114,7 +112,7 @@ def _find_x12(folder: Path, others: Collection[Path]) -> tuple[Path, ...]:
     found = []
     for place, path in enumerate(files, start=1):
         where = f"`{folder}`: file {place} of {len(files)} by name, other tables left out,"
-        if path.name.lower().endswith(ARCHIVES):
+        if path.name.lower().endswith(NOT_UNPACKED):
             raise TableError(_cannot_be_opened(where, "an archive"))
         try:
             with open_text(path, errors="replace") as stream:

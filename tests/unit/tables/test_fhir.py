@@ -17,6 +17,7 @@ import pytest
 from calaim_eval.errors import TableError
 from calaim_eval.panel import PanelRules, build_member_months
 from calaim_eval.tables import fhir_scan, parquet_rows, read_tables
+from calaim_eval.tables.fhir_files import find_fhir_files
 from calaim_eval.tables.fhir_values import first_day, instant, last_day, reference
 from calaim_eval.tables.input_map import InputMap
 
@@ -714,6 +715,31 @@ def test_other_packings_are_read(tmp_path, name, pack):
 )
 def test_instants_sort_in_time(text, expected):
     assert instant(text) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("b.ndjson.tar.gz", "export.zip", "c.ndjson.lzma", "d.json.tgz", "Claim.ndjson.1.gz"),
+        *("EXPORT.TAR", "deep/e.json.xz", "f.csv.xz"),
+    ],
+)
+def test_an_archive_beside_fhir_files_is_refused(tmp_path, name):
+    bundle(tmp_path / "a.json", BASE)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / name).touch()
+    with pytest.raises(
+        TableError, match=r"holds 1 archives or FHIR files packed in a way"
+    ) as raised:
+        find_fhir_files(tmp_path)
+    assert name not in str(raised.value)
+
+
+def test_packed_tables_beside_fhir_files_are_no_archives(tmp_path):
+    bundle(tmp_path / "a.json", BASE)
+    for name in ("referral.csv.gz", "custody.txt.zip", "service_line.parquet"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_fhir_files(tmp_path)] == ["a.json"]
 
 
 def test_a_folder_without_fhir_files_says_what_is_read(tmp_path):
