@@ -35,6 +35,7 @@ def negative_control(
     comparison: Comparison = "not_yet_exposed",
     anticipation_months: int = 0,
     cluster: str = MEMBER,
+    max_event_time: int | None = None,
     per: float = 1.0,
     conf_level: float = 0.95,
 ) -> EffectTable:
@@ -52,6 +53,8 @@ def negative_control(
         Outcome to the reason why exposure cannot change it, declared before looking.
     comparison, anticipation_months, cluster, per
         As in the study's `group_time_att`.
+    max_event_time : int, optional
+        Last month since exposure that counts, as in the study's `aggregate`.
     conf_level : float
         Level of the intervals that decide about a warning.
 
@@ -86,7 +89,7 @@ def negative_control(
             cluster=cluster,
             per=per,
         )
-        tables.append(aggregate(effects))
+        tables.append(aggregate(effects, max_event_time=max_event_time))
     table = _joint(tables, list(outcomes))
     options = {
         **tables[0].method.options,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -55,13 +55,8 @@ def estimate_effects(
     left_out : dict[str, str]
         Result name to the reason why it, or an outcome of it, is not there.
     """
-    kept = {MAIN_ANCHOR: paths[MAIN_ANCHOR]} if pooled_with else paths
-    loaded = {name: [load_moments(path) for path in files] for name, files in kept.items()}
-    others = [load_moments(path) for path in pooled_with]
-    for theirs in others:
-        loaded[MAIN_ANCHOR] = _added(loaded[MAIN_ANCHOR], theirs)
-    moments = {name: _by_outcome(files) for name, files in loaded.items()}
-    left_out = _only_pooled(moments, others)
+    kept: dict[str, tuple[Path, ...]] = {MAIN_ANCHOR: paths[MAIN_ANCHOR]} if pooled_with else paths
+    moments, left_out = moments_by_outcome(kept, pooled_with=pooled_with)
     made: dict[str, dict[str, EffectTable]] = {}
     for outcome in moments.get(MAIN_ANCHOR, {}):
         recipes = _exposure_recipes(study, moments, outcome)
@@ -78,8 +73,27 @@ def estimate_effects(
     return results, left_out
 
 
+def moments_by_outcome(
+    paths: Mapping[str, Sequence[Path]], *, pooled_with: Sequence[Path] = ()
+) -> tuple[dict[str, Moments], dict[str, str]]:
+    """Saved moments by design and outcome, those of other plans added to the main design.
+
+    Returns
+    -------
+    moments : dict[str, dict[str, Groups]]
+    left_out : dict[str, str]
+        Why outcomes that other plans did not share are not there.
+    """
+    loaded = {name: [load_moments(path) for path in files] for name, files in paths.items()}
+    others = [load_moments(path) for path in pooled_with]
+    for theirs in others:
+        loaded[MAIN_ANCHOR] = _added(loaded[MAIN_ANCHOR], theirs)
+    moments = {name: _by_outcome(files) for name, files in loaded.items()}
+    return moments, _only_pooled(moments, others)
+
+
 @dataclass(frozen=True, slots=True)
-class _Groups:
+class Groups:
     """Moments of an outcome: by race and ethnicity, and of everybody."""
 
     by_race: CellMoments
@@ -107,13 +121,13 @@ def _only_pooled(moments: dict[str, Moments], others: Sequence[CellMoments]) -> 
     return {"pooled": f"not in the moments of every plan: {', '.join(alone)}"} if alone else {}
 
 
-def _by_outcome(loaded: list[CellMoments]) -> dict[str, _Groups]:
+def _by_outcome(loaded: list[CellMoments]) -> dict[str, Groups]:
     """The moments that hold each outcome, pooled once a file."""
-    groups = [_Groups(cells, cells.pooled() if cells.stratum else cells) for cells in loaded]
+    groups = [Groups(cells, cells.pooled() if cells.stratum else cells) for cells in loaded]
     return {outcome: group for group in groups for outcome in group.by_race.outcomes}
 
 
-Moments = dict[str, _Groups]
+Moments = dict[str, Groups]
 Recipe = Callable[[], EffectTable]
 
 
@@ -202,7 +216,7 @@ def _by_anchor(
     return stack(list(tables.values()), key="anchor", labels=list(tables))
 
 
-def _ratio(exposure: Exposure, groups: _Groups, outcome: str) -> EffectTable:
+def _ratio(exposure: Exposure, groups: Groups, outcome: str) -> EffectTable:
     """Rate ratio over the months of follow-up, everybody and by group."""
     tables = [
         count_effects(
@@ -220,7 +234,7 @@ def _ratio(exposure: Exposure, groups: _Groups, outcome: str) -> EffectTable:
     return replace(table, notes=(*table.notes, *notes))
 
 
-def _before_after(exposure: Exposure, groups: _Groups, outcome: str) -> EffectTable:
+def _before_after(exposure: Exposure, groups: Groups, outcome: str) -> EffectTable:
     """Change from before to after, everybody and by group; not causal."""
     tables = [
         pre_post(

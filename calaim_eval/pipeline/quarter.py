@@ -17,6 +17,7 @@ from calaim_eval.pipeline.kept import keep, kept, made_from
 from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.pipeline.power import say_power
+from calaim_eval.pipeline.sensitivity import sensitivity_of_effects
 from calaim_eval.report import render_report
 from calaim_eval.schema import codes_sha256
 from calaim_eval.study import Study
@@ -87,8 +88,12 @@ def estimate_quarterless(
     effects, left_out = step(
         "Estimating effects", lambda: estimate_effects(study, paths, pooled_with=pooled_with)
     )
-    keep(study, "effects", effects, refused | left_out)
-    return [*use, *effects]
+    tested, untested = step(
+        "Testing the effects",
+        lambda: sensitivity_of_effects(study, paths, panel, pooled_with=pooled_with),
+    )
+    keep(study, "effects", effects | tested, refused | left_out | untested)
+    return [*use, *effects, *tested]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:

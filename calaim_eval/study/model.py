@@ -229,6 +229,31 @@ class Quality(_Section):
     max_ed_days: int = Field(default=15, ge=1, le=31)
 
 
+def _out_of_reach(value: str) -> str:
+    if not value.strip():
+        raise ValueError("say why the service cannot change this outcome")
+    return value.strip()
+
+
+def _no_repeats(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError(f"{list(value)} has a number twice")
+    return value
+
+
+class Sensitivity(_Section):
+    """What the effects are put to; every key has a default (docs/methods/honest_did.md)."""
+
+    trends_differ: tuple[Annotated[float, Field(gt=0, le=100)], ...] = (0.5, 1.0, 2.0)
+    first_months: int = Field(default=6, ge=1, le=36)
+    placebo_months: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=60)], ...], AfterValidator(_no_repeats)
+    ] = (3, 6, 12)
+    negative_control: dict[Outcome, Annotated[str, AfterValidator(_out_of_reach)]] = Field(
+        default_factory=dict
+    )
+
+
 class Report(_Section):
     """What is rendered."""
 
@@ -254,7 +279,18 @@ class StudyFile(_Section):
     integration: Integration
     disclosure: Disclosure
     quality: Quality = Field(default_factory=Quality)
+    sensitivity: Sensitivity = Field(default_factory=Sensitivity)
     report: Report
+
+    @model_validator(mode="after")
+    def _controls_are_no_outcomes(self) -> StudyFile:
+        both = [name for name in self.sensitivity.negative_control if name in self.outcomes]
+        if both:
+            raise ValueError(
+                f"`sensitivity.negative_control` names {', '.join(f'`{name}`' for name in both)}, "
+                "which `outcomes` names too: what the service may change is no negative control"
+            )
+        return self
 
     @property
     def months(self) -> pd.PeriodIndex:

@@ -105,6 +105,17 @@ policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be
 # [quality.warn_above]
 # exact_duplicates = 0.2
 
+# What the effects are put to. Every key has a default (docs/methods/honest_did.md).
+[sensitivity]
+# By how much trends may differ after exposure: this many times the largest change from one month
+# to the next before it. [] leaves it out. The question is about the first months from exposure on.
+trends_differ = [0.5, 1, 2]
+first_months = 6
+placebo_months = [3, 6, 12]     # effects at false dates so many months before exposure; [] for none
+# Outcomes out of the service's reach, with the reason; an effect on one speaks of bias.
+# [sensitivity.negative_control]
+# ambulance_trips = "dispatch does not depend on enrollment"
+
 [report]
 formats = ["html", "pdf", "docx"]
 """

@@ -222,3 +222,10 @@ def test_a_hidden_month_before_exposure_takes_the_false_dates_with_it():
         tables = {"placebo_dates": placebo, "effect_event_study": event_study(month)}
         frame = release(tables).tables["placebo_dates"].frame
         assert frame["is_suppressed"].tolist() == expected
+
+
+def test_one_small_row_hides_its_whole_group():
+    """The other rows have the same middle."""
+    table = bounds_table([400, 300, 200, 100, 1000], groups=GROUPS)
+    table.support.loc[table.keys["race_ethnicity"].eq("all") & table.keys["bound"].eq(1.0)] = 3
+    assert hidden_groups(release({"effect_bounds": table})) == {"all"}
