@@ -68,6 +68,11 @@ def cluster_degrees(table: EffectTable) -> np.ndarray:
             "the table keeps no cluster influence, so the number of clusters is not known. "
             "Estimate with cluster= the cluster column of the moments."
         )
+    return degrees_of_clusters(influence)
+
+
+def degrees_of_clusters(influence: pd.DataFrame) -> np.ndarray:
+    """Clusters with an influence on each row, less one; NaN where none or one has; (k,)."""
     n_clusters = bearing(influence).sum(axis=0)
     return np.where(n_clusters > 1, n_clusters - 1.0, np.nan)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.cluster_intervals import degrees_of_clusters
 from calaim_eval.estimate.cluster_moments import Estimator
 from calaim_eval.estimate.leave_one_out import LeaveOneOut, leave_one_cluster_out
 from calaim_eval.moments import CellMoments
@@ -28,7 +29,7 @@ def cluster_jackknife(
     r"""The estimates with their cluster jackknife covariance, CRV3.
 
     Use instead of the plain sandwich when counties are few or unequal: it is far less often too
-    small [1]_. Read it with `cluster_intervals` (Student's t), not with normal intervals.
+    small [1]_. Its intervals are Student's t, with the clusters behind a row less one.
 
     Parameters
     ----------
@@ -94,6 +95,7 @@ def cluster_jackknife(
             "; ".join(part for part in (table.method.reference, REFERENCE) if part),
         ),
         cluster_influence=by_cluster,
+        degrees=None if by_cluster is None else degrees_of_clusters(by_cluster),
         notes=(*table.notes, *_notes(left_out, lost)),
     )
 
@@ -116,8 +118,8 @@ def _notes(left_out: LeaveOneOut, lost: np.ndarray) -> list[str]:
     """How the standard errors were made, and which rows have none."""
     name = left_out.clusters.name
     notes = [
-        f"Standard errors leave out one {name} at a time (CRV3): read them with "
-        "cluster_intervals(effects), Student's t."
+        f"Standard errors leave out one {name} at a time (CRV3); intervals are "
+        "Student's t, with the clusters behind an effect less one degrees of freedom."
     ]
     if lost.any():
         notes.append(

@@ -105,6 +105,7 @@ class CohortMonthEffects(EffectTable, Generic[E]):
             "estimand": estimand,
             "method": method,
             "notes": notes,
+            "degrees": None,
             "months": months,
             "outcome": outcome,
             "cluster": cluster,

@@ -43,6 +43,9 @@ class EffectTable:
     method : Method
     notes : tuple[str, ...]
         What a reader must know: sample lost, dropped cells, calendar warnings.
+    degrees : np.ndarray | None
+        Degrees of freedom of Student's t, from which intervals and p-values are taken where
+        clusters are few; shape (k,). None, or NaN in a row: the normal distribution.
     """
 
     keys: pd.DataFrame
@@ -53,6 +56,7 @@ class EffectTable:
     method: Method
     cluster_influence: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    degrees: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         k = len(self.keys)
@@ -88,6 +92,7 @@ class EffectTable:
             covariance=self.covariance[np.ix_(rows, rows)],
             support=self.support.iloc[rows].reset_index(drop=True),
             cluster_influence=None if influence is None else influence.iloc[:, rows],
+            degrees=None if self.degrees is None else self.degrees[rows],
         )
 
     def combine(
@@ -149,15 +154,16 @@ class EffectTable:
             method=method or self.method,
             cluster_influence=influence,
             notes=self.notes,
+            degrees=None if self.degrees is None else _fewest(self.degrees, used),
         )
 
     def to_frame(self, conf_level: float = 0.95) -> pd.DataFrame:
         """Tidy table: keys, estimate, std_error, conf_low, conf_high, p_value, support.
 
-        Intervals are normal; on the ratio scale they are computed on the log scale
+        Intervals are normal, or Student's t with `degrees`; on the ratio scale they are computed on the log scale
         (delta method), so they stay positive.
         """
-        z = float(special.ndtri(0.5 + conf_level / 2))
+        z = _quantile(0.5 + conf_level / 2, self.degrees)
         se = self.std_error
         if self.estimand.scale == "ratio":
             positive = np.where(self.estimate > 0, self.estimate, np.nan)
@@ -176,7 +182,7 @@ class EffectTable:
                         "std_error": se,
                         "conf_low": low,
                         "conf_high": high,
-                        "p_value": 2 * special.ndtr(-np.abs(statistic)),
+                        "p_value": 2 * _tail(-np.abs(statistic), self.degrees),
                     }
                 ),
                 self.support.reset_index(drop=True),
@@ -275,7 +281,39 @@ def stack(
         estimand=replace(first.estimand, unit=units[0] if len(units) == 1 else "see `unit`"),
         method=first.method,
         notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
+        degrees=_stacked_degrees(tables),
     )
+
+
+def _stacked_degrees(tables: Sequence[EffectTable]) -> np.ndarray | None:
+    """Degrees of freedom under one another; None where no table has any."""
+    if all(t.degrees is None for t in tables):
+        return None
+    return np.concatenate(
+        [np.full(len(t), np.nan) if t.degrees is None else t.degrees for t in tables]
+    )
+
+
+def _quantile(share: float, degrees: np.ndarray | None) -> np.ndarray | float:
+    """Quantile of Student's t where degrees of freedom are known, else of the normal."""
+    normal = float(special.ndtri(share))
+    if degrees is None:
+        return normal
+    return np.where(np.isnan(degrees), normal, special.stdtrit(degrees, share))
+
+
+def _tail(statistic: np.ndarray, degrees: np.ndarray | None) -> np.ndarray:
+    """Share of Student's t below a statistic where degrees are known, else of the normal."""
+    normal = np.asarray(special.ndtr(statistic))
+    if degrees is None:
+        return normal
+    return np.where(np.isnan(degrees), normal, special.stdtr(degrees, statistic))
+
+
+def _fewest(degrees: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Fewest degrees of freedom among the used columns of each row; NaN where none has any."""
+    known = np.where(used & ~np.isnan(degrees), degrees, np.inf).min(axis=1)
+    return np.where(np.isfinite(known), known, np.nan)
 
 
 def _smallest(values: np.ndarray, used: np.ndarray) -> np.ndarray:

@@ -51,6 +51,8 @@ def test_two_months_and_four_counties_by_hand() -> None:
     assert row["df"] == 3
     assert [row["conf_low"], row["conf_high"]] == pytest.approx([2 - reach, 2 + reach])
     assert row["p_value"] == pytest.approx(2 * stats.t.sf(2 / np.sqrt(7.5), 3))
+    own = table.to_frame().iloc[0]
+    assert [own["conf_low"], own["conf_high"]] == pytest.approx([2 - reach, 2 + reach])
 
 
 @pytest.mark.parametrize("center", ["estimate", "mean"])

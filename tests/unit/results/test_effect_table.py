@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.results import EffectTable, Estimand, Method, stack
+from calaim_eval.results import (
+    EffectTable,
+    Estimand,
+    Method,
+    load_results,
+    save_results,
+    stack,
+)
 
 
 def _table(estimate, covariance, *, scale="difference", unit="visits", support=None):
@@ -114,3 +123,26 @@ def test_a_table_that_does_not_fit_together_is_refused(change, message):
 def test_weights_of_the_wrong_shape_are_refused():
     with pytest.raises(EstimationError, match="expected"):
         _table([1.0], [[1.0]]).combine([[1, 2]], keys=pd.DataFrame({"row": ["x"]}))
+
+
+def test_intervals_are_students_t_where_degrees_of_freedom_are_known(tmp_path):
+    """t(3) and t(9) from scipy; the third row has none and is normal."""
+    plain = _table([2.0, 3.0, 1.0], np.diag([1.0, 4.0, 0.25]))
+    table = replace(plain, degrees=np.array([3.0, 9.0, np.nan]))
+    reach = np.array(
+        [stats.t.ppf(0.975, 3), 2 * stats.t.ppf(0.975, 9), 0.5 * stats.norm.ppf(0.975)]
+    )
+    frame = table.to_frame()
+    np.testing.assert_allclose(frame["conf_low"], table.estimate - reach)
+    np.testing.assert_allclose(frame["conf_high"], table.estimate + reach)
+    p_value = [2 * stats.t.sf(2, 3), 2 * stats.t.sf(1.5, 9), 2 * stats.norm.sf(2)]
+    np.testing.assert_allclose(frame["p_value"], p_value)
+    save_results({"t": table, "plain": plain}, tmp_path / "results")
+    back = load_results(tmp_path / "results")
+    pd.testing.assert_frame_equal(back["t"].to_frame(), frame)
+    assert back["plain"].degrees is None
+    both = table.combine([[1, 1, 0], [0, 1, 1], [0, 0, 1]], keys=pd.DataFrame({"row": list("abc")}))
+    np.testing.assert_array_equal(both.degrees, [3.0, 9.0, np.nan])
+    np.testing.assert_array_equal(table.select([True, False, True]).degrees, [3.0, np.nan])
+    under = stack([plain, table], key="which", labels=["normal", "t"])
+    np.testing.assert_array_equal(under.degrees, [np.nan] * 3 + [3.0, 9.0, np.nan])
