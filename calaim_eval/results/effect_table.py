@@ -160,8 +160,8 @@ class EffectTable:
     def to_frame(self, conf_level: float = 0.95) -> pd.DataFrame:
         """Tidy table: keys, estimate, std_error, conf_low, conf_high, p_value, support.
 
-        Intervals are normal, or Student's t with `degrees`; on the ratio scale they are computed on the log scale
-        (delta method), so they stay positive.
+        Intervals are normal, or Student's t with `degrees`; on the ratio scale they are computed
+        on the log scale (delta method), so they stay positive.
         """
         z = _quantile(0.5 + conf_level / 2, self.degrees)
         se = self.std_error
