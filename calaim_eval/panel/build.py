@@ -285,7 +285,7 @@ def _finish(
         feeds=frozenset(name for name in tables.names if TABLES[name].is_optional),
         n_unclassified=sum(share["n_unclassified"] for share in shares),
         measures=tuple(measure.name for measure in measures),
-        definitions_sha256=definitions_sha256(measures),
+        definitions_sha256=definitions_sha256(tables, measures),
         amounts=_amounts(shares),
         unclassified=_unclassified(shares),
         unobserved_months={k: tuple(str(m) for m in gap.months) for k, gap in gaps.items()},

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
 
-NO_DUAL = not_dual_spellings()
-"""Dual status codes that mean not dual, or that nobody knows; any other makes a month dual."""
 DUAL = "month with Medicare (dual)"
 IN_CUSTODY = "month wholly in custody"
 _WINDOW_END_CUT = 10**6
@@ -36,6 +34,7 @@ def enrollment_spans(bucket: Bucket) -> Table:
     """
     spans, person = bucket.read("eligibility"), bucket.read("person")
     lives = person.select("member", "birth_date", "death_date")
+    no_dual = not_dual_spellings(of_medicare="medicare" in bucket.rules.payer_types)
     joined = spans.join(lives, "member", how="left")
     recorded_end = day_number(joined["enrollment_end_date"]).fill_null(_WINDOW_END_CUT)
     death, birth = day_number(joined["death_date"]), day_number(joined["birth_date"])
@@ -47,7 +46,7 @@ def enrollment_spans(bucket: Bucket) -> Table:
         aid_code=joined["aid_code"].fill_null(""),
         payer=joined["payer_type"].fill_null("medicaid"),
         is_full=joined["benefit_scope"].fill_null("full") == "full",
-        is_dual_span=joined["dual_status_code"].fill_null("").notin(NO_DUAL),
+        is_dual_span=joined["dual_status_code"].fill_null("").notin(no_dual),
         start_day=ibis.greatest(start, birth.fill_null(start)),
         end_day=ibis.least(
             recorded_end, death.fill_null(_WINDOW_END_CUT), ibis.literal(bucket.last_day)

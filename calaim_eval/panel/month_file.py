@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calaim_eval.errors import TableError
 from calaim_eval.panel.columns import BASE_COLUMNS
 from calaim_eval.panel.history import covered_before, plan_moves
 from calaim_eval.panel.month_grid import MonthEvents, Text, cells_of, order_of, row_of
@@ -97,7 +98,7 @@ class MonthFile:
         Raises
         ------
         TableError
-            A month is there twice.
+            A month is there twice; an event has no value, or is in no month of the panel.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -238,6 +239,10 @@ def _rows(pieces: Mapping[str, pa.Table], layout: MonthFile) -> _Rows:
     cells = cells[order]
     place = row_of(months["place"].to_numpy(), places["place"].to_numpy())
     texts = {name: Text.of(places[name]) for name in PLACE_COLUMNS}
+    landed = cells_of(events, members, layout.first_month, layout.n_months)
+    is_cell = np.zeros(len(members) * layout.n_months, bool)
+    is_cell[cells] = True
+    _require_sound(events, landed, is_cell, layout)
     return _Rows(
         layout,
         cells,
@@ -247,12 +252,37 @@ def _rows(pieces: Mapping[str, pa.Table], layout: MonthFile) -> _Rows:
         place,
         texts,
         _history(cells, texts["plan"].codes[place], layout.n_months),
-        MonthEvents(
-            row_at[cells_of(events, members, layout.first_month, layout.n_months)],
-            events["measure"].to_numpy(),
-            events["value"].to_numpy(),
-        ),
+        MonthEvents(row_at[landed], events["measure"].to_numpy(), events["value"].to_numpy()),
     )
+
+
+def _require_sound(
+    events: pa.Table, landed: Whole, is_cell: NDArray[np.bool_], layout: MonthFile
+) -> None:
+    """Raise where an event has no value, or is in a month that is not in the panel."""
+    _require_none(
+        events,
+        np.isnan(events["value"].to_numpy()),
+        layout,
+        "have no value.\n  Give each event a number, or leave it out of the measure's events.",
+    )
+    _require_none(
+        events,
+        ~is_cell[landed],
+        layout,
+        "are in months that are not in the panel.\n  Leave out `is_landed`, and the panel finds "
+        "out where they fall.",
+    )
+
+
+def _require_none(
+    events: pa.Table, is_wrong: NDArray[np.bool_], layout: MonthFile, words: str
+) -> None:
+    """Raise if events are wrong, naming their measures."""
+    if is_wrong.any():
+        numbers = set(events["measure"].to_numpy()[is_wrong].tolist())
+        names = ", ".join(f"`{each.name}`" for each in layout.measures if each.number in numbers)
+        raise TableError(f"measure {names}: {is_wrong.sum():,} events {words}")
 
 
 def _people(people: pa.Table) -> dict[str, Any]:

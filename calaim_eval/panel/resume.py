@@ -43,7 +43,10 @@ CODE_LISTS = (
 )
 """Code lists that a panel is made by."""
 
-LOOKUPS = ("organization", "feed_coverage", "acsc_diagnosis", "ed_avoidable_weight")
+DEFINING_TABLES = ("acsc_diagnosis", "ed_avoidable_weight")
+"""Tables a study gives that say what a measure counts."""
+
+LOOKUPS = ("organization", "feed_coverage", *DEFINING_TABLES)
 
 
 def bucket_stamps(
@@ -58,7 +61,7 @@ def bucket_stamps(
         "format": FORMAT_VERSION,
         "months": [str(months[0]), str(months[-1])],
         "rules": rules.to_dict(),
-        "definitions": definitions_sha256(measures),
+        "definitions": definitions_sha256(tables, measures),
         "facts": facts.to_dict(),
         "lookups": [_content(part) for name in LOOKUPS for part in _parts(tables, name)],
         "n_buckets": tables.n_buckets,
@@ -69,10 +72,18 @@ def bucket_stamps(
     ]
 
 
-def definitions_sha256(measures: Sequence[Measure]) -> str:
-    """Hash of what the measures mean: their versions and words, and the code lists behind them."""
+def definitions_sha256(tables: Tables, measures: Sequence[Measure]) -> str:
+    """Hash of what the measures mean: versions, words, and the package's and the study's lists."""
     said = [[each.name, each.version, each.definition] for each in measures]
-    return _hash({"measures": said, "codes": codes_sha256(CODE_LISTS)})
+    given = {name: _rows_sha256(tables.frame(name)) for name in DEFINING_TABLES if tables.has(name)}
+    return _hash({"measures": said, "codes": codes_sha256(CODE_LISTS), "given": given})
+
+
+def _rows_sha256(frame: pd.DataFrame) -> str:
+    """Hash of the rows of a small table, in whatever order they come."""
+    columns = sorted(frame.columns)
+    rows = frame[columns].sort_values(columns, ignore_index=True)
+    return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
 
 
 def _given(tables: Tables) -> list[str]:

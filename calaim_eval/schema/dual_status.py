@@ -29,13 +29,26 @@ def dual_codes(*kinds: str) -> tuple[str, ...]:
     return tuple(codes.loc[codes["kind"].isin(kinds), "code"])
 
 
-def not_dual_spellings() -> tuple[str, ...]:
+def not_dual_spellings(*, of_medicare: bool = False) -> tuple[str, ...]:
     """Codes that do not make a month dual, also as the tables hold them once they are read.
 
+    A member of Medicaid is dual with Medicare: whatever a code says of Medicaid (``09``: without
+    its coverage), it makes the month dual if it says Medicare. A member of Medicare
+    (`of_medicare`) is dual with Medicaid, as `kind` says.
+
     Reading puts zeros before a code of one character, whatever it is: ``N`` becomes ``0N``.
+
+    Parameters
+    ----------
+    of_medicare : bool
+        Medicare is itself a line of business of the study.
     """
-    codes = dual_codes("not_dual", "not_known")
-    return ("", *dict.fromkeys((*codes, *(code.rjust(_DIGITS, "0") for code in codes))))
+    codes = load_codes("dual_status")
+    is_not = codes["kind"].isin(["not_dual", "not_known"])
+    if not of_medicare:
+        is_not &= codes["has_medicare"] != "yes"
+    told = codes.loc[is_not, "code"]
+    return ("", *dict.fromkeys((*told, *(code.rjust(_DIGITS, "0") for code in told))))
 
 
 FULL_DUAL = dual_codes("full")

@@ -172,8 +172,24 @@ def test_a_month_is_dual_by_the_list_of_dual_status_codes(spec):
           11     | 2024-01-01 | 2024-01-31 | 77
         """,
     )
-    # Full and partial duals, duals of a kind that is not told, and codes that are not in the list.
-    assert set(built.values("is_dual")) == {2, 3, 5, 10, 11}
+    # Every code that says Medicare, also without Medicaid (09, XX), and codes not in the list.
+    assert set(built.values("is_dual")) == {2, 3, 4, 5, 9, 10, 11}
+
+
+def test_where_medicare_is_a_line_of_the_study_dual_is_with_medicaid(spec):
+    built = spec(
+        exclude_duals=False,
+        payer_types=("medicare",),
+        eligibility="""
+          member | start      | end        | payer    | dual
+          1      | 2024-01-01 | 2024-01-31 | medicare | 00
+          2      | 2024-01-01 | 2024-01-31 | medicare | 02
+          3      | 2024-01-01 | 2024-01-31 | medicare | 09
+          4      | 2024-01-01 | 2024-01-31 | medicare | XX
+          5      | 2024-01-01 | 2024-01-31 | medicare | 06
+        """,
+    )
+    assert set(built.values("is_dual")) == {2, 5}
 
 
 def test_duals_kept_and_limited_benefits_counted_when_the_study_says_so(spec):

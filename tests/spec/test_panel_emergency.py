@@ -221,6 +221,16 @@ def test_avoidable_visits_are_a_sum_of_probabilities(spec):
     assert told == {1: 1.35, 2: 0.75, 3: 0.6, 6: 0.75}
 
 
+def test_other_weights_are_another_definition_in_whatever_order(spec):
+    heading, line, *rows = WEIGHTS.strip("\n").splitlines()
+    shuffled = "\n".join([heading, line, *reversed(rows)])
+    marks = [
+        spec(medical_claim=DIAGNOSES, ed_avoidable_weight=given).panel.definitions_sha256
+        for given in (WEIGHTS, shuffled, WEIGHTS.replace("0.25", "0.35"))
+    ]
+    assert marks[0] == marks[1] != marks[2]
+
+
 def test_avoidable_visits_are_missing_without_weights(spec):
     built = spec(medical_claim=DIAGNOSES)
     assert built.panel.to_frame()["ed_visits_avoidable"].isna().all()

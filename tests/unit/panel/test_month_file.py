@@ -139,3 +139,20 @@ def test_a_part_without_months_has_the_columns(rows, tmp_path):
 def test_a_month_that_is_there_twice_is_refused(tmp_path):
     with pytest.raises(TableError, match="1 member-months are there twice"):
         LAYOUT(pieces(months=(*MONTHS, MONTHS[1])), tmp_path / "part.parquet")
+
+
+@pytest.mark.parametrize("month", [1, 13])
+def test_an_event_in_a_month_outside_the_panel_is_refused(tmp_path, month):
+    """Member 30 has rows for months 0 and 12."""
+    with pytest.raises(TableError, match=r"measure `paid`: 1 events are in months that are not in"):
+        LAYOUT(pieces(events=(*EVENTS, (30, month, 1, 9.0))), tmp_path / "part.parquet")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_event_without_a_value_is_refused(tmp_path, number):
+    name = {0: "visits", 1: "paid"}[number]
+    with pytest.raises(TableError, match=f"measure `{name}`: 2 events have no value"):
+        LAYOUT(
+            pieces(events=(*EVENTS, (30, 0, number, None), (7, 12, number, float("nan")))),
+            tmp_path / "part.parquet",
+        )
