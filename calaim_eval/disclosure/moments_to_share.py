@@ -95,11 +95,12 @@ def _notes(
     notes = list(moments.provenance.get("notes", []))
     left = 1 - shared.n_members.sum() / moments.n_members.sum()
     if left > 0:
-        bound = next(b for b in (0.01, 0.05, 0.1, 0.25, 0.5, 1.0) if left <= b)
+        bound = next((b for b in (0.01, 0.05, 0.1, 0.25, 0.5) if left <= b), None)
+        share = "more than half" if bound is None else f"at most {bound:.0%}"
         notes.append(
             f"Cells with fewer than {rule.min_count} members, or members covered in a month, "
-            f"were not shared: {len(moments) - len(shared):,} of {len(moments):,} cells, at most "
-            f"{bound:.0%} of the plan's members."
+            f"were not shared: {len(moments) - len(shared):,} of {len(moments):,} cells, {share} "
+            "of the plan's members."
         )
     if moments.clusters is not None and is_without_clusters:
         notes.append(
