@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from calaim_eval.disclosure import Released, release
 from calaim_eval.panel import MemberMonths
 from calaim_eval.pipeline.check import require_no_stop, require_quality
+from calaim_eval.pipeline.county_phase import check_county_phase
 from calaim_eval.pipeline.designs import build_moments
 from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.kept import keep, kept, made_from
@@ -92,8 +93,14 @@ def estimate_quarterless(
         "Testing the effects",
         lambda: sensitivity_of_effects(study, paths, panel, pooled_with=pooled_with),
     )
-    keep(study, "effects", effects | tested, refused | left_out | untested)
-    return [*use, *effects, *tested]
+    checks, unchecked = check_county_phase(study, {} if pooled_with else paths)
+    keep(
+        study,
+        "effects",
+        effects | tested | checks,
+        refused | left_out | untested | unchecked,
+    )
+    return [*use, *effects, *tested, *checks]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
