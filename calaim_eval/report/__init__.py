@@ -1,6 +1,6 @@
 """Released tables to figures, tables, sentences and pages."""
 
-from calaim_eval.report import figures, phrases, tables
+from calaim_eval.report import figures, phrases, tables, trend_words
 from calaim_eval.report.completeness import Completeness, completeness
 from calaim_eval.report.errors import ReportError
 from calaim_eval.report.markdown import absences, block, section, simulated_notice
@@ -22,4 +22,5 @@ __all__ = [
     "section",
     "simulated_notice",
     "tables",
+    "trend_words",
 ]

@@ -38,6 +38,7 @@ _PARTS = {
         "Use of care": ("baseline_utilization", "utilization_trend"),
         "Effects": ("effect_event_study", "effect_overall"),
         "Effects by group": ("effect_by_race", "effect_gap", "effect_ratio"),
+        "Tests of the effects": ("effect_bounds", "placebo_dates", "negative_control"),
         "Change among members served": ("pre_post",),
         "County phase": ("county_phase",),
         "Referrals": (
@@ -106,7 +107,7 @@ def collect_notes(released: Released) -> pd.DataFrame:
 
 def _measured(released: Released) -> set[str]:
     """Outcomes with an effect, or any outcome where there is no effect."""
-    tables = released.tables.values()
+    tables = [t for name, t in released.tables.items() if name != "negative_control"]
     stacked = [t for t in tables if "outcome" in t.frame]
     effects = [t for t in stacked if t.kind == "effect"] or stacked
     return {str(o) for t in effects for o in t.frame["outcome"]}

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _NEEDS_PROGRAM = "the panel found no Enhanced Care Management or Community Supports records"
 _NEEDS_EXPOSURE = "the study file has no `exposure` section, or its design was refused"
+_NOT_TESTED = (
+    f"{_NEEDS_EXPOSURE}, there are too few months before it, or `sensitivity` switches it off"
+)
 _NEEDS_ORGANIZATIONS = "the tables `organization` and `contract` were not provided"
 _NEEDS_REFERRALS = "the table `referral` was not provided"
 
@@ -37,6 +40,8 @@ EXPECTED_ITEMS: dict[str, tuple[str, str]] = {
     "effect_by_race": ("Effects by race and ethnicity", _NEEDS_EXPOSURE),
     "effect_gap": ("Gaps in effects", _NEEDS_EXPOSURE),
     "effect_ratio": ("Effects as rate ratios", _NEEDS_EXPOSURE),
+    "effect_bounds": ("Effects if trends differ", _NOT_TESTED),
+    "placebo_dates": ("Effects at false dates", _NOT_TESTED),
     "pre_post": ("Change among members served (not causal)", _NEEDS_EXPOSURE),
     "county_phase": (
         "County-phase comparison, January to June 2022",
@@ -56,6 +61,7 @@ FURTHER_ITEMS: dict[str, str] = {
     "referral_losses": "Where referrals stop, and why",
     "referral_closure_by_organization_type": "Referral loops closed, by type of organization",
     "referral_findings": "Findings in the referral records",
+    "negative_control": "Effects on outcomes out of reach",
     "data_quality": "Findings on data quality",
     "encounter_completeness": "Completeness of each plan's claims",
 }

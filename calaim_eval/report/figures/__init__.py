@@ -12,6 +12,7 @@ from calaim_eval.report.figures.group_shares import (
 from calaim_eval.report.figures.referral_funnel import referral_funnel
 from calaim_eval.report.figures.theme import Figure
 from calaim_eval.report.figures.trend import utilization_trend
+from calaim_eval.report.figures.trends import trend_bounds
 
 __all__ = [
     "Figure",
@@ -25,5 +26,6 @@ __all__ = [
     "pre_post_by_race",
     "referral_funnel",
     "referral_steps_by_race",
+    "trend_bounds",
     "utilization_trend",
 ]

@@ -36,6 +36,13 @@ from calaim_eval.report.tables.rates import (
     members_table,
     referral_table,
 )
+from calaim_eval.report.tables.sensitivity import (
+    controls_table,
+    false_dates_table,
+    policy_table,
+    trends_by_race_table,
+    trends_table,
+)
 from calaim_eval.report.tables.shares import losses_table, shares_table
 
 __all__ = [
@@ -45,6 +52,7 @@ __all__ = [
     "closure_by_service_table",
     "closure_table",
     "contents_table",
+    "controls_table",
     "county_phase_table",
     "coverage_table",
     "definitions_table",
@@ -52,6 +60,7 @@ __all__ = [
     "effects_by_race_table",
     "effects_table",
     "encounter_completeness_table",
+    "false_dates_table",
     "findings_table",
     "gaps_table",
     "headline_outcome",
@@ -61,6 +70,7 @@ __all__ = [
     "methods_table",
     "notes_table",
     "other_outcomes",
+    "policy_table",
     "pre_post_table",
     "provenance_table",
     "quality_notes",
@@ -70,4 +80,6 @@ __all__ = [
     "row_ledger_table",
     "shares_table",
     "suppression_table",
+    "trends_by_race_table",
+    "trends_table",
 ]

@@ -370,7 +370,7 @@ def policy_words(released: Released) -> str:
 
 
 def _kind(kind: str, meta: Mapping[str, object]) -> str:
-    if kind != "effect":
+    if kind == "rate":
         return "Description"
     return "Effect" if meta.get("is_causal", True) else "Not causal"
 

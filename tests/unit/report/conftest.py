@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable
+from calaim_eval.results import ALL, BoundsTable, EffectTable, Estimand, Method, RateTable, Result
 from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
@@ -153,10 +154,10 @@ def _staged(
     return pd.DataFrame(rows), top, bottom
 
 
-def make_results() -> dict[str, EffectTable | RateTable]:
+def make_results() -> dict[str, Result]:
     """Every item of a quarterly release, with the keys the report documents."""
     rng = np.random.default_rng(7)
-    out: dict[str, EffectTable | RateTable] = {}
+    out: dict[str, Result] = {}
     everyone = _by_group(1.0, GROUP_SIZES)
     out["members_by_group"] = proportions(
         "Members",
@@ -225,6 +226,7 @@ def make_results() -> dict[str, EffectTable | RateTable]:
         about="organizations",
     )
     out |= _utilization(rng) | _delivery(rng) | _effects(rng)
+    out |= {"effect_bounds": _bounds(), **_no_effects()}
     return out
 
 
@@ -441,6 +443,57 @@ def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
     }
 
 
+def _bounds() -> BoundsTable:
+    """Bounds around each effect; widths by hand, those of a group by its size."""
+    sizes = {ALL: 1290.0} | {g: max(2.0, round(n * 0.07)) for g, n in GROUP_SIZES.items()}
+    rows = []
+    for outcome, (effect, se) in EFFECT.items():
+        for group, members in sizes.items():
+            error = se * np.sqrt(1290 / members)
+            breakdown = (abs(effect) - 1.96 * error) / (4 * error)
+            for bound in (0.0, 0.5, 1.0, 2.0):
+                keys = {"outcome": outcome, "unit": UNITS[outcome], "race_ethnicity": group}
+                keys |= {"restriction": "relative_magnitudes", "bound": bound}
+                inner, outer = 3 * error * bound, error * (1.96 + 4 * bound)
+                ends = (effect - inner, effect + inner, effect - outer, effect + outer)
+                rows.append((keys, ends, breakdown if breakdown > 0 else np.nan, members))
+    ends = np.array([r[1] for r in rows])
+    members = np.array([r[3] for r in rows])
+    return BoundsTable(
+        keys=pd.DataFrame([r[0] for r in rows]),
+        set_low=ends[:, 0],
+        set_high=ends[:, 1],
+        conf_low=ends[:, 2],
+        conf_high=ends[:, 3],
+        conf_level=0.95,
+        support=pd.DataFrame(
+            {"n_members": members, "n_events": members * 2, "member_months": members * 2}
+        ),
+        estimand=Estimand("ATT under bounded trends", "members served", "see `unit`"),
+        method=Method("Robust confidence set", {"max_event_time": 5}, "doi:10.1093/restud/rdad018"),
+        bound_words="times the largest change from one month to the next before exposure",
+        breakdown=np.array([r[2] for r in rows]),
+    )
+
+
+def _no_effects() -> dict[str, EffectTable]:
+    """Effects where there can be none: at false dates, and on an outcome out of reach."""
+    placebo = []
+    for outcome, (_, se) in EFFECT.items():
+        for months, value in ((3, 0.4), (12, 2.2 if outcome == "ed_visits" else -0.7)):
+            keys = {"outcome": outcome, "unit": UNITS[outcome], "race_ethnicity": ALL}
+            placebo.append(({**keys, "months_earlier": months}, value * se, se, 1290))
+    about = {"outcome": "telehealth_visits", "unit": "visits per 1,000 member-months"}
+    control = [({**about, "race_ethnicity": ALL}, 1.2, 0.9, 1290)]
+    tables = {
+        "placebo_dates": effects(*_columns(placebo), name="Placebo effect", is_causal=False),
+        "negative_control": effects(*_columns(control), name="Negative control", is_causal=False),
+    }
+    reason = "`telehealth_visits` was declared out of reach: billed by another program."
+    notes = {"placebo_dates": ("The truth is 0.",), "negative_control": (reason,)}
+    return {name: replace(table, notes=notes[name]) for name, table in tables.items()}
+
+
 def _columns(rows: list[tuple]) -> tuple[pd.DataFrame, list[float], list[float], list[float]]:
     return (
         pd.DataFrame([r[0] for r in rows]),
@@ -455,12 +508,14 @@ PROVENANCE = {
     "question": "Does it work, and for whom?",
     "study_hash": "5f2c9a",
     "package_version": "0.1.0",
+    "first_month": "2021-01",
+    "last_month": "2024-12",
     "inputs": {"eligibility.parquet": "9a1c", "medical_claim.parquet": "77de"},
 }
 
 
 @pytest.fixture(scope="session")
-def quarter_results() -> dict[str, EffectTable | RateTable]:
+def quarter_results() -> dict[str, Result]:
     """Unreleased results of the made-up quarter."""
     return make_results()
 

@@ -18,18 +18,23 @@ OPTIONAL = [
     "baseline_table",
     "closure_by_service_table",
     "closure_table",
+    "controls_table",
     "county_phase_table",
     "coverage_table",
     "delivery_table",
     "effects_by_race_table",
     "effects_table",
+    "false_dates_table",
     "gaps_table",
     "losses_table",
     "members_table",
+    "policy_table",
     "pre_post_table",
     "ratios_table",
     "referral_table",
     "row_ledger_table",
+    "trends_by_race_table",
+    "trends_table",
 ]
 QUALITY = ["encounter_completeness_table", "quality_table"]
 ALWAYS = [

@@ -1,0 +1,179 @@
+"""What the effects of a study are put to, from its moments to its release."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from calaim_eval.estimate import aggregate, breakdown_value, group_time_att, placebo_dates
+from calaim_eval.moments import load_moments, reduce_panel
+from calaim_eval.panel import MEASURES
+from calaim_eval.pipeline.designs import exposure_design
+from calaim_eval.pipeline.sensitivity import sensitivity_of_effects
+from calaim_eval.results import BoundsTable, load_results
+
+OUTCOME = "ed_visits"
+
+
+@pytest.fixture(scope="module")
+def paths(small_run, tmp_path_factory):
+    """Moments of one outcome."""
+    design = exposure_design(small_run.study, small_run.panel, anchor="first_service")
+    cells = reduce_panel(
+        design, outcomes=[OUTCOME], stratum="race_ethnicity", unbalanced="cell_means"
+    )
+    folder = tmp_path_factory.mktemp("one_outcome")
+    return {"first_service": (cells.save(folder / "first_service.moments"),)}
+
+
+def asking(study, *, section: str = "sensitivity", **changes):
+    """The study with other keys in a section."""
+    asked = getattr(study.file, section).model_copy(update=changes)
+    return dataclasses.replace(study, file=study.file.model_copy(update={section: asked}))
+
+
+def found(small_run, paths, **changes):
+    return sensitivity_of_effects(asking(small_run.study, **changes), paths, small_run.panel)
+
+
+def of_everybody(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["race_ethnicity"] == "all"].reset_index(drop=True)
+
+
+def test_without_a_violation_the_interval_is_that_of_the_average(small_run, paths):
+    """The plain average of the months 0 to 5 of the event study against one base month."""
+    results, left_out = found(small_run, paths)
+    assert left_out == {}
+    bounds = of_everybody(results["effect_bounds"].to_frame())
+    cells = load_moments(paths["first_service"][0]).pooled()
+    att_gt = group_time_att(cells, outcome=OUTCOME, base_period="universal", per=1000)
+    study = aggregate(
+        att_gt, by="event_time", min_event_time=-6, max_event_time=5, balance_event_time=5
+    )
+    after = study.select((study.keys["event_time"] >= 0).to_numpy())
+    estimate = after.estimate.mean()
+    error = np.sqrt(after.covariance.sum()) / len(after)
+    first = bounds.iloc[0]
+    assert (first["restriction"], first["bound"]) == ("relative_magnitudes", 0)
+    np.testing.assert_allclose([first["set_low"], first["set_high"]], estimate)
+    half = 1.959964 * error
+    np.testing.assert_allclose(
+        [first["conf_low"], first["conf_high"]], [estimate - half, estimate + half], rtol=1e-5
+    )
+    # Six months after it: the largest change before, (6 + 5 + 4 + 3 + 2 + 1) / 6 times.
+    steps = np.abs(np.diff(study.estimate[study.keys["event_time"] < 0])).max()
+    np.testing.assert_allclose(bounds["set_high"], estimate + 3.5 * steps * bounds["bound"])
+    broken = breakdown_value(study, effect="average")["breakdown"].item()
+    np.testing.assert_array_equal(bounds["breakdown"], [broken] * 4)
+    assert bounds["bound"].tolist() == [0, 0.5, 1, 2]
+
+
+def test_every_group_has_rows_even_where_nothing_can_be_said(small_run, paths):
+    """A group without bounds goes through disclosure control like the others."""
+    results, _ = found(small_run, paths)
+    table = results["effect_bounds"]
+    assert isinstance(table, BoundsTable)
+    groups = table.keys["race_ethnicity"]
+    cells = load_moments(paths["first_service"][0])
+    months = aggregate(
+        group_time_att(cells, outcome=OUTCOME, base_period="universal"),
+        by="event_time",
+        min_event_time=-6,
+        max_event_time=5,
+        balance_event_time=5,
+    )
+    assert set(groups) == {"all", *months.keys["race_ethnicity"]}
+    assert (groups.value_counts() == 4).all()
+    undefined = np.isnan(table.conf_low)
+    assert undefined.any()
+    assert any("A group without an interval" in note for note in table.notes)
+    smallest = months.support["n_members"].groupby(months.keys["race_ethnicity"]).min()
+    of_groups = table.support["n_members"].groupby(groups).min().drop("all")
+    assert (of_groups[smallest.index] == smallest).all()
+
+
+def test_false_dates_are_those_of_the_study(small_run, paths):
+    results, _ = found(small_run, paths, placebo_months=(3, 6))
+    cells = load_moments(paths["first_service"][0])
+    expected = placebo_dates(cells.pooled(), outcome=OUTCOME, months_earlier=[3, 6], per=1000)
+    table = results["placebo_dates"]
+    np.testing.assert_allclose(
+        of_everybody(table.to_frame())[["estimate", "std_error"]],
+        expected.to_frame()[["estimate", "std_error"]],
+    )
+    assert set(table.keys["race_ethnicity"]) > {"all", "white", "hispanic"}
+    assert set(table.keys["unit"]) == {MEASURES[OUTCOME].unit}
+
+
+def test_a_negative_control_is_reduced_from_the_panel(small_run, paths):
+    control = next(
+        name
+        for name in MEASURES
+        if name not in small_run.study.file.outcomes
+        and not small_run.panel.observed_months(name).empty
+        and name.startswith("telehealth")
+    )
+    unseen = next(n for n in MEASURES if small_run.panel.observed_months(n).empty)
+    results, left_out = found(
+        small_run, paths, negative_control={control: "billed by others", unseen: "far away"}
+    )
+    table = results["negative_control"]
+    design = exposure_design(small_run.study, small_run.panel, anchor="first_service")
+    cells = reduce_panel(design, outcomes=[control], unbalanced="cell_means", stratum=None)
+    att_gt = group_time_att(cells, outcome=control, per=MEASURES[control].per)
+    expected = aggregate(att_gt, max_event_time=small_run.study.file.exposure.follow_up_months)
+    row = of_everybody(table.to_frame()).iloc[0]
+    assert row["outcome"] == control
+    np.testing.assert_allclose(row["estimate"], expected.estimate[0])
+    np.testing.assert_allclose(row["std_error"], expected.std_error[0])
+    assert f"`{control}` was declared out of reach: billed by others." in table.notes
+    assert not any(note.startswith("Warning") for note in table.notes)
+    assert f"`{unseen}`: the files it needs were not given" in left_out["negative_control"]
+
+
+def test_what_is_switched_off_is_said(small_run, paths):
+    results, left_out = found(small_run, paths, trends_differ=(), placebo_months=())
+    assert results == {}
+    assert "`sensitivity.trends_differ`" in left_out["effect_bounds"]
+    assert "placebo_months" in left_out["placebo_dates"]
+
+
+def test_a_design_with_one_month_before_is_not_tested_and_does_not_fail(small_run, paths):
+    study = asking(small_run.study, section="exposure", lookback_months=1)
+    results, left_out = sensitivity_of_effects(study, paths, small_run.panel)
+    assert set(results) == {"placebo_dates"}
+    assert "no effect before the base month" in left_out["effect_bounds"]
+
+
+def test_months_of_anticipation_come_before_false_dates(small_run, paths):
+    study = asking(small_run.study, section="exposure", anticipation_months=2)
+    changed = asking(study, placebo_months=(2, 4), trends_differ=())
+    results, _ = sensitivity_of_effects(changed, paths, small_run.panel)
+    assert set(results["placebo_dates"].keys["months_earlier"]) == {4}
+
+
+def test_a_study_without_an_exposure_has_nothing_to_test(small_run, paths):
+    study = small_run.study
+    bare = dataclasses.replace(study, file=study.file.model_copy(update={"exposure": None}))
+    assert sensitivity_of_effects(bare, paths, small_run.panel) == ({}, {})
+
+
+def test_no_released_set_holds_an_estimate_that_is_hidden(small_run):
+    """The small study as it is: sets of groups whose effect is hidden are hidden too."""
+    tables = small_run.released.tables
+    bounds = tables["effect_bounds"].frame
+    keys = ["outcome", "race_ethnicity"]
+    effects = tables["effect_by_race"].frame
+    gone = effects.loc[effects["is_suppressed"], keys]
+    assert len(gone) > 0
+    rows = bounds.merge(gone, on=keys)
+    assert len(rows) > 0
+    assert rows["is_suppressed"].all()
+    assert rows[["set_low", "set_high", "conf_low", "conf_high", "breakdown"]].isna().all(axis=None)
+    kept = load_results(small_run.study.restricted / "results" / "effects")["effect_bounds"]
+    few = (kept.support["n_members"] < 11).to_numpy()
+    assert bounds.loc[few, "is_suppressed"].all()
+    assert not bounds["is_suppressed"].all()
