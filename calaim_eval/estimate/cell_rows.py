@@ -11,7 +11,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.exposure_terms import event_times, used_rows
 from calaim_eval.estimate.support import side_support
-from calaim_eval.estimate.two_way_effects import TwoWayEffects, two_way_effects
+from calaim_eval.estimate.two_way.two_way_effects import TwoWayEffects, two_way_effects
 from calaim_eval.estimate.words import share_words
 
 FixedEffects = Literal["member", "cohort"]

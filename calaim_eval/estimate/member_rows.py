@@ -10,8 +10,8 @@ import pandas as pd
 
 from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import TableError
-from calaim_eval.estimate.clustering import member_cluster_notes
 from calaim_eval.estimate.exposure_terms import NEVER, event_times, used_rows
+from calaim_eval.estimate.inference.clustering import member_cluster_notes
 from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.estimate.member_frame import (
     WHERE,
@@ -20,7 +20,7 @@ from calaim_eval.estimate.member_frame import (
     varying,
 )
 from calaim_eval.estimate.support import has_single_member, support_frame
-from calaim_eval.estimate.two_way_effects import TwoWayEffects, sums_by, two_way_effects
+from calaim_eval.estimate.two_way.two_way_effects import TwoWayEffects, sums_by, two_way_effects
 from calaim_eval.moments.panel_rows import PanelColumns
 from calaim_eval.moments.periods import index_ordinals
 from calaim_eval.results import EffectTable, Estimand, Method

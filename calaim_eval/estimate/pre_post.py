@@ -11,7 +11,8 @@ import pandas as pd
 
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
-from calaim_eval.estimate.clustering import cluster_notes
+from calaim_eval.estimate.cohort_month.time_pairs import Comparison
+from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import (
     MEMBER,
     CellLoads,
@@ -21,7 +22,6 @@ from calaim_eval.estimate.influence import (
     require_cluster,
 )
 from calaim_eval.estimate.support import has_single_member, side_support, support_frame
-from calaim_eval.estimate.time_pairs import Comparison
 from calaim_eval.estimate.words import (
     count_words,
     default_unit,

@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from calaim_eval.estimate.cohort_averages import average_terms, cohort_weights, share_loads
-from calaim_eval.estimate.stratum_effects import StratumEffects
+from calaim_eval.estimate.cohort_month.cohort_averages import (
+    average_terms,
+    cohort_weights,
+    share_loads,
+)
+from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
 from calaim_eval.estimate.stratum_terms import StratumTerms
 from calaim_eval.results import SUPPORT_COLUMNS
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.estimate.cell_grid import CellGrid
-from calaim_eval.estimate.stratum_effects import StratumEffects
+from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
 from calaim_eval.results import SUPPORT_COLUMNS
 
 ROUNDING = 1e-6

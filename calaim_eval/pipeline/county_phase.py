@@ -24,8 +24,8 @@ from calaim_eval.estimate import (
     randomization_test,
     synthetic_did,
 )
-from calaim_eval.estimate.cluster_moments import cluster_members
-from calaim_eval.estimate.leave_one_out import LeaveOneOut
+from calaim_eval.estimate.inference.cluster_moments import cluster_members
+from calaim_eval.estimate.inference.leave_one_out import LeaveOneOut
 from calaim_eval.estimate.words import SMALL_COUNT
 from calaim_eval.moments import CellMoments, load_moments
 from calaim_eval.panel import MEASURES

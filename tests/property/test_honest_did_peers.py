@@ -1,7 +1,7 @@
 """Fixed-length intervals against another package on random event studies.
 
 Its relative-magnitudes intervals are known to be too narrow and are no oracle; those are checked
-against linear programmes in tests/unit/estimate/test_relative_magnitudes.py.
+against linear programmes in tests/unit/estimate/sensitivity/test_relative_magnitudes.py.
 """
 
 from __future__ import annotations

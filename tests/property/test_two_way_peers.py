@@ -24,7 +24,7 @@ from calaim_eval.estimate import (
     two_way_fixed_effects,
     two_way_fixed_effects_from_members,
 )
-from calaim_eval.estimate.two_way_fit import crv1_factor
+from calaim_eval.estimate.two_way.two_way_fit import crv1_factor
 from calaim_eval.moments import CellMoments, reduce_panel
 
 SEEDS = [1, 2, 3]

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.estimate import count_effects, two_way_poisson
-from calaim_eval.estimate.two_way_fit import crv1_factor
+from calaim_eval.estimate.two_way.two_way_fit import crv1_factor
 from calaim_eval.moments import CellMoments, reduce_panel
 from calaim_eval.results import EffectTable
 

@@ -16,7 +16,7 @@ import pytest
 from calaim_eval.estimate import two_way_fixed_effects, two_way_fixed_effects_from_members
 from calaim_eval.estimate.exposure_terms import exposure_terms, term_names
 from calaim_eval.estimate.member_rows import member_rows
-from calaim_eval.estimate.two_way_fit import fit_two_way
+from calaim_eval.estimate.two_way.two_way_fit import fit_two_way
 from calaim_eval.moments import reduce_panel
 from calaim_eval.results import EffectTable
 

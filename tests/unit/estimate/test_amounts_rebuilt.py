@@ -15,7 +15,7 @@ from calaim_eval.estimate import (
     two_way_poisson,
 )
 from calaim_eval.estimate.cell_grid import stratum_grids
-from calaim_eval.estimate.cluster_moments import without_cluster
+from calaim_eval.estimate.inference.cluster_moments import without_cluster
 from calaim_eval.moments import CellMoments, reduce_panel
 from calaim_eval.results import EffectTable
 

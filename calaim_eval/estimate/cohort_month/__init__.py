@@ -1,0 +1,1 @@
+"""Effects by cohort and month (group-time ATT) and their averages."""

@@ -1,0 +1,1 @@
+"""Effects on counts and amounts under the log link."""

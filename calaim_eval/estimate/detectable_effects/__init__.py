@@ -1,0 +1,1 @@
+"""What could be detected, before anything is estimated."""

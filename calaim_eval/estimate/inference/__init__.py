@@ -1,0 +1,1 @@
+"""Standard errors, intervals, p-values and bands where members or counties are the clusters."""

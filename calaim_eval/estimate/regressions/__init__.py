@@ -1,0 +1,1 @@
+"""Regressions on member-level data."""

@@ -1,0 +1,1 @@
+"""What else could explain an effect: other trends, false dates, outcomes out of reach."""

@@ -1,0 +1,1 @@
+"""Synthetic difference-in-differences by county."""

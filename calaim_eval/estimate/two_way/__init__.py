@@ -1,0 +1,1 @@
+"""The naive answer, what it is made of, and its alternatives."""
