@@ -12,6 +12,7 @@ import pandas as pd
 from calaim_eval.design import Design, design_county_phase, design_exposure
 from calaim_eval.errors import DesignError
 from calaim_eval.moments import reduce_panel
+from calaim_eval.moments.unbalanced import Unbalanced
 from calaim_eval.panel import MemberMonths
 from calaim_eval.study import Study
 
@@ -79,7 +80,7 @@ def build_moments(
     if study.file.exposure is not None:
         for anchor in ANCHORS:
             design = exposure_design(study, panel, anchor=anchor)
-            paths[anchor] = _reduce(study, design, anchor, stratum=STRATUM)
+            paths[anchor] = reduce_by_months(study, design, anchor, stratum=STRATUM)
     if study.file.county_phase is not None:
         try:
             design = county_phase_design(study, panel)
@@ -87,11 +88,18 @@ def build_moments(
             left_out["county_phase"] = str(error)
             log.warning("county_phase: left out. %s", error)
         else:
-            paths["county_phase"] = _reduce(study, design, "county_phase", stratum=None)
+            paths["county_phase"] = reduce_by_months(study, design, "county_phase", stratum=None)
     return paths, left_out
 
 
-def _reduce(study: Study, design: Design, name: str, *, stratum: str | None) -> tuple[Path, ...]:
+def reduce_by_months(
+    study: Study,
+    design: Design,
+    name: str,
+    *,
+    stratum: str | None,
+    unbalanced: Unbalanced | None = None,
+) -> tuple[Path, ...]:
     """Moments of a design, one file for each set of outcomes that share their observed months."""
     folder = study.restricted / "moments"
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +114,7 @@ def _reduce(study: Study, design: Design, name: str, *, stratum: str | None) -> 
             seen,
             outcomes=outcomes,
             stratum=stratum,
-            unbalanced=study.file.coverage.unbalanced,
+            unbalanced=unbalanced or study.file.coverage.unbalanced,
         )
         is_whole = len(months) == len(design.months)
         suffix = "" if is_whole else "." + "-".join(outcomes)

@@ -15,6 +15,7 @@ from calaim_eval.pipeline.county_phase import check_county_phase
 from calaim_eval.pipeline.designs import build_moments
 from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.kept import keep, kept, made_from
+from calaim_eval.pipeline.matched import match_members
 from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.pipeline.power import say_power
@@ -94,13 +95,14 @@ def estimate_quarterless(
         lambda: sensitivity_of_effects(study, paths, panel, pooled_with=pooled_with),
     )
     checks, unchecked = check_county_phase(study, {} if pooled_with else paths)
+    matched, unmatched = match_members(study, panel)
     keep(
         study,
         "effects",
-        effects | tested | checks,
-        refused | left_out | untested | unchecked,
+        effects | tested | checks | matched,
+        refused | left_out | untested | unchecked | unmatched,
     )
-    return [*use, *effects, *tested, *checks]
+    return [*use, *effects, *tested, *checks, *matched]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:

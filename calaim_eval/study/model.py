@@ -10,6 +10,10 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from calaim_eval.design.match_groups import SameEligibility
+from calaim_eval.design.match_metric import Distance
+from calaim_eval.design.matched_candidates import UseIn
+from calaim_eval.design.matched_sets import Censoring, Replacement
 from calaim_eval.errors import TableError
 from calaim_eval.moments.unbalanced import Unbalanced
 from calaim_eval.panel.measures import MEASURES
@@ -170,6 +174,32 @@ class Exposure(_Section):
     base_period: Literal["varying", "universal"] = "varying"
 
 
+def _matched_on(value: str) -> str:
+    if value not in (*MEASURES, "age_years", "months_since_eligibility"):
+        raise ValueError(
+            f"'{value}' is neither a measure nor `age_years` or `months_since_eligibility`"
+        )
+    return value
+
+
+class Matched(_Section):
+    """Members alike before exposure as a second comparison; every key has a default."""
+
+    match_on: Annotated[
+        tuple[Annotated[str, AfterValidator(_matched_on)], ...], Field(min_length=1)
+    ] = ("ed_visits", "inpatient_stays")
+    use_in: UseIn = "lookback"
+    exact: tuple[str, ...] = ("race_ethnicity",)
+    same_eligibility: SameEligibility = "month"
+    distance: Distance = "mahalanobis"
+    caliper: float | None = Field(default=None, gt=0)
+    ratio: int = Field(default=1, ge=1, le=10)
+    replacement: Replacement = "across_months"
+    censor: Censoring = "set"
+    lookback_months: int | None = Field(default=None, ge=1, le=24)
+    seed: int = Field(default=2024, ge=0)
+
+
 class CountyPhase(_Section):
     """The county-phase comparison, January to June 2022 only."""
 
@@ -245,13 +275,24 @@ class Sensitivity(_Section):
     """What the effects are put to; every key has a default (docs/methods/honest_did.md)."""
 
     trends_differ: tuple[Annotated[float, Field(gt=0, le=100)], ...] = (0.5, 1.0, 2.0)
+    months_before: int = Field(default=12, ge=2, le=60)
     first_months: int = Field(default=6, ge=1, le=36)
+    months_per_period: int = Field(default=3, ge=1, le=12)
     placebo_months: Annotated[
         tuple[Annotated[int, Field(ge=1, le=60)], ...], AfterValidator(_no_repeats)
     ] = (3, 6, 12)
     negative_control: dict[Outcome, Annotated[str, AfterValidator(_out_of_reach)]] = Field(
         default_factory=dict
     )
+
+    @model_validator(mode="after")
+    def _whole_periods(self) -> Sensitivity:
+        if self.first_months % self.months_per_period:
+            raise ValueError(
+                f"`first_months` is {self.first_months}, no multiple of `months_per_period`, "
+                f"{self.months_per_period}"
+            )
+        return self
 
 
 class Report(_Section):
@@ -274,6 +315,7 @@ class StudyFile(_Section):
     coverage: Coverage
     rules: Rules = Field(default_factory=Rules)
     exposure: Exposure | None = None
+    matched: Matched | None = None
     county_phase: CountyPhase | None = None
     equity: Equity
     integration: Integration
@@ -281,6 +323,12 @@ class StudyFile(_Section):
     quality: Quality = Field(default_factory=Quality)
     sensitivity: Sensitivity = Field(default_factory=Sensitivity)
     report: Report
+
+    @model_validator(mode="after")
+    def _matched_has_exposure(self) -> StudyFile:
+        if self.matched is not None and self.exposure is None:
+            raise ValueError("`matched` says how the exposed are matched; it needs `exposure`")
+        return self
 
     @model_validator(mode="after")
     def _controls_are_no_outcomes(self) -> StudyFile:

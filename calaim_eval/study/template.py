@@ -81,6 +81,16 @@ anticipation_months = 0         # months before exposure that it may already hav
 eligibility_cell = "month"      # compared within the "month" (or coarser "quarter") of eligibility
 base_period = "varying"         # "varying" or "universal", as in Callaway and Sant'Anna
 
+# The same effect against members alike in use before exposure, covered and not yet served in that
+# month: a second answer, should those picked for the service be picked for a rise in use. Leave
+# the section out and it is not estimated. docs/methods/matching_and_weighting.md has every key.
+[matched]
+match_on = ["ed_visits", "inpatient_stays"]  # use in the look-back; also "age_years"
+exact = ["race_ethnicity"]      # same in every pair; effects by a group need it here
+ratio = 1                       # matches of each member served
+# caliper = 0.5                 # largest distance, in standard deviations
+# replacement = "without"       # a member is a match once; default: once an index month
+
 # County phases: identified for January to June 2022 only; from July every county is exposed.
 [county_phase]
 lookback_months = 12
@@ -107,10 +117,12 @@ policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be
 
 # What the effects are put to. Every key has a default (docs/methods/honest_did.md).
 [sensitivity]
-# By how much trends may differ after exposure: this many times the largest change from one month
-# to the next before it. [] leaves it out. The question is about the first months from exposure on.
+# By how much trends may differ after exposure: this many times the largest change from one period
+# to the next before it. [] leaves it out.
 trends_differ = [0.5, 1, 2]
-first_months = 6
+months_before = 12              # months before exposure that are looked at, where there are any
+first_months = 6                # the effect asked about: the average of the first months
+months_per_period = 3           # single months are mostly noise
 placebo_months = [3, 6, 12]     # effects at false dates so many months before exposure; [] for none
 # Outcomes out of the service's reach, with the reason; an effect on one speaks of bias.
 # [sensitivity.negative_control]
