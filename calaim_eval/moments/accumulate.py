@@ -91,6 +91,7 @@ def accumulate(
     provenance: dict[str, Any],
     balanced_only: bool = False,
     share: np.ndarray | None = None,
+    label: np.ndarray | None = None,
 ) -> CellMoments:
     """Cell moments of checked rows; no cells when no member is kept.
 
@@ -108,9 +109,17 @@ def accumulate(
     share : np.ndarray, optional
         Of a matched design, whose rows are parts of members: one over the parts of the member;
         shape (rows.n_members,).
+    label : np.ndarray, optional
+        Which row of `labels` and `cluster` each member has, where they hold distinct ones; shape
+        (rows.n_members,).
     """
-    cell, first = row_codes(labels)
-    codes = None if cluster is None else label_codes(cluster)[0]
+    if label is None:
+        label = np.arange(rows.n_members)
+    labels, cluster, label = _present(labels, cluster, label)
+    cell_of, first = row_codes(labels)
+    cell = cell_of[label]
+    codes_of = None if cluster is None else label_codes(cluster)[0]
+    codes = None if codes_of is None else codes_of[label]
     layout = _layout(cell, codes, len(first), len(months))
     covered = rows.covered(layout)
     provenance = {**provenance, COVERAGE: coverage_counts(covered)}
@@ -119,12 +128,13 @@ def accumulate(
         kept = np.sort(layout.order[is_kept]) if is_kept.any() else np.arange(rows.n_members)
         only = accumulate(
             rows.of_members(kept),
-            labels.iloc[kept].reset_index(drop=True),
+            labels,
             months=months,
             columns=columns,
-            cluster=None if cluster is None else cluster.iloc[kept].reset_index(drop=True),
+            cluster=cluster,
             provenance=provenance,
             share=None if share is None else share[kept],
+            label=label[kept],
         )
         only = only if is_kept.any() else _without_cells(only)
         return replace(only, provenance=_without(provenance, len(months)))
@@ -157,10 +167,10 @@ def accumulate(
         rr=rr,
         by_outcome=by_outcome,
         clusters=None
-        if clusters is None or cluster is None or codes is None
+        if clusters is None or cluster is None or codes_of is None
         else ClusterSums(
             name=str(cluster.name),
-            labels=cluster.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True),
+            labels=cluster.iloc[np.unique(codes_of, return_index=True)[1]].reset_index(drop=True),
             cluster=clusters.cluster,
             cell=clusters.cell,
             n_members=clusters.n_members,
@@ -184,6 +194,22 @@ def _events(values: np.ndarray, covered: np.ndarray, shift: float | None) -> np.
 def _by_cell(layout: Layout, values: np.ndarray) -> np.ndarray:
     """Rows of members added up by cell; (n_cells, T)."""
     return np.asarray(np.add.reduceat(values, layout.start[:-1], axis=0, dtype=float))
+
+
+def _present(
+    labels: pd.DataFrame, cluster: pd.Series | None, label: np.ndarray
+) -> tuple[pd.DataFrame, pd.Series | None, np.ndarray]:
+    """The labels that some member has, and which of these each member has."""
+    present = np.flatnonzero(np.bincount(label, minlength=len(labels)))
+    if len(present) == len(labels):
+        return labels, cluster, label
+    place = np.zeros(len(labels), dtype=np.int64)
+    place[present] = np.arange(len(present))
+    return (
+        labels.iloc[present].reset_index(drop=True),
+        None if cluster is None else cluster.iloc[present].reset_index(drop=True),
+        place[label],
+    )
 
 
 def _without_cells(moments: CellMoments) -> CellMoments:

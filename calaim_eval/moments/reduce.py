@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, TableError
+from calaim_eval.errors import DesignError, EstimationError, TableError
 from calaim_eval.moments.accumulate import accumulate_rows
 from calaim_eval.moments.cell_moments import CellMoments
 from calaim_eval.moments.panel_rows import (
@@ -52,6 +52,7 @@ def reduce_panel(
     cluster: str | None = None,
     at_risk: str | None = None,
     unbalanced: Unbalanced | None = None,
+    processes: int = 1,
 ) -> CellMoments:
     r"""Reduce a member-month panel to cell moments: once, for every estimate that follows.
 
@@ -82,6 +83,11 @@ def reduce_panel(
         What to do when some members are not covered in every month: means of whoever is covered,
         or only members covered throughout. There is no default: an unbalanced panel is refused
         until one is chosen, and the error says what each would lose.
+    processes : int
+        For parquet files and queries: so many processes reduce a share of the members each. The
+        moments of whole numbers are the same to the last digit. Each process takes a second to
+        start and has memory of its own, so this pays from some hundred million member-months on,
+        or for amounts. In a script call it under ``if __name__ == "__main__":``.
 
     Returns
     -------
@@ -94,6 +100,10 @@ def reduce_panel(
         stratum changes within a member.
     DesignError
         The panel is unbalanced and `unbalanced` is not given; it is neither choice.
+    EstimationError
+        `processes` is not a whole number from 1 on, or the data are not files.
+    OutputError
+        One of several processes was ended from outside.
 
     Notes
     -----
@@ -114,6 +124,7 @@ def reduce_panel(
     from calaim_eval.design.design import Design
 
     require_known(unbalanced)
+    _require_processes(processes, data)
     balanced_only = unbalanced == "balanced_members"
     if isinstance(data, Design):
         from calaim_eval.moments.reduce_design import reduce_design
@@ -139,7 +150,9 @@ def reduce_panel(
             cluster=cluster,
             at_risk=at_risk,
         )
-        moments = reduce(add, _parts(data, columns, balanced_only=balanced_only))
+        moments = reduce(
+            add, _parts(data, columns, balanced_only=balanced_only, processes=processes)
+        )
     if not len(moments):
         raise DesignError(
             "unbalanced='balanced_members': no member is covered in every month. Use "
@@ -154,18 +167,34 @@ def reduce_panel(
     )
 
 
-def _parts(data: Any, columns: PanelColumns, *, balanced_only: bool) -> list[CellMoments]:
+def _parts(
+    data: Any, columns: PanelColumns, *, balanced_only: bool, processes: int
+) -> list[CellMoments]:
     """Moments of disjoint members, by the kind of data."""
     if isinstance(data, (str, Path)):
         from calaim_eval.moments.reduce_parquet import reduce_parquet
 
-        return reduce_parquet(data, columns, balanced_only=balanced_only)
+        return reduce_parquet(data, columns, balanced_only=balanced_only, processes=processes)
     if is_query(data):
         from calaim_eval.moments.reduce_parquet import reduce_query
 
-        return reduce_query(data, columns, balanced_only=balanced_only)
+        return reduce_query(data, columns, balanced_only=balanced_only, processes=processes)
     frame = _as_frame(data)
     return [reduce_frame(frame, columns, months=None, where=FRAME, balanced_only=balanced_only)]
+
+
+def _require_processes(processes: int, data: Any) -> None:
+    """Refuse a number of processes that is none, or that the data cannot be shared among."""
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise EstimationError(
+            "`processes` is not a whole number from 1 on. Leave it out, or give at most the number "
+            "of cores."
+        )
+    if processes > 1 and not (isinstance(data, (str, Path)) or is_query(data)):
+        raise EstimationError(
+            "`processes` shares out parquet files and queries; a frame is reduced by one. Write it "
+            "to parquet first, or leave `processes` out."
+        )
 
 
 def reduce_frame(

@@ -9,7 +9,7 @@ route, which also has the words for what is wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from calaim_eval.moments.accumulate import accumulate
 from calaim_eval.moments.cell_moments import CellMoments
 from calaim_eval.moments.coverage_patterns import MOST_MONTHS, WORD, CoveragePatterns
 from calaim_eval.moments.panel_rows import NOT_AT_RISK, PanelColumns, label_members
-from calaim_eval.moments.periods import INTEGER, present_months
+from calaim_eval.moments.periods import INTEGER, index_ordinals, present_months
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,6 +85,7 @@ def reduce_patterns(
     *,
     where: str,
     balanced_only: bool,
+    months: pd.Index | None = None,
 ) -> list[CellMoments] | None:
     """Moments by the sparse route, in shares; None where the rows do not fit it.
 
@@ -98,6 +99,8 @@ def reduce_patterns(
         What is read, for the provenance.
     balanced_only : bool
         Keep members covered in every month only.
+    months : pd.Index, optional
+        Of rows beyond these, whose moments are to be added; by default those of the rows.
 
     Returns
     -------
@@ -111,6 +114,11 @@ def reduce_patterns(
     counted = _count(connection, rows, columns)
     if counted is None:
         return None
+    if months is not None:
+        ordinals = index_ordinals(months)
+        if ordinals[-1] - ordinals[0] >= MOST_MONTHS:
+            return None
+        counted = replace(counted, months=months, ordinals=ordinals)
     labels = label_members(
         counted.attributes, columns, months=counted.months, frequency=rows.frequency
     )
@@ -126,12 +134,11 @@ def reduce_patterns(
             continue
         part = accumulate(
             held,
-            labels.iloc[label].reset_index(drop=True),
+            labels,
+            label=label,
             months=counted.months,
             columns=columns,
-            cluster=None
-            if columns.cluster is None
-            else counted.attributes[columns.cluster].iloc[label].reset_index(drop=True),
+            cluster=None if columns.cluster is None else counted.attributes[columns.cluster],
             provenance={
                 "rows": {"used": int(np.bitwise_count(held.words).sum())},
                 "sources": [where],

@@ -6,6 +6,8 @@ ten or more when other work keeps the cores busy: the threads wait for each othe
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 ONE_THREAD = 250_000
@@ -23,11 +25,17 @@ def small_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return product
 
 
+def _exact_type(*arrays: np.ndarray, n_rows: int) -> type[np.floating[Any]]:
+    """Half the width for numbers so small that sums over `n_rows` products stay exact in it."""
+    is_small = all(array.dtype == np.uint8 for array in arrays)
+    return np.float32 if is_small and n_rows * 255**2 < 2**24 else np.float64
+
+
 def cross_products(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``left' left`` and ``left' right`` as floats, a few rows at a time; (T, T) each."""
     size = left.shape[1]
     step = max(16, ONE_THREAD // (2 * size * size))
-    both = np.empty((step, 2 * size))
+    both = np.empty((step, 2 * size), dtype=_exact_type(left, right, n_rows=step))
     total = np.zeros((size, 2 * size))
     for start in range(0, len(left), step):
         rows = both[: min(step, len(left) - start)]
@@ -42,7 +50,8 @@ def own_products(values: np.ndarray) -> np.ndarray:
     size = values.shape[1]
     step = max(16, ONE_THREAD // (size * size))
     total = np.zeros((size, size))
+    exact = _exact_type(values, n_rows=step)
     for start in range(0, len(values), step):
-        rows = values[start : start + step].astype(float)
+        rows = values[start : start + step].astype(exact)
         total += rows.T @ rows.copy()
     return total
