@@ -163,7 +163,9 @@ def test_the_command_shares_no_cell_of_few_members(small_run, tmp_path, monkeypa
     out = tmp_path / "plan.moments"
     arguments = ["moments", str(small_run.study.path), "--share", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["calaim-eval", *arguments])
-    cli.main()
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 0
     whole = load_moments(build_moments(small_run.study, small_run.panel)[0]["first_service"][0])
     shared = load_moments(out)
     assert (whole.n_members < 11).any()
