@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calaim_eval.disclosure.integer_programme import solve_integer
 from calaim_eval.disclosure.primary import Target
 from calaim_eval.disclosure.system import System
 from calaim_eval.disclosure.worlds import (
@@ -376,7 +377,7 @@ class _Search:
             [sparse.csr_array((len(cuts), n_rows)), sparse.csr_array(matrix)], format="csr"
         )
         lower = np.concatenate([self.start.astype(float), never_shown.astype(float)])
-        solved = optimize.milp(
+        solved = solve_integer(
             np.concatenate([np.where(self.start, 0.0, self.cost), np.zeros(n_cells)]),
             integrality=np.concatenate([np.ones(n_rows), np.zeros(n_cells)]),
             bounds=optimize.Bounds(lower, np.ones(n_rows + n_cells)),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calaim_eval.disclosure.integer_programme import solve_integer
 from calaim_eval.disclosure.primary import Target
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _largest_whole(part: Part, hidden: np.ndarray, objective: np.ndarray) -> np.
     columns = np.flatnonzero(hidden & part.can_move)
     world = np.zeros(len(part.below))
     matrix = part.equations[:, columns]
-    solved = optimize.milp(
+    solved = solve_integer(
         -objective[columns],
         integrality=part.is_integer[columns].astype(int),
         bounds=optimize.Bounds(-part.below[columns], part.above[columns]),
