@@ -4,6 +4,10 @@ A message says what is wrong, where, how many rows, and the next step. It never 
 member's id, date or value.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class CalaimEvalError(Exception):
     """Base of every error this package raises on purpose."""
@@ -57,3 +61,8 @@ class OutputError(CalaimEvalError):
     """A folder or file cannot be written; free space, permissions or the path."""
 
     exit_code = 16
+
+
+def quoted(names: Iterable[object]) -> str:
+    """Names of columns or tables in backticks, separated by commas, for a message."""
+    return ", ".join(f"`{name}`" for name in names)

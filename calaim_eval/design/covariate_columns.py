@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.ledger import part_words
-from calaim_eval.errors import DesignError
+from calaim_eval.errors import DesignError, quoted
 
 SAME = 1e-12
 
@@ -61,7 +61,7 @@ def covariates(
         if name not in columns:
             raise DesignError(
                 f"{where}: `squares` names `{name}`, not a column of numbers. It has "
-                f"{_listed(list(columns))}."
+                f"{quoted(list(columns))}."
             )
         columns[f"{name} squared"] = columns[name] ** 2
     names = tuple(columns)
@@ -81,7 +81,7 @@ def _check_frames(exposed: pd.DataFrame, comparison: pd.DataFrame, *, where: str
     if different or exposed.columns.has_duplicates:
         raise DesignError(
             f"{where}: both frames need the same columns, each once; they differ in "
-            f"{_listed(sorted(map(str, different))) or 'a repeated column'}."
+            f"{quoted(sorted(map(str, different))) or 'a repeated column'}."
         )
     index = exposed.index.append(comparison.index)
     repeated = int(index.duplicated().sum())
@@ -125,7 +125,7 @@ def _refuse_dependent(values: np.ndarray, names: Sequence[str], *, where: str) -
     constant = [n for n, s, z in zip(names, scale, size, strict=True) if s <= SAME * z]
     if constant:
         raise DesignError(
-            f"{where}: {_listed(constant)} is the same for every member; there is nothing to "
+            f"{where}: {quoted(constant)} is the same for every member; there is nothing to "
             "balance. Leave it out."
         )
     _, eigenvalues, vectors = np.linalg.svd(
@@ -136,11 +136,6 @@ def _refuse_dependent(values: np.ndarray, names: Sequence[str], *, where: str) -
         involved = [n for n, load in zip(names, loads, strict=True) if load > 0.01 * loads.max()]
         rank = int((eigenvalues >= 1e-10).sum())
         raise DesignError(
-            f"{where}: covariates {_listed(involved)} are collinear (rank {rank} of "
+            f"{where}: covariates {quoted(involved)} are collinear (rank {rank} of "
             f"{len(names)}).\n  Drop one."
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in backticks."""
-    return ", ".join(f"`{name}`" for name in names)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from calaim_eval.errors import DesignError
+from calaim_eval.errors import DesignError, quoted
 
 if TYPE_CHECKING:
     from calaim_eval.panel import MemberMonths
@@ -80,8 +80,8 @@ class Design:
         missing = [c for c in wanted if c not in self.members.columns]
         if missing:
             raise DesignError(
-                f"Design: `members` lacks the columns {_listed(missing)}; it has "
-                f"{_listed(list(self.members.columns))}."
+                f"Design: `members` lacks the columns {quoted(missing)}; it has "
+                f"{quoted(list(self.members.columns))}."
             )
         repeated = int(self.members["member_id"].duplicated().sum())
         if repeated:
@@ -125,8 +125,3 @@ class Design:
     def _repr_html_(self) -> str:
         ledger = self.ledger.to_html(index=False)
         return f"<p>{self.__repr__()[1:-1]}</p>{ledger}"
-
-
-def _listed(names: list[str]) -> str:
-    """Names in backticks, separated by commas."""
-    return ", ".join(f"`{name}`" for name in names)

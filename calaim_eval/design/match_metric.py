@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from calaim_eval.errors import DesignError
+from calaim_eval.errors import DesignError, quoted
 
 Distance = Literal["mahalanobis", "propensity"]
 SAME = 1e-10
@@ -93,7 +93,7 @@ def metric_matrix(
     spread = float(np.sqrt(slopes @ covariance @ slopes))
     if not spread > 0:
         raise DesignError(
-            f"distance='propensity': none of {_listed(names)} tells exposed from comparison "
+            f"distance='propensity': none of {quoted(names)} tells exposed from comparison "
             "members, so there is nothing to match on.\n  Use distance='mahalanobis'."
         )
     return slopes[:, None] / spread
@@ -122,7 +122,7 @@ def _refuse_constant(
     ]
     if constant:
         raise DesignError(
-            f"`match_on`: {_listed(constant)} is the same for every member at risk in an index "
+            f"`match_on`: {quoted(constant)} is the same for every member at risk in an index "
             "month, so there is nothing to match on.\n  Leave it out."
         )
 
@@ -135,7 +135,7 @@ def _refuse_collinear(covariance: np.ndarray, names: Sequence[str]) -> None:
         loads = np.abs(vectors[:, 0])
         involved = [n for n, load in zip(names, loads, strict=True) if load > 0.01 * loads.max()]
         raise DesignError(
-            f"`match_on`: {_listed(involved)} are collinear (rank "
+            f"`match_on`: {quoted(involved)} are collinear (rank "
             f"{int((values >= SAME).sum())} of {len(names)}).\n  Drop one."
         )
 
@@ -182,8 +182,3 @@ def _newton_step(
     except np.linalg.LinAlgError:
         beta = np.full(X.shape[1], np.nan)
     return (score - cross @ beta) / diagonal, beta
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in backticks."""
-    return ", ".join(f"`{name}`" for name in names)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.ledger import part_words
-from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.errors import EstimationError, TableError, quoted
 
 RANK_TOLERANCE = 1e-9
 """Share of a column's variance that others must leave unexplained, or it adds nothing."""
@@ -52,7 +52,7 @@ def covariate_columns(
         raise TableError(f"`{repeated[0]}` is named twice among the covariates; once is enough.")
     absent = [name for name in named if name not in frame.columns]
     if absent:
-        raise TableError(f"{where} lacks {_listed(absent)}; it has {_listed(list(frame.columns))}.")
+        raise TableError(f"{where} lacks {quoted(absent)}; it has {quoted(list(frame.columns))}.")
     columns = [_number(frame[name], where=where)[:, None] for name in covariates]
     names = list(covariates)
     for name in categorical:
@@ -76,7 +76,7 @@ def require_full_rank(values: np.ndarray, names: Sequence[str], *, where: str) -
     constant = size <= RANK_TOLERANCE * np.abs(values).max(axis=0, initial=0.0)
     if constant.any():
         raise EstimationError(
-            f"{where}: {_listed([n for n, c in zip(names, constant, strict=True) if c])} "
+            f"{where}: {quoted([n for n, c in zip(names, constant, strict=True) if c])} "
             f"{'do' if constant.sum() > 1 else 'does'} not vary among the {len(values):,} rows "
             "used. Leave it out; the estimates without it are the same."
         )
@@ -85,7 +85,7 @@ def require_full_rank(values: np.ndarray, names: Sequence[str], *, where: str) -
         last = dependent[-1]
         others = ", ".join(f"`{n}`" for j, n in enumerate(names) if j not in dependent)
         raise EstimationError(
-            f"{where}: {_listed([names[j] for j in dependent])} follow"
+            f"{where}: {quoted([names[j] for j in dependent])} follow"
             f"{'' if len(dependent) > 1 else 's'} exactly from {others or 'the intercept'} "
             f"(rank {len(names) - len(dependent)} of {len(names)}). Drop `{names[last]}`"
             f"{' and the others' if len(dependent) > 1 else ''}; the estimates are the same."
@@ -128,8 +128,3 @@ def _indicators(values: pd.Series) -> tuple[np.ndarray, list[str]]:
     indicators = (codes[:, None] == np.arange(1, max(len(levels), 1))[None, :]).astype(float)
     indicators[codes < 0] = np.nan
     return indicators, [str(level) for level in list(levels)[1:]]
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in backticks, separated by commas."""
-    return ", ".join(f"`{name}`" for name in names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import TableError
+from calaim_eval.errors import TableError, quoted
 from calaim_eval.moments.cell_index import plain_labels
 from calaim_eval.moments.periods import (
     INTEGER,
@@ -68,7 +68,7 @@ class PanelColumns:
         missing = [c for c in self.all if c not in present]
         if missing:
             raise TableError(
-                f"{where} lacks {_listed(missing)}. It has {_listed(list(present))}. "
+                f"{where} lacks {quoted(missing)}. It has {quoted(list(present))}. "
                 "Name the columns: reduce_panel(..., member_id=, month=, cohort=, outcomes=[...])."
             )
 
@@ -308,11 +308,6 @@ def _numbers(values: pd.Series) -> np.ndarray:
     else:
         numbers = pd.to_numeric(values, errors="coerce")
     return np.asarray(numbers.to_numpy(dtype=float, na_value=np.nan))
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in backticks, separated by commas."""
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def _at_least(count: int) -> str:

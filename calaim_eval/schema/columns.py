@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from calaim_eval.errors import TableError
+from calaim_eval.errors import TableError, quoted
 from calaim_eval.schema.field import Table
 from calaim_eval.schema.tables import TABLES
 
@@ -81,14 +81,14 @@ def _renamed(
             hint = f" Did you mean `{close[0]}`?" if close else ""
             raise TableError(
                 f"rename: table `{table.name}` declares no column `{new}`.{hint}\n"
-                f"  Its columns: {_listed(table.fields)}."
+                f"  Its columns: {quoted(table.fields)}."
             )
         if old not in names:
             close = get_close_matches(old, names, n=1)
             hint = f" Did you mean `{close[0]}`?" if close else ""
             raise TableError(
                 f"rename: table `{table.name}` has no column `{old}`{where}.{hint}\n"
-                f"  The file has: {_listed(names)}."
+                f"  The file has: {quoted(names)}."
             )
     return rename
 
@@ -99,7 +99,7 @@ def _missing_message(
     """What is missing, what the file has instead, and the call that renames it."""
     free = {name.strip().lower(): name for name in names if name not in found.values()}
     noun = "column" if len(missing) == 1 else "columns"
-    message = f"table `{table.name}` lacks {noun} {_listed(missing)}{where}."
+    message = f"table `{table.name}` lacks {noun} {quoted(missing)}{where}."
     close = {
         column: free[match[0]]
         for column in missing
@@ -108,7 +108,7 @@ def _missing_message(
     if close:
         pairs = ", ".join(f'"{given}": "{column}"' for column, given in close.items())
         return (
-            f"{message}\n  It has {_listed(close.values())}. Rename: "
+            f"{message}\n  It has {quoted(close.values())}. Rename: "
             f'read_tables(..., rename={{"{table.name}": {{{pairs}}}}}).'
         )
     if not found:
@@ -117,9 +117,4 @@ def _missing_message(
             f"{message}\n  None of its {len(names)} columns has a declared name: check that the "
             "first line names the columns, or rename them with `rename=`."
         )
-    return f"{message}\n  It has {_listed(names)}. Add the {noun}, or rename with `rename=`."
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Names in backticks."""
-    return ", ".join(f"`{name}`" for name in names)
+    return f"{message}\n  It has {quoted(names)}. Add the {noun}, or rename with `rename=`."
