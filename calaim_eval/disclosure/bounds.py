@@ -30,8 +30,9 @@ def hide_bounds(
     All rows of a group are therefore hidden together:
 
     1. where few members or events stand behind them, or where one was hidden before;
-    2. where any effect of the same outcome and group is hidden, in whatever table: a month of an
-       event study that is hidden would follow from its average and the other months;
+    2. where an effect of the same outcome and group is hidden in a table that the bounds rest on
+       (`BoundsTable.rests_on`; where that is not said, in any table): a month of an event study
+       that is hidden would follow from its average and the other months;
     3. where the middles of the other groups and of everybody would give it away, as with effects.
 
     Parameters
@@ -95,7 +96,8 @@ def _rest_on_hidden(
     keys = table.keys.astype(str)
     rests = np.zeros(len(table), dtype=bool)
     for name, effect in effects.items():
-        if not _states_the_effect(effect, table):
+        is_named = table.rests_on is None or name in table.rests_on
+        if not (is_named and _states_the_effect(effect, table)):
             continue
         gone = effect.keys.astype(str)[hidden[name]]
         shared = [c for c in keys if c in gone and c not in _NOT_GROUPS]

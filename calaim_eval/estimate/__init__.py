@@ -57,6 +57,7 @@ __all__ = [
     "cluster_intervals",
     "cluster_jackknife",
     "count_effects",
+    "event_periods",
     "falsification_flags",
     "group_time_att",
     "honest_did",

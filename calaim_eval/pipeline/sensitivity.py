@@ -18,6 +18,7 @@ from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import (
     aggregate,
     breakdown_value,
+    event_periods,
     group_time_att,
     honest_did,
     negative_control,
@@ -41,6 +42,8 @@ from calaim_eval.study.model import Exposure, Sensitivity
 
 log = logging.getLogger(__name__)
 
+SAME_EFFECTS = ("effect_event_study", "effect_overall", "effect_by_race")
+"""Results of the main design: the middle of a set is an average of their months."""
 NO_BOUNDS = (
     "A group without an interval: some month has too few events for a joint error of all months."
 )
@@ -141,16 +144,15 @@ def _stacked(tables: Mapping[str, Any]) -> Result:
 
 def _bounds(exposure: Exposure, asked: Sensitivity, groups: Groups, outcome: str) -> BoundsTable:
     """Bounds on the effect of the first months, of everybody and of each group."""
-    limits = (0.0, *asked.trends_differ)
-    last = min(asked.first_months, exposure.follow_up_months + 1) - 1
-    whole = _bounds_of(_event_study(exposure, groups.everybody, outcome, last), limits)
+    whole = _bounds_of(_event_study(exposure, asked, groups.everybody, outcome), asked)
     whole = replace(whole, keys=whole.keys.assign(**{STRATUM: ALL}))
-    studies = _event_study(exposure, groups.by_race, outcome, last)
+    studies = _event_study(exposure, asked, groups.by_race, outcome)
     tables, is_lost = [whole], False
-    for group in studies.keys[STRATUM].drop_duplicates():
+    served = studies.keys.loc[studies.keys["event_time"] >= 0, STRATUM]
+    for group in served.drop_duplicates():
         mine = studies.select((studies.keys[STRATUM] == group).to_numpy())
         try:
-            tables.append(_bounds_of(mine, limits))
+            tables.append(_bounds_of(mine, asked))
         except EstimationError as error:
             log.info("effect_bounds, %s, one group without bounds: %s", outcome, error)
             tables.append(_no_bounds(whole, mine))
@@ -158,11 +160,16 @@ def _bounds(exposure: Exposure, asked: Sensitivity, groups: Groups, outcome: str
     table = stack_bounds(tables)
     first = [STRATUM, *(c for c in table.keys.columns if c not in (STRATUM, "unit"))]
     notes = (*policy_notes(outcome, groups.everybody.months), *((NO_BOUNDS,) if is_lost else ()))
-    return replace(table, keys=table.keys[first], notes=(*table.notes, *notes))
+    return replace(
+        table, keys=table.keys[first], notes=(*table.notes, *notes), rests_on=SAME_EFFECTS
+    )
 
 
-def _event_study(exposure: Exposure, moments: CellMoments, outcome: str, last: int) -> EffectTable:
+def _event_study(
+    exposure: Exposure, asked: Sensitivity, moments: CellMoments, outcome: str
+) -> EffectTable:
     """Effects month by month against one base month, of the same cohorts throughout."""
+    last = min(asked.first_months, exposure.follow_up_months + 1) - 1
     att_gt = group_time_att(
         moments,
         outcome=outcome,
@@ -175,16 +182,17 @@ def _event_study(exposure: Exposure, moments: CellMoments, outcome: str, last: i
     return aggregate(
         att_gt,
         by="event_time",
-        min_event_time=-exposure.lookback_months,
+        min_event_time=-asked.months_before,
         max_event_time=last,
         balance_event_time=last,
     )
 
 
-def _bounds_of(study: EffectTable, limits: Sequence[float]) -> BoundsTable:
+def _bounds_of(study: EffectTable, asked: Sensitivity) -> BoundsTable:
     """Bounds of one group, and the bound from which on its interval holds 0."""
-    made = honest_did(study, bounds=limits, effect="average")
-    value = breakdown_value(study, effect="average")["breakdown"].item()
+    periods = event_periods(study, months=asked.months_per_period)
+    made = honest_did(periods, bounds=(0.0, *asked.trends_differ), effect="average")
+    value = breakdown_value(periods, effect="average")["breakdown"].item()
     return replace(made, breakdown=np.full(len(made), value, dtype=float))
 
 

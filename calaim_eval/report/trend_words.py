@@ -21,10 +21,23 @@ if TYPE_CHECKING:
 
 def first_months_words(meta: Mapping[str, object]) -> str:
     """``the first 6 months from the first service on``, as the released table says."""
-    options = meta.get("options")
-    last = str(options.get("max_event_time")) if isinstance(options, Mapping) else ""
+    last = _option(meta, "max_event_time")
     since = "from the first service on"
-    return f"the first {int(last) + 1} months {since}" if last.isdigit() else f"the months {since}"
+    return f"the first {last + 1} months {since}" if last is not None else f"the months {since}"
+
+
+def step_words(meta: Mapping[str, object]) -> str:
+    """``from one quarter to the next``: the step that bounds are about."""
+    months = _option(meta, "months_per_period") or 1
+    name = {1: "month", 3: "quarter"}.get(months, f"period of {months} months")
+    return f"from one {name} to the next"
+
+
+def _option(meta: Mapping[str, object], name: str) -> int | None:
+    """A whole number among the options of the method."""
+    options = meta.get("options")
+    value = str(options.get(name, "")) if isinstance(options, Mapping) else ""
+    return int(value) if value.isdigit() else None
 
 
 def headline_rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +48,7 @@ def headline_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def trends_sentences(released: Released) -> str:
-    """For each headline outcome, how far trends may differ before its sign is lost.
+    """For each headline outcome, how far trends may differ before the sign of its effect is lost.
 
     Parameters
     ----------
@@ -51,15 +64,14 @@ def trends_sentences(released: Released) -> str:
     if isinstance(found, Absent):
         return found.words
     rows = headline_rows(found.frame)
-    when = first_months_words(found.meta)
     lines = [
-        f"- {outcome_label(outcome)}: {_survival(rows[rows['outcome'] == outcome], when=when)}."
+        f"- {outcome_label(outcome)}: {_survival(rows[rows['outcome'] == outcome], found.meta)}."
         for outcome in ordered(rows["outcome"], order=tuple(OUTCOMES))
     ]
     return "\n".join(lines)
 
 
-def _survival(rows: pd.DataFrame, *, when: str) -> str:
+def _survival(rows: pd.DataFrame, meta: Mapping[str, object]) -> str:
     """What of one outcome survives, without the final stop."""
     row = rows.iloc[rows["bound"].astype(float).argmin()]
     if row["is_suppressed"]:
@@ -68,15 +80,15 @@ def _survival(rows: pd.DataFrame, *, when: str) -> str:
         return "could not be tested"
     if math.isnan(row["breakdown"]):
         return (
-            f"over {when} there is no clear effect even if trends are parallel, so differing "
-            "trends have nothing to explain"
+            "no clear effect even if trends are parallel, so differing trends have nothing to "
+            "explain"
         )
     side = "below" if row["conf_high"] < 0 else "above"
-    clear = f"over {when} the effect is clearly {side} zero if trends are parallel"
+    clear = f"clearly {side} zero if trends are parallel"
     if math.isinf(row["breakdown"]):
-        return f"{clear}, and stays so however much they differ"
+        return f"{clear}, and however much they differ"
     return (
-        f"{clear}, and stays so while trends differ from one month to the next by up to "
+        f"{clear}, and as long as they differ {step_words(meta)} by no more than "
         f"{times_words(row['breakdown'])} their largest such difference before"
     )
 

@@ -50,6 +50,10 @@ class BoundsTable:
     breakdown : np.ndarray, optional
         Bound from which on the interval holds 0, the same in every row of a group: NaN where it
         does so without any violation, infinite where it never does; shape (k,). None: not asked.
+    rests_on : tuple[str, ...], optional
+        Names of the results that state the same effects, which the bounds would give away.
+        Disclosure control hides the bounds of a group where one of these is hidden; None: where
+        any estimate of the same outcome and group is.
     """
 
     keys: pd.DataFrame
@@ -64,6 +68,7 @@ class BoundsTable:
     bound_words: str
     notes: tuple[str, ...] = ()
     breakdown: np.ndarray | None = None
+    rests_on: tuple[str, ...] | None = None
 
     @property
     def arrays(self) -> tuple[str, ...]:

@@ -109,6 +109,7 @@ def _write_bounds(result: BoundsTable, folder: Path) -> dict[str, Any]:
         "kind": "bounds",
         "conf_level": result.conf_level,
         "bound_words": result.bound_words,
+        "rests_on": result.rests_on,
     }
 
 
@@ -160,8 +161,9 @@ def _read_one(folder: Path) -> Result:
         **arrays,
     }
     if about["kind"] == "bounds":
+        rests_on = None if about["rests_on"] is None else tuple(about["rests_on"])
         words = {name: about[name] for name in ("conf_level", "bound_words")}
-        return BoundsTable(**shared, **words)
+        return BoundsTable(**shared, **words, rests_on=rests_on)
     influence_path = folder / "influence.parquet"
     influence = pd.read_parquet(influence_path) if influence_path.exists() else None
     return EffectTable(**shared, cluster_influence=influence)

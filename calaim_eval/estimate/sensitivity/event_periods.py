@@ -95,9 +95,7 @@ def event_periods(study: EffectTable, *, months: int = 3) -> EffectTable:
     return study.combine(
         np.array(weights),
         keys=pd.DataFrame(keys)[list(study.keys.columns)],
-        method=Method(
-            study.method.estimator, MappingProxyType(options), study.method.reference
-        ),
+        method=Method(study.method.estimator, MappingProxyType(options), study.method.reference),
     )
 
 

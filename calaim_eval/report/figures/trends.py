@@ -13,7 +13,7 @@ from calaim_eval.report.figures.words import withheld_words
 from calaim_eval.report.labels import outcome_label
 from calaim_eval.report.numbers import decimals_for, interval
 from calaim_eval.report.release_items import Absent, find_item, need_columns
-from calaim_eval.report.trend_words import first_months_words, times_words
+from calaim_eval.report.trend_words import first_months_words, step_words, times_words
 from calaim_eval.results import ALL
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def trend_bounds(released: Released, *, outcomes: Sequence[str] | None = None) -
     ]
     if shown.empty:
         return Absent("effect_bounds", "small numbers")
+    n_bounds = shown["bound"].nunique()
+    shown = shown[shown["bound"] <= _last_bound(shown)]
     n_withheld = int(frame.groupby("outcome", observed=True)["is_suppressed"].any().sum())
     caption = (
         f"Effect over {first_months_words(found.meta)} if trends differ. Thin: 95% intervals; "
@@ -59,10 +61,12 @@ def trend_bounds(released: Released, *, outcomes: Sequence[str] | None = None) -
         "are parallel. Dashed: from here on the interval includes zero; without it, it does so "
         "from the start, or nowhere in the figure."
     )
+    if shown["bound"].nunique() < n_bounds:
+        caption += " The table has larger bounds too."
     return Figure(
         plot=_draw(shown),
         caption=caption + withheld_words(n_withheld, "outcome"),
-        alt_text=_alt_text(frame),
+        alt_text=_alt_text(frame, step=step_words(found.meta)),
         width=WIDTH,
         height=0.7 + 1.9 * ((shown["panel"].nunique() + 1) // 2),
     )
@@ -78,9 +82,9 @@ def _draw(shown: pd.DataFrame) -> ggplot:
     plot = (
         p9.ggplot(shown, p9.aes("bound", ymin="conf_low", ymax="conf_high"))
         + p9.geom_hline(yintercept=0, colour=QUIET, size=0.6)
-        + p9.geom_linerange(colour=INK, size=0.8)
         + p9.geom_linerange(p9.aes(ymin="set_low", ymax="set_high"), colour=EXPOSED, size=3)
-        + p9.geom_point(p9.aes(y="set_low"), data=points, colour=EXPOSED, size=2.4)
+        + p9.geom_linerange(colour=INK, size=0.7)
+        + p9.geom_point(p9.aes(y="set_low"), data=points, colour=EXPOSED, size=2)
     )
     if len(lost):
         plot += p9.geom_vline(
@@ -119,7 +123,19 @@ def _lost(shown: pd.DataFrame) -> pd.DataFrame:
     )[["panel", "breakdown", "top", "words"]]
 
 
-def _alt_text(frame: pd.DataFrame) -> str:
+def _last_bound(shown: pd.DataFrame) -> float:
+    """The bound the figure ends at: 1, or the first by which the last sign is lost.
+
+    Intervals of larger bounds would be so long that nothing could be seen of the others.
+    """
+    bounds = np.sort(shown["bound"].unique())
+    values = shown["breakdown"].to_numpy()
+    reach = max(1.0, float(values[np.isfinite(values)].max(initial=0.0)))
+    beyond = bounds[bounds >= reach]
+    return float(beyond[0] if len(beyond) else bounds[-1])
+
+
+def _alt_text(frame: pd.DataFrame, *, step: str) -> str:
     """Intervals under each bound, and the bound that is survived."""
     parts = []
     for outcome, rows in frame.groupby("outcome", sort=False, observed=True):
@@ -142,6 +158,6 @@ def _alt_text(frame: pd.DataFrame) -> str:
             words.append(f"the sign holds up to {times_words(value)}")
         parts.append(f"{name}: {'; '.join(words)}.")
     return (
-        "95% intervals of effects by how far trends may differ, in multiples of their largest "
-        "difference from one month to the next before. " + " ".join(parts)
+        f"95% intervals of effects by how far trends may differ {step}, in multiples of their "
+        "largest such difference before. " + " ".join(parts)
     )

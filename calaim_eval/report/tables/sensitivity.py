@@ -29,7 +29,12 @@ from calaim_eval.report.numbers import (
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
-from calaim_eval.report.trend_words import first_months_words, leaves_out_zero, times_words
+from calaim_eval.report.trend_words import (
+    first_months_words,
+    leaves_out_zero,
+    step_words,
+    times_words,
+)
 from calaim_eval.results import ALL
 
 if TYPE_CHECKING:
@@ -64,7 +69,7 @@ def trends_table(released: Released) -> DisplayTable | Absent:
     rows = []
     for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
         mine = frame[frame["outcome"] == outcome].set_index("bound")
-        decimals = decimals_for(mine.loc[bounds[0], ["conf_low", "conf_high"]])
+        decimals = decimals_for(mine[["conf_low", "conf_high"]].to_numpy().ravel())
         cells = {bound_heading(b): _bounds_cell(mine.loc[b], decimals=decimals) for b in bounds}
         rows.append(
             {"Outcome": headings[outcome], **cells, _HOLDS: _holds_cell(mine.loc[bounds[0]])}
@@ -75,7 +80,7 @@ def trends_table(released: Released) -> DisplayTable | Absent:
         caption=(
             f"Effect over {first_months_words(found.meta)} if the trends of members served and "
             f"comparison members would have differed anyway: {level} intervals{per}, by how much "
-            "trends may differ from one month to the next, as a multiple of the largest such "
+            f"trends may differ {step_words(found.meta)}, as a multiple of the largest such "
             "difference before the first service; negative means fewer."
         ),
         row_name="Outcome",
@@ -86,8 +91,8 @@ def trends_table(released: Released) -> DisplayTable | Absent:
         },
         notes=(
             "Sign holds up to: the multiple from which on the interval includes zero. A small one "
-            "does not say that trends differ: with few members, months before differ by chance, "
-            "and the bound allows for that much drift in every month after.",
+            "does not say that trends differ: with few members they seem to by chance, and a bound "
+            "allows for that much drift again and again after the first service.",
         ),
         n_suppressed=int(frame["is_suppressed"].sum()),
     )
@@ -133,7 +138,7 @@ def trends_by_race_table(released: Released) -> DisplayTable | Absent:
         pd.DataFrame(columns),
         caption=(
             "How far trends may differ before the sign of a group's effect is lost, as a multiple "
-            "of their largest difference from one month to the next before the first service."
+            f"of their largest difference {step_words(found.meta)} before the first service."
         ),
         row_name="Race and ethnicity",
         notes=(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,6 +122,16 @@ def test_a_hidden_month_does_not_follow_from_an_average_over_months(month):
     assert hidden_groups(release(tables)) == {"all"}
     tables["effect_event_study"] = event_study()
     assert hidden_groups(release(tables)) == set()
+
+
+def test_bounds_that_say_what_they_rest_on_do_not_go_with_other_designs():
+    """A comparison with matched members is another effect; without the names it might be this."""
+    tables = {"effect_bounds": bounds_table([400] * 5), "matched_event_study": event_study(2)}
+    assert hidden_groups(release(tables)) == {"all"}
+    named = replace(tables["effect_bounds"], rests_on=("effect_event_study",))
+    assert hidden_groups(release({**tables, "effect_bounds": named})) == set()
+    own = {"effect_bounds": named, "effect_event_study": event_study(2)}
+    assert hidden_groups(release(own)) == {"all"}
 
 
 def test_another_outcome_another_group_and_other_kinds_of_estimate_hide_nothing():

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.estimate import aggregate, breakdown_value, group_time_att, placebo_dates
+from calaim_eval.estimate import (
+    aggregate,
+    breakdown_value,
+    event_periods,
+    group_time_att,
+    placebo_dates,
+)
 from calaim_eval.moments import load_moments, reduce_panel
 from calaim_eval.panel import MEASURES
 from calaim_eval.pipeline.designs import exposure_design
@@ -44,18 +50,20 @@ def of_everybody(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_without_a_violation_the_interval_is_that_of_the_average(small_run, paths):
-    """The plain average of the months 0 to 5 of the event study against one base month."""
+    """The average of the months 0 to 5 of the event study, less that of the months -3 to -1."""
     results, left_out = found(small_run, paths)
     assert left_out == {}
     bounds = of_everybody(results["effect_bounds"].to_frame())
     cells = load_moments(paths["first_service"][0]).pooled()
     att_gt = group_time_att(cells, outcome=OUTCOME, base_period="universal", per=1000)
     study = aggregate(
-        att_gt, by="event_time", min_event_time=-6, max_event_time=5, balance_event_time=5
+        att_gt, by="event_time", min_event_time=-12, max_event_time=5, balance_event_time=5
     )
-    after = study.select((study.keys["event_time"] >= 0).to_numpy())
-    estimate = after.estimate.mean()
-    error = np.sqrt(after.covariance.sum()) / len(after)
+    month = study.keys["event_time"].to_numpy()
+    assert month.tolist() == list(range(-12, 6))
+    weights = np.where(month >= 0, 1 / 6, np.where(month >= -3, -1 / 3, 0))
+    estimate = weights @ study.estimate
+    error = np.sqrt(weights @ np.nan_to_num(study.covariance) @ weights)
     first = bounds.iloc[0]
     assert (first["restriction"], first["bound"]) == ("relative_magnitudes", 0)
     np.testing.assert_allclose([first["set_low"], first["set_high"]], estimate)
@@ -63,10 +71,11 @@ def test_without_a_violation_the_interval_is_that_of_the_average(small_run, path
     np.testing.assert_allclose(
         [first["conf_low"], first["conf_high"]], [estimate - half, estimate + half], rtol=1e-5
     )
-    # Six months after it: the largest change before, (6 + 5 + 4 + 3 + 2 + 1) / 6 times.
-    steps = np.abs(np.diff(study.estimate[study.keys["event_time"] < 0])).max()
-    np.testing.assert_allclose(bounds["set_high"], estimate + 3.5 * steps * bounds["bound"])
-    broken = breakdown_value(study, effect="average")["breakdown"].item()
+    # Two quarters after it: the largest change before, (2 + 1) / 2 times.
+    quarters = [study.estimate[month // 3 == quarter].mean() for quarter in (-4, -3, -2, -1)]
+    steps = np.abs(np.diff(quarters)).max()
+    np.testing.assert_allclose(bounds["set_high"], estimate + 1.5 * steps * bounds["bound"])
+    broken = breakdown_value(event_periods(study, months=3), effect="average")["breakdown"].item()
     np.testing.assert_array_equal(bounds["breakdown"], [broken] * 4)
     assert bounds["bound"].tolist() == [0, 0.5, 1, 2]
 
@@ -81,18 +90,19 @@ def test_every_group_has_rows_even_where_nothing_can_be_said(small_run, paths):
     months = aggregate(
         group_time_att(cells, outcome=OUTCOME, base_period="universal"),
         by="event_time",
-        min_event_time=-6,
+        min_event_time=-12,
         max_event_time=5,
         balance_event_time=5,
     )
-    assert set(groups) == {"all", *months.keys["race_ethnicity"]}
+    served = months.keys.loc[months.keys["event_time"] >= 0, "race_ethnicity"]
+    assert set(groups) == {"all", *served}
     assert (groups.value_counts() == 4).all()
     undefined = np.isnan(table.conf_low)
     assert undefined.any()
     assert any("A group without an interval" in note for note in table.notes)
     smallest = months.support["n_members"].groupby(months.keys["race_ethnicity"]).min()
     of_groups = table.support["n_members"].groupby(groups).min().drop("all")
-    assert (of_groups[smallest.index] == smallest).all()
+    assert (of_groups == smallest[of_groups.index]).all()
 
 
 def test_false_dates_are_those_of_the_study(small_run, paths):
@@ -141,11 +151,13 @@ def test_what_is_switched_off_is_said(small_run, paths):
     assert "placebo_months" in left_out["placebo_dates"]
 
 
-def test_a_design_with_one_month_before_is_not_tested_and_does_not_fail(small_run, paths):
-    study = asking(small_run.study, section="exposure", lookback_months=1)
-    results, left_out = sensitivity_of_effects(study, paths, small_run.panel)
+def test_a_design_with_few_months_before_is_not_tested_and_does_not_fail(small_run, paths):
+    results, left_out = found(small_run, paths, months_before=5)
     assert set(results) == {"placebo_dates"}
-    assert "no effect before the base month" in left_out["effect_bounds"]
+    assert "hold no whole period of 3 months" in left_out["effect_bounds"]
+    results, left_out = found(small_run, paths, months_before=2, months_per_period=1)
+    assert set(results) == {"placebo_dates", "effect_bounds"}
+    assert left_out == {}
 
 
 def test_months_of_anticipation_come_before_false_dates(small_run, paths):

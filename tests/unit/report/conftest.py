@@ -11,6 +11,7 @@ import pytest
 
 from calaim_eval.results import ALL, BoundsTable, EffectTable, Estimand, Method, RateTable, Result
 from calaim_eval.schema.codes import load_codes
+from tests.unit.report.second_answers import second_answers
 
 if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
@@ -378,7 +379,7 @@ def _delivery(rng: np.random.Generator) -> dict[str, RateTable]:
         ("counties_with_two_active_organizations", "counties"),
         about="organizations",
     )
-    return out
+    return out | second_answers(EFFECT, UNITS)
 
 
 def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
@@ -443,6 +444,9 @@ def _effects(rng: np.random.Generator) -> dict[str, EffectTable]:
     }
 
 
+_PERIODS = {"max_event_time": 5, "months_per_period": 3}
+
+
 def _bounds() -> BoundsTable:
     """Bounds around each effect; widths by hand, those of a group by its size."""
     sizes = {ALL: 1290.0} | {g: max(2.0, round(n * 0.07)) for g, n in GROUP_SIZES.items()}
@@ -470,7 +474,7 @@ def _bounds() -> BoundsTable:
             {"n_members": members, "n_events": members * 2, "member_months": members * 2}
         ),
         estimand=Estimand("ATT under bounded trends", "members served", "see `unit`"),
-        method=Method("Robust confidence set", {"max_event_time": 5}, "doi:10.1093/restud/rdad018"),
+        method=Method("Robust confidence set", _PERIODS, "doi:10.1093/restud/rdad018"),
         bound_words="times the largest change from one month to the next before exposure",
         breakdown=np.array([r[2] for r in rows]),
     )

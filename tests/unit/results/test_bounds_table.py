@@ -75,7 +75,7 @@ def test_words_and_picture():
 
 
 def with_breakdown() -> BoundsTable:
-    return table(breakdown=np.array([0.7, np.nan]))
+    return table(breakdown=np.array([0.7, np.nan]), rests_on=("effect_overall",))
 
 
 def test_a_breakdown_value_goes_with_its_rows():
@@ -129,3 +129,4 @@ def test_what_is_saved_is_read_back(made, tmp_path):
     assert (back.bound_words, back.notes) == (saved.bound_words, saved.notes)
     assert back.method.estimator == saved.method.estimator
     assert (back.breakdown is None) == (saved.breakdown is None)
+    assert back.rests_on == saved.rests_on

@@ -36,6 +36,7 @@ def test_tests_can_be_switched_off(tmp_path):
     [
         ("trends_differ = [0]", r"sensitivity\.trends_differ.*greater than 0"),
         ("placebo_months = [3, 3]", "has a number twice"),
+        ("first_months = 8", "`first_months` is 8, no multiple of `months_per_period`, 3"),
         ("placebo_months = [0]", r"sensitivity\.placebo_months"),
         ("negative_control = { jail_days = ' ' }", "why the service cannot change"),
         ("negative_control = { psychiatric_stays = '' }", "why the service cannot change"),
