@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,8 @@ def fit_gee(rows: RegressionRows, *, is_count: bool, working_correlation: str) -
     structure: dict[str, Any] = {
         "independent": cov_struct.Independence,
         "exchangeable": cov_struct.Exchangeable,
-        "autoregressive": cov_struct.Autoregressive,
+        # Months a member is not covered leave gaps, so times are no grid.
+        "autoregressive": partial(cov_struct.Autoregressive, grid=False),
     }
     model = GEE(
         rows.outcome[order],
