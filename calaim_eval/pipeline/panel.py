@@ -20,6 +20,7 @@ def read_study_tables(study: Study) -> Tables:
         input_map=study.file.input.input_map,
         extract_date=study.file.window.extract_date,
         extraction=study.file.input.extraction,
+        memory_limit_gb=study.file.computing.memory_limit_gb,
     )
 
 
@@ -46,6 +47,8 @@ def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
         last_month=str(file.months[-1]),
         rules=panel_rules(study),
         out_dir=study.restricted / "panel",
+        memory_limit_gb=file.computing.memory_limit_gb,
+        engine=file.computing.engine,
     )
     restate_panel(study, panel)
     return panel

@@ -14,6 +14,7 @@ from calaim_eval.design.match_groups import SameEligibility
 from calaim_eval.design.match_metric import Distance
 from calaim_eval.design.matched_candidates import UseIn
 from calaim_eval.design.matched_sets import Censoring, Replacement
+from calaim_eval.engine import MEMORY_LIMIT_GB
 from calaim_eval.errors import TableError
 from calaim_eval.moments.unbalanced import Unbalanced
 from calaim_eval.panel.measures import MEASURES
@@ -302,6 +303,13 @@ class Report(_Section):
     engine: Literal["auto", "quarto", "embedded"] = "auto"
 
 
+class Computing(_Section):
+    """What works on the data; no number of the study depends on it (docs/scale.md)."""
+
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    memory_limit_gb: float = Field(default=MEMORY_LIMIT_GB, gt=0)
+
+
 class StudyFile(_Section):
     """The whole file."""
 
@@ -314,6 +322,7 @@ class StudyFile(_Section):
     input: Input
     coverage: Coverage
     rules: Rules = Field(default_factory=Rules)
+    computing: Computing = Field(default_factory=Computing)
     exposure: Exposure | None = None
     matched: Matched | None = None
     county_phase: CountyPhase | None = None

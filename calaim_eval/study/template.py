@@ -65,6 +65,11 @@ exclude_duals = $exclude_duals            # a dual member's use is partly in Med
 # readmission_ages = [18, 64]              # as HEDIS Plan All-Cause Readmissions takes them
 # readmission_enrollment = "hedis"         # covered 365 days before and 30 after the discharge
 # drg_system = "apr_drg"                   # tells planned rehabilitation and transplants
+
+# What works on the data; no number depends on it (docs/scale.md).
+# [computing]
+# engine = "spark"                         # the panel on a cluster; else "duckdb", on this machine
+# memory_limit_gb = 4                      # a process stays under about this and half a GB
 """)
 
 _EXPOSURE = """
