@@ -1,88 +1,148 @@
 """From member months to effects by cohort and month and an event study, against other packages.
 
-    python benchmarks/did_against.py [member_months ...] [--shuffled] [--without NAME ...]
+    python benchmarks/did_against.py [member_months ...] [--shuffled] [--repeats N]
+        [--without NAME ...] [--keep FOLDER]
 
 Six race groups; every package estimates ATT(g, t) with members as clusters in each group and the
-event study, from the same parquet file, in a process of its own (memory is the largest of that
-process). Peers take one group at a time; the package takes all jointly, with the covariance between
-them. The floor is one DuckDB pass that reads the same columns and groups by cohort, month and
-group. Without `--shuffled` the panel is balanced and sorted; with it 15 % of the rows are missing
-and the rest are in random order. The last column is the largest difference of an effect at event
-time 0 to 6 from the package's.
+event study, from the same parquet file, in a process of its own. The package takes all groups
+jointly, with the covariance between them. Peers take one group at a time: once reading only that
+group from the file (least memory), once from one frame of all groups (*one frame*), which is what
+most people would load. Seconds are the smallest of N processes and begin after the imports, whose
+seconds have a column of their own; reading is in them, and so is what is compiled or imported at
+first use. Memory is the largest resident memory of the process, libraries included.
+
+The floor is one DuckDB pass that reads the same columns and groups by cohort, month and group.
+Without `--shuffled` the panel is balanced and sorted; with it 15 % of the rows are missing and the
+rest are in random order. The last column is the largest difference of an effect at event time 0 to
+6 from the package's. Peers at more than twenty million member-months are diff-diff only, a group at
+a time: csdid took 30 times as long as the package at ten million, and one frame of all groups with
+what diff-diff makes of it is near the memory of the machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
+import io
 import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from measured import measured
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SELF = Path(__file__).resolve()
 MONTHS = 48
 GROUPS = ("white", "hispanic", "black", "asian", "aian", "nhpi")
 STUDY = range(7)
+LONG = 20_000_000
+KILOBYTES_A_GB = 1024**2
 
 
 def main() -> None:
     options = _options()
     if options.do:
-        RUN[options.do](options.file, options.out)
+        RUN[options.do](options)
         return
     print(
-        "| member-months | by | wall s | CPU s | to the package | to the floor | peak GB | diff |"
+        "| member-months | by | wall s | CPU s | import s | to the package: wall | CPU "
+        "| to the floor: wall | CPU | peak GB | diff | load |"
     )
-    print("|" + "---|" * 8)
+    print("|" + "---|" * 12)
     for size in options.sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "panel.parquet"
-            _simulate(size, path, is_shuffled=options.shuffled)
-            floor_s = _floor_s(path)
+        with _folder(options.keep) as folder:
+            path = folder / f"panel_{size}_{'shuffled' if options.shuffled else 'sorted'}.parquet"
+            if not path.exists():
+                _step("simulate", options, path, size=size)
+            floor = _step("floor", options, path)
             ours = None
-            for name in ("package", *(p for p in PEERS if p not in options.without)):
-                out = Path(folder) / f"{name}.json"
-                cost = measured(SELF, "--do", name, "--file", str(path), "--out", str(out))
-                held = json.loads(out.read_text())
+            for name in ("package", *PEERS):
+                if name in options.without or (size > LONG and name not in AT_LENGTH):
+                    continue
+                held = _best([_step(name, options, path) for _ in range(options.repeats)])
                 ours = ours or held
-                study, mine = (np.array(h["study"], dtype=float) for h in (held, ours))
-                if (np.isnan(study) != np.isnan(mine)).any():
-                    raise SystemExit(f"{name}: other groups or event times than the package")
-                print(
-                    f"| {size:,} | {name} | {held['wall_s']:.2f} | {held['cpu_s']:.2f} "
-                    f"| {held['wall_s'] / ours['wall_s']:.1f} | {held['wall_s'] / floor_s:.1f} "
-                    f"| {cost.peak_gb:.2f} | {np.nanmax(np.abs(study - mine)):.0e} |",
-                    flush=True,
-                )
-            print(f"\nfloor {floor_s:.2f} s\n", flush=True)
+                print(_row(size, name, held, ours, floor), flush=True)
+            print(
+                f"\nfloor: wall {floor['wall_s']:.2f} s, CPU {floor['cpu_s']:.2f} s\n", flush=True
+            )
+
+
+def _row(size: int, name: str, held: dict, ours: dict, floor: dict) -> str:
+    """One row of the table."""
+    study, mine = (np.array(h["study"], dtype=float) for h in (held, ours))
+    if (np.isnan(study) != np.isnan(mine)).any():
+        raise SystemExit(f"{name}: other groups or event times than the package")
+    ratios = [held[kind] / of[kind] for of in (ours, floor) for kind in ("wall_s", "cpu_s")]
+    return (
+        f"| {size:,} | {name} | {held['wall_s']:.2f} | {held['cpu_s']:.2f} "
+        f"| {held['import_s']:.2f} | {' | '.join(f'{ratio:.1f}' for ratio in ratios)} "
+        f"| {held['peak_gb']:.2f} | {np.nanmax(np.abs(study - mine)):.0e} | {held['load']:.1f} |"
+    )
+
+
+def _best(held: list[dict]) -> dict:
+    """Smallest seconds of several processes, largest memory."""
+    best = {kind: min(one[kind] for one in held) for kind in ("wall_s", "cpu_s", "import_s")}
+    worst = {kind: max(one[kind] for one in held) for kind in ("peak_gb", "load")}
+    return {**held[0], **best, **worst}
+
+
+def _step(name: str, options: argparse.Namespace, path: Path, *, size: int = 0) -> dict:
+    """Run a step in a process of its own; this one stays small, for a process begins with the
+    largest memory of the one that starts it."""
+    out = path.with_suffix(".json")
+    shuffled = ["--shuffled"] if options.shuffled else []
+    cost = measured(
+        SELF, str(size), "--do", name, "--file", str(path), "--out", str(out), *shuffled
+    )
+    held = json.loads(out.read_text())
+    out.unlink()
+    return {"peak_gb": cost.peak_gb, "load": cost.load, **held}
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Where panels are written: kept for the next run if a folder is named."""
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("sizes", type=int, nargs="*", default=[1_000_000, 10_000_000])
     parser.add_argument("--shuffled", action="store_true")
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--without", nargs="*", default=[], choices=[*PEERS])
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--do", choices=RUN, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _simulate(size: int, path: Path, *, is_shuffled: bool) -> None:
+def _simulate(options: argparse.Namespace) -> None:
     """A panel by DuckDB: three cohorts and half never exposed, 6 % of months with visits."""
     import duckdb
 
+    (size,), path, is_shuffled = options.sizes, options.file, options.shuffled
     gap = 15 if is_shuffled else 0
     members = round(size / MONTHS / (1 - gap / 100))
     order = "hash(member_id * 48 + month)" if is_shuffled else "member_id, month"
     names = ", ".join(f"'{name}'" for name in GROUPS)
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("SELECT setseed(0.5)")
         connection.execute(
             f"""CREATE TABLE members AS SELECT i AS member_id,
@@ -97,40 +157,62 @@ def _simulate(size: int, path: Path, *, is_shuffled: bool) -> None:
                 WHERE hash(member_id, month, 7) % 100 >= {gap} ORDER BY {order}
             ) TO '{path}' (FORMAT parquet)"""
         )
+    options.out.write_text("{}")
 
 
-def _floor_s(path: Path) -> float:
+def _floor(options: argparse.Namespace) -> None:
     """Best of three passes over the file."""
     import duckdb
 
-    best = np.inf
+    walls, cpus = [], []
     for _ in range(3):
-        started = time.perf_counter()
+        cpu, wall = time.process_time(), time.perf_counter()
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
             connection.execute(
                 "SELECT cohort, month, race_ethnicity, sum(ed_visits), count(*), max(member_id) "
                 "FROM read_parquet(?) GROUP BY ALL",
-                [str(path)],
+                [str(options.file)],
             ).fetchall()
-        best = min(best, time.perf_counter() - started)
-    return best
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    options.out.write_text(json.dumps({"wall_s": min(walls), "cpu_s": min(cpus)}))
 
 
-def _timed(estimate: Callable[[Path], list[list[float]]]) -> Callable[[Path, Path], None]:
+def _timed(
+    estimate: Callable[[Path], list[list[float]]], *modules: str
+) -> Callable[[argparse.Namespace], None]:
     """Keep what it estimates and what it took; the reading of the file counts, imports do not."""
 
-    def run(path: Path, out: Path) -> None:
+    def run(options: argparse.Namespace) -> None:
         warnings.simplefilter("ignore")
+        started = time.perf_counter()
+        for module in ("pandas", *modules):
+            importlib.import_module(module)
         cpu, wall = time.process_time(), time.perf_counter()
-        study = estimate(path)
+        # csdid prints every table it makes.
+        with contextlib.redirect_stdout(io.StringIO()):
+            study = estimate(options.file)
         held = {
             "study": study,
             "cpu_s": time.process_time() - cpu,
             "wall_s": time.perf_counter() - wall,
+            "import_s": wall - started,
+            **_peak(),
         }
-        out.write_text(json.dumps(held))
+        options.out.write_text(json.dumps(held))
 
     return run
+
+
+def _peak() -> dict[str, float]:
+    """Largest resident memory of this process, without what it began with; Linux says it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return {}
+    lines = status.read_text().splitlines()
+    peak = next(line for line in lines if line.startswith("VmHWM"))
+    return {"peak_gb": int(peak.split()[1]) / KILOBYTES_A_GB}
 
 
 def _package(path: Path) -> list[list[float]]:
@@ -146,7 +228,27 @@ def _package(path: Path) -> list[list[float]]:
     return [[at.get((group, t), np.nan) for t in STUDY] for group in GROUPS]
 
 
-def _by_group(path: Path, fit: Callable[[pd.DataFrame], pd.Series]) -> list[list[float]]:
+Fit = Callable[["pd.DataFrame"], "pd.Series"]
+
+
+def _by_group(path: Path, fit: Fit) -> list[list[float]]:
+    """A group at a time, read from the file when its turn has come."""
+    import pandas as pd
+
+    columns = ["member_id", "month", "cohort", "ed_visits"]
+    found = []
+    for group in GROUPS:
+        frame = pd.read_parquet(path, columns=columns, filters=[("race_ethnicity", "==", group)])
+        frame["cohort"] = frame["cohort"].fillna(0).astype("int64")
+        effects = fit(frame)
+        found.append([float(effects.get(t, np.nan)) for t in STUDY])
+    return found
+
+
+def _of_one_frame(path: Path, fit: Fit) -> list[list[float]]:
+    """A group at a time, out of a frame of all groups."""
+    import pandas as pd
+
     frame = pd.read_parquet(path)
     frame["cohort"] = frame["cohort"].fillna(0).astype("int64")
     found = []
@@ -157,45 +259,55 @@ def _by_group(path: Path, fit: Callable[[pd.DataFrame], pd.Series]) -> list[list
     return found
 
 
-def _diff_diff(path: Path) -> list[list[float]]:
+def _diff_diff(frame: pd.DataFrame) -> pd.Series:
     import diff_diff
+    import pandas as pd
 
-    def fit(frame: pd.DataFrame) -> pd.Series:
-        result = diff_diff.CallawaySantAnna(control_group="never_treated").fit(
-            frame,
-            outcome="ed_visits",
-            unit="member_id",
-            time="month",
-            first_treat="cohort",
-            aggregate="event_study",
-        )
-        return pd.Series({t: e["effect"] for t, e in result.event_study_effects.items()})
-
-    return _by_group(path, fit)
+    result = diff_diff.CallawaySantAnna(control_group="never_treated").fit(
+        frame,
+        outcome="ed_visits",
+        unit="member_id",
+        time="month",
+        first_treat="cohort",
+        aggregate="event_study",
+    )
+    return pd.Series({t: e["effect"] for t, e in result.event_study_effects.items()})
 
 
-def _csdid(path: Path) -> list[list[float]]:
+def _csdid(frame: pd.DataFrame) -> pd.Series:
+    import pandas as pd
     from csdid.att_gt import ATTgt
 
-    def fit(frame: pd.DataFrame) -> pd.Series:
-        frame = frame.astype({"ed_visits": float})
-        result = ATTgt(
-            yname="ed_visits",
-            tname="month",
-            idname="member_id",
-            gname="cohort",
-            data=frame,
-            control_group=["nevertreated"],
-            allow_unbalanced_panel=bool((frame.groupby("member_id").size() < MONTHS).any()),
-        ).fit(est_method="reg", bstrap=False)
-        study = result.aggte(typec="dynamic", bstrap=False).atte
-        return pd.Series(np.asarray(study["att_egt"], dtype=float), index=study["egt"])
-
-    return _by_group(path, fit)
+    frame = frame.astype({"ed_visits": float})
+    result = ATTgt(
+        yname="ed_visits",
+        tname="month",
+        idname="member_id",
+        gname="cohort",
+        data=frame,
+        control_group=["nevertreated"],
+        allow_unbalanced_panel=bool((frame.groupby("member_id").size() < MONTHS).any()),
+    ).fit(est_method="reg", bstrap=False)
+    study = result.aggte(typec="dynamic", bstrap=False).atte
+    return pd.Series(np.asarray(study["att_egt"], dtype=float), index=study["egt"])
 
 
-PEERS = {"diff-diff": _diff_diff, "csdid": _csdid}
-RUN = {name: _timed(step) for name, step in {"package": _package, **PEERS}.items()}
+def _peer(read: Callable[[Path, Fit], list[list[float]]], fit: Fit, module: str) -> Callable:
+    return _timed(lambda path: read(path, fit), module)
+
+
+PEERS = {
+    "diff-diff": _peer(_by_group, _diff_diff, "diff_diff"),
+    "diff-diff, one frame": _peer(_of_one_frame, _diff_diff, "diff_diff"),
+    "csdid, one frame": _peer(_of_one_frame, _csdid, "csdid.att_gt"),
+}
+AT_LENGTH = ("package", "diff-diff")
+RUN = {
+    "simulate": _simulate,
+    "floor": _floor,
+    "package": _timed(_package, "calaim_eval.estimate", "calaim_eval.moments"),
+    **PEERS,
+}
 
 
 if __name__ == "__main__":

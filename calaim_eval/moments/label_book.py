@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SMALL = 1_000_000
 _CLOSE = 1_000
-_TABLES = 64
+_HELD = 4_000_000
 
 
 class LabelBook:
@@ -76,9 +76,11 @@ class LabelBook:
         """Numbers of all that is possible in such a batch, -1 for those not met yet."""
         key = tuple(values)
         with self._lock:
-            if key not in self._tables and len(self._tables) == _TABLES:
-                self._tables.clear()
-            return self._tables.setdefault(key, np.full(int(np.prod(sizes)), -1, dtype=np.int32))
+            if key not in self._tables:
+                if sum(map(len, self._tables.values())) > _HELD:
+                    self._tables.clear()
+                self._tables[key] = np.full(int(np.prod(sizes)), -1, dtype=np.int32)
+            return self._tables[key]
 
     def _numbered(
         self, combined: np.ndarray, sizes: tuple[int, ...], values: list[tuple[Any, ...]]

@@ -192,8 +192,8 @@ def _require_processes(processes: int, data: Any) -> None:
         )
     if processes > 1 and not (isinstance(data, (str, Path)) or is_query(data)):
         raise EstimationError(
-            "`processes` shares out parquet files and queries; a frame is reduced by one. Write it "
-            "to parquet first, or leave `processes` out."
+            "`processes` shares out parquet files and queries; a frame is reduced by one, so is a "
+            "design. Write a frame to parquet first, or leave `processes` out."
         )
 
 

@@ -103,6 +103,8 @@ def _numbers(rows: StreamedRows) -> tuple[int, int]:
     if not all(isinstance(number, int) for number in (*lows, *highs)):
         raise DoesNotFitError
     low, n_members = min(lows), max(highs) - min(lows) + 1
+    if max(highs) > np.iinfo(np.int64).max:
+        raise DoesNotFitError
     if n_members > SPARSEST * rows.n_rows // rows.n_months + SPARSEST * rows.n_months:
         raise DoesNotFitError
     return low, n_members

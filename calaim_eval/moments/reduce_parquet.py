@@ -83,6 +83,8 @@ def reduce_parquet(
     files = parquet_files(path)
     where = where or f"the parquet files at {path}"
     columns.require(pq.read_schema(files[0]).names, where=where)
+    if not any(pq.read_metadata(file).num_rows for file in files):
+        raise TableError(f"{where} have no rows.")
     if processes > 1:
         from calaim_eval.moments.reduce_processes import reduce_in_processes
 
@@ -172,8 +174,6 @@ def reduce_by_engine(
 
     metadata = [pq.read_metadata(file) for file in files]
     n_rows = sum(of_file.num_rows for of_file in metadata)
-    if n_rows == 0:
-        raise TableError(f"{where} have no rows.")
     with _opened(files, engines) as (connection, source):
         rows = source
         if share != (0, 1):

@@ -166,11 +166,12 @@ def stream_rows(
     """
     import pyarrow.parquet as pq
 
-    opened = [pq.ParquetFile(file) for file in files]
-    schema = _common_schema([file.schema_arrow for file in opened], columns)
-    metadata = tuple(file.metadata for file in opened)
-    for file in opened:
-        file.close()
+    schemas, metadata = [], []
+    for name in files:
+        with pq.ParquetFile(name) as file:
+            schemas.append(file.schema_arrow)
+            metadata.append(file.metadata)
+    schema = _common_schema(schemas, columns)
     month = _type_of_month(schema, columns)
     low, high = _range(metadata, columns.month)
     if month == "M":
@@ -182,7 +183,7 @@ def stream_rows(
     labels = schema.empty_table().select(list(columns.of_member)).schema
     rows = StreamedRows(
         files=tuple(files),
-        metadata=metadata,
+        metadata=tuple(metadata),
         groups=tuple(_groups(metadata, columns.member_id)),
         schema=schema,
         columns=columns,
@@ -288,7 +289,8 @@ def _type_of_month(schema: pa.Schema, columns: PanelColumns) -> str:
 def _statistics(metadata: Sequence[Any], name: str) -> Iterator[Any]:
     """Statistics of a column, by row group; None where there are none."""
     for of_file in metadata:
-        index = of_file.schema.names.index(name)
+        names = of_file.schema.names
+        index = names.index(name) if name in names else 0
         for number in range(of_file.num_row_groups):
             group = of_file.row_group(number)
             if group.num_rows:
