@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from calaim_eval.moments.cluster_sums import ClusterSums, add_cluster_sums
 from calaim_eval.moments.different_members import DifferentMembers
 from calaim_eval.moments.packing import compact, sum_by, unpack_symmetric, widen
 from calaim_eval.moments.unbalanced import COVERAGE
+
+OF_A_PART = "Of a part of the members: "
+"""Before a note of one summand that another does not have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -337,12 +340,22 @@ def _summed(moments: CellMoments, group: np.ndarray, cells: pd.DataFrame) -> Cel
 
 
 def _joined_provenance(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts added, sources listed, notes kept once; the rest from the left."""
+    """Counts added, sources listed, notes of both kept once; the rest from the left."""
     joined = {**right, **left}
     for counted in ("rows", COVERAGE):
         joined[counted] = dict(left.get(counted, {}))
         for what, count in right.get(counted, {}).items():
             joined[counted][what] = joined[counted].get(what, 0) + count
-    for listed in ("sources", "notes"):
-        joined[listed] = list(dict.fromkeys([*left.get(listed, []), *right.get(listed, [])]))
+    joined["sources"] = list(dict.fromkeys([*left.get("sources", []), *right.get("sources", [])]))
+    joined["notes"] = _joined_notes(left.get("notes", []), right.get("notes", []))
     return joined
+
+
+def _joined_notes(left: Sequence[str], right: Sequence[str]) -> list[str]:
+    """Notes of both once; one of a single part is said to be of a part."""
+    of_both = set(left) & set(right)
+    told = [
+        note if note in of_both or note.startswith(OF_A_PART) else OF_A_PART + note
+        for note in (*left, *right)
+    ]
+    return list(dict.fromkeys(told))

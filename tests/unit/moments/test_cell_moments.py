@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,18 @@ def test_repr_has_counts_only() -> None:
         "<CellMoments: 120 members in 12 cells (2 strata, 2 cohorts), 7 months 0 to 6; "
         "12 clusters; outcomes visits, paid_usd>"
     )
+
+
+def test_notes_of_one_part_are_said_to_be_of_a_part() -> None:
+    moments = reduced(awkward_panel(seed=4))
+    plans = [
+        replace(moments, provenance={**moments.provenance, "notes": ["Counties as of 2022.", note]})
+        for note in ("About 20% of months.", "About 30% of months.", "About 20% of months.")
+    ]
+    told = (plans[0] + plans[1] + plans[2]).provenance["notes"]
+    assert told == [
+        "Counties as of 2022.",
+        "Of a part of the members: About 20% of months.",
+        "Of a part of the members: About 30% of months.",
+    ]
+    assert (plans[0] + plans[2]).provenance["notes"] == plans[0].provenance["notes"]
