@@ -77,6 +77,7 @@ def check_study(study: Study, tables: Tables | None = None, *, exact: bool = Fal
         run_out_months=file.window.run_out_months,
         panel_rules=panel_rules(study),
         rules=quality_rules(study),
+        memory_limit_gb=file.computing.memory_limit_gb,
         temp_folder=study.restricted / ".spill",
     )
     folder = study.restricted / "quality"
