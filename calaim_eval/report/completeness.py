@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 Light = Literal["complete", "partly complete", "incomplete"]
 CORE_ITEMS = ("members_by_group", "row_ledger", "effect_overall", "effect_by_race", "access_funnel")
 """Without one of these the report cannot answer its question."""
-TESTS_OF_EFFECTS = frozenset({"effect_bounds", "placebo_dates", "negative_control"})
+TESTS_OF_EFFECTS = frozenset(
+    {
+        "effect_bounds",
+        "placebo_dates",
+        "negative_control",
+        "matched_balance",
+        "matched_event_study",
+        "matched_by_race",
+        "matched_gap",
+        "county_phase_checks",
+    }
+)
 """Withheld where the effects are, many times over: their rows would drown all others."""
 PARTLY_WITHHELD = 0.10
 MOSTLY_WITHHELD = 0.30

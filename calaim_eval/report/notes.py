@@ -40,7 +40,18 @@ _PARTS = {
         "Effects by group": ("effect_by_race", "effect_gap", "effect_ratio"),
         "Tests of the effects": ("effect_bounds", "placebo_dates", "negative_control"),
         "Change among members served": ("pre_post",),
-        "County phase": ("county_phase",),
+        "Matched comparison": (
+            "matched_balance",
+            "matched_overall",
+            "matched_event_study",
+            "matched_by_race",
+            "matched_gap",
+        ),
+        "County phase": (
+            "county_phase",
+            "county_phase_checks",
+            "county_phase_randomization",
+        ),
         "Referrals": (
             "referral_funnel",
             "referral_closure",

@@ -62,6 +62,13 @@ FURTHER_ITEMS: dict[str, str] = {
     "referral_closure_by_organization_type": "Referral loops closed, by type of organization",
     "referral_findings": "Findings in the referral records",
     "negative_control": "Effects on outcomes out of reach",
+    "matched_balance": "Members served and their matches before the first service",
+    "matched_overall": "Overall effects against matched members",
+    "matched_event_study": "Effects month by month against matched members",
+    "matched_by_race": "Effects by race and ethnicity against matched members",
+    "matched_gap": "Gaps in effects against matched members",
+    "county_phase_checks": "County-phase comparison under other errors and methods",
+    "county_phase_randomization": "County-phase comparison, counties dealt anew",
     "data_quality": "Findings on data quality",
     "encounter_completeness": "Completeness of each plan's claims",
 }

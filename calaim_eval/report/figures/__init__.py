@@ -1,5 +1,6 @@
 """Figures of a release. Each takes a `Released` and returns a `Figure`, or `Absent`."""
 
+from calaim_eval.report.figures.balance import love_plot
 from calaim_eval.report.figures.coverage import coverage_maps
 from calaim_eval.report.figures.delivery import delivery_shares
 from calaim_eval.report.figures.event_study import event_study
@@ -23,6 +24,7 @@ __all__ = [
     "effects_by_race",
     "event_study",
     "gaps_by_race",
+    "love_plot",
     "pre_post_by_race",
     "referral_funnel",
     "referral_steps_by_race",

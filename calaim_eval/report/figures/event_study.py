@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SINCE = {
     "effect_event_study": "the first service",
+    "matched_event_study": "the first service",
     "county_phase": "the program started in the county",
 }
 
@@ -39,7 +40,7 @@ def event_study(
     released : Released
     outcomes : sequence of str, optional
         Outcomes to draw. Default: the headline outcomes the release holds.
-    item : {"effect_event_study", "county_phase"}
+    item : {"effect_event_study", "matched_event_study", "county_phase"}
         Released table with keys `outcome`, `unit`, `event_time`. Rows whose `event_time` is not
         a number (an overall row) are left to the tables.
 

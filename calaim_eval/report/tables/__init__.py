@@ -1,5 +1,9 @@
 """Tables of a release. Each takes a `Released` and returns a `DisplayTable`, or `Absent`."""
 
+from calaim_eval.report.tables.county_phase import (
+    county_phase_checks_table,
+    county_phase_methods_table,
+)
 from calaim_eval.report.tables.documentation import (
     contents_table,
     definitions_table,
@@ -21,6 +25,7 @@ from calaim_eval.report.tables.effects import (
 )
 from calaim_eval.report.tables.headline import headline_outcome, headline_table
 from calaim_eval.report.tables.layout import DisplayTable
+from calaim_eval.report.tables.matched import balance_table, matched_table
 from calaim_eval.report.tables.quality import (
     encounter_completeness_table,
     quality_notes,
@@ -48,11 +53,14 @@ from calaim_eval.report.tables.shares import losses_table, shares_table
 __all__ = [
     "DisplayTable",
     "access_table",
+    "balance_table",
     "baseline_table",
     "closure_by_service_table",
     "closure_table",
     "contents_table",
     "controls_table",
+    "county_phase_checks_table",
+    "county_phase_methods_table",
     "county_phase_table",
     "coverage_table",
     "definitions_table",
@@ -66,6 +74,7 @@ __all__ = [
     "headline_outcome",
     "headline_table",
     "losses_table",
+    "matched_table",
     "members_table",
     "methods_table",
     "notes_table",

@@ -24,6 +24,7 @@ from calaim_eval.report.numbers import (
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.county_phase import county_phase_checks_table
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 from calaim_eval.results import ALL
 
@@ -265,12 +266,15 @@ def county_phase_table(released: Released) -> DisplayTable | Absent:
     ----------
     released : Released
         Uses the rows of `county_phase` whose `event_time` is ``"overall"``; all rows where there
-        is no such row.
+        is no such row. Where `county_phase_checks` is released, its table stands instead.
 
     Returns
     -------
     DisplayTable | Absent
     """
+    checks = county_phase_checks_table(released)
+    if not isinstance(checks, Absent):
+        return checks
     found = find_item(released, "county_phase")
     if isinstance(found, Absent):
         return found

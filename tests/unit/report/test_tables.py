@@ -15,10 +15,13 @@ from tests.unit.report.conftest import UNITS, effects, proportions
 
 OPTIONAL = [
     "access_table",
+    "balance_table",
     "baseline_table",
     "closure_by_service_table",
     "closure_table",
     "controls_table",
+    "county_phase_checks_table",
+    "county_phase_methods_table",
     "county_phase_table",
     "coverage_table",
     "delivery_table",
@@ -27,6 +30,7 @@ OPTIONAL = [
     "false_dates_table",
     "gaps_table",
     "losses_table",
+    "matched_table",
     "members_table",
     "policy_table",
     "pre_post_table",
