@@ -16,6 +16,8 @@ DIFFERENCE = "difference"
 # Key values of a row that averages over the others.
 TOTALS = (ALL, "overall")
 _LABEL_COLUMNS = frozenset({"unit", "reference"})
+# Options that say who is compared with whom.
+_COMPARED = ("comparison", "cluster", "covariate_cells")
 
 Hidden = dict[str, np.ndarray]
 
@@ -55,7 +57,7 @@ def hide_effects(
        effect follows by subtraction. Rows are hidden until at least two are, with together at
        least ``policy.min_count`` members; groups to keep readable come last.
     5. Estimates at false dates are averages of months before exposure: hidden where such a month
-       of an event study of the same outcome and group is.
+       is of an event study of the same outcome, group and comparison.
 
     Returns
     -------
@@ -128,6 +130,8 @@ def _hide_false_dates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None
             continue
         keys = table.keys.astype(str)
         for study, events in studies.items():
+            if _compares_otherwise(table, events):
+                continue
             time = pd.to_numeric(events.keys["event_time"], errors="coerce")
             gone = events.keys[hidden[study] & (time < 0).to_numpy()].astype(str)
             shared = [c for c in gone if c in keys and c not in _LABEL_COLUMNS]
@@ -136,6 +140,15 @@ def _hide_false_dates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None
             same = [row in known for row in keys[shared].itertuples(index=False, name=None)]
             everybody = keys[apart].isin(TOTALS).all(axis=1).to_numpy()
             hidden[name] |= np.array(same, dtype=bool) & everybody
+
+
+def _compares_otherwise(table: EffectTable, other: EffectTable) -> bool:
+    """Whether the options say that two tables compare other people; unsaid is the same."""
+    mine, theirs = table.method.options, other.method.options
+    return any(
+        name in mine and name in theirs and str(mine[name]) != str(theirs[name])
+        for name in _COMPARED
+    )
 
 
 def _hide_beside_differences(table: EffectTable, hidden: np.ndarray) -> None:

@@ -226,6 +226,10 @@ def test_a_hidden_month_before_exposure_takes_the_false_dates_with_it():
         ]
     )
     placebo = effect_table(keys, [400] * 4)
+    other = Method("matched", {"covariate_cells": ["n_matches"]})
+    here = replace(placebo, method=Method("false dates", {"covariate_cells": ["month"]}))
+    apart = {"placebo_dates": here, "matched": replace(event_study(-2), method=other)}
+    assert not release(apart).tables["placebo_dates"].frame["is_suppressed"].any()
     for month, expected in (
         (-2, [True, True, False, False]),
         (2, [False] * 4),
