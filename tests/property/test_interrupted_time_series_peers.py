@@ -60,7 +60,9 @@ def test_least_squares(seed: int, weights: str, *, seasons: bool) -> None:
     np.testing.assert_allclose(ours["estimate"], robust.params, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(ours["std_error"], robust.bse, rtol=1e-6)
     plain = model.fit()
-    ours = interrupted_time_series(frame, **options, std_error="model").coefficients
+    ours = interrupted_time_series(
+        frame, **options, errors="independent", std_error="model"
+    ).coefficients
     np.testing.assert_allclose(ours["std_error"], plain.bse, rtol=1e-6)
 
 

@@ -72,11 +72,11 @@ def interrupted_time_series(
     stratum: str | Sequence[str] = (),
     model: Model = "ols",
     weights: Literal["equal", "member_months"] = "equal",
-    errors: Errors = "independent",
+    errors: Errors | None = None,
     seasonality: Seasonality = "none",
     season_length: int | None = None,
     harmonics: int = 2,
-    std_error: StdError = "newey_west",
+    std_error: StdError | None = None,
     lag: int | None = None,
     months_after: Sequence[int] | None = None,
     min_months: int | None = None,
@@ -112,17 +112,18 @@ def interrupted_time_series(
         Lines in the rate; or lines in its logarithm, counts with member-months as exposure.
     weights : {"equal", "member_months"}
         For ``"ols"``: every month alike, or by its member-months.
-    errors : {"independent", "ar1"}
-        For ``"ols"``: least squares; or generalized least squares with first-order autocorrelated
-        errors, their correlation by restricted maximum likelihood. Prefer ``"ar1"`` with
-        ``std_error="model"`` where residuals are autocorrelated.
+    errors : {"ar1", "independent"}, optional
+        For ``"ols"``: generalized least squares with first-order autocorrelated errors, their
+        correlation by restricted maximum likelihood; or least squares. Default ``"ar1"``;
+        ``"independent"`` with ``"quasi_poisson"``, or where Newey-West errors are asked for.
     seasonality : {"none", "months", "harmonic"}
         A level for every month of the year, or `harmonics` pairs of sine and cosine.
     season_length : int, optional
         Periods in a year; known for months and quarters, to be given for whole numbers.
-    std_error : {"newey_west", "model"}
-        Robust to autocorrelation up to `lag`, or the model's own (least squares; Poisson with
-        estimated dispersion).
+    std_error : {"model", "newey_west"}, optional
+        The model's own (least squares; Poisson with estimated dispersion), or robust to
+        autocorrelation up to `lag`. Default ``"model"`` with ``"ar1"``, else ``"newey_west"``:
+        in series of two to eight years the first covers what it says, the second falls short.
     lag : int, optional
         Default :math:`\lfloor 4 (n/100)^{2/9} \rfloor`.
     months_after : sequence of int, optional
@@ -175,6 +176,7 @@ def interrupted_time_series(
     >>> effects.keys["term"].tolist()
     ['level_change', 'slope_change', 'effect_after_9', 'average_effect']
     """
+    errors, std_error = _defaults(model, errors, std_error, lag)
     _require_options(model, weights, errors, std_error, phase_in_months, lag, min_months)
     columns = (stratum,) if isinstance(stratum, str) else tuple(stratum)
     if isinstance(data, CellMoments):
@@ -307,6 +309,18 @@ def _fit(
         per=per,
         where=series.words(),
     )
+
+
+def _defaults(
+    model: str, errors: Errors | None, std_error: StdError | None, lag: int | None
+) -> tuple[Errors, StdError]:
+    """Errors and their estimate where they are not named: one answer to autocorrelation."""
+    if errors is None:
+        is_robust = std_error == "newey_west" or lag is not None
+        errors = "independent" if is_robust or model == "quasi_poisson" else "ar1"
+    if std_error is None:
+        std_error = "model" if errors == "ar1" and lag is None else "newey_west"
+    return errors, std_error
 
 
 def _lag(lag: int | None, n_months: int) -> int:

@@ -80,7 +80,9 @@ def test_effects_are_generalized_least_squares(*, gap: bool) -> None:
     np.testing.assert_allclose(table.coefficients["std_error"], fit.bse, rtol=1e-7)
     assert 0.2 < rho < 0.95
     # After whitening little is left: closer to 2 than the residuals of least squares.
-    plain = interrupted_time_series(frame, outcome="events", member_months="people", break_month=24)
+    plain = interrupted_time_series(
+        frame, outcome="events", member_months="people", break_month=24, errors="independent"
+    )
     found, before = (each.diagnostics["durbin_watson"].item() for each in (table, plain))
     assert abs(found - 2) < abs(before - 2)
     assert np.isnan(plain.diagnostics["rho"].item())

@@ -80,11 +80,31 @@ def test_level_slope_and_error_by_hand() -> None:
 
 
 def test_default_lag_is_the_rule_of_thumb() -> None:
-    options = {"outcome": "rate", "break_month": BREAK}
+    options = {"outcome": "rate", "break_month": BREAK, "errors": "independent"}
     table = interrupted_time_series(series(1), **options)
     same = interrupted_time_series(series(1), **options, lag=3)
     assert table.method.options["lag"] == 3  # 4 (48/100)^(2/9) = 3.4
     np.testing.assert_array_equal(table.covariance, same.covariance)
+
+
+@pytest.mark.parametrize(
+    ("options", "errors", "std_error"),
+    [
+        ({}, "ar1", "model"),
+        ({"std_error": "model"}, "ar1", "model"),
+        ({"errors": "ar1"}, "ar1", "model"),
+        ({"errors": "independent"}, "independent", "newey_west"),
+        ({"std_error": "newey_west"}, "independent", "newey_west"),
+        ({"lag": 2}, "independent", "newey_west"),
+        ({"errors": "ar1", "lag": 2}, "ar1", "newey_west"),
+        ({"model": "quasi_poisson"}, "independent", "newey_west"),
+        ({"model": "quasi_poisson", "std_error": "model"}, "independent", "model"),
+    ],
+)
+def test_one_answer_to_autocorrelation_where_none_is_named(options, errors, std_error) -> None:
+    given = {"outcome": "visits", "member_months": "member_months", "break_month": BREAK}
+    used = interrupted_time_series(series(1), **given, **options).method.options
+    assert (used["errors"], used["std_error"]) == (errors, std_error)
 
 
 def test_difference_to_the_comparison_is_the_series_of_differences() -> None:
@@ -206,7 +226,12 @@ def test_a_second_break_is_added_to_the_first() -> None:
     x = np.column_stack([design(60), t >= 40, np.where(t >= 40, t - 40, 0)])
     beta = np.linalg.lstsq(x, frame["rate"].to_numpy(), rcond=None)[0]
     table = interrupted_time_series(
-        frame, outcome="rate", break_month=BREAK, second_break_month="2023-05", months_after=[4]
+        frame,
+        outcome="rate",
+        break_month=BREAK,
+        second_break_month="2023-05",
+        months_after=[4],
+        errors="independent",
     )
     assert table.keys["term"].tolist() == 2 * [
         "level_change",
@@ -278,7 +303,7 @@ def test_amounts_of_moments_are_put_back_on_their_level() -> None:
         paid_usd=("paid_usd", "sum"), member_months=("member_id", "size")
     )
     moments = reduce_panel(panel, outcomes=["paid_usd"], unbalanced="cell_means")
-    options = {"outcome": "paid_usd", "break_month": 12}
+    options = {"outcome": "paid_usd", "break_month": 12, "errors": "independent"}
     by_moments = interrupted_time_series(moments, **options)
     by_frame = interrupted_time_series(sums, **options, member_months="member_months")
     np.testing.assert_allclose(by_moments.estimate, by_frame.estimate, rtol=1e-7)
@@ -360,7 +385,7 @@ def test_diagnostics_are_those_of_statsmodels() -> None:
     frame = series(12)
     x, y = design(), frame["rate"].to_numpy()
     residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    table = interrupted_time_series(frame, outcome="rate", break_month=BREAK)
+    table = interrupted_time_series(frame, outcome="rate", break_month=BREAK, errors="independent")
     row = table.diagnostics.iloc[0]
     assert row["durbin_watson"] == pytest.approx(durbin_watson(residual), rel=1e-10)
     expected = acorr_ljungbox(residual, lags=[row["ljung_box_lags"]]).iloc[0]
@@ -374,7 +399,7 @@ def test_diagnostics_are_those_of_statsmodels() -> None:
 def test_autocorrelated_residuals_are_said() -> None:
     rng = np.random.default_rng(2)
     frame = pd.DataFrame({"month": range(120), "rate": np.cumsum(rng.normal(size=120))})
-    options = {"outcome": "rate", "break_month": 60}
+    options = {"outcome": "rate", "break_month": 60, "errors": "independent"}
     robust = interrupted_time_series(frame, **options)
     model = interrupted_time_series(frame, **options, std_error="model")
     assert any("Newey-West intervals still run too narrow" in note for note in robust.notes)
