@@ -14,6 +14,8 @@ from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable, S
 from calaim_eval.results.intervals import byar_interval
 
 REFERENCE = "Rothman KJ, Greenland S, Lash TL (2008). Modern Epidemiology, 3rd ed., chapter 14"
+SHARED_MEMBERS = "members_in_several_groups"
+"""Option of a RateTable whose groups share members (imputed or weighted): no gap from it alone."""
 
 
 def rate_gap(
@@ -70,12 +72,12 @@ def rate_gap(
             "with stack(...)."
         )
     table = rates.select(rates.keys[stratum].astype(str) != ALL) if stratum in rates.keys else rates
-    rate, error = table.rate, _std_error(table)
+    rate, error = table.rate, rate_std_error(table)
     levels = EffectTable(
         keys=table.keys,
         estimate=rate,
         covariance=np.diag(error**2),
-        support=_support(table),
+        support=rate_support(table),
         estimand=Estimand(
             rates.measure, "rate in the group", rates.unit, scale="ratio", is_causal=False
         ),
@@ -108,8 +110,14 @@ def _as_rate_gap(
     )
 
 
-def _std_error(table: RateTable) -> np.ndarray:
+def rate_std_error(table: RateTable) -> np.ndarray:
     """Standard error of each rate, in its unit; NaN where there is no event to judge by."""
+    if table.method.options.get(SHARED_MEMBERS):
+        raise EstimationError(
+            f"`{table.measure}`: a member may count in several groups here, so the groups' errors "
+            "depend on each other.\n  Imputed groups: rubin_pool([rate_gap(...) for each]); "
+            "probabilities: probability_weighted_gap(...)."
+        )
     interval = table.method.options.get("interval")
     with np.errstate(divide="ignore", invalid="ignore"):
         if table.kind == "proportion":
@@ -127,7 +135,7 @@ def _std_error(table: RateTable) -> np.ndarray:
     return result
 
 
-def _support(table: RateTable) -> pd.DataFrame:
+def rate_support(table: RateTable) -> pd.DataFrame:
     """Members and events behind each rate, in the columns disclosure control reads."""
     is_rate = table.kind == "rate"
     return pd.DataFrame(
