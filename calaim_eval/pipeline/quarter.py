@@ -94,8 +94,11 @@ def estimate_quarterless(
         "Testing the effects",
         lambda: sensitivity_of_effects(study, paths, panel, pooled_with=pooled_with),
     )
-    checks, unchecked = check_county_phase(study, {} if pooled_with else paths)
-    matched, unmatched = match_members(study, panel)
+    checks, unchecked = step(
+        "Checking the county phase",
+        lambda: check_county_phase(study, {} if pooled_with else paths),
+    )
+    matched, unmatched = step("Matching members alike before", lambda: match_members(study, panel))
     keep(
         study,
         "effects",
