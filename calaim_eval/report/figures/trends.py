@@ -58,8 +58,8 @@ def trend_bounds(released: Released, *, outcomes: Sequence[str] | None = None) -
     caption = (
         f"Effect over {first_months_words(found.meta)} if trends differ. Thin: 95% intervals; "
         "thick: values that fit if the estimates had no error; the point is the estimate if trends "
-        "are parallel. Dashed: from here on the interval includes zero; without it, it does so "
-        "from the start, or nowhere in the figure."
+        "are parallel. Dashed: up to here the sign holds, from here on the interval includes zero; "
+        "without it, it does so from the start, or nowhere in the figure."
     )
     if shown["bound"].nunique() < n_bounds:
         caption += " The table has larger bounds too."
@@ -90,16 +90,17 @@ def _draw(shown: pd.DataFrame) -> ggplot:
         plot += p9.geom_vline(
             p9.aes(xintercept="breakdown"), data=lost, linetype="dashed", colour=QUIET, size=0.6
         )
-        plot += p9.geom_text(
-            p9.aes("breakdown", "top", label="words"),
-            data=lost,
-            inherit_aes=False,
-            ha="left",
-            va="top",
-            nudge_x=0.03 * max(bounds),
-            size=8,
-            colour=INK,
-        )
+        for side, away in (("left", 1), ("right", -1)):
+            plot += p9.geom_text(
+                p9.aes("breakdown", "top", label="words"),
+                data=lost[lost["side"] == side],
+                inherit_aes=False,
+                ha=side,
+                va="top",
+                nudge_x=away * 0.02 * max(bounds),
+                size=8.5,
+                colour=INK,
+            )
     return (
         plot
         + p9.facet_wrap("panel", ncol=2, scales="free_y")
@@ -113,14 +114,15 @@ def _draw(shown: pd.DataFrame) -> ggplot:
 
 
 def _lost(shown: pd.DataFrame) -> pd.DataFrame:
-    """Where the sign is lost inside the figure, with its words, one row an outcome."""
+    """Where the sign is lost inside the figure, its words and their side; one row an outcome."""
     tops = shown.groupby("outcome", observed=True)["conf_high"].max()
     lost = shown.drop_duplicates("outcome")
     lost = lost[lost["breakdown"] <= shown["bound"].max()]
     return lost.assign(
         top=lost["outcome"].map(tops).astype(float),
-        words=[f"sign holds up to {times_words(value)}" for value in lost["breakdown"]],
-    )[["panel", "breakdown", "top", "words"]]
+        words=[times_words(value) for value in lost["breakdown"]],
+        side=np.where(lost["breakdown"] < shown["bound"].max() / 2, "left", "right"),
+    )[["panel", "breakdown", "top", "words", "side"]]
 
 
 def _last_bound(shown: pd.DataFrame) -> float:
