@@ -20,9 +20,11 @@ from calaim_eval.design import (
 from calaim_eval.disclosure import Released, release
 from calaim_eval.equity import (
     access_funnel,
+    disparity_measures,
     effect_gap,
     effect_homogeneity,
     members_by_group,
+    ordered_disparity,
     rate_by_group,
     rate_gap,
 )
@@ -136,6 +138,7 @@ __all__ = [
     "design_county_phase",
     "design_exposure",
     "design_matched",
+    "disparity_measures",
     "effect_gap",
     "effect_homogeneity",
     "entropy_balance",
@@ -157,6 +160,7 @@ __all__ = [
     "multiway_clustered",
     "negative_control",
     "open_release",
+    "ordered_disparity",
     "overlap_plot",
     "placebo_dates",
     "placebo_moments",

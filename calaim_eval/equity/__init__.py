@@ -2,13 +2,20 @@
 
 from calaim_eval.equity.access_funnel import access_funnel
 from calaim_eval.equity.design_rates import baseline_utilization, utilization_trend
+from calaim_eval.equity.disparity_formulas import DISPARITY_FORMULAS
+from calaim_eval.equity.disparity_measures import disparity_measures
+from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.effect_gap import effect_gap, effect_homogeneity
 from calaim_eval.equity.members import members_by_group
 from calaim_eval.equity.multiplicity import adjust_p_values
+from calaim_eval.equity.ordered_disparity import ordered_disparity
 from calaim_eval.equity.rate_gap import rate_gap
 from calaim_eval.equity.rates import proportion_by_group, rate_by_group
+from calaim_eval.equity.reliability import reliability_flags
 from calaim_eval.equity.standardize import direct_standardized_rate, indirect_standardized_ratio
+from calaim_eval.results.gamma_interval import fay_feuer_interval
 from calaim_eval.results.intervals import (
+    byar_half_interval,
     byar_interval,
     dobson_interval,
     exact_poisson_interval,
@@ -16,20 +23,27 @@ from calaim_eval.results.intervals import (
 )
 
 __all__ = [
+    "DISPARITY_FORMULAS",
+    "DisparityTable",
     "access_funnel",
     "adjust_p_values",
     "baseline_utilization",
+    "byar_half_interval",
     "byar_interval",
     "direct_standardized_rate",
+    "disparity_measures",
     "dobson_interval",
     "effect_gap",
     "effect_homogeneity",
     "exact_poisson_interval",
+    "fay_feuer_interval",
     "indirect_standardized_ratio",
     "members_by_group",
+    "ordered_disparity",
     "proportion_by_group",
     "rate_by_group",
     "rate_gap",
+    "reliability_flags",
     "utilization_trend",
     "wilson_interval",
 ]

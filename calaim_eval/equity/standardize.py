@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.checks import check_option
 from calaim_eval.equity.groups import check_columns, in_group_order, key_list
 from calaim_eval.errors import EstimationError
-from calaim_eval.results.intervals import byar_interval, dobson_interval, exact_poisson_interval
+from calaim_eval.results.gamma_interval import fay_feuer_interval
+from calaim_eval.results.intervals import (
+    Bounds,
+    byar_interval,
+    dobson_interval,
+    exact_poisson_interval,
+    log_normal_interval,
+)
 
 FEW_EVENTS = 10
+DirectInterval = Literal["dobson", "fay_feuer"]
+RatioInterval = Literal["byar_or_exact", "byar", "exact", "log_normal", "dobson"]
 
 
 def direct_standardized_rate(
@@ -19,8 +30,10 @@ def direct_standardized_rate(
     *,
     by: str | Sequence[str],
     weights: pd.Series,
-    band: str = "age_band",
+    band: str | Sequence[str] = "age_band",
     per: float = 1000.0,
+    interval: DirectInterval = "dobson",
+    conf_level: float = 0.95,
 ) -> pd.DataFrame:
     r"""Directly standardized rate of each group: its own rates in a standard population.
 
@@ -36,22 +49,27 @@ def direct_standardized_rate(
     by : str or sequence of str
         Grouping columns.
     weights : pd.Series
-        Standard population by band, any scale.
-    band : str
-        Column of the bands.
+        Standard population by band, any scale; indexed by tuples in the order of `band` where
+        there are several.
+    band : str or sequence of str
+        Column of the bands, or columns: age and sex and risk.
     per : float
         Member-months a rate refers to.
+    interval : {"dobson", "fay_feuer"}
+        ``"fay_feuer"`` (gamma) is wide enough where few events carry much weight.
+    conf_level : float
 
     Returns
     -------
     pd.DataFrame
         `by`, `events`, `member_months`, `crude_rate`, `rate`, `std_error`, `conf_low`,
-        `conf_high` (95 %, Dobson).
+        `conf_high`. A group without events has no Dobson interval.
 
     Raises
     ------
     EstimationError
-        A band has no weight, or a group has no member-month in a band that has.
+        A band has no weight, a group has no member-month in a band that has, or a group's band
+        repeats.
 
     Notes
     -----
@@ -62,6 +80,8 @@ def direct_standardized_rate(
     ----------
     .. [1] Dobson AJ, Kuulasmaa K, Eberle E, Scherer J (1991). Stat Med 10:457-462.
        doi:10.1002/sim.4780100317
+    .. [2] Fay MP, Feuer EJ (1997). Stat Med 16:791-801.
+       doi:10.1002/(SICI)1097-0258(19970415)16:7<791::AID-SIM500>3.0.CO;2-#
 
     Examples
     --------
@@ -71,27 +91,51 @@ def direct_standardized_rate(
     >>> direct_standardized_rate(cells, by="group", weights=weights)["rate"].tolist()
     [30.0]
     """
-    keys = key_list(by)
-    check_columns(cells, [*keys, band, "events", "member_months"])
-    _check_bands(cells, keys, band=band, weights=weights)
-    share = (weights / weights.sum()).reindex(cells[band]).to_numpy(dtype=float)
-    variance = cells["variance"] if "variance" in cells.columns else cells["events"]
+    check_option("interval", interval, get_args(DirectInterval))
+    keys, bands = key_list(by), key_list(band)
+    check_columns(cells, [*keys, *bands, "events", "member_months"])
+    _check_bands(cells, keys, bands=bands, weights=weights)
+    share = (weights / weights.sum()).reindex(_band_index(cells, bands)).to_numpy(dtype=float)
+    months = cells["member_months"].to_numpy(dtype=float)
+    variance = cells["variance" if "variance" in cells.columns else "events"].to_numpy(dtype=float)
+    # A band of no weight may have no member-months.
+    each = share / np.where(share > 0, months, 1.0)
     parts = cells[keys].assign(
         events=cells["events"].astype(float),
-        member_months=cells["member_months"].astype(float),
-        total=share * (cells["events"] / cells["member_months"]).to_numpy(),
-        variance=share**2 * (variance / cells["member_months"] ** 2).to_numpy(),
+        member_months=months,
+        total=each * cells["events"].to_numpy(dtype=float),
+        variance=each**2 * variance,
     )
     sums = in_group_order(parts.groupby(keys, as_index=False).sum(), keys)
-    low, high = dobson_interval(sums["total"], variance=sums["variance"], count=sums["events"])
+    largest = in_group_order(
+        cells[keys].assign(largest=each).groupby(keys, as_index=False).max(), keys
+    )
+    low, high = _direct_bounds(sums, largest["largest"], interval, conf_level)
     has_events = (sums["events"] > 0).to_numpy()
     return sums[[*keys, "events", "member_months"]].assign(
         crude_rate=per * sums["events"] / sums["member_months"],
         rate=per * sums["total"],
         std_error=np.where(has_events, per * np.sqrt(sums["variance"]), np.nan),
-        conf_low=np.where(has_events, per * low, np.nan),
-        conf_high=np.where(has_events, per * high, np.nan),
+        conf_low=per * low,
+        conf_high=per * high,
     )
+
+
+def _direct_bounds(
+    sums: pd.DataFrame, largest: pd.Series, interval: DirectInterval, conf_level: float
+) -> Bounds:
+    """Interval of a weighted sum of counts, per member-month."""
+    total, variance = (sums[c].to_numpy(dtype=float) for c in ("total", "variance"))
+    if interval == "fay_feuer":
+        return fay_feuer_interval(
+            total, variance=variance, largest_weight=largest.to_numpy(), conf_level=conf_level
+        )
+    low, high = dobson_interval(
+        total, variance=variance, count=sums["events"].to_numpy(), conf_level=conf_level
+    )
+    # Without an event Dobson's interval has no width to go by.
+    has_events = (sums["events"] > 0).to_numpy()
+    return np.where(has_events, low, np.nan), np.where(has_events, high, np.nan)
 
 
 def indirect_standardized_ratio(
@@ -99,7 +143,10 @@ def indirect_standardized_ratio(
     *,
     by: str | Sequence[str],
     standard: pd.DataFrame,
-    band: str = "age_band",
+    band: str | Sequence[str] = "age_band",
+    per: float = 1.0,
+    interval: RatioInterval = "byar_or_exact",
+    conf_level: float = 0.95,
 ) -> pd.DataFrame:
     r"""Observed over expected events: the standard's rates in each group's own population.
 
@@ -109,74 +156,153 @@ def indirect_standardized_ratio(
     Parameters
     ----------
     cells : pd.DataFrame
-        One row per group and band: `by`, `band`, `events`, `member_months`.
+        One row per group and band: `by`, `band`, `events`, `member_months`, and optionally
+        `variance` of the events, clustered by member.
     by : str or sequence of str
         Grouping columns.
     standard : pd.DataFrame
         `band`, `events`, `member_months` of the standard population.
-    band : str
-        Column of the bands.
+    band : str or sequence of str
+        Column of the bands, or columns: age and sex and risk.
+    per : float
+        Member-months the standardized rate refers to.
+    interval : {"byar_or_exact", "byar", "exact", "log_normal", "dobson"}
+        Byar's, the exact one (gamma quantiles), or the exact one below ten events and Byar's from
+        there; log-normal with standard error :math:`1/\sqrt{O}`. These take events as independent.
+        ``"dobson"`` takes `variance`, so that repeat events of a member may depend on each other.
+    conf_level : float
 
     Returns
     -------
     pd.DataFrame
         `by`, `events`, `expected`, `ratio` (above 1: more events than at the standard's rates),
-        `conf_low`, `conf_high` (95 %; Byar's, exact below ten events), `rate` (ratio times the
-        standard's crude rate, per member-month). Events count as independent.
+        `conf_low`, `conf_high`, `rate` (ratio times the standard's crude rate), `rate_conf_low`,
+        `rate_conf_high`. The standard's rates are taken as known.
 
     Raises
     ------
     EstimationError
-        A band is missing from the standard, or no event is expected in a group.
+        A band is missing from the standard or repeats there, no event is expected in a group, or
+        ``"dobson"`` is asked for without `variance`.
+
+    References
+    ----------
+    .. [1] Breslow NE, Day NE (1987). Statistical methods in cancer research II, IARC, p. 65-72.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"group": ["a", "a"], "age_band": ["young", "old"],
+    ...                       "events": [10, 90], "member_months": [1000, 1000]})
+    >>> standard = pd.DataFrame({"age_band": ["young", "old"], "events": [10, 40],
+    ...                          "member_months": [1000, 1000]})
+    >>> indirect_standardized_ratio(cells, by="group", standard=standard)["ratio"].tolist()
+    [2.0]
     """
-    keys = key_list(by)
-    check_columns(cells, [*keys, band, "events", "member_months"])
-    check_columns(standard, [band, "events", "member_months"])
-    rates = standard.set_index(band)
-    _check_known_bands(cells, band=band, known=rates.index)
-    rate = (rates["events"] / rates["member_months"]).reindex(cells[band]).to_numpy(dtype=float)
+    check_option("interval", interval, get_args(RatioInterval))
+    keys, bands = key_list(by), key_list(band)
+    check_columns(cells, [*keys, *bands, "events", "member_months"])
+    check_columns(standard, [*bands, "events", "member_months"])
+    rates = standard.set_index(_band_index(standard, bands))
+    _check_known_bands(cells, bands=bands, known=rates.index)
+    rate = rates["events"] / rates["member_months"]
+    months = cells["member_months"].to_numpy(dtype=float)
     sums = cells[keys].assign(
-        events=cells["events"].astype(float), expected=rate * cells["member_months"].to_numpy()
+        events=cells["events"].astype(float),
+        expected=rate.reindex(_band_index(cells, bands)).to_numpy(dtype=float) * months,
+        variance=cells["variance"] if "variance" in cells.columns else np.nan,
     )
-    sums = in_group_order(sums.groupby(keys, as_index=False).sum(), keys)
-    empty = int((sums["expected"] <= 0).sum())
+    sums = in_group_order(sums.groupby(keys, as_index=False).sum(min_count=1), keys)
+    empty = int((~(sums["expected"] > 0)).sum())
     if empty:
         raise EstimationError(
             f"indirect standardization: no event is expected in {empty} of {len(sums)} groups; "
             "the ratio is not defined.\n  Use a standard with events in their bands."
         )
-    observed = sums["events"].to_numpy()
-    few = observed < FEW_EVENTS
-    exact, byar = exact_poisson_interval(observed), byar_interval(observed)
-    crude = rates["events"].sum() / rates["member_months"].sum()
-    return sums.assign(
-        ratio=sums["events"] / sums["expected"],
-        conf_low=np.where(few, exact[0], byar[0]) / sums["expected"],
-        conf_high=np.where(few, exact[1], byar[1]) / sums["expected"],
-        rate=crude * sums["events"] / sums["expected"],
+    low, high = _ratio_bounds(sums, interval, conf_level)
+    crude = per * rates["events"].sum() / rates["member_months"].sum()
+    expected = sums["expected"]
+    return sums.drop(columns="variance").assign(
+        ratio=sums["events"] / expected,
+        conf_low=low / expected,
+        conf_high=high / expected,
+        rate=crude * sums["events"] / expected,
+        rate_conf_low=crude * low / expected,
+        rate_conf_high=crude * high / expected,
     )
 
 
-def _check_bands(cells: pd.DataFrame, keys: list[str], *, band: str, weights: pd.Series) -> None:
-    """Every band has a weight, and every group member-months in every weighted band."""
-    _check_known_bands(cells, band=band, known=weights.index)
-    covered = cells[cells["member_months"] > 0].groupby(keys)[band].nunique()
+def _ratio_bounds(sums: pd.DataFrame, interval: RatioInterval, conf_level: float) -> Bounds:
+    """Interval of the observed events."""
+    observed = sums["events"].to_numpy(dtype=float)
+    if interval == "log_normal":
+        return log_normal_interval(observed, np.sqrt(observed), conf_level=conf_level)
+    if interval == "dobson":
+        variance = sums["variance"].to_numpy(dtype=float)
+        lacking = int(np.isnan(variance).sum())
+        if lacking:
+            raise EstimationError(
+                f'interval="dobson" needs `variance` of the events; {lacking} of {len(sums)} '
+                'groups have none.\n  Take it from the members, or use "byar_or_exact".'
+            )
+        return dobson_interval(observed, variance=variance, count=observed, conf_level=conf_level)
+    exact = exact_poisson_interval(observed, conf_level=conf_level)
+    byar = byar_interval(observed, conf_level=conf_level)
+    few = {"byar_or_exact": observed < FEW_EVENTS, "byar": False, "exact": True}[interval]
+    return np.where(few, exact[0], byar[0]), np.where(few, exact[1], byar[1])
+
+
+def _band_index(frame: pd.DataFrame, bands: list[str]) -> pd.Index:
+    """Band of each row: its value, or a tuple where there are several columns."""
+    if len(bands) == 1:
+        return pd.Index(frame[bands[0]])
+    return pd.MultiIndex.from_frame(frame[bands])
+
+
+def _check_bands(
+    cells: pd.DataFrame, keys: list[str], *, bands: list[str], weights: pd.Series
+) -> None:
+    """Every band has one weight, and every group member-months in every weighted band."""
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
+        raise EstimationError(
+            "direct standardization: `weights` must be 0 or more, known, and not all 0; "
+            f"{int((~(weights >= 0)).sum())} of {len(weights)} are not."
+        )
+    _check_known_bands(cells, bands=bands, known=weights.index)
+    repeats = int(cells.duplicated([*keys, *bands]).sum())
+    if repeats:
+        raise EstimationError(
+            f"direct standardization: {repeats} of {len(cells)} rows repeat a group and band; "
+            "add their events and member-months up first."
+        )
+    weighted = weights.reindex(_band_index(cells, bands)).to_numpy() > 0
+    covered = cells[weighted & (cells["member_months"] > 0).to_numpy()].groupby(keys).size()
     groups = cells[keys].drop_duplicates()
     wanted = int((weights > 0).sum())
     lacking = len(groups) - int((covered == wanted).sum())
     if lacking:
         raise EstimationError(
             f"direct standardization: {lacking} of {len(groups)} groups have no member-month in "
-            f"one of the {wanted} bands of `{band}`.\n  Use wider bands, or indirect "
+            f"one of the {wanted} bands of {_names(bands)}.\n  Use wider bands, or indirect "
             "standardization."
         )
 
 
-def _check_known_bands(cells: pd.DataFrame, *, band: str, known: pd.Index) -> None:
-    """Raise EstimationError when a band of the cells is not in the standard."""
-    unknown = sorted({str(b) for b in cells[band]} - {str(b) for b in known})
+def _check_known_bands(cells: pd.DataFrame, *, bands: list[str], known: pd.Index) -> None:
+    """Raise EstimationError when a band is not in the standard, or the standard repeats one."""
+    unknown = [str(b) for b in _band_index(cells, bands).unique() if b not in known]
     if unknown:
         raise EstimationError(
-            f"standardization: `{band}` has {len(unknown)} bands the standard lacks: "
-            f"{', '.join(f'`{b}`' for b in unknown)}."
+            f"standardization: {_names(bands)} has {len(unknown)} bands the standard lacks: "
+            f"{', '.join(f'`{b}`' for b in sorted(unknown))}."
         )
+    repeats = int(known.duplicated().sum())
+    if repeats:
+        raise EstimationError(
+            f"standardization: {repeats} of {len(known)} bands of the standard repeat; it has one "
+            "row a band."
+        )
+
+
+def _names(bands: list[str]) -> str:
+    """Columns of the bands, for a message."""
+    return ", ".join(f"`{b}`" for b in bands)
