@@ -79,10 +79,7 @@ def _survival(rows: pd.DataFrame, meta: Mapping[str, object]) -> str:
     if not math.isfinite(row["conf_low"]) or "breakdown" not in rows:
         return "could not be tested"
     if math.isnan(row["breakdown"]):
-        return (
-            "no clear effect even if trends are parallel, so differing trends have nothing to "
-            "explain"
-        )
+        return "no clear effect even if trends are parallel; if they differ, less is ruled out"
     side = "below" if row["conf_high"] < 0 else "above"
     clear = f"clearly {side} zero if trends are parallel"
     if math.isinf(row["breakdown"]):
