@@ -204,7 +204,7 @@ def _log_deviation(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) 
 
 
 DISPARITY_FORMULAS: dict[str, Measure] = {
-    "difference": Measure(
+    "rate_difference": Measure(
         "rate of the group minus the reference's",
         "absolute",
         "rate",
@@ -212,7 +212,7 @@ DISPARITY_FORMULAS: dict[str, Measure] = {
         by_group=True,
         is_smooth=True,
     ),
-    "ratio": Measure(
+    "rate_ratio": Measure(
         "rate of the group over the reference's",
         "relative",
         "ratio",

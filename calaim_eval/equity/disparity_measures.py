@@ -107,7 +107,7 @@ def disparity_measures(
     ...                       "member_months": [2000, 1000]})
     >>> found = disparity_measures(rates, reference="white", favourable=False, weights="equal",
     ...                            per=1000, unit="ED visits per 1,000 member-months",
-    ...                            measures=["difference", "ratio"])
+    ...                            measures=["rate_difference", "rate_ratio"])
     >>> found.to_frame()["estimate"].tolist()
     [30.0, 1.6]
     """

@@ -28,8 +28,8 @@ AHN = (
 _PICKS = frozenset({"range_difference", "range_ratio"})
 _USES_REFERENCE = frozenset(
     {
-        "difference",
-        "ratio",
+        "rate_difference",
+        "rate_ratio",
         "population_attributable_risk",
         "population_attributable_fraction",
         "mean_difference",
@@ -252,7 +252,7 @@ def _bias(
         if measure.unit == "ratio":
             return np.asarray(estimate - estimate**2 / np.exp(np.log(drawn).mean(axis=0)))
         return np.asarray(drawn.mean(axis=0) - estimate)
-    if name == "difference" or name == "population_attributable_risk":
+    if name in ("rate_difference", "population_attributable_risk"):
         return np.zeros(len(rows))
     return np.asarray(curvature_bias(f, at, covariance)[rows])
 
@@ -297,10 +297,12 @@ def _table(
     slopes = np.concatenate([r.gradient for r in rows]) if rows else np.zeros((0, len(covariance)))
     error = np.concatenate([r.std_error for r in rows]) if rows else np.zeros(0)
     unit = "rate ratio" if is_ratio else "see `unit`"
+    with np.errstate(invalid="ignore"):
+        joint = _scaled(slopes @ covariance @ slopes.T, error)
     return EffectTable(
         keys=_keys(case, rows, keys),
         estimate=np.where(np.isfinite(estimate), estimate, np.nan),
-        covariance=_scaled(slopes @ covariance @ slopes.T, error),
+        covariance=joint,
         support=_support(case, rows),
         estimand=Estimand(
             f"{case.groups.label}: disparity by {case.stratum}",
@@ -384,16 +386,19 @@ def _is_averaged(row: _Row) -> bool:
 
 
 def _support(case: MeasuredGroups, rows: list[_Row]) -> pd.DataFrame:
-    """Support of the smaller side: the group or its reference; over all, the smallest group."""
+    """Support of the smaller side: the group or its reference; else the smallest group.
+
+    What compares with the mean or the rest would give a hidden group away by subtraction.
+    """
     support = case.groups.support[list(SUPPORT_COLUMNS)].to_numpy(dtype=float)
-    rule, at = case.reference.rule, _fixed(case).position
-    other = support.sum(axis=0) - support if rule in ("mean", "rest") else None
+    at = _fixed(case).position
+    smallest = support.min(axis=0)[None, :]
     found = []
     for row in rows:
         if not row.measure.by_group:
-            found.append(support.min(axis=0)[None, :])
+            found.append(smallest)
             continue
-        side = support[[at]] if other is None else other[row.rows]
+        side = support[[at]] if at >= 0 else smallest
         found.append(np.minimum(support[row.rows], side))
     values = np.concatenate(found) if found else np.zeros((0, len(SUPPORT_COLUMNS)))
     return pd.DataFrame(values, columns=list(SUPPORT_COLUMNS))

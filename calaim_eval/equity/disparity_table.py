@@ -108,7 +108,7 @@ class DisparityTable:
 
 SIGNED = frozenset(
     {
-        "difference",
+        "rate_difference",
         "population_attributable_risk",
         "population_attributable_fraction",
         "slope_index",
@@ -119,7 +119,7 @@ SIGNED = frozenset(
     }
 )
 """Measures of differences that may be negative."""
-TESTED = SIGNED | {"ratio", "relative_index"}
+TESTED = SIGNED | {"rate_ratio", "relative_index"}
 """Measures whose normal test of no disparity holds."""
 
 

@@ -6,6 +6,8 @@ unit of the last one given, and 1e-9 relative where fifteen are.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,8 +110,8 @@ def test_differences_and_ratios_between_regions(rows, regions):
     for options, difference, ratio in (
         (
             "nonordered, ref subgroup",
-            one(found, "difference", "aceh"),
-            one(found, "ratio", "aceh"),
+            one(found, "rate_difference", "aceh"),
+            one(found, "rate_ratio", "aceh"),
         ),
         ("nonordered, no ref", one(plain, "range_difference"), one(plain, "range_ratio")),
     ):
@@ -159,22 +161,27 @@ def test_published_rows_of_25_groups(rows, folder):
         }
     )
     found = {w: measured(frame, weights=w) for w in ("population", "equal")}
-    expected = row(rows, "testthat_nonordered25", "bgv")
-    variance = one(found["population"], "between_group_variance")
-    assert variance["estimate"] == like(expected["value"])
-    assert variance["std_error"] == like(expected["se"])
     for name, measure, weights in (
+        ("bgv", "between_group_variance", "population"),
         ("bgsd", "between_group_sd", "population"),
         ("idisu", "index_of_disparity", "equal"),
         ("idisw", "index_of_disparity", "population"),
     ):
         expected = row(rows, "testthat_nonordered25", name)
-        assert one(found[weights], measure)["estimate"] == like(expected["value"])
+        value = one(found[weights], measure)
+        # The printed digits are off by up to 2e-8 (the error by 1.3e-7), as the row's own
+        # recomputation in ten digits says; that is met in full.
+        again = re.findall(r"recomputation = ([0-9.]+)", expected["how_verified"])
+        assert value["estimate"] == like(again[0])
+        assert value["estimate"] == pytest.approx(float(expected["value"]), rel=2e-8)
+        if name == "bgv":
+            assert value["std_error"] == like(again[1])
+            assert value["std_error"] == pytest.approx(float(expected["se"]), rel=1.4e-7)
 
 
 def test_differences_of_ordered_groups(rows, quintiles):
     found = measured(quintiles, reference="Quintile 1 (poorest)")
-    for name, measure in (("d", "difference"), ("r", "ratio")):
+    for name, measure in (("d", "rate_difference"), ("r", "rate_ratio")):
         expected = row(rows, "OrderedSample SBA", name)
         value = one(found, measure, "Quintile 5 (richest)")
         assert value["estimate"] == like(expected["value"])
@@ -287,10 +294,8 @@ def test_ten_incomes(rows):
     found = measured(frame, weights="equal")
     assert found.value("theil") == like(chosen.loc["Theil", "value"])
     assert found.value("mean_log_deviation") == like(chosen.loc["MLD", "value"])
-    # R's ineq divides by n - 1, and the Ricci-Schutz index is half the mean deviation.
-    variation = found.value("coefficient_of_variation") / 100
-    expected = chosen.loc["CV", "value"]
-    assert variation * np.sqrt(10 / 9) == like(expected) or variation == like(expected)
+    # The Ricci-Schutz index is half the mean deviation.
+    assert found.value("coefficient_of_variation") / 100 == like(chosen.loc["CV", "value"])
     assert found.value("index_of_disparity") / 200 == like(chosen.loc["RS", "value"])
     ranked = ordered_disparity(
         frame,
@@ -304,7 +309,7 @@ def test_ten_incomes(rows):
 
 
 def test_the_scale_is_never_guessed(quintiles):
-    with pytest.raises(EstimationError, match="never guessed|not guessed"):
+    with pytest.raises(EstimationError, match="not guessed from the numbers"):
         ordered_disparity(
             quintiles,
             order=quintiles["subgroup"].tolist(),
