@@ -1,13 +1,17 @@
 """Rates by group, gaps between groups, and where members are lost on the way to a service."""
 
 from calaim_eval.equity.access_funnel import access_funnel
+from calaim_eval.equity.access_funnel_gap import access_funnel_gap
+from calaim_eval.equity.das_gupta import das_gupta
 from calaim_eval.equity.design_rates import baseline_utilization, utilization_trend
 from calaim_eval.equity.disparity_formulas import DISPARITY_FORMULAS
 from calaim_eval.equity.disparity_measures import disparity_measures
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.effect_gap import effect_gap, effect_homogeneity
+from calaim_eval.equity.kitagawa import kitagawa
 from calaim_eval.equity.members import members_by_group
 from calaim_eval.equity.multiplicity import adjust_p_values
+from calaim_eval.equity.oaxaca_blinder import oaxaca_blinder
 from calaim_eval.equity.ordered_disparity import ordered_disparity
 from calaim_eval.equity.rate_gap import rate_gap
 from calaim_eval.equity.rates import proportion_by_group, rate_by_group
@@ -26,10 +30,12 @@ __all__ = [
     "DISPARITY_FORMULAS",
     "DisparityTable",
     "access_funnel",
+    "access_funnel_gap",
     "adjust_p_values",
     "baseline_utilization",
     "byar_half_interval",
     "byar_interval",
+    "das_gupta",
     "direct_standardized_rate",
     "disparity_measures",
     "dobson_interval",
@@ -38,7 +44,9 @@ __all__ = [
     "exact_poisson_interval",
     "fay_feuer_interval",
     "indirect_standardized_ratio",
+    "kitagawa",
     "members_by_group",
+    "oaxaca_blinder",
     "ordered_disparity",
     "proportion_by_group",
     "rate_by_group",
