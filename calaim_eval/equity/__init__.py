@@ -8,15 +8,26 @@ from calaim_eval.equity.disparity_formulas import DISPARITY_FORMULAS
 from calaim_eval.equity.disparity_measures import disparity_measures
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.effect_gap import effect_gap, effect_homogeneity
+from calaim_eval.equity.group_probabilities import GroupProbabilities, bisg_probabilities
+from calaim_eval.equity.imputed_groups import ImputedGroups, impute_groups
 from calaim_eval.equity.kitagawa import kitagawa
 from calaim_eval.equity.members import members_by_group
+from calaim_eval.equity.missing_race_bounds import missing_race_bounds
+from calaim_eval.equity.missing_race_effect_bounds import missing_race_effect_bounds
 from calaim_eval.equity.multiplicity import adjust_p_values
 from calaim_eval.equity.oaxaca_blinder import oaxaca_blinder
 from calaim_eval.equity.ordered_disparity import ordered_disparity
+from calaim_eval.equity.probability_weighting import (
+    probability_weighted_gap,
+    probability_weighting_bias,
+    weighted_by_group_probability,
+)
 from calaim_eval.equity.rate_gap import rate_gap
 from calaim_eval.equity.rates import proportion_by_group, rate_by_group
 from calaim_eval.equity.reliability import reliability_flags
+from calaim_eval.equity.rubin import missing_information, rubin_pool
 from calaim_eval.equity.standardize import direct_standardized_rate, indirect_standardized_ratio
+from calaim_eval.equity.tipping_point import tipping_point
 from calaim_eval.results.gamma_interval import fay_feuer_interval
 from calaim_eval.results.intervals import (
     byar_half_interval,
@@ -29,10 +40,13 @@ from calaim_eval.results.intervals import (
 __all__ = [
     "DISPARITY_FORMULAS",
     "DisparityTable",
+    "GroupProbabilities",
+    "ImputedGroups",
     "access_funnel",
     "access_funnel_gap",
     "adjust_p_values",
     "baseline_utilization",
+    "bisg_probabilities",
     "byar_half_interval",
     "byar_interval",
     "das_gupta",
@@ -43,15 +57,24 @@ __all__ = [
     "effect_homogeneity",
     "exact_poisson_interval",
     "fay_feuer_interval",
+    "impute_groups",
     "indirect_standardized_ratio",
     "kitagawa",
     "members_by_group",
+    "missing_information",
+    "missing_race_bounds",
+    "missing_race_effect_bounds",
     "oaxaca_blinder",
     "ordered_disparity",
+    "probability_weighted_gap",
+    "probability_weighting_bias",
     "proportion_by_group",
     "rate_by_group",
     "rate_gap",
     "reliability_flags",
+    "rubin_pool",
+    "tipping_point",
     "utilization_trend",
+    "weighted_by_group_probability",
     "wilson_interval",
 ]

@@ -1,0 +1,416 @@
+"""What a rate by group can be when some members have no recorded group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from calaim_eval.design.checks import check_option
+from calaim_eval.design.ledger import count_words
+from calaim_eval.equity.assignment_bounds import (
+    ExtremeRate,
+    MemberPatterns,
+    bound_quantile,
+    extreme_rate,
+)
+from calaim_eval.equity.groups import in_group_order
+from calaim_eval.equity.missing_race_members import (
+    missing_groups,
+    patterns_of_months,
+    patterns_of_rates,
+)
+from calaim_eval.errors import EstimationError
+from calaim_eval.panel import MEASURES, MemberMonths
+from calaim_eval.results import BoundsTable, Estimand, Method, RateTable, Scale
+from calaim_eval.results.intervals import dobson_interval, wilson_interval
+
+Restriction = Literal["worst_case", "missing_no_lower", "missing_no_higher"]
+REPORTED_ONLY = "reported_only"
+
+MANSKI = (
+    "Horowitz JL, Manski CF (1998). J Econometrics 84(1):37-58. "
+    "doi:10.1016/S0304-4076(97)00077-8; Imbens GW, Manski CF (2004). Econometrica "
+    "72(6):1845-1857. doi:10.1111/j.1468-0262.2004.00555.x"
+)
+BOUND_WORDS = "largest share of the members without a recorded group who may belong to the group"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Lowest and highest rate of a group."""
+
+    low: ExtremeRate
+    high: ExtremeRate
+
+
+def missing_race_bounds(
+    source: RateTable | pd.DataFrame | MemberMonths,
+    *,
+    missing: Sequence[str] | str,
+    stratum: str = "race_ethnicity",
+    reference: str | None = None,
+    scale: Scale = "difference",
+    outcome: str | None = None,
+    months: tuple[str, str] | None = None,
+    per: float | None = None,
+    unit: str | None = None,
+    restrictions: Sequence[Restriction] = ("worst_case",),
+    largest_shares: Sequence[float] = (1.0,),
+    conf_level: float = 0.95,
+) -> BoundsTable:
+    r"""Bounds on rates by group, or on gaps between groups, when some members have no group.
+
+    Nothing is assumed about who the members without a group are: each of them is put where the
+    rate becomes highest, then where it becomes lowest. The answer of the recorded members alone
+    stands beside, as the row ``"reported_only"``.
+
+    Parameters
+    ----------
+    source : RateTable, pd.DataFrame or MemberMonths
+        A table of proportions with the one key `stratum`, or member-months as in `rate_by_group`,
+        with `outcome`.
+    missing : str or sequence of str
+        Groups that stand for "no group recorded", such as ``("unknown", "declined")``.
+    stratum : str
+        Key or column with the groups.
+    reference : str, optional
+        With it: gaps to this group. Without: the rates themselves.
+    scale : {"difference", "ratio"}
+        Of the gaps: group minus reference, or group over reference. Report both.
+    outcome, months, per, unit
+        As in `rate_by_group`; for member-months only.
+    restrictions : sequence of {"worst_case", "missing_no_lower", "missing_no_higher"}
+        ``"missing_no_lower"``: in each group compared, the members without a record have a rate no
+        lower than the recorded; ``"missing_no_higher"``: no higher.
+    largest_shares : sequence of float
+        At most this share of the members without a group belongs to any one group; 1 is the worst
+        case. What is known of the make-up of those members enters here.
+    conf_level : float
+
+    Returns
+    -------
+    BoundsTable
+        Keys `stratum`, `reference` (gaps), `restriction`, `bound` (the largest share; 0 for
+        ``"reported_only"``). The sets hold every value that fits the data; the intervals cover
+        the group's value, wherever in its set it is.
+
+    Raises
+    ------
+    EstimationError
+        No group of `missing` is there, the reference is not, a share is outside 0 to 1, or a
+        member is in several groups.
+
+    Notes
+    -----
+    Highest rate of group g: :math:`\max_{S} (Y_g + \sum_{i \in S} y_i) / (R_g + \sum_{i \in S}
+    r_i)` over the members without a group [1]_; for proportions
+    :math:`(x_g + x_u) / (n_g + x_u)`, lowest :math:`x_g / (n_g + n_u - x_u)`. A gap is highest
+    where the group is highest and the reference lowest. For proportions no member is needed on
+    both sides, so the bounds are sharp; for rates they can be wider than needed where the sets of
+    the two groups do not touch. Intervals: Imbens and Manski with errors clustered by member;
+    Wilson's and Dobson's form for single rates, the log scale for ratios.
+
+    References
+    ----------
+    .. [1] Horowitz JL, Manski CF (1998). J Econometrics 84(1):37-58.
+       doi:10.1016/S0304-4076(97)00077-8
+
+    Examples
+    --------
+    >>> from calaim_eval.equity import proportion_by_group
+    >>> members = pd.DataFrame({
+    ...     "member_id": range(100), "is_served": [True] * 20 + [False] * 60 + [True] * 5
+    ...     + [False] * 15, "race_ethnicity": ["black"] * 80 + ["unknown"] * 20})
+    >>> served = proportion_by_group(members, has="is_served", by="race_ethnicity")
+    >>> bounds = missing_race_bounds(served, missing="unknown")
+    >>> bounds.to_frame()[["restriction", "set_low", "set_high"]].round(3)
+         restriction  set_low  set_high
+    0  reported_only    0.250     0.250
+    1     worst_case    0.211     0.294
+    """
+    _check_options(restrictions, largest_shares, conf_level)
+    groups, scale_of_rate, words, notes = _groups(source, stratum, outcome, months, per, unit)
+    gone = missing_groups(list(groups), missing)
+    recorded = _recorded(groups, gone, stratum, reference)
+    pool = _together([groups[name] for name in gone])
+    asked = [(REPORTED_ONLY, 0.0), *product(restrictions, largest_shares)]
+    ends = {
+        (name, share): _Ends(
+            *(
+                extreme_rate(recorded[name], pool, largest_share=share, highest=h)
+                for h in (False, True)
+            )
+        )
+        for name in recorded
+        for share in {share for _, share in asked}
+    }
+    pairs = [(name, kind, share) for name in recorded if name != reference for kind, share in asked]
+    rows = []
+    for name, kind, share in pairs:
+        own = _restricted(ends[name, share], ends[name, 0.0], kind)
+        if reference is None:
+            rows.append(
+                _level(
+                    own, recorded[name], pool, per=scale_of_rate, kind=words[1], level=conf_level
+                )
+            )
+            continue
+        base = _restricted(ends[reference, share], ends[reference, 0.0], kind)
+        sides = (recorded[name], recorded[reference], pool)
+        rows.append(_gap(own, base, sides, per=scale_of_rate, scale=scale, level=conf_level))
+    limits = np.array(rows, dtype=float).reshape(-1, 4)
+    keys = pd.DataFrame(
+        [
+            {
+                stratum: name,
+                **({} if reference is None else {"reference": reference}),
+                "restriction": kind,
+                "bound": share,
+            }
+            for name, kind, share in pairs
+        ]
+    )
+    behind = [[name, *([] if reference is None else [reference])] for name, _, _ in pairs]
+    return BoundsTable(
+        keys=keys,
+        set_low=limits[:, 0],
+        set_high=limits[:, 1],
+        conf_low=limits[:, 2],
+        conf_high=limits[:, 3],
+        conf_level=conf_level,
+        support=_support(
+            [[recorded[s] for s in side] for side in behind], is_rate=words[1] == "rate"
+        ),
+        estimand=_estimand(words, reference, scale),
+        method=Method(
+            "Bounds over every assignment of members without a recorded group",
+            {"missing": tuple(gone), "reference": reference, "scale": scale},
+            MANSKI,
+        ),
+        bound_words=BOUND_WORDS,
+        notes=(*notes, _missing_note(recorded, pool)),
+    )
+
+
+def _check_options(
+    restrictions: Sequence[str], largest_shares: Sequence[float], conf_level: float
+) -> None:
+    """Refuse options outside their range."""
+    for restriction in restrictions:
+        check_option("restrictions", restriction, get_args(Restriction))
+    outside = [share for share in largest_shares if not 0 < share <= 1]
+    if outside or not 0.5 < conf_level < 1:
+        raise EstimationError(
+            f"{len(outside)} of {len(largest_shares)} `largest_shares` are not above 0 and at most "
+            f"1, or `conf_level` ({conf_level}) is not between 0.5 and 1."
+        )
+
+
+def _groups(
+    source: RateTable | pd.DataFrame | MemberMonths,
+    stratum: str,
+    outcome: str | None,
+    months: tuple[str, str] | None,
+    per: float | None,
+    unit: str | None,
+) -> tuple[dict[str, MemberPatterns], float, tuple[str, str, str], tuple[str, ...]]:
+    """Members by pattern and group; the rate's scale; measure, kind and unit; notes."""
+    if isinstance(source, RateTable):
+        if outcome is not None or per is not None or isinstance(source.per, np.ndarray):
+            raise EstimationError(
+                "`outcome` and `per` go with member-months; a table of proportions has its own."
+            )
+        groups = patterns_of_rates(source, stratum=stratum)
+        return groups, source.per, (source.measure, "proportion", source.unit), source.notes
+    if outcome is None:
+        raise EstimationError("give `outcome`: the column with the events of each member-month.")
+    groups, n_unknown = patterns_of_months(source, outcome=outcome, stratum=stratum, months=months)
+    measure = MEASURES.get(outcome)
+    scale = per if per is not None else (measure.per if measure else 1000.0)
+    label = measure.label if measure else outcome
+    own_unit = measure.unit if measure and measure.per == scale else None
+    words = unit or own_unit or f"{label} per {scale:,.0f} member-months"
+    notes = (
+        (f"`{outcome}` is not known in {count_words(n_unknown)} member-months, left out.",)
+        if n_unknown
+        else ()
+    )
+    return groups, scale, (f"{label} by {stratum}", "rate", words), notes
+
+
+def _recorded(
+    groups: dict[str, MemberPatterns], gone: list[str], stratum: str, reference: str | None
+) -> dict[str, MemberPatterns]:
+    """Recorded groups in display order; EstimationError where one has no denominator."""
+    names = [name for name in groups if name not in gone]
+    ordered = in_group_order(pd.DataFrame({stratum: names}), [stratum])[stratum] if names else []
+    recorded = {str(name): groups[str(name)] for name in ordered}
+    if reference is not None and reference not in recorded:
+        listed = ", ".join(f"'{name}'" for name in recorded)
+        raise EstimationError(f"`reference` is '{reference}'; the recorded groups: {listed}.")
+    if not recorded or (reference is not None and len(recorded) == 1):
+        raise EstimationError("there is no recorded group to bound besides the reference.")
+    empty = [name for name, own in recorded.items() if not float(own.time @ own.n) > 0]
+    if empty:
+        raise EstimationError(
+            f"{len(empty)} of {len(recorded)} recorded groups have a denominator of 0 "
+            f"({', '.join(empty)}); leave them out."
+        )
+    return recorded
+
+
+def _together(parts: list[MemberPatterns]) -> MemberPatterns:
+    """Members of several groups as one."""
+    return MemberPatterns(
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("events", "time", "n"))
+    )
+
+
+def _restricted(ends: _Ends, reported: _Ends, restriction: str) -> _Ends:
+    """The ends a restriction leaves: one of them at the recorded rate, or none."""
+    if restriction == "missing_no_lower":
+        return _Ends(reported.low, ends.high)
+    if restriction == "missing_no_higher":
+        return _Ends(ends.low, reported.high)
+    return ends
+
+
+def _error(own: np.ndarray, n: np.ndarray) -> float:
+    """Sum of squared influences over members."""
+    return float(own**2 @ n)
+
+
+def _level(
+    ends: _Ends,
+    group: MemberPatterns,
+    pool: MemberPatterns,
+    *,
+    per: float,
+    kind: str,
+    level: float,
+) -> tuple[float, float, float, float]:
+    """Set and interval of one rate."""
+    errors = [
+        np.sqrt(_error(end.own, group.n) + _error(end.others, pool.n))
+        for end in (ends.low, ends.high)
+    ]
+    c = bound_quantile(ends.high.rate - ends.low.rate, max(errors), level)
+    outer = [
+        _rate_limits(end, error, c, kind)[side]
+        for side, (end, error) in enumerate(zip((ends.low, ends.high), errors, strict=True))
+    ]
+    return per * ends.low.rate, per * ends.high.rate, per * outer[0], per * outer[1]
+
+
+def _rate_limits(end: ExtremeRate, error: float, c: float, kind: str) -> tuple[float, float]:
+    """Interval of one end: Wilson's form for proportions, Dobson's for rates."""
+    if kind == "proportion":
+        p = end.rate
+        n = p * (1 - p) / error**2 if error > 0 and 0 < p < 1 else end.time
+        low, high = wilson_interval(p * n, n, quantile=c)
+    elif end.events % 1 == 0:
+        level = float(2 * special.ndtr(c) - 1)
+        low, high = dobson_interval(
+            end.events, variance=(error * end.time) ** 2, count=end.events, conf_level=level
+        )
+        low, high = low / end.time, high / end.time
+    else:
+        low, high = (end.rate * np.exp(sign * c * error / end.rate) for sign in (-1, 1))
+    return float(low), float(high)
+
+
+def _gap(
+    own: _Ends,
+    base: _Ends,
+    sides: tuple[MemberPatterns, MemberPatterns, MemberPatterns],
+    *,
+    per: float,
+    scale: Scale,
+    level: float,
+) -> tuple[float, float, float, float]:
+    """Set and interval of a gap: the group at one end, the reference at the other."""
+    ends = ((own.low, base.high), (own.high, base.low))
+    if scale == "difference":
+        values = [per * (top.rate - bottom.rate) for top, bottom in ends]
+        errors = [per * _gap_error(top, bottom, sides, (1.0, 1.0)) for top, bottom in ends]
+        c = bound_quantile(values[1] - values[0], max(errors), level)
+        return values[0], values[1], values[0] - c * errors[0], values[1] + c * errors[1]
+    if not min(own.high.rate, base.high.rate) > 0:
+        return np.nan, np.nan, np.nan, np.nan
+    values = [top.rate / bottom.rate if bottom.rate > 0 else np.inf for top, bottom in ends]
+    # An end at 0 or without limit has no error of its own: the interval ends there too.
+    errors = [
+        _gap_error(top, bottom, sides, (1 / top.rate, 1 / bottom.rate))
+        if 0 < value < np.inf
+        else 0.0
+        for value, (top, bottom) in zip(values, ends, strict=True)
+    ]
+    width = float(np.log(values[1] / values[0])) if values[0] > 0 and values[1] < np.inf else np.inf
+    c = bound_quantile(width, max(errors), level)
+    return (
+        values[0],
+        values[1],
+        values[0] * np.exp(-c * errors[0]),
+        values[1] * np.exp(c * errors[1]),
+    )
+
+
+def _gap_error(
+    top: ExtremeRate,
+    bottom: ExtremeRate,
+    sides: tuple[MemberPatterns, MemberPatterns, MemberPatterns],
+    loads: tuple[float, float],
+) -> float:
+    """Standard error of ``loads[0] * top - loads[1] * bottom``, members without a group shared."""
+    a, b = loads
+    variance = (
+        a**2 * _error(top.own, sides[0].n)
+        + b**2 * _error(bottom.own, sides[1].n)
+        + _error(a * top.others - b * bottom.others, sides[2].n)
+    )
+    return float(np.sqrt(variance))
+
+
+def _support(sides: list[list[MemberPatterns]], *, is_rate: bool) -> pd.DataFrame:
+    """Recorded members with an event, events and months of the smaller side."""
+    rows = [
+        (
+            min(float(s.n[s.events > 0].sum()) for s in side),
+            min(float(s.events @ s.n) for s in side),
+            min(float(s.time @ s.n) for s in side) if is_rate else np.nan,
+        )
+        for side in sides
+    ]
+    return pd.DataFrame(rows, columns=["n_members", "n_events", "member_months"])
+
+
+def _estimand(words: tuple[str, str, str], reference: str | None, scale: Scale) -> Estimand:
+    """What is bounded, in words."""
+    measure, _, unit = words
+    if reference is None:
+        contrast = "rate of all members of the group, recorded or not"
+        return Estimand(measure, contrast, unit, is_causal=False)
+    minus = "minus" if scale == "difference" else "over"
+    return Estimand(
+        f"{measure}: gap",
+        f"rate of all members of the group {minus} rate of all members of '{reference}', "
+        "recorded or not",
+        unit if scale == "difference" else "rate ratio",
+        scale=scale,
+        is_causal=False,
+    )
+
+
+def _missing_note(recorded: dict[str, MemberPatterns], pool: MemberPatterns) -> str:
+    """Share of members without a recorded group."""
+    n = sum(own.n_members for own in recorded.values())
+    share = pool.n_members / (n + pool.n_members)
+    return (
+        f"{share:.0%} of members have no recorded group; every row but `reported_only` counts them."
+    )
