@@ -42,7 +42,9 @@ class Program:
         First month after the health shock's acute episode; use stays higher from
         `episode_end - 6` on.
     is_high_use : NDArray
-        The episode is five or more ED visits in six months (population of focus 2).
+        The episode is five or more ED visits in six months, whether or not a list for it is live.
+    is_high_use_route : NDArray
+        Listed for that episode (population of focus 2): the list was live when it ended.
     listed, outreached, served : NDArray
         Month on the plan's list, of first outreach, of first core service.
     served_until : NDArray
@@ -55,6 +57,7 @@ class Program:
 
     episode_end: NDArray[np.int32]
     is_high_use: NDArray[np.bool_]
+    is_high_use_route: NDArray[np.bool_]
     focus: NDArray[np.int32]
     listed: NDArray[np.int32]
     outreached: NDArray[np.int32]
@@ -80,8 +83,9 @@ def draw_program(
     ends = rng.integers(_FIRST_EPISODE_END, n_months, n)
     episode_end = np.where(people.need == HIGH_NEED, ends, NEVER)
     episode_end = np.where(people.need == CARRY_OVER, -NEVER, episode_end).astype(np.int32)
-    focus, is_high_use, go_live = _focus_after_rule(
-        people, covered, episode_end, counties, focus_list
+    is_high_use = _is_high_use(people, covered, episode_end, focus_list)
+    focus, is_route, go_live = _focus_after_rule(
+        people, is_high_use, episode_end, counties, focus_list
     )
     listed = _listed(people, covered, episode_end, go_live, parameters, rng)
     outreached = _outreached(people, covered, listed, parameters, rng)
@@ -97,6 +101,7 @@ def draw_program(
     return Program(
         episode_end=episode_end,
         is_high_use=is_high_use,
+        is_high_use_route=is_route,
         focus=focus,
         listed=listed.astype(np.int32),
         outreached=outreached.astype(np.int32),
@@ -107,34 +112,49 @@ def draw_program(
     )
 
 
-def _focus_after_rule(
+def _is_high_use(
     people: People,
     covered: NDArray[np.bool_],
     episode_end: NDArray[np.int32],
-    counties: Counties,
     focus_list: FocusList,
-) -> tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.int32]]:
-    """Population of focus, whether the high-use rule is met, and go-live month.
-
-    Population of focus 2 needs five ED visits in six months of coverage, and a list that is live
-    when the episode ends; members without are moved to population 3.
-    """
-    codes = np.array(focus_list.codes)
-    phase = counties.phase[people.county_at(np.clip(episode_end, 0, NEVER - 1))]
-    go_live = focus_list.go_live[people.focus, phase - 1]
+) -> NDArray[np.bool_]:
+    """Whether the episode is five ED visits in six months of coverage, in any county and year."""
     rows = np.arange(people.n)
     observed = np.ones(people.n, dtype=bool)
     for back in range(1, EPISODE_MONTHS + 1):
         month = episode_end - back
         inside = (month >= 0) & (month < covered.shape[1])
         observed &= inside & covered[rows, np.clip(month, 0, covered.shape[1] - 1)]
-    wants = codes[people.focus] == "2"
-    is_high_use = wants & observed & (episode_end >= go_live) & (people.need == HIGH_NEED)
+    wants = _wants_high_use(people, focus_list)
+    is_high_use: NDArray[np.bool_] = wants & observed & (people.need == HIGH_NEED)
+    return is_high_use
+
+
+def _wants_high_use(people: People, focus_list: FocusList) -> NDArray[np.bool_]:
+    """Whether the first population of focus drawn is 2."""
+    wants: NDArray[np.bool_] = np.array(focus_list.codes)[people.focus] == "2"
+    return wants
+
+
+def _focus_after_rule(
+    people: People,
+    is_high_use: NDArray[np.bool_],
+    episode_end: NDArray[np.int32],
+    counties: Counties,
+    focus_list: FocusList,
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.int32]]:
+    """Population of focus, whether the list of population 2 names the member, and go-live month.
+
+    Population of focus 2 needs five ED visits in six months of coverage, and a list that is live
+    when the episode ends; members without are moved to population 3.
+    """
+    phase = counties.phase[people.county_at(np.clip(episode_end, 0, NEVER - 1))]
+    is_route = is_high_use & (episode_end >= focus_list.go_live[people.focus, phase - 1])
     adult, child = focus_list.rows_of("adult")["3"], focus_list.rows_of("child_youth")["3"]
     other = np.where(people.is_adult, adult, child)
-    focus = np.where(wants & ~is_high_use, other, people.focus)
+    focus = np.where(_wants_high_use(people, focus_list) & ~is_route, other, people.focus)
     focus = np.where(people.focus < 0, -1, focus).astype(np.int32)
-    return focus, is_high_use, focus_list.go_live[focus, phase - 1]
+    return focus, is_route, focus_list.go_live[focus, phase - 1]
 
 
 def _listed(

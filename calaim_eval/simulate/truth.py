@@ -110,7 +110,7 @@ def member_truth(chunk: ChunkTruth) -> pd.DataFrame:
             "recorded_race_ethnicity": chunk.recorded_group,
             "is_high_need": people.need != NO_NEED,
             "is_carry_over": program.is_carry_over,
-            "is_high_ed_use_route": program.is_high_use,
+            "is_high_ed_use_route": program.is_high_use_route,
             "population_of_focus": codes[program.focus],
             "eligibility_month": chunk.dates_of(program.listed),
             "outreach_month": chunk.dates_of(program.outreached),

@@ -32,6 +32,8 @@ IDENTIFICATION = (
     "The first service is at least one month after listing, so the month before it is "
     "after the episode. Leads before listing may differ slightly between served and not "
     "served where the mix of routes differs.",
+    "Episodes strike alike in every county, whether or not a list is live: without ECM, counties "
+    "of both phases move together in expectation.",
     "Pre/post alone is confounded by the episode: use falls after listing with no program at all.",
     "Members carried over from WPC or HHP are listed in 2021-12 and served in 2022-01, "
     "all of them: no comparison exists for them, and their effect is a transition, not an "
