@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from calaim_eval.design.checks import check_option
 from calaim_eval.design.ledger import count_words
-from calaim_eval.equity.assignment_bounds import (
-    ExtremeRate,
-    MemberPatterns,
-    bound_quantile,
-    extreme_rate,
+from calaim_eval.equity.assignment_bounds import MemberPatterns, extreme_rate
+from calaim_eval.equity.assignment_limits import (
+    RateEnds,
+    gap_limits,
+    level_limits,
+    restricted_ends,
 )
 from calaim_eval.equity.groups import in_group_order
 from calaim_eval.equity.missing_race_members import (
@@ -28,7 +26,6 @@ from calaim_eval.equity.missing_race_members import (
 from calaim_eval.errors import EstimationError
 from calaim_eval.panel import MEASURES, MemberMonths
 from calaim_eval.results import BoundsTable, Estimand, Method, RateTable, Scale
-from calaim_eval.results.intervals import dobson_interval, wilson_interval
 
 Restriction = Literal["worst_case", "missing_no_lower", "missing_no_higher"]
 REPORTED_ONLY = "reported_only"
@@ -39,14 +36,6 @@ MANSKI = (
     "72(6):1845-1857. doi:10.1111/j.1468-0262.2004.00555.x"
 )
 BOUND_WORDS = "largest share of the members without a recorded group who may belong to the group"
-
-
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """Lowest and highest rate of a group."""
-
-    low: ExtremeRate
-    high: ExtremeRate
 
 
 def missing_race_bounds(
@@ -61,7 +50,7 @@ def missing_race_bounds(
     per: float | None = None,
     unit: str | None = None,
     restrictions: Sequence[Restriction] = ("worst_case",),
-    largest_shares: Sequence[float] = (1.0,),
+    largest_shares: Sequence[float | Mapping[str, float]] = (1.0,),
     conf_level: float = 0.95,
 ) -> BoundsTable:
     r"""Bounds on rates by group, or on gaps between groups, when some members have no group.
@@ -88,9 +77,10 @@ def missing_race_bounds(
     restrictions : sequence of {"worst_case", "missing_no_lower", "missing_no_higher"}
         ``"missing_no_lower"``: in each group compared, the members without a record have a rate no
         lower than the recorded; ``"missing_no_higher"``: no higher.
-    largest_shares : sequence of float
-        At most this share of the members without a group belongs to any one group; 1 is the worst
-        case. What is known of the make-up of those members enters here.
+    largest_shares : sequence of float or mapping
+        At most this share of the members without a group belongs to any one group, or to each
+        group of a mapping; 1 is the worst case. What is known of the make-up of those members
+        enters here.
     conf_level : float
 
     Returns
@@ -134,36 +124,35 @@ def missing_race_bounds(
     0  reported_only    0.250     0.250
     1     worst_case    0.211     0.294
     """
-    _check_options(restrictions, largest_shares, conf_level)
     groups, scale_of_rate, words, notes = _groups(source, stratum, outcome, months, per, unit)
     gone = missing_groups(list(groups), missing)
     recorded = _recorded(groups, gone, stratum, reference)
+    _check_options(restrictions, conf_level)
+    shares = [_shares(each, list(recorded)) for each in largest_shares]
     pool = _together([groups[name] for name in gone])
-    asked = [(REPORTED_ONLY, 0.0), *product(restrictions, largest_shares)]
+    none = dict.fromkeys(recorded, 0.0)
+    asked = [(REPORTED_ONLY, none), *((kind, each) for kind in restrictions for each in shares)]
     ends = {
-        (name, share): _Ends(
-            *(
-                extreme_rate(recorded[name], pool, largest_share=share, highest=h)
-                for h in (False, True)
-            )
-        )
+        (name, share): _ends(recorded[name], pool, share)
         for name in recorded
-        for share in {share for _, share in asked}
+        for share in {each[name] for _, each in asked}
     }
-    pairs = [(name, kind, share) for name in recorded if name != reference for kind, share in asked]
-    rows = []
-    for name, kind, share in pairs:
-        own = _restricted(ends[name, share], ends[name, 0.0], kind)
-        if reference is None:
-            rows.append(
-                _level(
-                    own, recorded[name], pool, per=scale_of_rate, kind=words[1], level=conf_level
+    rows, pairs = [], []
+    for name in (g for g in recorded if g != reference):
+        for kind, each in asked:
+            pairs.append((name, kind, each[name]))
+            own = restricted_ends(ends[name, each[name]], ends[name, 0.0], kind)
+            if reference is None:
+                sides = (recorded[name], pool)
+                rows.append(
+                    level_limits(own, *sides, per=scale_of_rate, kind=words[1], level=conf_level)
                 )
+                continue
+            base = restricted_ends(ends[reference, each[reference]], ends[reference, 0.0], kind)
+            three = (recorded[name], recorded[reference], pool)
+            rows.append(
+                gap_limits(own, base, three, per=scale_of_rate, scale=scale, level=conf_level)
             )
-            continue
-        base = _restricted(ends[reference, share], ends[reference, 0.0], kind)
-        sides = (recorded[name], recorded[reference], pool)
-        rows.append(_gap(own, base, sides, per=scale_of_rate, scale=scale, level=conf_level))
     limits = np.array(rows, dtype=float).reshape(-1, 4)
     keys = pd.DataFrame(
         [
@@ -185,7 +174,7 @@ def missing_race_bounds(
         conf_high=limits[:, 3],
         conf_level=conf_level,
         support=_support(
-            [[recorded[s] for s in side] for side in behind], is_rate=words[1] == "rate"
+            [[recorded[s] for s in side] for side in behind], pool, is_rate=words[1] == "rate"
         ),
         estimand=_estimand(words, reference, scale),
         method=Method(
@@ -198,18 +187,30 @@ def missing_race_bounds(
     )
 
 
-def _check_options(
-    restrictions: Sequence[str], largest_shares: Sequence[float], conf_level: float
-) -> None:
+def _check_options(restrictions: Sequence[str], conf_level: float) -> None:
     """Refuse options outside their range."""
     for restriction in restrictions:
         check_option("restrictions", restriction, get_args(Restriction))
-    outside = [share for share in largest_shares if not 0 < share <= 1]
-    if outside or not 0.5 < conf_level < 1:
+    if not 0.5 < conf_level < 1:
+        raise EstimationError(f"`conf_level` ({conf_level}) is not between 0.5 and 1.")
+
+
+def _shares(given: float | Mapping[str, float], recorded: Sequence[str]) -> dict[str, float]:
+    """Largest share of each group; EstimationError where one is absent or outside 0 to 1."""
+    each = dict(given) if isinstance(given, Mapping) else dict.fromkeys(recorded, given)
+    bad = [g for g in recorded if not 0 < each.get(g, 0.0) <= 1]
+    if bad or len(each) > len(recorded):
         raise EstimationError(
-            f"{len(outside)} of {len(largest_shares)} `largest_shares` are not above 0 and at most "
-            f"1, or `conf_level` ({conf_level}) is not between 0.5 and 1."
+            f"`largest_shares`: {len(bad)} of {len(recorded)} groups have no share above 0 and at "
+            f"most 1 ({', '.join(bad)}); the recorded groups: {', '.join(recorded)}."
         )
+    return {g: float(each[g]) for g in recorded}
+
+
+def _ends(group: MemberPatterns, pool: MemberPatterns, share: float) -> RateEnds:
+    """Lowest and highest rate of a group."""
+    low, high = (extreme_rate(group, pool, largest_share=share, highest=h) for h in (False, True))
+    return RateEnds(low, high)
 
 
 def _groups(
@@ -272,121 +273,23 @@ def _together(parts: list[MemberPatterns]) -> MemberPatterns:
     )
 
 
-def _restricted(ends: _Ends, reported: _Ends, restriction: str) -> _Ends:
-    """The ends a restriction leaves: one of them at the recorded rate, or none."""
-    if restriction == "missing_no_lower":
-        return _Ends(reported.low, ends.high)
-    if restriction == "missing_no_higher":
-        return _Ends(ends.low, reported.high)
-    return ends
+def _support(
+    sides: list[list[MemberPatterns]], pool: MemberPatterns, *, is_rate: bool
+) -> pd.DataFrame:
+    """Members with an event, events and months of the smallest side, members without a record too.
 
-
-def _error(own: np.ndarray, n: np.ndarray) -> float:
-    """Sum of squared influences over members."""
-    return float(own**2 @ n)
-
-
-def _level(
-    ends: _Ends,
-    group: MemberPatterns,
-    pool: MemberPatterns,
-    *,
-    per: float,
-    kind: str,
-    level: float,
-) -> tuple[float, float, float, float]:
-    """Set and interval of one rate."""
-    errors = [
-        np.sqrt(_error(end.own, group.n) + _error(end.others, pool.n))
-        for end in (ends.low, ends.high)
-    ]
-    c = bound_quantile(ends.high.rate - ends.low.rate, max(errors), level)
-    outer = [
-        _rate_limits(end, error, c, kind)[side]
-        for side, (end, error) in enumerate(zip((ends.low, ends.high), errors, strict=True))
-    ]
-    return per * ends.low.rate, per * ends.high.rate, per * outer[0], per * outer[1]
-
-
-def _rate_limits(end: ExtremeRate, error: float, c: float, kind: str) -> tuple[float, float]:
-    """Interval of one end: Wilson's form for proportions, Dobson's for rates."""
-    if kind == "proportion":
-        p = end.rate
-        n = p * (1 - p) / error**2 if error > 0 and 0 < p < 1 else end.time
-        low, high = wilson_interval(p * n, n, quantile=c)
-    elif end.events % 1 == 0:
-        level = float(2 * special.ndtr(c) - 1)
-        low, high = dobson_interval(
-            end.events, variance=(error * end.time) ** 2, count=end.events, conf_level=level
-        )
-        low, high = low / end.time, high / end.time
-    else:
-        low, high = (end.rate * np.exp(sign * c * error / end.rate) for sign in (-1, 1))
-    return float(low), float(high)
-
-
-def _gap(
-    own: _Ends,
-    base: _Ends,
-    sides: tuple[MemberPatterns, MemberPatterns, MemberPatterns],
-    *,
-    per: float,
-    scale: Scale,
-    level: float,
-) -> tuple[float, float, float, float]:
-    """Set and interval of a gap: the group at one end, the reference at the other."""
-    ends = ((own.low, base.high), (own.high, base.low))
-    if scale == "difference":
-        values = [per * (top.rate - bottom.rate) for top, bottom in ends]
-        errors = [per * _gap_error(top, bottom, sides, (1.0, 1.0)) for top, bottom in ends]
-        c = bound_quantile(values[1] - values[0], max(errors), level)
-        return values[0], values[1], values[0] - c * errors[0], values[1] + c * errors[1]
-    if not min(own.high.rate, base.high.rate) > 0:
-        return np.nan, np.nan, np.nan, np.nan
-    values = [top.rate / bottom.rate if bottom.rate > 0 else np.inf for top, bottom in ends]
-    # An end at 0 or without limit has no error of its own: the interval ends there too.
-    errors = [
-        _gap_error(top, bottom, sides, (1 / top.rate, 1 / bottom.rate))
-        if 0 < value < np.inf
-        else 0.0
-        for value, (top, bottom) in zip(values, ends, strict=True)
-    ]
-    width = float(np.log(values[1] / values[0])) if values[0] > 0 and values[1] < np.inf else np.inf
-    c = bound_quantile(width, max(errors), level)
-    return (
-        values[0],
-        values[1],
-        values[0] * np.exp(-c * errors[0]),
-        values[1] * np.exp(c * errors[1]),
-    )
-
-
-def _gap_error(
-    top: ExtremeRate,
-    bottom: ExtremeRate,
-    sides: tuple[MemberPatterns, MemberPatterns, MemberPatterns],
-    loads: tuple[float, float],
-) -> float:
-    """Standard error of ``loads[0] * top - loads[1] * bottom``, members without a group shared."""
-    a, b = loads
-    variance = (
-        a**2 * _error(top.own, sides[0].n)
-        + b**2 * _error(bottom.own, sides[1].n)
-        + _error(a * top.others - b * bottom.others, sides[2].n)
-    )
-    return float(np.sqrt(variance))
-
-
-def _support(sides: list[list[MemberPatterns]], *, is_rate: bool) -> pd.DataFrame:
-    """Recorded members with an event, events and months of the smaller side."""
-    rows = [
-        (
-            min(float(s.n[s.events > 0].sum()) for s in side),
-            min(float(s.events @ s.n) for s in side),
-            min(float(s.time @ s.n) for s in side) if is_rate else np.nan,
-        )
-        for side in sides
-    ]
+    From the bounds and the recorded rate follows how many of those have an event, or have not.
+    """
+    rows = []
+    for side in sides:
+        behind = [*side, pool]
+        n_members = [float(s.n[s.events > 0].sum()) for s in behind]
+        events = [float(s.events @ s.n) for s in behind]
+        if not is_rate:
+            events.append(pool.n_members - n_members[-1])
+        n_members[-1] = n_members[-1] or pool.n_members
+        months = min(float(s.time @ s.n) for s in behind) if is_rate else np.nan
+        rows.append((min(n_members), min([e for e in events if e > 0], default=0.0), months))
     return pd.DataFrame(rows, columns=["n_members", "n_events", "member_months"])
 
 

@@ -111,7 +111,7 @@ def missing_race_effect_bounds(
                 limits.append(_interval(effects, ends, conf_level))
                 own = {stratum: name} | ({} if reference is None else {"reference": reference})
                 keys.append({**values, **own, "restriction": kind, "bound": share})
-                rows = [at[name], *([] if reference is None else [at[reference]])]
+                rows = [at[g] for g in (name, reference, *gone) if g is not None]
                 support.append(effects.support.iloc[rows][list(SUPPORT_COLUMNS)].min())
     table = np.array(limits, dtype=float).reshape(-1, 4)
     return BoundsTable(

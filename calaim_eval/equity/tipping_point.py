@@ -143,7 +143,7 @@ def tipping_point(
                 rows.append((found[0], found[0], found[1], found[2], tip))
                 own = {stratum: group, "reference": reference}
                 keys.append({**values, **own, "restriction": kind, "bound": delta})
-                both = levels.support.iloc[[at[group], at[reference]]]
+                both = levels.support.iloc[[at[g] for g in (group, reference, *gone)]]
                 support.append(both[list(SUPPORT_COLUMNS)].min())
     found_rows = np.array(rows, dtype=float).reshape(-1, 5)
     return BoundsTable(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -211,3 +213,23 @@ def test_effects_by_imputed_group_recover_the_truth_where_reported_only_does_not
     full = effect_by(panel, "true_group")
     # What is missing costs precision: never less than everybody's own record would give.
     assert (pooled.std_error > 0.95 * full.std_error).all()
+
+
+def test_a_design_gets_the_imputed_group_of_its_members():
+    @dataclass(frozen=True)
+    class SomeDesign:
+        members: pd.DataFrame
+        kind: str
+
+    frame = people()
+    imputed = impute(frame)
+    for kind in ("exposure", "matched"):
+        # In a matched design `member_id` names a part, `panel_member_id` the member.
+        parts = frame.assign(
+            panel_member_id=frame["member_id"],
+            member_id=frame["member_id"] if kind == "exposure" else "set1_" + frame["member_id"],
+        )
+        designs = list(imputed.designs(SomeDesign(parts, kind)))
+        assert len(designs) == 5
+        for design, filled in zip(designs, imputed.frames(frame), strict=True):
+            assert design.members["race_ethnicity"].equals(filled["race_ethnicity"])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from calaim_eval.disclosure import release
 from calaim_eval.equity import missing_race_bounds, proportion_by_group, rate_by_group, rate_gap
 from calaim_eval.equity.assignment_bounds import MemberPatterns, bound_quantile, extreme_rate
 from calaim_eval.errors import EstimationError
@@ -114,6 +115,40 @@ def test_largest_share_limits_who_may_be_added(share):
     room = 60 * share
     assert row["set_high"] == pytest.approx((6 + min(15, room)) / (20 + min(15, room)))
     assert row["set_low"] == pytest.approx(6 / (20 + min(45, room)))
+
+
+def test_each_group_may_have_a_largest_share_of_its_own():
+    caps = {"aian": 0.05, "black": 0.5, "white": 1.0}
+    found = missing_race_bounds(TABLE, missing=GONE, largest_shares=[caps]).to_frame()
+    for group, share in caps.items():
+        row = one(
+            missing_race_bounds(TABLE, missing=GONE, largest_shares=[share]),
+            race_ethnicity=group,
+            restriction="worst_case",
+        )
+        same = found[(found["race_ethnicity"] == group) & (found["bound"] == share)].iloc[0]
+        assert same["set_high"] == row["set_high"]
+        assert same["conf_low"] == row["conf_low"]
+    gap = one(
+        missing_race_bounds(TABLE, missing=GONE, largest_shares=[caps], reference="white"),
+        race_ethnicity="aian",
+        restriction="worst_case",
+    )
+    assert gap["set_high"] == pytest.approx((6 + 3) / (20 + 3) - 40 / 245)
+    with pytest.raises(EstimationError, match="white"):
+        missing_race_bounds(TABLE, missing=GONE, largest_shares=[{"aian": 0.1, "black": 0.1}])
+
+
+def test_support_holds_who_could_be_worked_out_from_the_bounds():
+    # 3 of the 12 without a record are served: bounds and recorded rates together say so.
+    table = shares(black=(40, 90), white=(50, 120), unknown=(3, 12))
+    frame = missing_race_bounds(table, missing="unknown").to_frame()
+    assert (frame["n_members"] == 3).all()
+    assert (frame["n_events"] == 3).all()
+    released = release({"rates": table, "bounds": missing_race_bounds(table, missing="unknown")})
+    assert released.tables["bounds"].frame["is_suppressed"].all()
+    others = missing_race_bounds(shares(black=(40, 90), unknown=(30, 34)), missing="unknown")
+    assert others.support["n_events"].tolist() == [4, 4]
 
 
 def test_monotone_restrictions_cut_at_the_reported_rate():
