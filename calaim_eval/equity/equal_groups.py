@@ -65,7 +65,8 @@ def _around(
 ) -> np.ndarray:
     """Normal draws and their mirror images."""
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    # The symmetric root is unique: draws do not depend on the unit of the rates.
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     z = rng.standard_normal((draws // 2, len(level)))
     return np.asarray(level + np.concatenate([z, -z]) @ root.T)
 

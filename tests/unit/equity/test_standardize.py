@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+from itertools import product
+
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from calaim_eval.equity import direct_standardized_rate, indirect_standardized_ratio
-from calaim_eval.errors import EstimationError
+from calaim_eval.equity import (
+    byar_interval,
+    direct_standardized_rate,
+    exact_poisson_interval,
+    indirect_standardized_ratio,
+)
+from calaim_eval.errors import DesignError, EstimationError
 
 CELLS = pd.DataFrame(
     {
@@ -47,3 +56,94 @@ def test_what_is_refused():
     empty = CELLS[CELLS["race_ethnicity"] == "white"].assign(events=0)
     with pytest.raises(EstimationError, match="no event is expected in 2 of 2 groups"):
         indirect_standardized_ratio(CELLS, by="race_ethnicity", standard=empty)
+
+
+def test_several_bands_are_one_band_of_pairs():
+    rng = np.random.default_rng(2)
+    cells = pd.DataFrame(
+        [
+            {"group": g, "age": a, "sex": x, "events": 5 + e, "member_months": 900 + 50 * e}
+            for (g, a, x), e in zip(
+                product("ab", ["child", "adult"], ["f", "m"]), rng.integers(0, 30, 8), strict=True
+            )
+        ]
+    )
+    pairs = cells.assign(band=cells["age"] + " " + cells["sex"])
+    index = pd.MultiIndex.from_product([["child", "adult"], ["f", "m"]])
+    several = pd.Series([3, 1, 2, 4], index=index)
+    single = pd.Series([3, 1, 2, 4], index=[" ".join(each) for each in index])
+    first = direct_standardized_rate(cells, by="group", band=["age", "sex"], weights=several)
+    second = direct_standardized_rate(pairs, by="group", band="band", weights=single)
+    pd.testing.assert_frame_equal(first, second)
+    standard = cells[cells["group"] == "a"]
+    ratio = indirect_standardized_ratio(
+        cells, by="group", band=["age", "sex"], standard=standard.drop(columns="group")
+    )
+    assert ratio["ratio"][0] == pytest.approx(1)
+    own = (
+        standard.set_index(["age", "sex"])["events"]
+        / standard.set_index(["age", "sex"])["member_months"]
+    )
+    other = cells[cells["group"] == "b"].set_index(["age", "sex"])["member_months"]
+    assert ratio["expected"][1] == pytest.approx((own * other).sum())
+
+
+def test_gamma_interval_of_one_band_is_the_exact_poisson_interval():
+    cells = pd.DataFrame(
+        {"group": ["a", "b"], "age_band": "all", "events": [7, 0], "member_months": [500, 800]}
+    )
+    found = direct_standardized_rate(
+        cells, by="group", weights=pd.Series({"all": 1.0}), interval="fay_feuer"
+    )
+    low, high = exact_poisson_interval([7, 0])
+    assert found["conf_low"].to_numpy() == pytest.approx(1000 * low / [500, 800])
+    assert found["conf_high"].to_numpy() == pytest.approx(1000 * high / [500, 800])
+    dobson = direct_standardized_rate(cells, by="group", weights=pd.Series({"all": 1.0}))
+    assert dobson["conf_high"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("interval", ["byar", "exact", "log_normal", "dobson"])
+def test_intervals_of_a_ratio_are_those_of_the_count(interval):
+    standard = CELLS[CELLS["race_ethnicity"] == "white"]
+    table = indirect_standardized_ratio(
+        CELLS.assign(variance=2.0 * CELLS["events"]),
+        by="race_ethnicity",
+        standard=standard,
+        interval=interval,
+        per=1000,
+        conf_level=0.9,
+    )
+    low, high = {
+        "byar": lambda: byar_interval(100, conf_level=0.9),
+        "exact": lambda: exact_poisson_interval(100, conf_level=0.9),
+        "log_normal": lambda: (
+            100 * np.exp(-stats.norm.ppf(0.95) / 10),
+            100 * np.exp(stats.norm.ppf(0.95) / 10),
+        ),
+        "dobson": lambda: (
+            100 - np.sqrt(2) * (100 - byar_interval(100, conf_level=0.9)[0]),
+            100 + np.sqrt(2) * (byar_interval(100, conf_level=0.9)[1] - 100),
+        ),
+    }[interval]()
+    assert table["conf_low"].to_numpy() == pytest.approx(low / table["expected"])
+    assert table["conf_high"].to_numpy() == pytest.approx(high / table["expected"])
+    crude = 1000 * 100 / 6000
+    assert table["rate_conf_high"].to_numpy() == pytest.approx(crude * table["conf_high"])
+
+
+def test_more_that_is_refused():
+    with pytest.raises(EstimationError, match='interval="dobson" needs `variance`'):
+        indirect_standardized_ratio(
+            CELLS,
+            by="race_ethnicity",
+            standard=CELLS[CELLS["race_ethnicity"] == "white"],
+            interval="dobson",
+        )
+    with pytest.raises(EstimationError, match="2 of 4 bands of the standard repeat"):
+        indirect_standardized_ratio(CELLS, by="race_ethnicity", standard=CELLS)
+    with pytest.raises(EstimationError, match="4 of 8 rows repeat a group and band"):
+        direct_standardized_rate(pd.concat([CELLS, CELLS]), by="race_ethnicity", weights=WEIGHTS)
+    with pytest.raises(EstimationError, match="`weights` must be 0 or more"):
+        direct_standardized_rate(CELLS, by="race_ethnicity", weights=-WEIGHTS)
+    with pytest.raises(DesignError, match="`interval` is 'wald'"):
+        direct_standardized_rate(CELLS, by="race_ethnicity", weights=WEIGHTS, interval="wald")
