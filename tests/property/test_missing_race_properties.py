@@ -13,6 +13,7 @@ from calaim_eval.equity import (
     missing_race_bounds,
     probability_weighted_gap,
     proportion_by_group,
+    rate_by_group,
     rate_gap,
     rubin_pool,
     tipping_point,
@@ -251,3 +252,43 @@ def test_coverage_with_small_groups_long():
         max(found["rate"], found["gap"], found["weighted"])
         <= 0.95 + 3 * np.sqrt(0.95 * 0.05 / 400) + 0.01
     ), found
+
+
+def rate_coverage(n: int, draws: int, m: int) -> dict[str, float]:
+    """As `coverage`, for repeat events of members over member-months."""
+    hits: dict[str, list[bool]] = {"rate": [], "gap": [], "bounds": []}
+    for seed in range(draws):
+        rng = np.random.default_rng(5000 + seed)
+        members = simulated(rng, n, at_random=True)
+        level = np.where(members["true_group"] == "black", 0.5, 0.3)
+        total = rng.poisson(rng.gamma(2.0, level / 2) * 6)
+        months = members.loc[members.index.repeat(6)].drop(columns=["y", "has"])
+        first = np.tile([1, 0, 0, 0, 0, 0], n) == 1
+        months["visits"] = np.where(first, np.repeat(total, 6), 0)
+        lost = rng.random(n) < np.where(total > 2, 0.5, 0.15)
+        group = members["true_group"].where(~lost, "unknown")
+        members = members.assign(race_ethnicity=group, visits=total)
+        months = months.assign(race_ethnicity=np.repeat(group.to_numpy(), 6))
+        imputed = impute_groups(
+            members,
+            missing="unknown",
+            outcomes=["visits"],
+            covariates=["county"],
+            rng=rng,
+            n_imputations=m,
+        )
+        options = {"outcome": "visits", "by": "race_ethnicity", "per": 1}
+        tables = [rate_by_group(f, **options) for f in imputed.frames(months)]
+        pooled = rubin_pool(tables)
+        hits["rate"].append(bool(pooled.conf_low[0] <= 0.5 <= pooled.conf_high[0]))
+        gap = rubin_pool([rate_gap(t, reference="white") for t in tables]).to_frame().iloc[0]
+        hits["gap"].append(bool(gap["conf_low"] <= 0.2 <= gap["conf_high"]))
+        bounds = missing_race_bounds(months, missing="unknown", outcome="visits", per=1)
+        hits["bounds"].append(bool(bounds.conf_low[1] <= 0.5 <= bounds.conf_high[1]))
+    return {name: float(np.mean(values)) for name, values in hits.items()}
+
+
+@pytest.mark.slow
+def test_coverage_of_rates_with_small_groups_long():
+    found = rate_coverage(n=120, draws=200, m=10)
+    assert min(found.values()) >= lowest(200) - 0.01, found
