@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hand_panel import hand_panel
 
-from calaim_eval.equity import access_funnel_gap
+from calaim_eval.equity import access_funnel, access_funnel_gap
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import Method, RateTable
 
@@ -80,6 +81,25 @@ def test_support_is_the_fewest_who_stop_or_go_on():
     own = table.support[table.keys["race_ethnicity"] == "aian"]
     assert (own["n_members"] == 20).all()
     assert (own["n_events"] == 5).all()
+
+
+def test_the_funnel_of_a_panel():
+    panel = hand_panel("""
+        member | race    | covered          | listed  | outreach | service | org
+        -------+---------+------------------+---------+----------+---------+--------
+        a      | black   | 2022-01..2022-12 | 2022-02 | 2022-03  | 2022-04 | cbo
+        b      | black   | 2022-01..2022-12 | 2022-02 | 2022-03  |         |
+        c      | black   | 2022-01..2022-12 | 2022-02 |          |         |
+        d      | white   | 2022-01..2022-12 | 2022-02 | 2022-03  | 2022-06 | clinic
+        e      | white   | 2022-01..2022-12 | 2022-02 | 2022-05  |         |
+        f      | unknown | 2022-01..2022-12 | 2022-02 | 2022-03  |         |
+    """)
+    table = access_funnel_gap(
+        access_funnel(panel), reference="white", stages=["identified", "outreached", "served"]
+    )
+    # Reached 2/3 against 2/2, served of those reached 1/2 against 1/2; unknown 1/1 and 0/1.
+    assert table.keys["race_ethnicity"].unique().tolist() == ["black", "unknown"]
+    assert table.estimate == pytest.approx([-1 / 6, -1 / 6, 0, -1 / 2, 0, -1 / 2], abs=1e-15)
 
 
 @pytest.mark.parametrize(
