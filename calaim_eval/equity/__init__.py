@@ -27,6 +27,10 @@ from calaim_eval.equity.rates import proportion_by_group, rate_by_group
 from calaim_eval.equity.reliability import reliability_flags
 from calaim_eval.equity.rubin import missing_information, rubin_pool
 from calaim_eval.equity.standardize import direct_standardized_rate, indirect_standardized_ratio
+from calaim_eval.equity.standardize_members import (
+    direct_standardized_rate_by_group,
+    indirect_standardized_ratio_by_group,
+)
 from calaim_eval.equity.tipping_point import tipping_point
 from calaim_eval.results.gamma_interval import fay_feuer_interval
 from calaim_eval.results.intervals import (
@@ -51,6 +55,7 @@ __all__ = [
     "byar_interval",
     "das_gupta",
     "direct_standardized_rate",
+    "direct_standardized_rate_by_group",
     "disparity_measures",
     "dobson_interval",
     "effect_gap",
@@ -59,6 +64,7 @@ __all__ = [
     "fay_feuer_interval",
     "impute_groups",
     "indirect_standardized_ratio",
+    "indirect_standardized_ratio_by_group",
     "kitagawa",
     "members_by_group",
     "missing_information",

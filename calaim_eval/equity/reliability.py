@@ -76,8 +76,9 @@ def reliability_flags(rates: RateTable, *, degrees: npt.ArrayLike | None = None)
     with np.errstate(divide="ignore", invalid="ignore"):
         width = rates.conf_high - rates.conf_low
         relative = np.where(rates.rate > 0, 100 * width / rates.rate, np.nan)
+    review: dict[str, np.ndarray] = {}
     if rates.kind == "rate":
-        failed, review = _rate_rules(rates, relative, freedom), {}
+        failed = _rate_rules(rates, relative, freedom)
     else:
         failed, review = _share_rules(rates, width / rates.per, relative, freedom)
     reasons = [

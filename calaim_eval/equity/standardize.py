@@ -94,23 +94,40 @@ def direct_standardized_rate(
     check_option("interval", interval, get_args(DirectInterval))
     keys, bands = key_list(by), key_list(band)
     check_columns(cells, [*keys, *bands, "events", "member_months"])
-    _check_bands(cells, keys, bands=bands, weights=weights)
+    sums = direct_sums(cells, keys, bands=bands, weights=weights)
+    return direct_table(sums, keys, per=per, interval=interval, conf_level=conf_level)
+
+
+def direct_weights(cells: pd.DataFrame, *, bands: list[str], weights: pd.Series) -> np.ndarray:
+    """What one event of each cell adds to its group's standardized rate; shape (n_cells,)."""
     share = (weights / weights.sum()).reindex(_band_index(cells, bands)).to_numpy(dtype=float)
-    months = cells["member_months"].to_numpy(dtype=float)
-    variance = cells["variance" if "variance" in cells.columns else "events"].to_numpy(dtype=float)
     # A band of no weight may have no member-months.
-    each = share / np.where(share > 0, months, 1.0)
+    return np.asarray(share / np.where(share > 0, cells["member_months"].to_numpy(float), 1.0))
+
+
+def direct_sums(
+    cells: pd.DataFrame, keys: list[str], *, bands: list[str], weights: pd.Series
+) -> pd.DataFrame:
+    """Events, member-months, standardized rate, its variance and largest weight, by group."""
+    _check_bands(cells, keys, bands=bands, weights=weights)
+    variance = cells["variance" if "variance" in cells.columns else "events"].to_numpy(dtype=float)
+    each = direct_weights(cells, bands=bands, weights=weights)
     parts = cells[keys].assign(
         events=cells["events"].astype(float),
-        member_months=months,
+        member_months=cells["member_months"].astype(float),
         total=each * cells["events"].to_numpy(dtype=float),
         variance=each**2 * variance,
     )
-    sums = in_group_order(parts.groupby(keys, as_index=False).sum(), keys)
-    largest = in_group_order(
-        cells[keys].assign(largest=each).groupby(keys, as_index=False).max(), keys
-    )
-    low, high = _direct_bounds(sums, largest["largest"], interval, conf_level)
+    sums = parts.groupby(keys, as_index=False).sum()
+    largest = cells[keys].assign(largest=each).groupby(keys, as_index=False)["largest"].max()
+    return in_group_order(sums.merge(largest, on=keys), keys)
+
+
+def direct_table(
+    sums: pd.DataFrame, keys: list[str], *, per: float, interval: DirectInterval, conf_level: float
+) -> pd.DataFrame:
+    """Rates with their intervals from `direct_sums`."""
+    low, high = _direct_bounds(sums, sums["largest"], interval, conf_level)
     has_events = (sums["events"] > 0).to_numpy()
     return sums[[*keys, "events", "member_months"]].assign(
         crude_rate=per * sums["events"] / sums["member_months"],
