@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.equity import disparity_measures, ordered_disparity
+from calaim_eval.equity.ordered_formulas import absolute_concentration
 from calaim_eval.errors import EstimationError
 
 pytestmark = pytest.mark.shared
@@ -318,3 +319,62 @@ def test_the_scale_is_never_guessed(quintiles):
             unit="percent",
             model="logit",
         )
+
+
+@pytest.fixture(scope="module")
+def survey(folder) -> pd.DataFrame:
+    """17,848 births by wealth quintile, weighted: shares and sums of weights."""
+    data = pd.read_csv(folder / "data" / "healthequal" / "IndividualSample.csv")
+    known = data[data["sba"].notna()]
+    assert len(known) == 17_848
+    known = known.assign(y=known["weight"] * known["sba"])
+    sums = known.groupby("subgroup_order")[["y", "weight"]].sum()
+    share = sums["y"] / sums["weight"]
+    return pd.DataFrame(
+        {
+            "subgroup": [f"q{i}" for i in sums.index],
+            "rate": share.to_numpy(),
+            "std_error": 0.01,
+            "population": sums["weight"].to_numpy(),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "model"),
+    [
+        ("aci", "absolute_concentration", "linear"),
+        ("rci", "relative_concentration", "linear"),
+        ("sii_logit", "slope_index", "logit"),
+        ("rii_logit", "relative_index", "logit"),
+    ],
+)
+def test_indices_of_a_survey_of_members(rows, survey, name, measure, model):
+    """Members of a quintile share a rank: their weighted share says all. Errors need the design."""
+    found = ordered_disparity(
+        survey,
+        order=survey["subgroup"].tolist(),
+        stratum="subgroup",
+        favourable=True,
+        unit="share",
+        model=model,
+        limits=(0, 1),
+    )
+    expected = row(rows, "IndividualSample[sba] n=17848", name)
+    # healthequal's logistic fit stops at R's default tolerance of 1e-8 on the deviance.
+    rel = 1e-6 if model == "logit" else 1e-9
+    assert found.value(measure) == pytest.approx(float(expected["value"]), rel=rel)
+
+
+def test_concentration_of_body_mass_by_income(rows, folder):
+    """10,000 people, each a group of one."""
+    data = pd.read_csv(folder / "data" / "rineq" / "housing.csv").sort_values("income")
+    assert not data["income"].duplicated().any()
+    bmi = data["bmi"].to_numpy()
+    share = np.full(len(bmi), 1 / len(bmi))
+    absolute = float(absolute_concentration(bmi, share))
+    chosen = rows[rows["dataset"].str.startswith("rineq::housing")].set_index("measure")["value"]
+    assert absolute / bmi.mean() == pytest.approx(float(chosen["ci type CI"]), rel=1e-9)
+    assert absolute == pytest.approx(float(chosen["ci type CIg"]), rel=1e-9)
+    erreygers = 4 * absolute / (bmi.max() - bmi.min())
+    assert erreygers == pytest.approx(float(chosen["ci type CIc"]), rel=1e-9)
