@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from calaim_eval.equity import das_gupta, kitagawa, oaxaca_blinder
 
 COUNT = {"by": "group", "within": "age", "kind": "rate"}
-FEW = settings(max_examples=12, deadline=None)
+FEW = settings(max_examples=8, deadline=None)
 
 
 @st.composite

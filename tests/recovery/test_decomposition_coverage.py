@@ -21,7 +21,7 @@ from calaim_eval.results import EffectTable, Method, RateTable
 
 SHORT = 0.015
 GATHERED = ("events", "events_ratio")
-FAST, LONG = 150, 2000
+FAST, LONG = 100, 2000
 SIZE = {"small": 60, "white": 240}
 SHARE = {"small": [0.5, 0.3, 0.2], "white": [0.3, 0.3, 0.4]}
 RISK = {"small": [0.5, 0.4, 0.3], "white": [0.35, 0.3, 0.25]}
