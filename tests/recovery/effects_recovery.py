@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -25,13 +26,16 @@ from calaim_eval.estimate import (
     cluster_jackknife,
     count_effects,
     group_time_att,
+    honest_did,
     imputation_att,
     pre_post,
     sun_abraham,
+    triple_difference,
     two_way_fixed_effects,
+    two_way_poisson,
 )
 from calaim_eval.moments import CellMoments, reduce_panel
-from calaim_eval.results import EffectTable
+from calaim_eval.results import BoundsTable, EffectTable
 
 T, COHORTS = 24, (8, 12, 16)
 MEMBERS = 1500
@@ -48,11 +52,39 @@ class Panel:
         Balanced.
     difference, ratio : float
         Average effect on exposed member-months: visits more than without, and times as many.
+    at_exposure : float
+        Average effect in the month of exposure, visits more than without.
+    placebo : pd.DataFrame or None
+        Other members of the same places, whom the exposure does not reach.
     """
 
     frame: pd.DataFrame
     difference: float
     ratio: float
+    at_exposure: float
+    placebo: pd.DataFrame | None = None
+
+    @cached_property
+    def moments(self) -> CellMoments:
+        """Cell moments of the members, with their counties."""
+        return reduce_panel(
+            self.frame, outcomes=["visits"], cluster="county", unbalanced="cell_means"
+        )
+
+    @cached_property
+    def both(self) -> CellMoments:
+        """Cell moments by whether the exposure can reach the member."""
+        frames = [self.frame.assign(reach="reached"), self.placebo.assign(reach="not reached")]
+        frames[1]["member_id"] += 10 * MEMBERS
+        return reduce_panel(
+            pd.concat(frames), outcomes=["visits"], stratum="reach", unbalanced="cell_means"
+        )
+
+    def truth(self, table: EffectTable | BoundsTable) -> float:
+        """The true value of what a table states."""
+        if isinstance(table, BoundsTable):
+            return self.at_exposure
+        return self.ratio if table.estimand.scale == "ratio" else self.difference
 
 
 def panel(scenario: str, seed: int) -> Panel:
@@ -103,44 +135,77 @@ def panel(scenario: str, seed: int) -> Panel:
             "visits": rng.poisson(with_effect).ravel(),
         }
     )
-    more = (with_effect - without)[is_exposed]
-    return Panel(frame, more.mean(), with_effect[is_exposed].sum() / without[is_exposed].sum())
+    more = with_effect - without
+    placebo = None
+    if scenario == "differential trend":
+        # As many members of the same cohorts who drift alike and cannot be served.
+        placebo = frame.assign(visits=rng.poisson(without + 0.2).ravel())
+    return Panel(
+        frame,
+        difference=more[is_exposed].mean(),
+        ratio=with_effect[is_exposed].sum() / without[is_exposed].sum(),
+        at_exposure=more[since == 0].mean(),
+        placebo=placebo,
+    )
 
 
-def _reduced(frame: pd.DataFrame) -> CellMoments:
-    return reduce_panel(frame, outcomes=["visits"], cluster="county", unbalanced="cell_means")
+def _group_time(drawn: Panel, **options: object) -> EffectTable:
+    return aggregate(group_time_att(drawn.moments, outcome="visits", **options))
 
 
-def _group_time(**options: object) -> Callable[[pd.DataFrame], EffectTable]:
-    def estimate(frame: pd.DataFrame) -> EffectTable:
-        att_gt = group_time_att(_reduced(frame), outcome="visits", **options)
-        return aggregate(att_gt)
-
-    return estimate
+def _jackknife(drawn: Panel, estimate: Callable[[CellMoments], EffectTable]) -> EffectTable:
+    return cluster_jackknife(drawn.moments, estimate)
 
 
-def _adjusted(frame: pd.DataFrame) -> EffectTable:
-    return aggregate(adjusted_group_time_att(frame, outcome="visits", covariates=["risk"]))
+def _adjusted(drawn: Panel) -> EffectTable:
+    return aggregate(adjusted_group_time_att(drawn.frame, outcome="visits", covariates=["risk"]))
 
 
-def _before_after(frame: pd.DataFrame) -> EffectTable:
-    table = pre_post(_reduced(frame), outcome="visits", months_before=6, months_after=8)
+def _before_after(drawn: Panel) -> EffectTable:
+    table = pre_post(drawn.moments, outcome="visits", months_before=6, months_after=8)
     return table.select(table.keys["side"] == "exposed") if "side" in table.keys else table
 
 
-ESTIMATORS: Mapping[str, Callable[[pd.DataFrame], EffectTable]] = {
-    "group_time_att": _group_time(),
-    "group_time_att, anticipation_months=2": _group_time(anticipation_months=2),
-    "group_time_att, by county": _group_time(cluster="county"),
-    "cluster_jackknife, Student's t": lambda frame: cluster_jackknife(
-        _reduced(frame), lambda m: aggregate(group_time_att(m, outcome="visits"))
+def _triple(drawn: Panel) -> EffectTable:
+    return triple_difference(
+        drawn.both, outcome="visits", stratum="reach", target="reached", reference="not reached"
+    )
+
+
+def _bounds(drawn: Panel, **options: object) -> BoundsTable:
+    att_gt = group_time_att(drawn.moments, outcome="visits", base_period="universal")
+    study = aggregate(att_gt, by="event_time", min_event_time=-6, max_event_time=0)
+    return honest_did(study, **options)
+
+
+Estimator = Callable[[Panel], EffectTable | BoundsTable]
+
+
+def _from_moments(estimator: Callable[..., EffectTable], **options: object) -> Estimator:
+    return lambda drawn: estimator(drawn.moments, outcome="visits", **options)
+
+
+ESTIMATORS: Mapping[str, Estimator] = {
+    "group_time_att": _group_time,
+    "group_time_att, anticipation_months=2": partial(_group_time, anticipation_months=2),
+    "group_time_att, by county": partial(_group_time, cluster="county"),
+    "cluster_jackknife, Student's t": partial(
+        _jackknife, estimate=lambda m: aggregate(group_time_att(m, outcome="visits"))
     ),
     "adjusted_group_time_att (risk)": _adjusted,
-    "imputation_att": lambda frame: imputation_att(_reduced(frame), outcome="visits"),
-    "sun_abraham": lambda frame: sun_abraham(_reduced(frame), outcome="visits", by="overall"),
-    "two_way_fixed_effects": lambda frame: two_way_fixed_effects(_reduced(frame), outcome="visits"),
-    "count_effects": lambda frame: count_effects(_reduced(frame), outcome="visits"),
+    "imputation_att": _from_moments(imputation_att),
+    "imputation_att, anticipation_months=2": _from_moments(imputation_att, anticipation_months=2),
+    "imputation_att, by county": _from_moments(imputation_att, cluster="county"),
+    "cluster_jackknife of imputation_att, Student's t": partial(
+        _jackknife, estimate=lambda m: imputation_att(m, outcome="visits")
+    ),
+    "sun_abraham": _from_moments(sun_abraham, by="overall"),
+    "two_way_fixed_effects": _from_moments(two_way_fixed_effects),
+    "two_way_poisson": _from_moments(two_way_poisson),
+    "count_effects": _from_moments(count_effects),
     "pre_post (not causal)": _before_after,
+    "triple_difference": _triple,
+    "honest_did, a straight line": partial(_bounds, bounds=[0.0], restriction="smoothness"),
 }
 
 SCENARIOS: Mapping[str, Mapping[str, str]] = {
@@ -156,48 +221,88 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
         "sun_abraham": "holds",
         "two_way_fixed_effects": "fails",
     },
-    "multiplicative trend": {"count_effects": "holds", "group_time_att": "fails"},
-    "selection on risk": {"adjusted_group_time_att (risk)": "holds", "group_time_att": "fails"},
-    "differential trend": {"group_time_att": "fails", "imputation_att": "fails"},
-    "use peaks before exposure": {"group_time_att": "fails", "pre_post (not causal)": "fails"},
+    "multiplicative trend": {
+        "count_effects": "holds",
+        "two_way_poisson": "holds",
+        "group_time_att": "fails",
+        "imputation_att": "fails",
+        "sun_abraham": "fails",
+        "two_way_fixed_effects": "fails",
+    },
+    "selection on risk": {
+        "adjusted_group_time_att (risk)": "holds",
+        "group_time_att": "fails",
+        "imputation_att": "fails",
+        "count_effects": "fails",
+    },
+    "differential trend": {
+        "triple_difference": "holds",
+        "honest_did, a straight line": "covers",
+        "group_time_att": "fails",
+        "imputation_att": "fails",
+        "sun_abraham": "fails",
+        "two_way_fixed_effects": "fails",
+        "count_effects": "fails",
+    },
+    "use peaks before exposure": {
+        "group_time_att": "fails",
+        "imputation_att": "fails",
+        "count_effects": "fails",
+        "pre_post (not causal)": "fails",
+    },
     "anticipation": {
         "group_time_att": "fails",
+        "imputation_att": "fails",
+        "sun_abraham": "fails",
+        "two_way_fixed_effects": "fails",
         "group_time_att, anticipation_months=2": "holds",
+        "imputation_att, anticipation_months=2": "holds",
     },
     "few counties": {
         "group_time_att": "too narrow",
         "group_time_att, by county": "too narrow",
+        "imputation_att, by county": "too narrow",
         "cluster_jackknife, Student's t": "holds",
+        "cluster_jackknife of imputation_att, Student's t": "holds",
     },
 }
 """What is expected of an estimator in a scenario: that it holds (no bias, right standard errors,
-95 % coverage), fails (biased), or is unbiased with errors and intervals that are too narrow."""
+95 % coverage), fails (biased), is unbiased with errors and intervals that are too narrow, or, of
+bounds, that they cover."""
 
 
-def replicate(scenario: str, estimator: str, n: int, *, first_seed: int = 0) -> pd.DataFrame:
-    """Draws of a scenario, one row each.
+def replicate(scenario: str, n: int, *, first_seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Draws of a scenario for each of its estimators, one row each.
 
     Returns
     -------
-    pd.DataFrame
+    dict[str, pd.DataFrame]
         ``error`` (estimate minus the truth of the draw) and ``std_error``, both missing where the
-        estimator refused, and ``is_covered``: whether the 95 % interval holds the truth.
+        estimator refused or states bounds; ``is_covered``: whether the 95 % interval holds the
+        truth; ``is_refused``.
     """
-    rows = []
+    rows: dict[str, list[tuple[float, float, bool, bool]]] = {e: [] for e in SCENARIOS[scenario]}
     for seed in range(first_seed, first_seed + n):
         drawn = panel(scenario, seed)
-        try:
-            table = ESTIMATORS[estimator](drawn.frame)
-        except CalaimEvalError:
-            rows.append((np.nan, np.nan, False))
-            continue
-        is_ratio = table.estimand.scale == "ratio"
-        truth = drawn.ratio if is_ratio else drawn.difference
-        few = "Student" in estimator
-        row = (cluster_intervals(table) if few else table.to_frame()).iloc[0]
-        is_covered = row["conf_low"] <= truth <= row["conf_high"]
-        rows.append((row["estimate"] - truth, row["std_error"], is_covered))
-    return pd.DataFrame(rows, columns=["error", "std_error", "is_covered"])
+        for estimator, found in rows.items():
+            found.append(_one(drawn, estimator))
+    columns = ["error", "std_error", "is_covered", "is_refused"]
+    return {name: pd.DataFrame(found, columns=columns) for name, found in rows.items()}
+
+
+def _one(drawn: Panel, estimator: str) -> tuple[float, float, bool, bool]:
+    """Error, standard error, whether the interval holds the truth, whether it was refused."""
+    try:
+        table = ESTIMATORS[estimator](drawn)
+    except CalaimEvalError:
+        return np.nan, np.nan, False, True
+    truth = drawn.truth(table)
+    few = "Student" in estimator
+    row = (cluster_intervals(table) if few else table.to_frame()).iloc[0]
+    is_covered = bool(row["conf_low"] <= truth <= row["conf_high"])
+    if isinstance(table, BoundsTable):
+        return np.nan, np.nan, is_covered, False
+    return row["estimate"] - truth, row["std_error"], is_covered, False
 
 
 def summary(draws: pd.DataFrame) -> dict[str, float]:
@@ -206,7 +311,7 @@ def summary(draws: pd.DataFrame) -> dict[str, float]:
     ``se_to_spread`` is the root mean square of the standard errors, which is what their squares
     estimate, divided by the standard deviation of the estimates around their truths.
     """
-    known = draws.dropna(subset="error")
+    known = draws[~draws["is_refused"]]
     n = len(known)
     spread = known["error"].std(ddof=1)
     covered = known["is_covered"].mean()
@@ -228,15 +333,17 @@ def main(n: int) -> None:
         "| standard error / spread | draws |"
     )
     print("|---|---|---|---|---|---|---|")
-    work = [(s, e, w) for s, expected in SCENARIOS.items() for e, w in expected.items()]
-    for scenario, estimator, word in tqdm(work, desc="recovery"):
-        found = summary(replicate(scenario, estimator, n))
-        print(
-            f"| {scenario} | `{estimator}` | {word} | {found['bias']:+.4f} "
-            f"({found['bias_error']:.4f}) | {found['coverage']:.0%} "
-            f"({found['coverage_error']:.0%}) | {found['se_to_spread']:.2f} | {found['n']} |",
-            flush=True,
-        )
+    for scenario in tqdm(SCENARIOS, desc="recovery"):
+        for estimator, draws in replicate(scenario, n).items():
+            found, word = summary(draws), SCENARIOS[scenario][estimator]
+            error = f"{found['bias']:+.4f} ({found['bias_error']:.4f})"
+            spread = f"{found['se_to_spread']:.2f}"
+            print(
+                f"| {scenario} | `{estimator}` | {word} | {'' if word == 'covers' else error} "
+                f"| {found['coverage']:.0%} ({found['coverage_error']:.0%}) "
+                f"| {'' if word == 'covers' else spread} | {found['n']} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
