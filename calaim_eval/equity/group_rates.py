@@ -18,9 +18,11 @@ Sampling = Literal["count", "share", "normal"]
 Source: TypeAlias = RateTable | EffectTable | pd.DataFrame
 
 _SHAPES = {
+    # First: a frame of standardized rates holds its counts too, whose rates are the crude ones.
+    "estimate": ["rate", "std_error", "population"],
+    "standardized": ["rate", "std_error", "member_months"],
     "rate": ["events", "member_months"],
     "proportion": ["count", "members"],
-    "estimate": ["rate", "std_error", "population"],
 }
 
 
@@ -106,7 +108,8 @@ def group_rates(
     ----------
     source : RateTable, EffectTable or pd.DataFrame
         A frame has `stratum` and either `events`, `member_months` (optionally `variance` of the
-        events and `n_members`), or `count`, `members`, or `rate`, `std_error`, `population`.
+        events and `n_members`), or `count`, `members`, or `rate`, `std_error` and `population` (or
+        `member_months`), which is what standardized rates have and goes before counts.
         Other columns it has are not used.
     stratum : str
         Key with the groups. An "all" row holds every group and is left out.
@@ -217,14 +220,15 @@ def _from_frame(frame: pd.DataFrame, stratum: str, *, per: float | None, unit: s
     names = rows[stratum].tolist()
     first, second = (rows[c].to_numpy(dtype=float) for c in _SHAPES[shape][:2])
     members = rows["n_members"].to_numpy(dtype=float) if "n_members" in rows else None
-    if shape == "estimate":
+    if shape in ("estimate", "standardized"):
         blank = np.full(len(rows), np.nan)
-        support = _support(blank if members is None else members, blank, blank)
+        events = rows["events"].to_numpy(dtype=float) if "events" in rows else blank
+        support = _support(blank if members is None else members, events, blank)
         return GroupRates(
             names,
             first,
             np.diag(second**2),
-            rows["population"].to_numpy(dtype=float),
+            rows[_SHAPES[shape][2]].to_numpy(dtype=float),
             support,
             unit,
             unit,

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.checks import check_option
+from calaim_eval.equity.disparity_estimates import MeasuredGroups
 from calaim_eval.equity.disparity_formulas import Measure, Reference
-from calaim_eval.equity.disparity_rows import MeasuredGroups, measured_rows, stacked
+from calaim_eval.equity.disparity_rows import measured_rows, stacked
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import DRAWS
 from calaim_eval.equity.group_rates import GroupRates, Source, group_rates

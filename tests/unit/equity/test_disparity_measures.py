@@ -7,6 +7,7 @@ import pytest
 from calaim_eval.disclosure import release
 from calaim_eval.equity import (
     DISPARITY_FORMULAS,
+    direct_standardized_rate,
     disparity_measures,
     proportion_by_group,
     rate_by_group,
@@ -304,3 +305,25 @@ def test_a_share_above_one_and_an_option_that_is_none():
         measured(frame, reference="b")
     with pytest.raises(DesignError, match="`selection` is 'maybe'"):
         measured(selection="maybe")
+
+
+def test_standardized_rates_are_measured_as_such_and_not_by_their_counts():
+    cells = pd.DataFrame(
+        {
+            "race_ethnicity": ["black", "black", "white", "white"],
+            "age_band": ["child", "adult"] * 2,
+            "events": [10, 90, 40, 60],
+            "member_months": [1000, 3000, 4000, 2000],
+        }
+    )
+    rates = direct_standardized_rate(
+        cells, by="race_ethnicity", weights=pd.Series({"child": 1, "adult": 1})
+    )
+    found = measured(rates)
+    # (10 + 30) / 2 against (10 + 30) / 2: no gap at equal ages, 25 against 16.7 without.
+    row = one(found, "rate_difference", "black")
+    assert row["estimate"] == pytest.approx(0)
+    assert row["std_error"] == pytest.approx(np.sqrt((rates["std_error"] ** 2).sum()))
+    assert row["n_events"] == 100
+    crude = measured(rates[["race_ethnicity", "events", "member_months"]])
+    assert one(crude, "rate_difference", "black")["estimate"] == pytest.approx(25 - 100 / 6)
