@@ -14,7 +14,8 @@ from calaim_eval.equity.disparity_formulas import DISPARITY_FORMULAS, Measure, R
 from calaim_eval.equity.disparity_rows import measured_rows, stacked
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import DRAWS
-from calaim_eval.equity.group_rates import GroupRates, Source, by_group, group_rates
+from calaim_eval.equity.group_rate_sources import Source, group_rates
+from calaim_eval.equity.group_rates import GroupRates, by_group
 from calaim_eval.errors import EstimationError
 
 Selection = Literal["in_interval", "ignored"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -14,7 +15,8 @@ from calaim_eval.equity.disparity_formulas import Measure, Reference
 from calaim_eval.equity.disparity_rows import measured_rows, stacked
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import DRAWS
-from calaim_eval.equity.group_rates import GroupRates, Source, group_rates
+from calaim_eval.equity.group_rate_sources import Source, group_rates
+from calaim_eval.equity.group_rates import GroupRates
 from calaim_eval.equity.groups import UNKNOWN
 from calaim_eval.equity.ordered_formulas import Model, end_rates, ordered_formulas
 from calaim_eval.errors import EstimationError
@@ -179,19 +181,7 @@ def _ranked(groups: GroupRates, order: list[str], stratum: str) -> GroupRates:
         return ranked
     share = 1 - ranked.population.sum() / groups.population.sum()
     note = f"{', '.join(left)}: no rank, left out ({share:.1%} of the population)."
-    return GroupRates(
-        ranked.names,
-        ranked.rate,
-        ranked.covariance,
-        ranked.population,
-        ranked.support,
-        ranked.unit,
-        ranked.label,
-        ranked.per,
-        ranked.sampling,
-        ranked.has_error,
-        (*ranked.notes, note),
-    )
+    return replace(ranked, notes=(*ranked.notes, note))
 
 
 def _check_limits(groups: GroupRates, limits: tuple[float, float] | None, model: Model) -> float:
