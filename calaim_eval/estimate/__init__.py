@@ -5,6 +5,7 @@ from calaim_eval.estimate.cohort_month.adjusted_group_time import adjusted_group
 from calaim_eval.estimate.cohort_month.aggregate import aggregate
 from calaim_eval.estimate.cohort_month.group_time import group_time_att
 from calaim_eval.estimate.cohort_month.group_time_effects import GroupTimeEffects
+from calaim_eval.estimate.cohort_month.group_time_rates import group_time_rates
 from calaim_eval.estimate.counts.count_effects import count_effects
 from calaim_eval.estimate.counts.two_way_poisson import two_way_poisson
 from calaim_eval.estimate.detectable_effects.placebo import placebo_moments, power_before_exposure
@@ -22,6 +23,7 @@ from calaim_eval.estimate.inference.randomization_interval import randomization_
 from calaim_eval.estimate.inference.simultaneous_bands import simultaneous_bands
 from calaim_eval.estimate.inference.wild_bootstrap import wild_bootstrap_p_values
 from calaim_eval.estimate.pre_post import pre_post
+from calaim_eval.estimate.pre_post_rates import pre_post_rates
 from calaim_eval.estimate.regressions.regression import regression
 from calaim_eval.estimate.sensitivity.anticipation_scan import anticipation_scan
 from calaim_eval.estimate.sensitivity.breakdown_value import breakdown_value
@@ -60,6 +62,7 @@ __all__ = [
     "event_periods",
     "falsification_flags",
     "group_time_att",
+    "group_time_rates",
     "honest_did",
     "imputation_att",
     "imputation_att_from_members",
@@ -74,6 +77,7 @@ __all__ = [
     "power_before_exposure",
     "power_from_rates",
     "pre_post",
+    "pre_post_rates",
     "pre_trend_test",
     "randomization_interval",
     "randomization_test",
