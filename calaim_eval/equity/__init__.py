@@ -4,6 +4,8 @@ from calaim_eval.equity.access_funnel import access_funnel
 from calaim_eval.equity.access_funnel_gap import access_funnel_gap
 from calaim_eval.equity.das_gupta import das_gupta
 from calaim_eval.equity.design_rates import baseline_utilization, utilization_trend
+from calaim_eval.equity.disparity_change import disparity_change
+from calaim_eval.equity.disparity_change_table import DisparityChange
 from calaim_eval.equity.disparity_formulas import DISPARITY_FORMULAS
 from calaim_eval.equity.disparity_measures import disparity_measures
 from calaim_eval.equity.disparity_table import DisparityTable
@@ -43,6 +45,7 @@ from calaim_eval.results.intervals import (
 
 __all__ = [
     "DISPARITY_FORMULAS",
+    "DisparityChange",
     "DisparityTable",
     "GroupProbabilities",
     "ImputedGroups",
@@ -56,6 +59,7 @@ __all__ = [
     "das_gupta",
     "direct_standardized_rate",
     "direct_standardized_rate_by_group",
+    "disparity_change",
     "disparity_measures",
     "dobson_interval",
     "effect_gap",
