@@ -24,11 +24,9 @@ from calaim_eval.estimate import (
     randomization_test,
     synthetic_did,
 )
-from calaim_eval.estimate.inference.cluster_moments import cluster_members
-from calaim_eval.estimate.inference.leave_one_out import LeaveOneOut
-from calaim_eval.estimate.words import SMALL_COUNT
 from calaim_eval.moments import CellMoments, load_moments
 from calaim_eval.panel import MEASURES
+from calaim_eval.pipeline.county_range import BREAK_MONTH, without_one_county
 from calaim_eval.results import (
     EffectTable,
     Estimand,
@@ -44,22 +42,19 @@ log = logging.getLogger(__name__)
 
 DESIGN = "county_phase"
 COUNTY = "county"
-BREAK_MONTH = "2022-01"
 DRAWS = 199
 SEED = 20220101
 
 CLUSTERED, JACKKNIFE = "county_clustered", "county_jackknife"
-LOWEST, HIGHEST = "lowest_without_a_county", "highest_without_a_county"
 SYNTHETIC, SERIES = "synthetic_did", "segmented_series"
-FEWEST_LEFT_OUT = 3
 
 NOTES = (
     "Interval shown: cluster jackknife (CRV3), one county left out at a time, Student's t. "
     "Counties are few, unequal in size and exposed together; errors clustered by county suppose "
     "many alike and then tend to be too small. Both are in the table.",
     "Range without one county: the lowest and the highest estimate when each county in turn is "
-    "left out, without its name. Counties with fewer than 11 members or events on a side are not "
-    "left out.",
+    "left out, without its name, to as many digits as the estimate. A county is not left out where "
+    "it, or the others of its side together, have fewer than 11 members or events.",
 )
 RANDOMIZATION_NOTE = (
     "The phases are dealt to the counties anew: the share of deals under which the effect over its "
@@ -172,7 +167,7 @@ def _checks(
     if jackknife is not None:
         own = jackknife.select(jackknife.keys["outcome"] == outcome)
         found[JACKKNIFE] = own
-        found |= _range(moments, outcome, own)
+        found |= without_one_county(moments, outcome, own)
     found[SYNTHETIC] = _tried(partial(_synthetic, moments, outcome), SYNTHETIC, reasons)
     found[SERIES] = _tried(partial(_series, moments, outcome), SERIES, reasons)
     unit = MEASURES[outcome].unit
@@ -181,45 +176,6 @@ def _checks(
         for check, table in found.items()
         if table is not None
     ]
-
-
-def _range(moments: CellMoments, outcome: str, jackknife: EffectTable) -> dict[str, EffectTable]:
-    """The lowest and highest estimate without a county, where no few members make it."""
-    influence = jackknife.cluster_influence
-    if influence is None or np.isnan(influence.to_numpy()).any():
-        return {}
-    sums = moments.clusters
-    members = cluster_members(moments, jackknife.keys)
-    n_clusters = int(members.are_there.sum())
-    scale = np.sqrt((n_clusters - 1) / n_clusters)
-    without = jackknife.estimate - influence.to_numpy() / scale
-    left_out = LeaveOneOut(jackknife, influence.index, without, members)
-    is_told = members.are_there[:, 0] & ~left_out.is_withheld[:, 0]
-    is_told &= ~_few_events(moments, outcome)
-    if sums is None or is_told.sum() < FEWEST_LEFT_OUT:
-        return {}
-    told = without[is_told, 0]
-    return {
-        name: replace(
-            jackknife,
-            estimate=np.array([value]),
-            covariance=np.full((1, 1), np.nan),
-            cluster_influence=None,
-            degrees=None,
-        )
-        for name, value in ((LOWEST, told.min()), (HIGHEST, told.max()))
-    }
-
-
-def _few_events(moments: CellMoments, outcome: str) -> np.ndarray:
-    """Counties with 1 to 10 events on a side, or with events that are not known; (n_counties,)."""
-    sums, of_outcome = moments.clusters, moments.outcome_moments(outcome)
-    if sums is None or not of_outcome.is_count:
-        return np.ones(0 if sums is None else sums.n_clusters, dtype=bool)
-    is_exposed = moments.cells["cohort"].notna().to_numpy()[sums.cell]
-    events = np.zeros((2, sums.n_clusters))
-    np.add.at(events, (is_exposed.astype(int), sums.cluster), sums.totals[outcome].sum(axis=1))
-    return np.asarray(((events > 0) & (events < SMALL_COUNT)).any(axis=0))
 
 
 def _synthetic(moments: CellMoments, outcome: str) -> EffectTable:

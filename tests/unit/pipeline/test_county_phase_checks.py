@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +61,11 @@ def effect(moments, outcome: str = "ed_visits"):
     return aggregate(att_gt, by="overall")
 
 
+def places_of(std_error: float) -> int:
+    """Decimal places of the second significant digit: what is released of an estimate."""
+    return 1 - math.floor(math.log10(std_error))
+
+
 def rows_of(table) -> pd.DataFrame:
     return table.to_frame().set_index("check")
 
@@ -78,8 +85,9 @@ def test_every_row_is_what_its_own_function_says(study, tmp_path):
         for column in ("estimate", "std_error", "conf_low", "conf_high", "p_value"):
             assert rows.loc[check, column] == pytest.approx(expected[column]), (check, column)
     without = leave_one_cluster_out(moments, effect).estimates[:, 0]
-    assert rows.loc["lowest_without_a_county", "estimate"] == pytest.approx(without.min())
-    assert rows.loc["highest_without_a_county", "estimate"] == pytest.approx(without.max())
+    places = places_of(jackknife["std_error"])
+    assert rows.loc["lowest_without_a_county", "estimate"] == round(without.min(), places)
+    assert rows.loc["highest_without_a_county", "estimate"] == round(without.max(), places)
     dealt = randomization_test(moments, effect, rng=np.random.default_rng(SEED), draws=DRAWS).iloc[
         0
     ]
@@ -118,8 +126,35 @@ def test_an_end_of_the_range_is_never_that_of_a_small_county(study, tmp_path, fe
     others = np.delete(left_out.estimates[:, 0], at)
     assert not others.min() <= left_out.estimates[at, 0] <= others.max()
     rows = rows_of(results["county_phase_checks"])
-    assert rows.loc["lowest_without_a_county", "estimate"] == pytest.approx(others.min())
-    assert rows.loc["highest_without_a_county", "estimate"] == pytest.approx(others.max())
+    places = places_of(rows.loc["county_jackknife", "std_error"])
+    assert rows.loc["lowest_without_a_county", "estimate"] == round(others.min(), places)
+    assert rows.loc["highest_without_a_county", "estimate"] == round(others.max(), places)
+
+
+@pytest.mark.parametrize("few", ["members", "events", "events after"])
+def test_an_end_of_the_range_does_not_rest_on_a_small_county_alone(study, tmp_path, few):
+    """Two exposed counties: without c0 the estimate is that of c1, who are few."""
+    sizes = {"c0": 100, "c1": 9 if few == "members" else 200, **{f"c{i}": 60 for i in range(2, 8)}}
+    frame = counties(sizes, visits={"c1": 0.0 if few == "events" else 0.5})
+    frame.loc[~frame["county"].isin(["c0", "c1"]), "cohort"] = pd.NaT
+    is_c1 = (frame["county"] == "c1").to_numpy()
+    after = (frame["month"] >= "2022-01-01").to_numpy()
+    used = np.flatnonzero(is_c1 & (frame["month"] >= "2021-12-01").to_numpy())
+    if few == "members":
+        frame.loc[is_c1 & after, "ed_visits"] += 8
+    else:
+        frame.loc[used, "ed_visits"] = 0
+        frame.loc[used[:5], "ed_visits"] = 1
+    frame.loc[after & (frame["county"] == "c0").to_numpy(), "ed_visits"] += 2
+    moments, results, _ = checked(study, frame, tmp_path)
+    left_out = leave_one_cluster_out(moments, effect)
+    without = pd.Series(left_out.estimates[:, 0], index=left_out.clusters)
+    others = without.drop(["c0", "c1"])
+    assert not others.min() <= without["c0"] <= others.max()
+    rows = rows_of(results["county_phase_checks"])
+    places = places_of(rows.loc["county_jackknife", "std_error"])
+    assert rows.loc["lowest_without_a_county", "estimate"] == round(others.min(), places)
+    assert rows.loc["highest_without_a_county", "estimate"] == round(others.max(), places)
 
 
 def test_nothing_is_told_of_the_deals_where_the_effect_is_of_few_members(study, tmp_path):
