@@ -40,6 +40,7 @@ from calaim_eval.results import BoundsTable, EffectTable
 T, COHORTS = 24, (8, 12, 16)
 MEMBERS = 1500
 COUNTIES = 10
+SMALL_CELLS = 30
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,11 @@ class Panel:
     def moments(self) -> CellMoments:
         """Cell moments of the members, with their counties."""
         return reduce_panel(
-            self.frame, outcomes=["visits"], cluster="county", unbalanced="cell_means"
+            self.frame,
+            outcomes=["visits"],
+            cluster="county",
+            covariate_cells="cell" if "cell" in self.frame else None,
+            unbalanced="cell_means",
         )
 
     @cached_property
@@ -112,6 +117,9 @@ def panel(scenario: str, seed: int) -> Panel:
     if scenario == "multiplicative trend":
         without = level[:, None] * np.exp(0.04 * t)
         effect = -0.2 * without
+    if scenario == "many small cells":
+        without = np.repeat(0.3 * level[:, None], T, axis=1)
+        effect = -0.2 * without
     if scenario == "differential trend":
         without = without + 0.02 * t * is_served[:, None]
     if scenario == "use peaks before exposure":
@@ -135,6 +143,8 @@ def panel(scenario: str, seed: int) -> Panel:
             "visits": rng.poisson(with_effect).ravel(),
         }
     )
+    if scenario == "many small cells":
+        frame["cell"] = np.repeat(rng.integers(0, SMALL_CELLS, MEMBERS), T)
     more = with_effect - without
     placebo = None
     if scenario == "differential trend":
@@ -203,6 +213,10 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "two_way_fixed_effects": _from_moments(two_way_fixed_effects),
     "two_way_poisson": _from_moments(two_way_poisson),
     "count_effects": _from_moments(count_effects),
+    "count_effects, never_exposed": _from_moments(count_effects, comparison="never_exposed"),
+    "count_effects, cells pooled": lambda drawn: count_effects(
+        drawn.moments.pooled("cell"), outcome="visits"
+    ),
     "pre_post (not causal)": _before_after,
     "triple_difference": _triple,
     "honest_did, a straight line": partial(_bounds, bounds=[0.0], restriction="smoothness"),
@@ -228,6 +242,12 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
         "imputation_att": "fails",
         "sun_abraham": "fails",
         "two_way_fixed_effects": "fails",
+    },
+    "many small cells": {
+        "group_time_att": "holds",
+        "imputation_att": "holds",
+        "count_effects, never_exposed": "fails",
+        "count_effects, cells pooled": "holds",
     },
     "selection on risk": {
         "adjusted_group_time_att (risk)": "holds",
