@@ -13,6 +13,7 @@ import pandas as pd
 
 from calaim_eval.design import Design, balance, design_matched, policy_notes
 from calaim_eval.design.design import PANEL_MEMBER
+from calaim_eval.design.events_before import events_before
 from calaim_eval.disclosure import load_policy
 from calaim_eval.equity import effect_gap
 from calaim_eval.errors import DesignError, EstimationError
@@ -39,7 +40,7 @@ BEFORE, AFTER = "difference_before", "difference_after"
 SIDES = {"mean_exposed": "mean_exposed", "mean_comparison": "mean_comparison_in_cells"}
 OTHER_LEVELS = (
     "Groups of fewer members than may be shown are hidden, and where that is a single group a "
-    "second one, so that it does not follow from the others."
+    "second one, so that it does not follow from the others. So are measures of fewer events."
 )
 LIMIT_NOTE = (
     "Standardized difference: exposed minus comparison in standard deviations of the exposed; "
@@ -227,14 +228,14 @@ def balance_table(
     EffectTable
         Keys `variable`, `level`, `what` (`mean_exposed`, `mean_comparison`, `difference_before`,
         `difference_after`), `unit`. There is no standard error: the table describes the members
-        there are. Support is the different members of the smaller side.
+        there are. Support is the different members of the smaller side, and the different events
+        of a measure: its mean times the members is their number.
     """
     measures = [name for name in options.match_on if name in MEASURES]
-    found = balance(
-        design,
-        outcomes=list(dict.fromkeys([*measures, *outcomes])),
-        groups=list(options.exact),
-    )
+    looked_at = list(dict.fromkeys([*measures, *outcomes]))
+    found = balance(design, outcomes=looked_at, groups=list(options.exact))
+    events = events_before(design, looked_at)
+    found["n_events"] = [events.get(v.split(" ")[0], 0) for v in found["variable"]]
     found["n_members"] = _with_second_group(
         found, _different_members(design.members, found), min_count
     )
@@ -254,7 +255,11 @@ def balance_table(
         estimate=rows["estimate"].to_numpy(dtype=float),
         covariance=np.full((len(rows), len(rows)), np.nan),
         support=pd.DataFrame(
-            {"n_members": n_members, "n_events": 0, "member_months": n_members.astype(float)}
+            {
+                "n_members": n_members,
+                "n_events": rows["n_events"].to_numpy(dtype=np.int64),
+                "member_months": n_members.astype(float),
+            }
         ),
         estimand=Estimand(
             name="Balance before exposure",

@@ -8,11 +8,13 @@ import pytest
 
 from calaim_eval.design import balance
 from calaim_eval.design.design import PANEL_MEMBER
-from calaim_eval.disclosure import load_policy
+from calaim_eval.design.member_month_parts import member_month_parts
+from calaim_eval.disclosure import load_policy, release
 from calaim_eval.errors import StudyFileError
 from calaim_eval.estimate import aggregate, group_time_att
 from calaim_eval.moments import reduce_panel
-from calaim_eval.pipeline.matched import match_members, matched_design
+from calaim_eval.panel import MEASURES
+from calaim_eval.pipeline.matched import balance_table, match_members, matched_design
 from calaim_eval.results import load_results
 from calaim_eval.study import init_study, read_study, study_template
 
@@ -178,3 +180,43 @@ def test_effects_by_group_need_matches_of_the_same_group(small_run):
     results, _ = match_members(study, small_run.panel)
     assert {"matched_overall", "matched_event_study", "matched_balance"} == set(results)
     assert set(results["matched_balance"].keys["variable"]) >= {"sex", "age_years"}
+
+
+def events_by_hand(design, panel, outcome: str) -> tuple[float, float]:
+    """Events of the look-backs of both sides, a month of a member counted once a side."""
+    use = pd.concat(member_month_parts(panel, [outcome])).set_index(["member_id", "month_number"])
+    known = use[outcome].dropna()
+    if MEASURES[outcome].dtype == "number":
+        known = known.ne(0).astype(int)
+    by_month = known.to_dict()
+    sides = []
+    for is_side in (design.members["cohort"].notna(), design.members["cohort"].isna()):
+        seen = {
+            (member, index.year * 12 + index.month - 1 - 1970 * 12 - back)
+            for member, index in design.members.loc[
+                is_side, [PANEL_MEMBER, "index_month"]
+            ].itertuples(index=False)
+            for back in range(1, design.lookback_months + 1)
+        }
+        sides.append(float(sum(by_month.get(each, 0) for each in seen)))
+    return sides[0], sides[1]
+
+
+def test_balance_hides_measures_of_few_events(small_run):
+    """A mean to three digits times the members is their number of events."""
+    study = small_run.study
+    design = matched_design(study, small_run.panel)
+    outcomes = ["ed_visits", "inpatient_stays", "ed_visits_admitted", "snf_days", "paid_usd"]
+    table = balance_table(design, outcomes=outcomes, options=study.file.matched, min_count=11)
+    shown = release({"matched_balance": table}).tables["matched_balance"].frame
+    n_few = 0
+    for outcome in outcomes:
+        rows = (table.keys["variable"] == f"{outcome} per month before").to_numpy()
+        sides = events_by_hand(design, small_run.panel, outcome)
+        expected = min(sides) if min(sides) > 0 else max(sides)
+        assert (table.support.loc[rows, "n_events"] == expected).all(), outcome
+        is_few = 0 < expected < 11
+        n_few += is_few
+        assert (shown.loc[rows, "is_suppressed"] == is_few).all(), outcome
+        assert (shown.loc[rows, "estimate"].isna() == is_few).all(), outcome
+    assert 0 < n_few < len(outcomes)
