@@ -35,6 +35,7 @@ from calaim_eval.equity import (
     rate_by_group,
     rate_gap,
     rubin_pool,
+    shrink_estimates,
 )
 from calaim_eval.errors import (
     CalaimEvalError,
@@ -196,6 +197,7 @@ __all__ = [
     "release",
     "render_report",
     "rubin_pool",
+    "shrink_estimates",
     "simultaneous_bands",
     "sun_abraham",
     "synthetic_did",

@@ -13,6 +13,7 @@ from calaim_eval.equity.effect_gap import effect_gap, effect_homogeneity
 from calaim_eval.equity.group_probabilities import GroupProbabilities, bisg_probabilities
 from calaim_eval.equity.imputed_groups import ImputedGroups, impute_groups
 from calaim_eval.equity.kitagawa import kitagawa
+from calaim_eval.equity.marshall_rates import marshall_rates
 from calaim_eval.equity.members import members_by_group
 from calaim_eval.equity.missing_race_bounds import missing_race_bounds
 from calaim_eval.equity.missing_race_effect_bounds import missing_race_effect_bounds
@@ -28,6 +29,8 @@ from calaim_eval.equity.rate_gap import rate_gap
 from calaim_eval.equity.rates import proportion_by_group, rate_by_group
 from calaim_eval.equity.reliability import reliability_flags
 from calaim_eval.equity.rubin import missing_information, rubin_pool
+from calaim_eval.equity.shrinkage import shrink_estimates
+from calaim_eval.equity.shrunken_table import ShrunkenTable
 from calaim_eval.equity.standardize import direct_standardized_rate, indirect_standardized_ratio
 from calaim_eval.equity.standardize_members import (
     direct_standardized_rate_by_group,
@@ -49,6 +52,7 @@ __all__ = [
     "DisparityTable",
     "GroupProbabilities",
     "ImputedGroups",
+    "ShrunkenTable",
     "access_funnel",
     "access_funnel_gap",
     "adjust_p_values",
@@ -70,6 +74,7 @@ __all__ = [
     "indirect_standardized_ratio",
     "indirect_standardized_ratio_by_group",
     "kitagawa",
+    "marshall_rates",
     "members_by_group",
     "missing_information",
     "missing_race_bounds",
@@ -83,6 +88,7 @@ __all__ = [
     "rate_gap",
     "reliability_flags",
     "rubin_pool",
+    "shrink_estimates",
     "tipping_point",
     "utilization_trend",
     "weighted_by_group_probability",
