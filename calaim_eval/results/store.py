@@ -92,10 +92,10 @@ def _write_one(result: Result, folder: Path) -> None:
 
 def _write_effects(result: EffectTable, folder: Path) -> dict[str, Any]:
     """Estimates with their joint covariance, and the influence of clusters where kept."""
-    arrays = {"estimate": result.estimate, "covariance": result.covariance}
+    arrays: dict[str, Any] = {"estimate": result.estimate, "covariance": result.covariance}
     if result.degrees is not None:
         arrays["degrees"] = result.degrees
-    np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
+    np.savez_compressed(folder / "arrays.npz", **arrays)
     if result.cluster_influence is not None:
         result.cluster_influence.rename(columns=str).to_parquet(folder / "influence.parquet")
     return {"kind": "effect"}

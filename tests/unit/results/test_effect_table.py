@@ -146,3 +146,16 @@ def test_intervals_are_students_t_where_degrees_of_freedom_are_known(tmp_path):
     np.testing.assert_array_equal(table.select([True, False, True]).degrees, [3.0, np.nan])
     under = stack([plain, table], key="which", labels=["normal", "t"])
     np.testing.assert_array_equal(under.degrees, [np.nan] * 3 + [3.0, 9.0, np.nan])
+
+
+def test_nothing_but_arrays_is_saved_as_one(tmp_path, monkeypatch):
+    """NumPy 2.0, which is allowed, takes every keyword of `savez_compressed` for an array."""
+    given, save = set(), np.savez_compressed
+
+    def oldest(file, **arrays):
+        given.update(arrays)
+        save(file, **arrays)
+
+    monkeypatch.setattr(np, "savez_compressed", oldest)
+    save_results({"t": _table([1.0, 2.0], np.eye(2))}, tmp_path / "results")
+    assert given == {"estimate", "covariance"}
