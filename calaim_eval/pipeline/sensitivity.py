@@ -168,8 +168,13 @@ def _bounds(exposure: Exposure, asked: Sensitivity, groups: Groups, outcome: str
 def _event_study(
     exposure: Exposure, asked: Sensitivity, moments: CellMoments, outcome: str
 ) -> EffectTable:
-    """Effects month by month against one base month, of the same cohorts throughout."""
-    last = min(asked.first_months, exposure.follow_up_months + 1) - 1
+    """Effects month by month against one base month, of whole periods from exposure on.
+
+    The same cohorts in every month from exposure on; before it, those that the window holds.
+    """
+    followed = min(asked.first_months, exposure.follow_up_months + 1)
+    whole = followed - followed % asked.months_per_period
+    last = (whole or followed) - 1
     att_gt = group_time_att(
         moments,
         outcome=outcome,

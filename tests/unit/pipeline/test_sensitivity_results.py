@@ -19,6 +19,7 @@ from calaim_eval.moments import load_moments, reduce_panel
 from calaim_eval.panel import MEASURES
 from calaim_eval.pipeline.designs import exposure_design
 from calaim_eval.pipeline.sensitivity import sensitivity_of_effects
+from calaim_eval.report.trend_words import first_months_words
 from calaim_eval.results import BoundsTable, load_results
 
 OUTCOME = "ed_visits"
@@ -189,3 +190,24 @@ def test_no_released_set_holds_an_estimate_that_is_hidden(small_run):
     few = (kept.support["n_members"] < 11).to_numpy()
     assert bounds.loc[few, "is_suppressed"].all()
     assert not bounds["is_suppressed"].all()
+
+
+@pytest.mark.parametrize(("follow_up", "n_months"), [(3, 3), (4, 3), (6, 6)])
+def test_the_months_named_are_those_of_whole_periods(small_run, paths, follow_up, n_months):
+    """Follow-up of 3 months is the months 0 to 3: one quarter, and a month nobody speaks of."""
+    study = asking(small_run.study, section="exposure", follow_up_months=follow_up)
+    results, _ = sensitivity_of_effects(asking(study, placebo_months=()), paths, small_run.panel)
+    table = results["effect_bounds"]
+    words = first_months_words({"options": {k: str(v) for k, v in table.method.options.items()}})
+    assert words == f"the first {n_months} months from the first service on"
+    cells = load_moments(paths["first_service"][0]).pooled()
+    months = aggregate(
+        group_time_att(cells, outcome=OUTCOME, base_period="universal", per=1000),
+        by="event_time",
+        min_event_time=-12,
+        max_event_time=n_months - 1,
+        balance_event_time=n_months - 1,
+    )
+    time = months.keys["event_time"].to_numpy()
+    expected = months.estimate[time >= 0].mean() - months.estimate[(time >= -3) & (time < 0)].mean()
+    np.testing.assert_allclose(of_everybody(table.to_frame())["set_low"].iloc[0], expected)
