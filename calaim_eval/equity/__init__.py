@@ -10,6 +10,7 @@ from calaim_eval.equity.disparity_formulas import DISPARITY_FORMULAS
 from calaim_eval.equity.disparity_measures import disparity_measures
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.effect_gap import effect_gap, effect_homogeneity
+from calaim_eval.equity.family_of_tests import FamilyOfTests, adjust_family
 from calaim_eval.equity.group_probabilities import GroupProbabilities, bisg_probabilities
 from calaim_eval.equity.imputed_groups import ImputedGroups, impute_groups
 from calaim_eval.equity.kitagawa import kitagawa
@@ -50,11 +51,13 @@ __all__ = [
     "DISPARITY_FORMULAS",
     "DisparityChange",
     "DisparityTable",
+    "FamilyOfTests",
     "GroupProbabilities",
     "ImputedGroups",
     "ShrunkenTable",
     "access_funnel",
     "access_funnel_gap",
+    "adjust_family",
     "adjust_p_values",
     "baseline_utilization",
     "bisg_probabilities",
