@@ -45,7 +45,7 @@ from calaim_eval.panel.resume import (
     spill_folder,
 )
 from calaim_eval.panel.rules import PanelRules
-from calaim_eval.panel.temporary import gone_with_panel, temporary_folder
+from calaim_eval.panel.temporary import gone_with_panel, panel_folder
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables import RowLedger, Tables
 
@@ -130,7 +130,7 @@ def build_member_months(
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
     _require_custody(tables, rules)
-    folder = temporary_folder() if out_dir is None else Path(out_dir)
+    folder = panel_folder() if out_dir is None else Path(out_dir)
     backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
     try:
         with engine_failures(doing="reading the claim tables"):

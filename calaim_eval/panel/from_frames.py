@@ -18,7 +18,7 @@ from calaim_eval.panel.columns import (
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import ALL_MEASURES, MemberMonths
 from calaim_eval.panel.rules import PanelRules
-from calaim_eval.panel.temporary import gone_with_panel, temporary_folder
+from calaim_eval.panel.temporary import gone_with_panel, panel_folder
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import USED, RowLedger
 
@@ -44,7 +44,7 @@ def write_frames(
     key = ("member_id", "population")
     _check_columns(populations, POPULATION_COLUMNS, key, "member_population")
     _check_key(member_month)
-    place = temporary_folder() if folder is None else Path(folder)
+    place = panel_folder() if folder is None else Path(folder)
     months = _typed(member_month, MONTH_COLUMNS).sort_values(["member_id", "month"])
     _write(months, place / "member_month")
     _write(_typed(exposure, EXPOSURE_COLUMNS), place / "member_exposure")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from calaim_eval.engine.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from calaim_eval.panel.member_months import MemberMonths
 
 
-def temporary_folder() -> Path:
-    """New folder for a panel."""
-    return Path(tempfile.mkdtemp(prefix="calaim_panel_"))
+def panel_folder() -> Path:
+    """New temporary folder for a panel."""
+    return temporary_folder("calaim_panel_")
 
 
 def gone_with_panel(panel: MemberMonths) -> MemberMonths:

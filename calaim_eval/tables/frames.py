@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.engine import open_engine
+from calaim_eval.engine.temporary import temporary_folder
 from calaim_eval.schema.check import frame_as_ibis
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.cross_reference import XREF, count_merges, read_merges, resolve_merges
@@ -34,8 +32,8 @@ def tables_from_frames(
     """Check, bucket and write frames; see `Tables.from_frames`."""
     for name in frames:
         require_declared(name)
-    is_temporary = work_dir is None
-    folder = Path(tempfile.mkdtemp(prefix="calaim_tables_")) if work_dir is None else Path(work_dir)
+    # Removed at exit, not with the object: a panel built from it may live in the same folder.
+    folder = temporary_folder("calaim_tables_") if work_dir is None else Path(work_dir)
     buckets = n_buckets or 1
     ledger = RowLedger()
     backend = open_engine()
@@ -68,11 +66,7 @@ def tables_from_frames(
         ledger.check(name, READ, len(frame))
     names = [name for name in frames if name != XREF]
     manifest = {"n_buckets": buckets, "tables": names, "versions": versions(), "files": []}
-    tables = Tables(folder, buckets, tuple(names), ledger, manifest)
-    if is_temporary:
-        # At exit, not with the object: a panel built from it may live in the same folder.
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return tables
+    return Tables(folder, buckets, tuple(names), ledger, manifest)
 
 
 def _merges(frame: pd.DataFrame, backend: ibis.BaseBackend, ledger: RowLedger) -> ibis.Table:
