@@ -55,6 +55,8 @@ class History:
         Rows hidden: table, key values.
     tables : tuple[CountTable, ...]
         Tables of the latest release of the same numbers, NaN where hidden.
+    held_back : frozenset[CellId]
+        Counts that releases of the same numbers hid and did not show.
     """
 
     known: Mapping[CellId, float] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class History:
     hidden_cells: frozenset[CellId] = frozenset()
     hidden_rows: frozenset[RowId] = frozenset()
     tables: tuple[CountTable, ...] = ()
+    held_back: frozenset[CellId] = frozenset()
 
 
 def read_ledger(path: str | Path) -> list[dict[str, Any]]:
@@ -187,6 +190,7 @@ def history_of(
         frozenset(hidden_cells - set(known)),
         frozenset(hidden_rows),
         tuple(latest.values()),
+        frozenset(hidden_cells - same),
     )
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from calaim_eval.disclosure.attacker import Certificate, audit
 from calaim_eval.disclosure.bounds import hide_bounds
 from calaim_eval.disclosure.count_table import CellId, count_tables
-from calaim_eval.disclosure.effects import hide_effects
+from calaim_eval.disclosure.effects import Hidden, hide_effects
 from calaim_eval.disclosure.explain import write_log
 from calaim_eval.disclosure.folder import write_manifest, write_tables
+from calaim_eval.disclosure.from_rates import hidden_and_shown_rates, hide_comparisons_of_rates
 from calaim_eval.disclosure.hide_counts import Choice, hidden_before, hide_counts
 from calaim_eval.disclosure.ledger import (
     LEDGER_NAME,
@@ -91,7 +92,8 @@ def release(
 
     Notes
     -----
-    Hidden for their own sake: see `small_rows`, `small_effects` and `hide_bounds`. Further rows
+    Hidden for their own sake: see `small_rows`, `small_effects`, `hide_bounds` and
+    `hide_comparisons_of_rates`. Further rows
     are chosen by cell suppression over one linear system of all tables, solved as in [1]_; see
     ``docs/methods/disclosure.md``.
 
@@ -133,15 +135,20 @@ def protect_results(
     counts = count_tables(rates)
     populations = small_populations(counts, policy=policy)
     hidden, pattern = hide_counts(rates, counts, policy, history, populations)
-    before = {name: hidden_before(name, table.keys, history) for name, table in effects.items()}
-    hidden |= hide_effects(effects, policy=policy, populations=populations, already_hidden=before)
+    before = _hidden_before_or_given_away({**effects, **bounds}, pattern, history)
+    hidden |= hide_effects(
+        effects,
+        policy=policy,
+        populations=populations,
+        already_hidden={name: before[name] for name in effects},
+    )
     hidden |= hide_bounds(
         bounds,
         effects=effects,
         hidden={name: hidden[name] for name in effects},
         policy=policy,
         populations=populations,
-        already_hidden={n: hidden_before(n, table.keys, history) for n, table in bounds.items()},
+        already_hidden={name: before[name] for name in bounds},
     )
     structure = {table.name: structure_meta(table) for table in counts}
     tables = {
@@ -156,6 +163,19 @@ def protect_results(
         provenance=_safe_reasons(plain(dict(provenance))),
         certificate=certificate,
     )
+
+
+def _hidden_before_or_given_away(
+    tables: Mapping[str, EffectTable | BoundsTable], choice: Choice, history: History
+) -> Hidden:
+    """Rows an earlier release of the quarter hid, and rows that would give a hidden rate away."""
+    hidden_rates, shown = hidden_and_shown_rates(choice.system, choice.pattern.hidden_rows, history)
+    found = hide_comparisons_of_rates(
+        tables, hidden_rates=hidden_rates, shown=shown, stated=choice.system.cells
+    )
+    return {
+        name: rows | hidden_before(name, tables[name].keys, history) for name, rows in found.items()
+    }
 
 
 def _safe_reasons(provenance: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from calaim_eval.equity.das_gupta import DAS_GUPTA, MOST_FACTORS
 from calaim_eval.equity.decomposition_table import ordered_groups, pair_support, parts_table
 from calaim_eval.equity.groups import check_columns
 from calaim_eval.equity.mixed_rates import effect_weights, product_rates
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable, Scale
 from calaim_eval.results.effect_table import with_undefined
@@ -112,7 +113,12 @@ def access_funnel_gap(
         ),
         method=Method(
             "Das Gupta decomposition of nested shares",
-            {"stages": tuple(counts.columns), "reference": reference, "scale": scale},
+            {
+                "stages": tuple(counts.columns),
+                "reference": reference,
+                "scale": scale,
+                **rates_option(funnel),
+            },
             DAS_GUPTA,
         ),
         notes=_notes(funnel, n_lost=int(lost.sum()), n_pairs=len(others), scale=scale),

@@ -16,6 +16,7 @@ from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import DRAWS
 from calaim_eval.equity.group_rate_sources import Source, group_rates
 from calaim_eval.equity.group_rates import GroupRates, by_group
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 
 Selection = Literal["in_interval", "ignored"]
@@ -133,6 +134,7 @@ def disparity_measures(
                 "selection": selection,
                 "shares": shares,
                 "draws": draws,
+                **rates_option(rates),
             },
             stratum=stratum,
             sampled_shares=shares == "sampled",

@@ -18,6 +18,7 @@ from calaim_eval.equity.mixed_rates import (
     product_rates,
 )
 from calaim_eval.equity.rate_cells import Kind, RateCells, cells_of_frame, cells_of_rates
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable, Scale
 
@@ -190,6 +191,7 @@ def kitagawa(
                 "components": components,
                 "scale": scale,
                 "cluster": cluster or member_id,
+                **rates_option(data, numerator),
             },
             KITAGAWA,
         ),

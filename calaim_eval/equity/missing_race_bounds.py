@@ -26,6 +26,7 @@ from calaim_eval.equity.missing_race_members import (
 from calaim_eval.errors import EstimationError
 from calaim_eval.panel import MEASURES, MemberMonths
 from calaim_eval.results import BoundsTable, Estimand, Method, RateTable, Scale
+from calaim_eval.results.estimand import RATES_OF
 
 Restriction = Literal["worst_case", "missing_no_lower", "missing_no_higher"]
 REPORTED_ONLY = "reported_only"
@@ -179,7 +180,12 @@ def missing_race_bounds(
         estimand=_estimand(words, reference, scale),
         method=Method(
             "Bounds over every assignment of members without a recorded group",
-            {"missing": tuple(gone), "reference": reference, "scale": scale},
+            {
+                "missing": tuple(gone),
+                "reference": reference,
+                "scale": scale,
+                RATES_OF: (source.numerator_name if isinstance(source, RateTable) else outcome,),
+            },
             MANSKI,
         ),
         bound_words=BOUND_WORDS,

@@ -20,6 +20,7 @@ from calaim_eval.equity.oaxaca_parts import (
     twofold,
 )
 from calaim_eval.equity.oaxaca_rows import OaxacaRows, oaxaca_rows
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.regressions.regression_error import cluster_sums
 from calaim_eval.results import EffectTable, Estimand, Method, Scale
@@ -212,6 +213,7 @@ def oaxaca_blinder(
                 "scale": scale,
                 "weights": weights,
                 "cluster": cluster or member_id,
+                **rates_option(data, outcome),
             },
             REFERENCE[model],
         ),

@@ -19,6 +19,7 @@ from calaim_eval.equity.group_rate_sources import Source, group_rates
 from calaim_eval.equity.group_rates import GroupRates
 from calaim_eval.equity.groups import UNKNOWN
 from calaim_eval.equity.ordered_formulas import Model, end_rates, ordered_formulas
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.schema import race_ethnicity_groups
 
@@ -133,6 +134,7 @@ def ordered_disparity(
                 "model": model,
                 "limits": limits,
                 "draws": draws,
+                **rates_option(rates),
             },
             stratum=stratum,
             reference_doi=SCHLOTHEUBER,

@@ -15,6 +15,7 @@ from calaim_eval.equity.rate_gap import SHARED_MEMBERS
 from calaim_eval.equity.weighted_members import WeightedMembers, weighted_members
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable, Scale
+from calaim_eval.results.estimand import RATES_OF
 from calaim_eval.results.intervals import dobson_interval, log_normal_interval, wilson_interval
 
 CHEN = (
@@ -163,7 +164,14 @@ def probability_weighted_gap(
             scale=scale,
             is_causal=False,
         ),
-        method=_method(probabilities, missing, threshold, reference=reference, scale=scale),
+        method=_method(
+            probabilities,
+            missing,
+            threshold,
+            reference=reference,
+            scale=scale,
+            **{RATES_OF: (outcome,)},
+        ),
         notes=notes,
     )
 
@@ -230,7 +238,7 @@ def probability_weighting_bias(
             unit,
             is_causal=False,
         ),
-        method=_method(probabilities, missing, None),
+        method=_method(probabilities, missing, None, **{RATES_OF: (outcome,)}),
         notes=notes,
     )
 

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special
 
 from calaim_eval.equity.effect_gap import effect_gap
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable, Scale
 from calaim_eval.results.intervals import byar_interval
@@ -105,6 +106,7 @@ def _as_rate_gap(
         method=replace(
             gap.method,
             estimator=f"{scale} of rates; {rates.method.estimator}",
+            options={**gap.method.options, **rates_option(rates)},
             reference=REFERENCE,
         ),
     )

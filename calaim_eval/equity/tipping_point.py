@@ -13,6 +13,7 @@ from calaim_eval.equity.missing_race_bounds import REPORTED_ONLY
 from calaim_eval.equity.missing_race_effect_bounds import exposed_members, rows_by_group
 from calaim_eval.equity.missing_race_members import missing_groups
 from calaim_eval.equity.rate_gap import rate_std_error, rate_support
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import (
     ALL,
@@ -157,7 +158,13 @@ def tipping_point(
         estimand=_estimand(levels, reference, scale, unit),
         method=Method(
             f"Tipping point of members without a recorded group; {table.method.estimator}",
-            {**table.method.options, "missing": tuple(gone), "shares": share, "scale": scale},
+            {
+                **table.method.options,
+                "missing": tuple(gone),
+                "shares": share,
+                "scale": scale,
+                **rates_option(table),
+            },
             REFERENCE,
         ),
         bound_words=f"delta: by how much members of the group without a record differ from the "

@@ -27,6 +27,7 @@ from calaim_eval.estimate.stratum_terms import StratumTerms, terms_table
 from calaim_eval.estimate.words import default_unit, notes_by_group
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.estimand import RATES_OF
 
 PERIODS = ("before", "after")
 
@@ -95,6 +96,7 @@ def pre_post_rates(
         "cluster": cluster,
         "per": per,
         "covariate_cells": list(moments.covariate_cells),
+        RATES_OF: (outcome,),
     }
     return terms_table(
         moments,

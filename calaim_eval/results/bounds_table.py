@@ -12,7 +12,7 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS
-from calaim_eval.results.estimand import Estimand, Method
+from calaim_eval.results.estimand import Estimand, Method, shared_method
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -192,6 +192,7 @@ def stack_bounds(
         keys=keys[[*front, *[c for c in keys.columns if c not in front]]],
         support=pd.concat([t.support for t in tables], ignore_index=True),
         estimand=replace(first.estimand, unit=units[0] if len(units) == 1 else "see `unit`"),
+        method=shared_method([t.method for t in tables]),
         bound_words="; ".join(words),
         notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
         **arrays,

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import special
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.results.estimand import Estimand, Method
+from calaim_eval.results.estimand import Estimand, Method, shared_method
 
 if TYPE_CHECKING:
     from plotnine import ggplot
@@ -279,7 +279,7 @@ def stack(
         covariance=covariance,
         support=pd.concat([t.support for t in tables], ignore_index=True),
         estimand=replace(first.estimand, unit=units[0] if len(units) == 1 else "see `unit`"),
-        method=first.method,
+        method=shared_method([t.method for t in tables]),
         notes=tuple(dict.fromkeys(n for t in tables for n in t.notes)),
         degrees=_stacked_degrees(tables),
     )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
 Scale = Literal["difference", "ratio"]
+RATES_OF = "rates_of"
+"""Option of a table that compares rates: what they count, as in `RateTable.numerator_name`.
+
+Disclosure control hides a comparison of a rate that it hides. Without the option it must suppose
+that a comparison of groups is of every rate of the release.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,23 @@ class Method:
     estimator: str
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     reference: str = ""
+
+
+def rates_of(method: Method) -> tuple[str, ...] | None:
+    """Names of what the rates behind a table count; None where its maker did not say."""
+    names = method.options.get(RATES_OF)
+    if names is None:
+        return None
+    return (names,) if isinstance(names, str) else tuple(map(str, names))  # type: ignore[call-overload]
+
+
+def shared_method(methods: Sequence[Method]) -> Method:
+    """The first method, for tables put under one another: with the rates behind all of them."""
+    first = methods[0]
+    each = [rates_of(method) for method in methods]
+    if all(names == each[0] for names in each):
+        return first
+    options = {name: value for name, value in first.options.items() if name != RATES_OF}
+    if all(names is not None for names in each):
+        options[RATES_OF] = tuple(dict.fromkeys(n for names in each for n in names or ()))
+    return replace(first, options=options)

@@ -1,0 +1,162 @@
+"""Which comparisons of rates are hidden: those that would give a hidden rate away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.disclosure.count_table import CellId
+from calaim_eval.disclosure.effects import TOTALS, Hidden
+from calaim_eval.disclosure.ledger import History
+from calaim_eval.disclosure.system import System
+from calaim_eval.results import BoundsTable, EffectTable
+from calaim_eval.results.estimand import rates_of
+
+_OUTCOME = "outcome"
+_REFERENCE = "reference"
+# Say what is compared or how it is written, not of whom it is.
+_NOT_GROUPS = frozenset({"unit", _OUTCOME, _REFERENCE})
+# Parts of a gap tell of rates within the groups it is made from.
+_PARTS = frozenset({"component", "part"})
+
+
+def hide_comparisons_of_rates(
+    tables: Mapping[str, EffectTable | BoundsTable],
+    *,
+    hidden_rates: Sequence[CellId],
+    shown: Collection[CellId],
+    stated: Collection[CellId],
+) -> Hidden:
+    """Rows of estimates and bounds that would give a hidden rate away.
+
+    A gap and the reference's rate are the group's rate. A row is hidden where a hidden rate is
+
+    1. of what the table counts: the names its maker gave (`rates_of`), with or without an ending
+       ("ed_visits", "ed_visits_before_eligibility"), or the row's `outcome`; of anything where
+       nothing is said and the table has a `reference`;
+    2. of the row's group or of its reference. A row over all groups ("all", or a reference that is
+       no group, such as "mean") goes with the rate of any of them: two such measures and the
+       shown rates are enough to solve for two hidden ones.
+
+    Columns that only one of the two has do not keep them apart, save where the rate that adds up
+    over them is shown: then the comparison tells of that one (parts of a gap tell of the finer
+    ones too). Causal effects are no comparisons of rates.
+
+    Parameters
+    ----------
+    tables : Mapping[str, EffectTable | BoundsTable]
+    hidden_rates : sequence of CellId
+        Quantity and groups of every count that no table shows; see `hidden_and_shown_rates`.
+    shown : collection of CellId
+        Counts that some table shows.
+    stated : collection of CellId
+        Counts that stand in a table, hidden or not: their groups tell a reference that is a group
+        from one that is a rule.
+
+    Returns
+    -------
+    dict[str, np.ndarray]
+        Boolean, shape (k,), by table.
+    """
+    groups = {pair for _, pairs in (*stated, *hidden_rates) for pair in pairs}
+    return {
+        name: _rows_to_hide(table, hidden_rates, shown, groups) for name, table in tables.items()
+    }
+
+
+def hidden_and_shown_rates(
+    system: System, hidden_rows: np.ndarray, history: History
+) -> tuple[list[CellId], set[CellId]]:
+    """Counts hidden in every table, earlier releases of the same numbers included; those shown."""
+    is_shown = system.shown(hidden_rows)
+    shown = {cell for cell, known in zip(system.cells, is_shown, strict=True) if known}
+    numerators = {system.cells[row.cells[0]] for row in system.rows}
+    return sorted((numerators | history.held_back) - shown), shown | history.same
+
+
+def _rows_to_hide(
+    table: EffectTable | BoundsTable,
+    hidden_rates: Sequence[CellId],
+    shown: Collection[CellId],
+    groups: Collection[tuple[str, str]],
+) -> np.ndarray:
+    """Rows of one table that overlap a hidden rate of the same quantity; shape (k,)."""
+    rows = np.zeros(len(table), dtype=bool)
+    names = rates_of(table.method)
+    if table.estimand.is_causal or (names is None and _REFERENCE not in table.keys):
+        return rows
+    keys = table.keys.astype(str)
+    columns = [c for c in keys if c not in _NOT_GROUPS]
+    by_rule = _compares_with_a_rule(keys, columns, groups)
+    for cell in hidden_rates:
+        quantity, pairs = cell
+        whole = tuple((c, v) for c, v in pairs if c in columns or c == _OUTCOME)
+        if whole != pairs and (quantity, whole) in shown and not _PARTS & set(keys):
+            continue
+        of = dict(pairs)
+        outcome = of.pop(_OUTCOME, None)
+        rows |= _overlap(keys, columns, of, by_rule) & _count_the_same(
+            keys, names, quantity, outcome
+        )
+    return rows
+
+
+def _compares_with_a_rule(
+    keys: pd.DataFrame, columns: Sequence[str], groups: Collection[tuple[str, str]]
+) -> np.ndarray:
+    """Rows whose reference is no group of any column: the mean, the rest, the best; shape (k,)."""
+    if _REFERENCE not in keys:
+        return np.zeros(len(keys), dtype=bool)
+    named = {value for column, value in groups if column in columns}
+    return np.asarray(~keys[_REFERENCE].isin(named))
+
+
+def _overlap(
+    keys: pd.DataFrame, columns: Sequence[str], of: Mapping[str, str], by_rule: np.ndarray
+) -> np.ndarray:
+    """Rows about the groups of a rate, about everybody, or compared with them; shape (k,)."""
+    shared = [c for c in columns if c in of]
+    if not of:
+        return np.asarray(by_rule | keys[list(columns)].isin(TOTALS).any(axis=1).to_numpy())
+    n_apart = np.zeros(len(keys), dtype=int)
+    for column in shared:
+        same = keys[column].isin((of[column], *TOTALS)).to_numpy()
+        if _REFERENCE in keys:
+            same = same | (keys[_REFERENCE] == of[column]).to_numpy()
+        n_apart += ~same
+    # A rule averages over one column, and which one is not said.
+    return np.asarray(bool(shared) & (n_apart <= by_rule))
+
+
+def _count_the_same(
+    keys: pd.DataFrame, names: tuple[str, ...] | None, quantity: str, outcome: str | None
+) -> np.ndarray:
+    """Rows that may compare rates of this quantity; shape (k,)."""
+    if _OUTCOME not in keys:
+        return np.full(len(keys), _may_be_same(names, None, quantity, outcome))
+    own = keys[_OUTCOME]
+    found = {o: _may_be_same(names, o, quantity, outcome) for o in own.unique()}
+    return np.array([found[o] for o in own], dtype=bool)
+
+
+def _may_be_same(
+    names: tuple[str, ...] | None, own: str | None, quantity: str, outcome: str | None
+) -> bool:
+    """Whether a row of this outcome, in a table of these quantities, may compare that rate."""
+    is_listed = own is not None and any(_alike(own, name) for name in names or ())
+    if own is not None and outcome is not None:
+        if _alike(own, outcome):
+            return True
+        if names is None or is_listed or quantity in names:
+            return False
+    if names is None:
+        return True
+    mine = [own] if own is not None and is_listed else list(names)
+    return any(_alike(a, b) for a in mine for b in (quantity, outcome) if b is not None)
+
+
+def _alike(one: str, other: str) -> bool:
+    """One name, or the other with an ending: of other months, of part of the members."""
+    return one == other or one.startswith(f"{other}_") or other.startswith(f"{one}_")
