@@ -13,6 +13,7 @@ from calaim_eval.equity.effect_gap import effect_gap, effect_homogeneity
 from calaim_eval.equity.family_of_tests import FamilyOfTests, adjust_family
 from calaim_eval.equity.group_probabilities import GroupProbabilities, bisg_probabilities
 from calaim_eval.equity.imputed_groups import ImputedGroups, impute_groups
+from calaim_eval.equity.intersections import intersect_groups, merge_groups
 from calaim_eval.equity.kitagawa import kitagawa
 from calaim_eval.equity.marshall_rates import marshall_rates
 from calaim_eval.equity.members import members_by_group
@@ -76,9 +77,11 @@ __all__ = [
     "impute_groups",
     "indirect_standardized_ratio",
     "indirect_standardized_ratio_by_group",
+    "intersect_groups",
     "kitagawa",
     "marshall_rates",
     "members_by_group",
+    "merge_groups",
     "missing_information",
     "missing_race_bounds",
     "missing_race_effect_bounds",
