@@ -135,6 +135,11 @@ def _is_like(column: str, other: str) -> bool:
     return column == other or any(column in group and other in group for group in _GROUPS)
 
 
+def _code(column: str) -> str:
+    """Column with a code that is looked up."""
+    return f"{column}_code"
+
+
 def _mask(column: str) -> str:
     """Column with the bits of a code."""
     return f"{column}_mask"
@@ -257,23 +262,26 @@ def _words(lines: ClaimLines, kinds: Sequence[LineKind]) -> dict[str, Value]:
 def _patterns(claims: Table, kinds: Sequence[LineKind], rules: PanelRules) -> _Patterns:
     """Patterns that the kinds ask for."""
     asked = _Patterns()
-    lines = ClaimLines(_masked(claims, _CODED), rules, asked)
+    forms = {"is_institutional": "boolean", "is_professional": "boolean"}
+    masks = {_mask(column): "int64" for column in _CODED}
+    lines = ibis.table({**claims.schema(), **forms, **masks}, name="lines")
     for kind in kinds:
-        kind(lines)
+        kind(ClaimLines(lines, rules, asked))
     return asked
 
 
 def _masked(claims: Table, columns: Collection[str]) -> Table:
     """Lines with their form, and with the bits of the codes of some columns."""
+    joined = claims
     for column in columns:
-        schema = {column: "string", _mask(column): "int64"}
+        schema = {_code(column): "string", _mask(column): "int64"}
         codes = ibis.table(schema, name=f"codes_{column}")
-        claims = claims.left_join(codes, column).drop(f"{column}_right")
-    form = form_of(claims)
-    return claims.mutate(
+        joined = joined.left_join(codes, claims[column] == codes[_code(column)])
+    form = form_of(joined)
+    return joined.mutate(
         is_institutional=form == "institutional",
         is_professional=form == "professional",
-        **{_mask(each): claims[_mask(each)].fill_null(0) for each in columns},
+        **{_mask(each): joined[_mask(each)].fill_null(0) for each in columns},
     )
 
 
@@ -285,7 +293,9 @@ def _lookup(claims: Table, column: str, patterns: Sequence[str]) -> Table:
         for bit, pattern in enumerate(patterns)
     ]
     # No filter on the bits: an engine would match every line's code before it finds the distinct.
-    return codes.mutate(**{_mask(column): reduce(add, bits).cast("int64")})
+    return codes.select(
+        **{_code(column): codes[column], _mask(column): reduce(add, bits).cast("int64")}
+    )
 
 
 def _narrow(lines: Table, words: Mapping[str, Value]) -> Table:
