@@ -32,14 +32,14 @@ _BITS = 62
 
 @dataclass
 class _Patterns:
-    """Patterns that kinds hold codes against.
+    """Patterns that kinds hold codes against: they are collected before any line is told.
 
     Attributes
     ----------
     by_column : dict[str, list[str]]
         By column; a pattern's place in the list is its bit.
     telling : dict[str, int]
-        By column the bits of patterns that a line must match to be of a kind.
+        By column the bits of patterns of which one match has all kinds of a line worked out.
     """
 
     by_column: dict[str, list[str]] = field(default_factory=dict)
@@ -95,9 +95,10 @@ class ClaimLines:
         return ibis.literal(False) if self._is_bare else self._matches(bits, columns)
 
     def is_qualified_by(self, pattern: str, columns: Sequence[str]) -> Value:
-        """As `any_has`, of codes that make no line one of the kind without others.
+        """As `any_has`, of codes that many lines have and that alone make few of them of the kind.
 
-        Lines that match such codes alone are not looked at: ask so for codes that many have.
+        What is found is the same. A match by `any_has` has every kind of the line worked out; this
+        one does so only where the rest of the kind is met as well.
         """
         return self._matches(self._bits(pattern, columns), columns)
 
