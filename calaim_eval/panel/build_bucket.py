@@ -117,7 +117,7 @@ def _bucket_recipe(
     hand_months(bucket, candidates, events, unfed)
     recipe.assemble(MONTHS, month_file(bucket, known, measures, unobserved, unfed))
     tally.add_feeds(land, unfed)
-    tally.add_members(candidates)
+    tally.add_members(land)
     return BucketRecipe(recipe, tally)
 
 

@@ -8,7 +8,7 @@ What kinds a line is of are bits of a number again.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add, or_
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import ibis
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.claim_standing import FINAL
-from calaim_eval.panel.code_patterns import CodePattern
+from calaim_eval.panel.code_patterns import DIAGNOSES, MODIFIERS, CodePattern
 from calaim_eval.panel.spans import day_number
 
 if TYPE_CHECKING:
@@ -30,53 +30,25 @@ if TYPE_CHECKING:
 _BITS = 62
 
 
-class ClaimLines:
-    """Claim lines as a line kind sees them; without `patterns`, as if no code matched any.
+@dataclass
+class _Patterns:
+    """Patterns that kinds hold codes against: they are collected before any line is told.
 
     Attributes
     ----------
-    rules : PanelRules
-    is_institutional, is_professional : Value
-        Form of the line. One without a claim type is institutional when it has a bill type or a
-        revenue code, else professional.
-    bill : Value
-        First two digits of the type of bill, without the leading zero; missing where there is none.
+    by_column : dict[str, list[str]]
+        By column; a pattern's place in the list is its bit.
+    telling : dict[str, int]
+        By column the bits of patterns of which one match has all kinds of a line worked out.
     """
 
-    def __init__(
-        self, rows: Table, rules: PanelRules, patterns: dict[str, list[str]] | None
-    ) -> None:
-        self._rows = rows
-        self._patterns = patterns
-        self.rules = rules
-        has_form = rows["bill_type_code"].notnull() | rows["revenue_center_code"].notnull()
-        guessed = ibis.ifelse(has_form, "institutional", "professional")
-        form = ibis.coalesce(rows["claim_type"], guessed)
-        self.is_institutional: Value = form == "institutional"
-        self.is_professional: Value = form == "professional"
-        self.bill: Value = rows["bill"]
+    by_column: dict[str, list[str]] = field(default_factory=dict)
+    telling: dict[str, int] = field(default_factory=dict)
 
-    def __getitem__(self, column: str) -> Value:
-        """A column of `medical_claim`."""
-        return self._rows[column]
-
-    def has(self, pattern: CodePattern) -> Value:
-        """Whether the line's code matches; false where it has none."""
-        return self.any_has(pattern.pattern, [pattern.column])
-
-    def any_has(self, pattern: str, columns: Sequence[str]) -> Value:
-        """Whether any of the line's codes matches; the columns are one, or diagnoses."""
-        if self._patterns is None:
-            return ibis.literal(False)
-        (bit,) = {self._bit(self._patterns, pattern, column) for column in columns}
-        masks = reduce(or_, [self._rows[_mask(column)] for column in columns])
-        return (masks & ibis.literal(1 << bit, "int64")) != 0
-
-    @staticmethod
-    def _bit(patterns: dict[str, list[str]], pattern: str, column: str) -> int:
-        """Bit of a pattern in the masks of a column: the same for every diagnosis."""
-        shared = next((p for name, p in patterns.items() if _is_like(name, column)), [])
-        listed = patterns.setdefault(column, shared)
+    def bit(self, pattern: str, column: str) -> int:
+        """Bit of a pattern in the masks of a column: the same for every column of its group."""
+        shared = next((p for name, p in self.by_column.items() if _is_like(name, column)), [])
+        listed = self.by_column.setdefault(column, shared)
         if pattern not in listed:
             listed.append(pattern)
         if len(listed) > _BITS:
@@ -87,9 +59,86 @@ class ClaimLines:
         return listed.index(pattern)
 
 
+class ClaimLines:
+    """Claim lines as a line kind sees them.
+
+    Attributes
+    ----------
+    rules : PanelRules
+    is_institutional, is_professional : Value
+        Form of the line: see `form_of`.
+    """
+
+    def __init__(
+        self, rows: Table, rules: PanelRules, patterns: _Patterns, *, is_bare: bool = False
+    ) -> None:
+        self._rows = rows
+        self._patterns = patterns
+        self._is_bare = is_bare
+        self.rules = rules
+        self.is_institutional: Value = rows["is_institutional"]
+        self.is_professional: Value = rows["is_professional"]
+
+    def __getitem__(self, column: str) -> Value:
+        """A column of `medical_claim`."""
+        return self._rows[column]
+
+    def has(self, pattern: CodePattern) -> Value:
+        """Whether the line's code matches; false where it has none."""
+        return self.any_has(pattern.pattern, [pattern.column])
+
+    def any_has(self, pattern: str, columns: Sequence[str]) -> Value:
+        """Whether any of the line's codes matches; the columns are one, or of one group."""
+        bits = self._bits(pattern, columns)
+        for column in columns:
+            self._patterns.telling[column] = self._patterns.telling.get(column, 0) | bits
+        return ibis.literal(False) if self._is_bare else self._matches(bits, columns)
+
+    def is_qualified_by(self, pattern: str, columns: Sequence[str]) -> Value:
+        """As `any_has`, of codes that many lines have and that alone make few of them of the kind.
+
+        What is found is the same. A match by `any_has` has every kind of the line worked out; this
+        one does so only where the rest of the kind is met as well.
+        """
+        return self._matches(self._bits(pattern, columns), columns)
+
+    def is_on_bill(self, *types: str) -> Value:
+        """Whether the first digits of the type of bill, but for a leading zero, are among some."""
+        return self.is_qualified_by(f"^0?({'|'.join(types)})", ["bill_type_code"])
+
+    def is_at(self, *places: str) -> Value:
+        """Whether the place of service is among some."""
+        return self.is_qualified_by(f"^({'|'.join(places)})$", ["place_of_service_code"])
+
+    def _bits(self, pattern: str, columns: Sequence[str]) -> int:
+        """Number with the bit of a pattern."""
+        (bit,) = {self._patterns.bit(pattern, column) for column in columns}
+        return 1 << bit
+
+    def _matches(self, bits: int, columns: Sequence[str]) -> Value:
+        """Whether any of the codes has any of the bits."""
+        masks = reduce(or_, [self._rows[_mask(column)] for column in columns])
+        return (masks & ibis.literal(bits, "int64")) != 0
+
+
+def form_of(claims: Table) -> Value:
+    """Form of each line: what its claim says, else institutional with a bill type or revenue code.
+
+    A line without any of them is professional.
+    """
+    has_form = claims["bill_type_code"].notnull() | claims["revenue_center_code"].notnull()
+    guessed = ibis.ifelse(has_form, "institutional", "professional")
+    return ibis.coalesce(claims["claim_type"], guessed)
+
+
 def _is_like(column: str, other: str) -> bool:
-    """Whether two columns hold codes of one kind, in one of several places of the line."""
-    return column == other or (column in _DIAGNOSES and other in _DIAGNOSES)
+    """Whether two columns hold codes of one group, in one of several places of the line."""
+    return column == other or any(column in group and other in group for group in _GROUPS)
+
+
+def _code(column: str) -> str:
+    """Column with a code that is looked up."""
+    return f"{column}_code"
 
 
 def _mask(column: str) -> str:
@@ -97,7 +146,7 @@ def _mask(column: str) -> str:
     return f"{column}_mask"
 
 
-_DIAGNOSES = tuple(f"diagnosis_code_{i}" for i in range(1, 6))
+_GROUPS = (DIAGNOSES, MODIFIERS)
 _CODED = (
     "revenue_center_code",
     "hcpcs_code",
@@ -105,14 +154,15 @@ _CODED = (
     "bill_type_code",
     "drg_code",
     "discharge_disposition_code",
-    *_DIAGNOSES,
+    *DIAGNOSES,
+    *MODIFIERS,
     "rendering_taxonomy_code",
     "billing_taxonomy_code",
 )
 _CARRIED = (
     "claim_id",
     "hcpcs_code",
-    *(f"hcpcs_modifier_{i}" for i in range(1, 6)),
+    *MODIFIERS,
     "revenue_center_code",
     "place_of_service_code",
     "drg_code",
@@ -170,9 +220,9 @@ def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Told
     kinds : sequence of LineKind
     """
     patterns = _patterns(claims, kinds, bucket.rules)
-    for column, listed in patterns.items():
+    for column, listed in patterns.by_column.items():
         bucket.keep(f"codes_{column}", _lookup(bucket.raw("medical_claim"), column, listed))
-    rows = _masked(claims, patterns)
+    rows = _masked(claims, patterns.by_column)
     final = rows.filter((rows["standing"] == FINAL) & _may_be(rows, kinds, bucket.rules, patterns))
     told = _narrow(final, _words(ClaimLines(final, bucket.rules, patterns), kinds))
     numbers = {kind.__name__: number for number, kind in enumerate(kinds)}
@@ -180,15 +230,22 @@ def told_lines(bucket: Bucket, claims: Table, kinds: Sequence[LineKind]) -> Told
 
 
 def _may_be(
-    rows: Table, kinds: Sequence[LineKind], rules: PanelRules, patterns: Collection[str]
+    rows: Table, kinds: Sequence[LineKind], rules: PanelRules, patterns: _Patterns
 ) -> Value:
-    """Whether a line can be of any kind: a code matches a pattern, or it is of one without.
+    """Whether a line can be of any kind: a code tells it, or it is of one that no code tells.
 
     Cheaper than the kinds themselves, which an engine would work out here and again for the bits.
     """
-    matched = reduce(or_, [rows[_mask(each)] for each in patterns], ibis.literal(0, "int64"))
-    bare = ClaimLines(rows, rules, None)
-    return reduce(or_, [kind(bare) for kind in kinds], matched != 0)
+    told = reduce(
+        or_,
+        [
+            rows[_mask(name)] & ibis.literal(bits, "int64")
+            for name, bits in patterns.telling.items()
+        ],
+        ibis.literal(0, "int64"),
+    )
+    bare = ClaimLines(rows, rules, patterns, is_bare=True)
+    return reduce(or_, [kind(bare) for kind in kinds], told != 0)
 
 
 def _words(lines: ClaimLines, kinds: Sequence[LineKind]) -> dict[str, Value]:
@@ -203,22 +260,30 @@ def _words(lines: ClaimLines, kinds: Sequence[LineKind]) -> dict[str, Value]:
     return words
 
 
-def _patterns(claims: Table, kinds: Sequence[LineKind], rules: PanelRules) -> dict[str, list[str]]:
-    """Patterns that the kinds ask for, by column."""
-    asked: dict[str, list[str]] = {}
-    lines = ClaimLines(_masked(claims, _CODED), rules, asked)
+def _patterns(claims: Table, kinds: Sequence[LineKind], rules: PanelRules) -> _Patterns:
+    """Patterns that the kinds ask for."""
+    asked = _Patterns()
+    forms = {"is_institutional": "boolean", "is_professional": "boolean"}
+    masks = {_mask(column): "int64" for column in _CODED}
+    lines = ibis.table({**claims.schema(), **forms, **masks}, name="lines")
     for kind in kinds:
-        kind(lines)
+        kind(ClaimLines(lines, rules, asked))
     return asked
 
 
 def _masked(claims: Table, columns: Collection[str]) -> Table:
-    """Lines with the bits of the codes of some columns."""
+    """Lines with their form, and with the bits of the codes of some columns."""
+    joined = claims
     for column in columns:
-        schema = {column: "string", _mask(column): "int64"}
+        schema = {_code(column): "string", _mask(column): "int64"}
         codes = ibis.table(schema, name=f"codes_{column}")
-        claims = claims.left_join(codes, column).drop(f"{column}_right")
-    return claims.mutate(**{_mask(each): claims[_mask(each)].fill_null(0) for each in columns})
+        joined = joined.left_join(codes, claims[column] == codes[_code(column)])
+    form = form_of(joined)
+    return joined.mutate(
+        is_institutional=form == "institutional",
+        is_professional=form == "professional",
+        **{_mask(each): joined[_mask(each)].fill_null(0) for each in columns},
+    )
 
 
 def _lookup(claims: Table, column: str, patterns: Sequence[str]) -> Table:
@@ -229,7 +294,9 @@ def _lookup(claims: Table, column: str, patterns: Sequence[str]) -> Table:
         for bit, pattern in enumerate(patterns)
     ]
     # No filter on the bits: an engine would match every line's code before it finds the distinct.
-    return codes.mutate(**{_mask(column): reduce(add, bits).cast("int64")})
+    return codes.select(
+        **{_code(column): codes[column], _mask(column): reduce(add, bits).cast("int64")}
+    )
 
 
 def _narrow(lines: Table, words: Mapping[str, Value]) -> Table:

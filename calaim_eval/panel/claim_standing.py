@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
     from calaim_eval.panel.bucket import Bucket
 
-FINAL = "final"
-DENIED = "denied"
-VOID = "void record"
-VOIDED = "voided"
-REPLACED = "replaced"
+FINAL, DENIED, VOID, VOIDED, REPLACED = range(5)
+REASONS = {DENIED: "denied", VOID: "void record", VOIDED: "voided", REPLACED: "replaced"}
+"""Why lines that are not final do not count, in words."""
 
 
 def bill_type(code: Value) -> Value:
@@ -38,61 +36,64 @@ def line_status(claims: Table) -> Value:
     A digit 8 makes a void and 7 a replacement of a claim that is recorded as original, or as
     nothing: many warehouses write "original" on every claim. Denied stays denied.
     """
-    recorded = claims["claim_status"].fill_null("original")
-    if "bill_type_code" not in claims.columns:
-        return recorded
-    is_apart = "frequency" in claims.columns
-    digit = claims["frequency"] if is_apart else bill_type(claims["bill_type_code"]).substr(2, 1)
-    frequency = digit.fill_null("")
     return ibis.cases(
-        (recorded == "denied", "denied"),
-        ((recorded == "void") | (frequency == "8"), "void"),
-        ((recorded == "replacement") | (frequency == "7"), "replacement"),
+        (_is_said(claims, "denied"), "denied"),
+        (_is_said(claims, "void"), "void"),
+        (_is_said(claims, "replacement"), "replacement"),
         else_="original",
     )
+
+
+def _is_said(claims: Table, status: str) -> Value:
+    """Whether a status is recorded, or the frequency digit of the bill says so."""
+    recorded = (claims["claim_status"] == status).fill_null(False)
+    digit = {"void": "8", "replacement": "7"}.get(status)
+    if digit is None or "bill_type_code" not in claims.columns:
+        return recorded
+    is_apart = "frequency" in claims.columns
+    told = claims["frequency"] if is_apart else bill_type(claims["bill_type_code"]).substr(2, 1)
+    return recorded | (told == digit).fill_null(False)
 
 
 def with_standing(bucket: Bucket, name: str) -> Table:
     """Claim lines of `medical_claim` or `pharmacy_claim` with `standing`, `day` and `month`.
 
-    `standing` is ``"final"``, or why the line does not count. Medical lines also have `bill`, the
-    two digits of the type of bill, and its `frequency` digit.
+    `standing` is `FINAL`, or the number of a reason why the line does not count. Medical lines also
+    have the `frequency` digit of their type of bill.
     """
     claims, raw = bucket.read(name), bucket.raw(name)
     if "bill_type_code" in raw.columns:
         types = bucket.keep("bill_types", _bill_types(raw))
         claims, raw = _with_bill(claims, types), _with_bill(raw, types)
     actions = bucket.keep(f"{name}_actions", _actions(raw))
-    claims = claims.mutate(status=line_status(claims))
     effect = bucket.keep(f"{name}_effect", _effect(actions))
     joined = claims.left_join(effect, claims["claim_id"] == effect["target"])
     standing = ibis.cases(
-        (joined["status"] == "denied", DENIED),
-        (joined["status"] == "void", VOID),
+        (_is_said(joined, "denied"), DENIED),
+        (_is_said(joined, "void"), VOID),
         (joined["is_voided"].fill_null(False), VOIDED),
         (joined["is_replaced"].fill_null(False), REPLACED),
         (
-            joined["is_replaced_within"].fill_null(False) & (joined["status"] == "original"),
+            joined["is_replaced_within"].fill_null(False) & ~_is_said(joined, "replacement"),
             REPLACED,
         ),
         else_=FINAL,
     )
     date = _service_date(claims.columns, joined)
-    return joined.mutate(standing=standing, day=day_number(date), month=month_number(date)).drop(
-        "target", "is_voided", "is_replaced", "is_replaced_within", "status"
-    )
+    return joined.mutate(
+        standing=standing.cast("int8"), day=day_number(date), month=month_number(date)
+    ).drop("target", "is_voided", "is_replaced", "is_replaced_within")
 
 
 def _with_bill(claims: Table, types: Table) -> Table:
-    """Lines with the parts of their type of bill."""
+    """Lines with the frequency digit of their type of bill."""
     return claims.left_join(types, "bill_type_code").drop("bill_type_code_right")
 
 
 def _bill_types(claims: Table) -> Table:
     """Distinct types of bill, each taken apart once."""
     codes = claims.filter(claims["bill_type_code"].notnull()).select("bill_type_code").distinct()
-    plain = bill_type(codes["bill_type_code"])
-    return codes.mutate(bill=plain.substr(0, 2), frequency=plain.substr(2, 1))
+    return codes.mutate(frequency=bill_type(codes["bill_type_code"]).substr(2, 1))
 
 
 def _service_date(columns: tuple[str, ...], lines: Table) -> Value:

@@ -8,6 +8,9 @@ from functools import cache
 from calaim_eval.errors import TableError
 from calaim_eval.schema.codes import load_codes
 
+DIAGNOSES = tuple(f"diagnosis_code_{i}" for i in range(1, 6))
+MODIFIERS = tuple(f"hcpcs_modifier_{i}" for i in range(1, 6))
+
 _COLUMNS = {
     "revenue_code": "revenue_center_code",
     "procedure_code": "hcpcs_code",

@@ -23,7 +23,7 @@ PLACE = listed("ed_visit", "place of service")
 
 def is_ed_facility(lines: ClaimLines) -> Value:
     """Emergency revenue or procedure on an outpatient hospital bill, or on a bill of no type."""
-    is_bill = lines.bill.isin(ED_BILL_TYPES) | lines.bill.isnull()
+    is_bill = lines.is_on_bill(*ED_BILL_TYPES) | lines["bill_type_code"].isnull()
     return lines.is_institutional & ~lines.has(BILL_TYPE) & is_bill & _is_emergency(lines)
 
 

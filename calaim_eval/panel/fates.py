@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from calaim_eval.panel.claim_standing import FINAL
+from calaim_eval.panel.claim_standing import FINAL, REASONS
 from calaim_eval.panel.feeds import with_feed_reason
 from calaim_eval.panel.landing import (
     IN_PANEL,
@@ -50,7 +50,7 @@ def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Ta
 def claim_outcomes(bucket: Bucket, name: str, account: Table, land: Landing) -> Table:
     """Lines and dollars of a claim table by `reason`; every line is in it."""
     fated = outcomes(account, land, by=["standing"], sums=["n_rows", "units"])
-    reason = ibis.ifelse(fated["standing"] == FINAL, fated["reason"], fated["standing"])
+    reason = fated["standing"].cases(*REASONS.items(), else_=fated["reason"])
     if name == "pharmacy_claim" and bucket.rules.paid_claims == "medical":
         reason = ibis.ifelse(reason == USED, NOT_IN_PAID, reason)
     told = fated.mutate(reason=reason)

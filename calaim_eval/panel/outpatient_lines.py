@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING
 
 from calaim_eval.panel.behavioral_lines import MENTAL_HEALTH, SUBSTANCE_USE
-from calaim_eval.panel.code_patterns import listed
+from calaim_eval.panel.code_patterns import MODIFIERS, listed
 from calaim_eval.panel.visit_lines import is_health_center_bill
 
 if TYPE_CHECKING:
@@ -37,13 +35,13 @@ TELEHEALTH_PLACE = listed("telehealth_visit", "place/modifier")
 
 def is_office_visit(lines: ClaimLines) -> Value:
     """Office code on a professional's claim, not from a ward or an emergency room."""
-    is_elsewhere = lines["place_of_service_code"].isin(NOT_OFFICE_PLACES).fill_null(False)
+    is_elsewhere = lines.is_at(*NOT_OFFICE_PLACES)
     return lines.is_professional & lines.has(OFFICE) & ~is_elsewhere
 
 
 def is_clinic_line(lines: ClaimLines) -> Value:
     """Health center encounter, or clinic revenue on a clinic's bill."""
-    is_bill = lines.is_institutional & lines.bill.isin(CLINIC_BILL_TYPES).fill_null(False)
+    is_bill = lines.is_institutional & lines.is_on_bill(*CLINIC_BILL_TYPES)
     return lines.has(HEALTH_CENTER) | (is_bill & lines.has(CLINIC_REVENUE))
 
 
@@ -54,7 +52,7 @@ def is_clinic_bill(lines: ClaimLines) -> Value:
 
 def is_health_center(lines: ClaimLines) -> Value:
     """Visit line of a health center: its encounter code, its bill, or its place of service."""
-    is_place = lines["place_of_service_code"].isin(HEALTH_CENTER_PLACES).fill_null(False)
+    is_place = lines.is_at(*HEALTH_CENTER_PLACES)
     is_there = is_health_center_bill(lines) | (lines.is_professional & is_place)
     is_visit = is_office_visit(lines) | is_clinic_line(lines)
     return lines.has(HEALTH_CENTER) | (is_visit & is_there)
@@ -68,8 +66,7 @@ def is_primary_care(lines: ClaimLines) -> Value:
 
 def is_telehealth(lines: ClaimLines) -> Value:
     """Visit line by video or telephone."""
-    slots = [lines[f"hcpcs_modifier_{i}"].isin(TELEHEALTH_MODIFIERS) for i in range(1, 6)]
-    is_marked = reduce(or_, [slot.fill_null(False) for slot in slots])
+    is_marked = lines.is_qualified_by(f"^({'|'.join(TELEHEALTH_MODIFIERS)})$", MODIFIERS)
     is_visit = is_office_visit(lines) | is_clinic_line(lines)
     return is_visit & (lines.has(TELEHEALTH_PLACE) | is_marked)
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from calaim_eval.errors import TableError
+from calaim_eval.panel.code_patterns import DIAGNOSES
 from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ AgeGroup = Literal["adult", "child_youth"]
 ADULT_AGE = 21
 """First age in years of an adult (column `age_rule` of the code list `population_of_focus`)."""
 
-_DIAGNOSES = tuple(f"diagnosis_code_{i}" for i in range(1, 6))
 _LINE_COLUMNS = {
-    "diagnosis": _DIAGNOSES,
+    "diagnosis": DIAGNOSES,
     "place_of_service": ("place_of_service_code",),
     "procedure_code": ("hcpcs_code",),
     "type_of_bill": ("bill_type_code",),

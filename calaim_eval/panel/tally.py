@@ -162,10 +162,10 @@ class Tally:
 
         self._ask(counted, take)
 
-    def add_members(self, candidates: Table) -> None:
+    def add_members(self, land: Landing) -> None:
         """Count members and member months of the panel."""
-        months = candidates.filter(candidates["reason"].isnull())
-        counted = months.agg(n_member_months=months.count(), n_members=months["member"].nunique())
+        covered = land.covered.agg(n_members=land.covered.count())
+        counted = covered.cross_join(land.months.agg(n_member_months=land.months.count()))
 
         def take(share: Share, rows: Rows) -> None:
             share.counts |= {

@@ -15,7 +15,7 @@ HEALTH_CENTER_BILL_TYPES = ("71", "73", "77")
 
 def is_health_center_bill(lines: ClaimLines) -> Value:
     """Line of a health center's own bill."""
-    return lines.is_institutional & lines.bill.isin(HEALTH_CENTER_BILL_TYPES).fill_null(False)
+    return lines.is_institutional & lines.is_on_bill(*HEALTH_CENTER_BILL_TYPES)
 
 
 def is_visit_form(lines: ClaimLines) -> Value:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.calendar import number_of
-from calaim_eval.panel.claim_lines import ClaimLines
+from calaim_eval.panel.claim_lines import form_of
 from calaim_eval.panel.claim_standing import FINAL
 from calaim_eval.panel.spans import day_number, month_number
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ibis import Table, Value
 
     from calaim_eval.panel.bucket import Bucket
-    from calaim_eval.panel.rules import PanelRules
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def final_lines(bucket: Bucket, claims: Table, covered: Table) -> Table:
     joined = inside.left_join(lives, "member").drop("member_right")
     joined = joined.left_join(months, ["member", "month"]).drop("member_right", "month_right")
     return joined.mutate(
-        form=_form(joined, bucket.rules),
+        form=_form(joined),
         is_in_panel=joined["is_in_panel"].fill_null(False),
         own_plan=ibis.coalesce(joined["plan"], joined["cover_plan"], ""),
     )
@@ -58,16 +57,12 @@ def is_fills(lines: Table) -> bool:
     return "dispensing_date" in lines.columns
 
 
-def _form(lines: Table, rules: PanelRules) -> Value:
+def _form(lines: Table) -> Value:
     """Kind of claim, told as the panel tells it."""
     if is_fills(lines):
         return ibis.literal("pharmacy")
-    told = ClaimLines(lines, rules, {})
-    return ibis.cases(
-        (told.is_institutional, "institutional"),
-        (told.is_professional, "professional"),
-        else_="other",
-    )
+    form = form_of(lines)
+    return ibis.ifelse(form.isin(["institutional", "professional"]), form, "other")
 
 
 def flags(lines: Table) -> list[Flag]:

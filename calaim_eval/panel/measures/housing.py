@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.code_patterns import CodePattern, code_pattern
+from calaim_eval.panel.code_patterns import DIAGNOSES, CodePattern, code_pattern
 from calaim_eval.panel.measure import Measure
 
 if TYPE_CHECKING:
@@ -16,15 +14,13 @@ if TYPE_CHECKING:
     from calaim_eval.panel.claim_lines import ClaimLines
 
 DIAGNOSIS = code_pattern("homelessness_flag", "diagnosis")
-PLACES = ("04", "27")
-"""Places of service: homeless shelter, outreach site or street (notes of the code list)."""
+SHELTER_OR_STREET = CodePattern("place_of_service_code", "^(04|27)$")
+"""Homeless shelter, outreach site or street (notes of the code list)."""
 
 
 def is_homelessness(lines: ClaimLines) -> Value:
     """Any diagnosis of housing trouble, or care in a shelter or on the street."""
-    slots = [lines.has(CodePattern(f"diagnosis_code_{i}", DIAGNOSIS)) for i in range(1, 6)]
-    is_place = lines["place_of_service_code"].isin(PLACES).fill_null(False)
-    return reduce(or_, slots) | is_place
+    return lines.any_has(DIAGNOSIS, DIAGNOSES) | lines.has(SHELTER_OR_STREET)
 
 
 def _months(care: Care) -> Table:

@@ -12,7 +12,7 @@ N_KINDS = 70
 WINDOW = {"first_month": "2022-01", "last_month": "2022-01"}
 
 
-def _tables(places):
+def _tables(places, bills=None):
     spans = pd.DataFrame(
         {
             "member_id": ["a"],
@@ -28,6 +28,7 @@ def _tables(places):
             "claim_type": "professional",
             "claim_start_date": "2022-01-05",
             "place_of_service_code": places,
+            "bill_type_code": bills,
         }
     )
     return Tables.from_frames({"eligibility": spans, "medical_claim": claims})
@@ -73,3 +74,37 @@ def test_each_of_more_kinds_than_bits_is_told(counted):
 
 def test_a_line_is_counted_though_no_code_of_it_matches_a_pattern(counted):
     assert counted["69"] == 2
+
+
+BILLS = ("131", "0131", "13", "113", "0113", "0013", "311", None)
+
+
+def _lines_on_bills(*types):
+    """A measure of the lines on bills of some types, told by nothing else."""
+
+    def is_there(lines):
+        return lines.is_on_bill(*types)
+
+    is_there.__name__ = "is_on_bill_" + "_".join(types)
+
+    def events(care):
+        return care.lines_of(is_there).select("member", "day")
+
+    return Measure(
+        name="lines_on_bill_" + "_".join(types),
+        label="lines",
+        title="Lines",
+        definition="Lines on a bill.",
+        source="this test",
+        confirmed="no",
+        line_kinds=(is_there,),
+        events=events,
+    )
+
+
+@pytest.mark.parametrize(("types", "n"), [(("13",), 3), (("11",), 2), (("11", "31"), 3)])
+def test_the_type_of_a_bill_is_its_first_digits_but_for_one_leading_zero(types, n):
+    measure = _lines_on_bills(*types)
+    tables = _tables(["11"] * len(BILLS), list(BILLS))
+    panel = build_member_months(tables, **WINDOW, measures=[measure])
+    assert panel.to_frame([measure.name])[measure.name].tolist() == [n]
