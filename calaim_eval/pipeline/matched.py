@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 DESIGN = "matched"
 RESULTS = ("matched_balance", "matched_overall", "matched_event_study", "matched_by_race")
+NOT_POOLED = "matched members are not among the moments that plans share"
 BEFORE, AFTER = "difference_before", "difference_after"
 SIDES = {"mean_exposed": "mean_exposed", "mean_comparison": "mean_comparison_in_cells"}
 OTHER_LEVELS = (
@@ -53,7 +55,9 @@ UNBALANCED_NOTE = (
 )
 
 
-def match_members(study: Study, panel: MemberMonths) -> tuple[dict[str, Result], dict[str, str]]:
+def match_members(
+    study: Study, panel: MemberMonths, *, pooled_with: Sequence[Path] = ()
+) -> tuple[dict[str, Result], dict[str, str]]:
     """The effects of the study's service judged by matched members, and how alike they were.
 
     Parameters
@@ -61,6 +65,9 @@ def match_members(study: Study, panel: MemberMonths) -> tuple[dict[str, Result],
     study : Study
         With a section `matched`; without one nothing is made.
     panel : MemberMonths
+    pooled_with : sequence of paths
+        Moments of other plans, as in `estimate_effects`: with any, nothing is made, for the
+        effects beside it are then of the members of all plans.
 
     Returns
     -------
@@ -74,6 +81,8 @@ def match_members(study: Study, panel: MemberMonths) -> tuple[dict[str, Result],
     options, exposure = study.file.matched, study.file.exposure
     if options is None or exposure is None:
         return {}, {}
+    if pooled_with:
+        return {}, dict.fromkeys(RESULTS, NOT_POOLED)
     try:
         design = matched_design(study, panel)
     except DesignError as error:
@@ -229,7 +238,8 @@ def balance_table(
         Keys `variable`, `level`, `what` (`mean_exposed`, `mean_comparison`, `difference_before`,
         `difference_after`), `unit`. There is no standard error: the table describes the members
         there are. Support is the different members of the smaller side, and the different events
-        of a measure: its mean times the members is their number.
+        of a measure: its mean times the members is their number. Shares of groups are whole
+        percents: with more digits each is a count, and would tell how it changed since a quarter.
     """
     measures = [name for name in options.match_on if name in MEASURES]
     looked_at = list(dict.fromkeys([*measures, *outcomes]))
@@ -249,6 +259,8 @@ def balance_table(
     ]
     rows = pd.concat(parts, ignore_index=True)
     rows = rows[rows["estimate"].notna()].reset_index(drop=True)
+    is_share = rows["level"].ne("") & rows["what"].isin(list(SIDES))
+    rows.loc[is_share, "estimate"] = rows.loc[is_share, "estimate"].round(2)
     n_members = rows["n_members"].to_numpy()
     return EffectTable(
         keys=rows[["variable", "level", "what", "unit"]],

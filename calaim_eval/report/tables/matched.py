@@ -149,7 +149,7 @@ def _mean(value: float, *, decimals: int) -> str:
 
 
 def _share(value: float, *, decimals: int) -> str:
-    return UNDEFINED_MARK if pd.isna(value) else percent(value, decimals=1)
+    return UNDEFINED_MARK if pd.isna(value) else percent(value, decimals=0)
 
 
 def _difference(value: float | None) -> str:

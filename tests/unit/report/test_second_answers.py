@@ -65,7 +65,7 @@ def test_balance_has_means_shares_and_both_differences(answers):
     rows = rows_of(tables.balance_table(answers))
     assert rows["Emergency department visits per month"] == ["0.59", "0.56", "+0.22", "+0.07"]
     assert rows["Age in years"] == ["44.4", "43.4", UNDEFINED_MARK, "+0.06"]
-    assert rows["White"] == ["21.0%", "21.0%", "+0.09", "0.00"]
+    assert rows["White"] == ["21%", "21%", "+0.09", "0.00"]
     assert rows["Native Hawaiian or Pacific Islander"] == [SUPPRESSED_MARK] * 4
 
 
