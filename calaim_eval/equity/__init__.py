@@ -11,6 +11,9 @@ from calaim_eval.equity.disparity_measures import disparity_measures
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.effect_gap import effect_gap, effect_homogeneity
 from calaim_eval.equity.family_of_tests import FamilyOfTests, adjust_family
+from calaim_eval.equity.funnel_plot import funnel_limits, funnel_plot
+from calaim_eval.equity.group_figure import GroupFigure
+from calaim_eval.equity.group_plots import equiplot, gap_over_time_plot, shrinkage_plot
 from calaim_eval.equity.group_probabilities import GroupProbabilities, bisg_probabilities
 from calaim_eval.equity.imputed_groups import ImputedGroups, impute_groups
 from calaim_eval.equity.intersections import intersect_groups, merge_groups
@@ -53,6 +56,7 @@ __all__ = [
     "DisparityChange",
     "DisparityTable",
     "FamilyOfTests",
+    "GroupFigure",
     "GroupProbabilities",
     "ImputedGroups",
     "ShrunkenTable",
@@ -72,8 +76,12 @@ __all__ = [
     "dobson_interval",
     "effect_gap",
     "effect_homogeneity",
+    "equiplot",
     "exact_poisson_interval",
     "fay_feuer_interval",
+    "funnel_limits",
+    "funnel_plot",
+    "gap_over_time_plot",
     "impute_groups",
     "indirect_standardized_ratio",
     "indirect_standardized_ratio_by_group",
@@ -95,6 +103,7 @@ __all__ = [
     "reliability_flags",
     "rubin_pool",
     "shrink_estimates",
+    "shrinkage_plot",
     "tipping_point",
     "utilization_trend",
     "weighted_by_group_probability",

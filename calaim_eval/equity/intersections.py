@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -56,6 +56,12 @@ def intersect_groups(source: Crossed, columns: Sequence[str], *, name: str) -> C
     >>> intersect_groups(frame, ["race_ethnicity", "sex"], name="race_by_sex")["race_by_sex"][1]
     'aian & unknown'
     """
+    crossed: Crossed = _crossed(source, columns, name)
+    return crossed
+
+
+def _crossed(source: Any, columns: Sequence[str], name: str) -> Any:
+    """A frame or table with the crossed column."""
     frame = source if isinstance(source, pd.DataFrame) else source.keys
     check_columns(frame, columns)
     if len(columns) < 2 or name in frame.columns:
@@ -73,8 +79,8 @@ def intersect_groups(source: Crossed, columns: Sequence[str], *, name: str) -> C
     keys = frame[others].assign(**{name: joined}).loc[rows].reset_index(drop=True)
     chosen = source.select(rows)
     if isinstance(chosen, EffectTable):
-        return cast("Crossed", replace(chosen, keys=keys))
-    return cast("Crossed", _rates_by(chosen, keys, columns, name))
+        return replace(chosen, keys=keys)
+    return _rates_by(chosen, keys, columns, name)
 
 
 def _rates_by(rates: RateTable, keys: pd.DataFrame, columns: Sequence[str], name: str) -> RateTable:

@@ -37,6 +37,10 @@ BESIDE = (
     "groups, and pull a small group that truly differs toward the others. They stand beside the "
     "raw estimates, never in their place; a group's own interval is the raw one."
 )
+HIDDEN_ROWS = (
+    "What the groups are pulled toward rests on all of them. Where the rows of small groups will be "
+    "hidden, leave them out before shrinking, so that the others do not tell of them."
+)
 POSTERIOR = (
     "Standard errors of Marshall's rates take the mean and the variance between groups as known, "
     "and events as independent: they are too small with few groups or repeat events."
@@ -280,7 +284,7 @@ def _shrunken(
         _place(fit, rows, found, covariance, is_ratio=is_ratio)
     n_left = int(np.isnan(found["estimate"]).sum())
     left = (f"{n_left} of {k} groups have no estimate or standard error to shrink.",)
-    notes = (*raw.notes, BESIDE, *(left if n_left else ()))
+    notes = (*raw.notes, BESIDE, HIDDEN_ROWS, *(left if n_left else ()))
     shrunken = _shrunken_effects(raw, found["estimate"], covariance, options, notes)
     extras = [found[name] for name in ("weight", "mean", "between_sd")]
     return ShrunkenTable(raw, shrunken, *extras)
@@ -315,7 +319,7 @@ def _marshall(
         estimate[rows], variance[rows] = per * fit.estimate, per**2 * fit.variance
         weight[rows], mean[rows] = fit.weight, per * fit.mean
         spread[rows] = per * np.sqrt(fit.between)
-    notes = (*raw.notes, BESIDE, POSTERIOR)
+    notes = (*raw.notes, BESIDE, HIDDEN_ROWS, POSTERIOR)
     shrunken = _shrunken_effects(raw, estimate, np.diag(variance), options, notes)
     return ShrunkenTable(raw, shrunken, weight, mean, spread)
 
