@@ -96,7 +96,8 @@ def design_exposure(
     eligibility_cell : {"month", "quarter"}
         Members are compared within the month of eligibility, or the calendar quarter where
         months are too thin. A quarter is coarser: members up to two months apart on the fall
-        that follows a spike are then compared.
+        that follows a spike are then compared, which can hide most of an effect
+        (`docs/methods/recovery.md`).
     strata : sequence of str
         Groups to carry along, as recorded in the month of eligibility.
     window : (str, str), optional
