@@ -83,8 +83,8 @@ comparison = "not_yet_exposed"  # or "never_exposed"
 lookback_months = 6             # covered months required before eligibility
 follow_up_months = 12           # months followed after first exposure
 anticipation_months = 0         # months before exposure that it may already have changed
-eligibility_cell = "month"      # compared within the "month" of eligibility; "quarter" keeps more members,
-                                # but where use peaks at eligibility it can hide most of the effect
+eligibility_cell = "month"      # compared within the "month" of eligibility; "quarter" keeps more
+                                # members, but after a peak of use it can hide most of the effect
 base_period = "varying"         # "varying" or "universal", as in Callaway and Sant'Anna
 
 # The same effect against members alike in use before exposure, covered and not yet served in that
