@@ -38,8 +38,8 @@ BESIDE = (
     "raw estimates, never in their place; a group's own interval is the raw one."
 )
 HIDDEN_ROWS = (
-    "What the groups are pulled toward rests on all of them. Where the rows of small groups will be "
-    "hidden, leave them out before shrinking, so that the others do not tell of them."
+    "What the groups are pulled toward rests on all of them. Where the rows of small groups will "
+    "be hidden, leave them out before shrinking, so that the others do not tell of them."
 )
 POSTERIOR = (
     "Standard errors of Marshall's rates take the mean and the variance between groups as known, "
