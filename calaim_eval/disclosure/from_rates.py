@@ -11,8 +11,8 @@ from calaim_eval.disclosure.count_table import CellId
 from calaim_eval.disclosure.effects import TOTALS, Hidden
 from calaim_eval.disclosure.ledger import History
 from calaim_eval.disclosure.system import System
-from calaim_eval.results import BoundsTable, EffectTable
-from calaim_eval.results.estimand import rates_of
+from calaim_eval.results import BoundsTable, EffectTable, Method, RateTable
+from calaim_eval.results.estimand import RATES_WHERE, rates_of
 
 _OUTCOME = "outcome"
 _REFERENCE = "reference"
@@ -21,6 +21,8 @@ _NOT_GROUPS = frozenset({"unit", _OUTCOME, _REFERENCE})
 # Parts of a gap tell of rates within the groups it is made from.
 _PARTS = frozenset({"component", "part"})
 
+Names = Mapping[str, tuple[str, ...]]
+
 
 def hide_comparisons_of_rates(
     tables: Mapping[str, EffectTable | BoundsTable],
@@ -28,6 +30,7 @@ def hide_comparisons_of_rates(
     hidden_rates: Sequence[CellId],
     shown: Collection[CellId],
     stated: Collection[CellId],
+    of: Names | None = None,
 ) -> Hidden:
     """Rows of estimates and bounds that would give a hidden rate away.
 
@@ -54,6 +57,8 @@ def hide_comparisons_of_rates(
     stated : collection of CellId
         Counts that stand in a table, hidden or not: their groups tell a reference that is a group
         from one that is a rule.
+    of : Mapping[str, tuple[str, ...]], optional
+        By quantity: what rates stacked under one name count, each by its own name.
 
     Returns
     -------
@@ -62,7 +67,8 @@ def hide_comparisons_of_rates(
     """
     groups = {pair for _, pairs in (*stated, *hidden_rates) for pair in pairs}
     return {
-        name: _rows_to_hide(table, hidden_rates, shown, groups) for name, table in tables.items()
+        name: _rows_to_hide(table, hidden_rates, shown, groups, of or {})
+        for name, table in tables.items()
     }
 
 
@@ -76,11 +82,24 @@ def hidden_and_shown_rates(
     return sorted((numerators | history.held_back) - shown), shown | history.same
 
 
+def names_of_stacked_rates(rates: Mapping[str, RateTable]) -> Names:
+    """What rates stacked under one quantity name count, by that name."""
+    found: dict[str, tuple[str, ...]] = {}
+    vague = set()
+    for table in rates.values():
+        names = rates_of(table.method)
+        if names is None:
+            vague.add(table.numerator_name)
+        found[table.numerator_name] = (*found.get(table.numerator_name, ()), *(names or ()))
+    return {quantity: names for quantity, names in found.items() if quantity not in vague}
+
+
 def _rows_to_hide(
     table: EffectTable | BoundsTable,
     hidden_rates: Sequence[CellId],
     shown: Collection[CellId],
     groups: Collection[tuple[str, str]],
+    of: Names,
 ) -> np.ndarray:
     """Rows of one table that overlap a hidden rate of the same quantity; shape (k,)."""
     rows = np.zeros(len(table), dtype=bool)
@@ -95,12 +114,21 @@ def _rows_to_hide(
         whole = tuple((c, v) for c, v in pairs if c in columns or c == _OUTCOME)
         if whole != pairs and (quantity, whole) in shown and not _PARTS & set(keys):
             continue
-        of = dict(pairs)
-        outcome = of.pop(_OUTCOME, None)
-        rows |= _overlap(keys, columns, of, by_rule) & _count_the_same(
-            keys, names, quantity, outcome
-        )
+        restricted = dict(pairs)
+        outcome = restricted.pop(_OUTCOME, None)
+        if _is_elsewhere(restricted, table.method):
+            continue
+        same = _count_the_same(keys, names, (quantity, outcome), of)
+        rows |= same & _overlap(keys, columns, restricted, by_rule)
     return rows
+
+
+def _is_elsewhere(restricted: Mapping[str, str], method: Method) -> bool:
+    """Whether the table was not made from the rates at these values of a key."""
+    where = method.options.get(RATES_WHERE)
+    if not isinstance(where, Mapping):
+        return False
+    return any(c in restricted and restricted[c] not in values for c, values in where.items())
 
 
 def _compares_with_a_rule(
@@ -131,30 +159,28 @@ def _overlap(
 
 
 def _count_the_same(
-    keys: pd.DataFrame, names: tuple[str, ...] | None, quantity: str, outcome: str | None
+    keys: pd.DataFrame, names: tuple[str, ...] | None, rate: tuple[str, str | None], of: Names
 ) -> np.ndarray:
-    """Rows that may compare rates of this quantity; shape (k,)."""
+    """Rows that may compare rates of this quantity and outcome; shape (k,)."""
     if _OUTCOME not in keys:
-        return np.full(len(keys), _may_be_same(names, None, quantity, outcome))
+        return np.full(len(keys), _may_be_same(names, None, rate, of))
     own = keys[_OUTCOME]
-    found = {o: _may_be_same(names, o, quantity, outcome) for o in own.unique()}
+    found = {o: _may_be_same(names, o, rate, of) for o in own.unique()}
     return np.array([found[o] for o in own], dtype=bool)
 
 
 def _may_be_same(
-    names: tuple[str, ...] | None, own: str | None, quantity: str, outcome: str | None
+    names: tuple[str, ...] | None, own: str | None, rate: tuple[str, str | None], of: Names
 ) -> bool:
     """Whether a row of this outcome, in a table of these quantities, may compare that rate."""
-    is_listed = own is not None and any(_alike(own, name) for name in names or ())
-    if own is not None and outcome is not None:
-        if _alike(own, outcome):
-            return True
-        if names is None or is_listed or quantity in names:
-            return False
-    if names is None:
-        return True
-    mine = [own] if own is not None and is_listed else list(names)
-    return any(_alike(a, b) for a in mine for b in (quantity, outcome) if b is not None)
+    quantity, outcome = rate
+    apart = own is not None and outcome is not None and not _alike(own, outcome)
+    if names is None or (outcome is not None and quantity in names):
+        return not apart
+    mine = [name for name in names if own is not None and _alike(own, name)] or names
+    theirs = [name for name in of.get(quantity, ()) if outcome is None or _alike(outcome, name)]
+    theirs = theirs or [name for name in rate if name is not None]
+    return any(_alike(a, b) for a in mine for b in theirs)
 
 
 def _alike(one: str, other: str) -> bool:

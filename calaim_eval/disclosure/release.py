@@ -16,7 +16,11 @@ from calaim_eval.disclosure.count_table import CellId, count_tables
 from calaim_eval.disclosure.effects import Hidden, hide_effects
 from calaim_eval.disclosure.explain import write_log
 from calaim_eval.disclosure.folder import write_manifest, write_tables
-from calaim_eval.disclosure.from_rates import hidden_and_shown_rates, hide_comparisons_of_rates
+from calaim_eval.disclosure.from_rates import (
+    hidden_and_shown_rates,
+    hide_comparisons_of_rates,
+    names_of_stacked_rates,
+)
 from calaim_eval.disclosure.hide_counts import Choice, hidden_before, hide_counts
 from calaim_eval.disclosure.ledger import (
     LEDGER_NAME,
@@ -135,7 +139,7 @@ def protect_results(
     counts = count_tables(rates)
     populations = small_populations(counts, policy=policy)
     hidden, pattern = hide_counts(rates, counts, policy, history, populations)
-    before = _hidden_before_or_given_away({**effects, **bounds}, pattern, history)
+    before = _hidden_before_or_given_away({**effects, **bounds}, rates, pattern, history)
     hidden |= hide_effects(
         effects,
         policy=policy,
@@ -166,12 +170,19 @@ def protect_results(
 
 
 def _hidden_before_or_given_away(
-    tables: Mapping[str, EffectTable | BoundsTable], choice: Choice, history: History
+    tables: Mapping[str, EffectTable | BoundsTable],
+    rates: Mapping[str, RateTable],
+    choice: Choice,
+    history: History,
 ) -> Hidden:
     """Rows an earlier release of the quarter hid, and rows that would give a hidden rate away."""
     hidden_rates, shown = hidden_and_shown_rates(choice.system, choice.pattern.hidden_rows, history)
     found = hide_comparisons_of_rates(
-        tables, hidden_rates=hidden_rates, shown=shown, stated=choice.system.cells
+        tables,
+        hidden_rates=hidden_rates,
+        shown=shown,
+        stated=choice.system.cells,
+        of=names_of_stacked_rates(rates),
     )
     return {
         name: rows | hidden_before(name, tables[name].keys, history) for name, rows in found.items()

@@ -16,6 +16,7 @@ from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable, Scale
 from calaim_eval.results.effect_table import with_undefined
+from calaim_eval.results.estimand import RATES_WHERE
 
 STAGE_READING = (
     "A stage's part goes with the share who reach it among those who reached the stage before. "
@@ -118,6 +119,7 @@ def access_funnel_gap(
                 "reference": reference,
                 "scale": scale,
                 **rates_option(funnel),
+                RATES_WHERE: {"stage": tuple(counts.columns)},
             },
             DAS_GUPTA,
         ),

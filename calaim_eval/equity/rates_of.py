@@ -19,7 +19,7 @@ def rates_option(
     rates.
     """
     if isinstance(source, RateTable):
-        return {RATES_OF: (source.numerator_name,)}
+        return {RATES_OF: rates_of(source.method) or (source.numerator_name,)}
     if isinstance(source, EffectTable):
         names = () if source.estimand.is_causal else rates_of(source.method)
         return {} if names is None else {RATES_OF: names}

@@ -13,6 +13,7 @@ from calaim_eval.design.checks import check_option
 from calaim_eval.equity.marshall_rates import REFERENCE as MARSHALL
 from calaim_eval.equity.marshall_rates import marshall_rates
 from calaim_eval.equity.rate_gap import rate_std_error, rate_support
+from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.equity.shrinkage_fit import Between, Rule, Shrunk, shrink
 from calaim_eval.equity.shrunken_table import ShrunkenTable
 from calaim_eval.errors import EstimationError
@@ -199,7 +200,7 @@ def _as_effects(rates: RateTable) -> EffectTable:
         covariance=np.diag(rate_std_error(rates) ** 2),
         support=rate_support(rates),
         estimand=Estimand(rates.measure, "rate in the group", rates.unit, is_causal=False),
-        method=rates.method,
+        method=replace(rates.method, options={**rates.method.options, **rates_option(rates)}),
         notes=rates.notes,
     )
 

@@ -14,6 +14,8 @@ RATES_OF = "rates_of"
 Disclosure control hides a comparison of a rate that it hides. Without the option it must suppose
 that a comparison of groups is of every rate of the release.
 """
+RATES_WHERE = "rates_where"
+"""Option beside `RATES_OF`: the values of a key the rates were taken at, such as stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,11 @@ def shared_method(methods: Sequence[Method]) -> Method:
     """The first method, for tables put under one another: with the rates behind all of them."""
     first = methods[0]
     each = [rates_of(method) for method in methods]
-    if all(names == each[0] for names in each):
+    where = [method.options.get(RATES_WHERE) for method in methods]
+    if all(names == each[0] for names in each) and all(w == where[0] for w in where):
         return first
-    options = {name: value for name, value in first.options.items() if name != RATES_OF}
+    said = (RATES_OF, RATES_WHERE)
+    options = {name: value for name, value in first.options.items() if name not in said}
     if all(names is not None for names in each):
         options[RATES_OF] = tuple(dict.fromkeys(n for names in each for n in names or ()))
     return replace(first, options=options)

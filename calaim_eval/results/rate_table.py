@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.results.estimand import Method
+from calaim_eval.results.estimand import RATES_OF, Method
 
 ALL = "all"
 """The key value of a margin row: the row that adds up the others."""
@@ -184,6 +184,7 @@ def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> Rate
     own = first.denominator_keys
     if own is None:
         own = tuple(first.keys.columns)
+    counted = tuple(dict.fromkeys(t.numerator_name for t in tables))
     is_shared = all(
         t.keys.equals(first.keys)
         and np.array_equal(t.denominator, first.denominator, equal_nan=True)
@@ -194,6 +195,7 @@ def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> Rate
         measure=first.measure if len(tables) == 1 else f"Rates by {key}",
         keys=keys[[key, "unit", *first.keys.columns]],
         numerator_name=f"events_by_{key}",
+        method=replace(first.method, options={**first.method.options, RATES_OF: counted}),
         unit=first.unit if len({t.unit for t in tables}) == 1 else "see `unit`",
         per=np.concatenate([np.broadcast_to(t.per, len(t)) for t in tables]).astype(float),
         denominator_keys=own if is_shared else (key, *own),

@@ -22,6 +22,7 @@ from calaim_eval.estimate.pre_post_windows import COMPARISON, EXPOSED
 from calaim_eval.estimate.stratum_terms import StratumTerms, terms_table
 from calaim_eval.estimate.support import side_support
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.estimand import RATES_OF
 
 
 def group_time_rates(
@@ -86,7 +87,7 @@ def group_time_rates(
         ),
         method=Method(
             f"Rates behind: {att_gt.method.estimator}",
-            MappingProxyType({**att_gt.method.options, **window}),
+            MappingProxyType({**att_gt.method.options, **window, RATES_OF: (att_gt.outcome,)}),
             att_gt.method.reference,
         ),
         notes=att_gt.notes,

@@ -18,7 +18,15 @@ from calaim_eval.equity import (
     missing_race_bounds,
     rate_gap,
 )
-from calaim_eval.results import ALL, EffectTable, RateTable, load_results, save_results, stack
+from calaim_eval.results import (
+    ALL,
+    EffectTable,
+    RateTable,
+    load_results,
+    save_results,
+    stack,
+    stack_rates,
+)
 from calaim_eval.results.estimand import RATES_OF, rates_of
 
 RACES = ["white", "hispanic", "asian", "nhpi"]
@@ -116,6 +124,21 @@ def test_the_rate_of_other_months_is_not_told_apart():
         {"rates": by_race(VISITS, MONTHS), "gap": rate_gap(before, reference="white")}
     )
     assert hidden(released, "gap") == {"asian", "nhpi"}
+
+
+def test_rates_stacked_under_one_name_are_told_apart_by_their_own():
+    """Rates before eligibility are not the rates of last year, though both are of visits."""
+    visits = by_race(VISITS, MONTHS, name="ed_visits_before_eligibility")
+    stays = by_race([90, 80, 70, 60], MONTHS, name="stays_before_eligibility")
+    rates = stack_rates([visits, stays], key="outcome", labels=["ed_visits", "stays"])
+    large = [300.0, 200, 40, 30]
+    gaps = {
+        name: rate_gap(by_race(large, MONTHS, name=name), reference="white")
+        for name in ("ed_visits_before_eligibility", "ed_visits_last_year", "ed_visits", "stays")
+    }
+    released = release({"rates": rates, **gaps})
+    gone = {name for name in gaps if hidden(released, name)}
+    assert gone == {"ed_visits_before_eligibility", "ed_visits"}
 
 
 def quarters(counts: dict[str, list[float]]) -> RateTable:
@@ -231,6 +254,39 @@ def test_stages_of_a_funnel_go_whole():
     assert len(gone) > 1
     expected = {"black", "asian"} if "white" in gone else gone - {ALL}
     assert hidden(released, "gaps") == expected
+
+
+def test_a_stage_that_is_not_in_the_parts_hides_none():
+    reached = {"white": [400, 300, 200], "black": [200, 120, 60], "asian": [150, 80, 4]}
+    total = np.sum(list(reached.values()), axis=0).tolist()
+    stages = ["identified", "outreached", "served"]
+    rows = [
+        (r, s, n, counts[0])
+        for r, counts in {**reached, ALL: total}.items()
+        for s, n in zip(
+            [*stages, "cbo_served"], [*counts[:2], counts[1] - 20, counts[2]], strict=True
+        )
+    ]
+    rows = [(r, s, n if (r, s) != (ALL, "served") else total[1] - 60, of) for r, s, n, of in rows]
+    frame = pd.DataFrame(rows, columns=["race_ethnicity", "stage", "n", "of"])
+    funnel = rate_table(
+        frame[["race_ethnicity", "stage"]],
+        frame["n"],
+        frame["of"],
+        kind="proportion",
+        names=("members_reaching_stage_of_ecm", "members_identified_for_ecm"),
+        margins=("race_ethnicity",),
+        denominator_keys=("race_ethnicity",),
+    )
+    tables = {
+        "short": access_funnel_gap(funnel, reference="white", stages=stages),
+        "long": access_funnel_gap(funnel, reference="white"),
+    }
+    released = release({"funnel": funnel, **tables})
+    shown = released.tables["funnel"].frame
+    assert set(shown.loc[shown["is_suppressed"], "stage"]) == {"cbo_served"}
+    assert hidden(released, "short") == set()
+    assert "asian" in hidden(released, "long")
 
 
 @pytest.mark.parametrize("weights", ["population", "equal"])
