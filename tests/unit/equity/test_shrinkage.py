@@ -116,7 +116,9 @@ def test_estimates_that_covary_shrink_along_their_common_directions():
     third = inverse @ covariance @ inverse @ covariance @ inverse
     third *= 2 / np.trace(inverse @ inverse)
     assert fit.estimate == pytest.approx(Y - pull @ Y, rel=1e-5)
-    np.testing.assert_allclose(fit.covariance - 2 * third, covariance - pull @ covariance, atol=1e-5)
+    np.testing.assert_allclose(
+        fit.covariance - 2 * third, covariance - pull @ covariance, atol=1e-5
+    )
     assert fit.weight == pytest.approx(np.diag(tau2 * inverse))
 
 
