@@ -284,7 +284,7 @@ def test_a_stage_that_is_not_in_the_parts_hides_none(tmp_path):
     }
     save_results(tables, tmp_path)
     kept = {n: t for n, t in load_results(tmp_path).items() if isinstance(t, EffectTable)}
-    assert list(kept) == list(tables)
+    assert kept.keys() == tables.keys()
     released = release({"funnel": funnel, **kept})
     shown = released.tables["funnel"].frame
     assert set(shown.loc[shown["is_suppressed"], "stage"]) == {"cbo_served"}
