@@ -14,6 +14,7 @@ from calaim_eval.pipeline.check import require_no_stop, require_quality
 from calaim_eval.pipeline.county_phase import check_county_phase
 from calaim_eval.pipeline.designs import build_moments
 from calaim_eval.pipeline.effects import estimate_effects
+from calaim_eval.pipeline.equity import measure_disparity
 from calaim_eval.pipeline.kept import keep, kept, made_from
 from calaim_eval.pipeline.matched import match_members
 from calaim_eval.pipeline.measures import measure_integration, measure_use
@@ -83,7 +84,8 @@ def estimate_quarterless(
 ) -> list[str]:
     """Use of care and effects, which do not depend on the quarter, kept in restricted/results."""
     use = step("Counting use of care and access", lambda: measure_use(study, panel))
-    keep(study, "use", use, {})
+    disparity, not_compared = step("Comparing groups", lambda: measure_disparity(study, panel, use))
+    keep(study, "use", {**use, **disparity}, not_compared)
     paths, refused = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
     if not pooled_with:
         say_power(study, paths)
@@ -108,7 +110,7 @@ def estimate_quarterless(
         effects | tested | checks | matched,
         refused | left_out | untested | unchecked | unmatched,
     )
-    return [*use, *effects, *tested, *checks, *matched]
+    return [*use, *disparity, *effects, *tested, *checks, *matched]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:

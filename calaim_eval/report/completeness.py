@@ -24,9 +24,12 @@ TESTS_OF_EFFECTS = frozenset(
         "matched_by_race",
         "matched_gap",
         "county_phase_checks",
+        "use_disparity",
+        "access_gap",
+        "access_gap_ratio",
     }
 )
-"""Withheld where the effects are, many times over: their rows would drown all others."""
+"""Withheld where effects, use or access are, many times over: they would drown all others."""
 PARTLY_WITHHELD = 0.10
 MOSTLY_WITHHELD = 0.30
 _NAMED = 4

@@ -34,8 +34,8 @@ Found = dict[str, tuple[set[str], dict[str, None]]]
 _PARTS = {
     name: part
     for part, names in {
-        "Members": ("members_by_group", "access_funnel"),
-        "Use of care": ("baseline_utilization", "utilization_trend"),
+        "Members": ("members_by_group", "access_funnel", "access_gap", "access_gap_ratio"),
+        "Use of care": ("baseline_utilization", "utilization_trend", "use_disparity"),
         "Effects": ("effect_event_study", "effect_overall"),
         "Effects by group": ("effect_by_race", "effect_gap", "effect_ratio"),
         "Tests of the effects": ("effect_bounds", "placebo_dates", "negative_control"),

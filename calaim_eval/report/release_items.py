@@ -52,6 +52,9 @@ EXPECTED_ITEMS: dict[str, tuple[str, str]] = {
 
 
 FURTHER_ITEMS: dict[str, str] = {
+    "use_disparity": "How unequal use of care is between groups",
+    "access_gap": "Where gaps in access arise",
+    "access_gap_ratio": "Where gaps in access arise, as ratios",
     "coverage_summary_two_or_more": "Counties with two or more active organizations",
     "contracted_but_idle": "Contracted organizations without a member served",
     "local_cbo_share": "Local community-based organizations",

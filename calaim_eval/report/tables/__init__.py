@@ -23,6 +23,7 @@ from calaim_eval.report.tables.effects import (
     pre_post_table,
     ratios_table,
 )
+from calaim_eval.report.tables.equity import access_gap_table, disparity_table
 from calaim_eval.report.tables.headline import headline_outcome, headline_table
 from calaim_eval.report.tables.layout import DisplayTable
 from calaim_eval.report.tables.matched import balance_table, matched_table
@@ -52,6 +53,7 @@ from calaim_eval.report.tables.shares import losses_table, shares_table
 
 __all__ = [
     "DisplayTable",
+    "access_gap_table",
     "access_table",
     "balance_table",
     "baseline_table",
@@ -65,6 +67,7 @@ __all__ = [
     "coverage_table",
     "definitions_table",
     "delivery_table",
+    "disparity_table",
     "effects_by_race_table",
     "effects_table",
     "encounter_completeness_table",

@@ -11,6 +11,7 @@ import pytest
 
 from calaim_eval.results import ALL, BoundsTable, EffectTable, Estimand, Method, RateTable, Result
 from calaim_eval.schema.codes import load_codes
+from tests.unit.report.equity_tables import gaps, spreads
 from tests.unit.report.second_answers import second_answers
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ def make_results() -> dict[str, Result]:
     )
     out |= _utilization(rng) | _delivery(rng) | _effects(rng)
     out |= {"effect_bounds": _bounds(), **_no_effects()}
+    out |= {"use_disparity": spreads(), **gaps(out["access_funnel"])}
     return out
 
 

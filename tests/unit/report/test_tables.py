@@ -14,6 +14,7 @@ from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
 from tests.unit.report.conftest import UNITS, effects, proportions
 
 OPTIONAL = [
+    "access_gap_table",
     "access_table",
     "balance_table",
     "baseline_table",
@@ -72,6 +73,7 @@ def rows_of(table) -> list[list[str]]:
 def test_the_lists_above_name_every_table():
     others = {
         "DisplayTable",
+        "disparity_table",  # withheld from the made-up quarter: test_equity_pages.py
         "findings_table",
         "headline_outcome",
         "other_outcomes",
