@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 _STEPS = 200
 
@@ -129,6 +129,8 @@ def bound_quantile(width: float, largest_error: float, conf_level: float) -> flo
     doi:10.1111/j.1468-0262.2004.00555.x; Stoye J (2009). Econometrica 77(4):1299-1315.
     doi:10.3982/ECTA7347
     """
+    from scipy import optimize
+
     two_sided = float(special.ndtri(0.5 + conf_level / 2))
     if not largest_error > 0:
         return two_sided

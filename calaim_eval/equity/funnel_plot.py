@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from calaim_eval.equity.group_figure import (
     INK,
@@ -55,6 +54,8 @@ def funnel_limits(
     .. [1] Spiegelhalter DJ (2005). Funnel plots for comparing institutional performance. Stat Med
        24(8):1185-1202. doi:10.1002/sim.1970
     """
+    from scipy import stats
+
     n = np.asarray(denominator, dtype=float)
     tail = (1 - level) / 2
     limits = []

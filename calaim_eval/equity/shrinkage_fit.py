@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize
 
 from calaim_eval.errors import EstimationError
 
@@ -147,6 +146,7 @@ def between_variance(
 
 def _moment_solution(squares: np.ndarray, scale: np.ndarray) -> float:
     """Where the standardized squares add up to their number; 0 if they are fewer from the start."""
+    from scipy import optimize
 
     def excess(variance: float) -> float:
         return float(np.sum(squares / (scale + variance))) - len(scale)
@@ -158,6 +158,7 @@ def _moment_solution(squares: np.ndarray, scale: np.ndarray) -> float:
 
 def _restricted_maximum(squares: np.ndarray, scale: np.ndarray) -> float:
     """Where the restricted likelihood is largest: 0, or a zero of its score (there may be some)."""
+    from scipy import optimize
 
     def deviance(variance: float) -> float:
         total = scale + variance

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
+from scipy import special
 
 from calaim_eval.equity.missing_race_bounds import REPORTED_ONLY
 from calaim_eval.equity.missing_race_effect_bounds import exposed_members, rows_by_group
@@ -341,6 +341,8 @@ def _tip(
     null: float,
 ) -> float:
     """Delta nearest 0 at which the interval reaches the null; NaN if it holds it, inf if never."""
+    from scipy import optimize
+
     _, low, high = gap(0.0)
     if not (low > null or high < null):
         return np.nan
