@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -56,7 +57,9 @@ def _options() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--members", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/calaim_panel_against"))
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "calaim_panel_against"
+    )
     parser.add_argument("--do", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.lines_per_member, options.memory_limit_gb = 60.0, MEMORY_LIMIT_GB

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -78,7 +79,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--members", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--lines-per-member", type=float, default=60.0)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/calaim_panel_scale"))
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "calaim_panel_scale"
+    )
     parser.add_argument("--memory-limit-gb", type=float, default=MEMORY_LIMIT_GB)
     parser.add_argument("--core", action="store_true", help="also a panel of five measures")
     parser.add_argument("--keep", action="store_true", help="keep the files of each size")
