@@ -146,7 +146,7 @@ def _offsets(column: pa.Array, low: int, high: int) -> np.ndarray:
 
     if column.null_count == 0:
         given = column.to_numpy()
-        codes = (given - given.dtype.type(low)).astype(np.int32)
+        codes = (given.astype(np.int64) - low).astype(np.int32)
         codes += 1
     else:
         valid, data = column.buffers()
@@ -154,7 +154,7 @@ def _offsets(column: pa.Array, low: int, high: int) -> np.ndarray:
         given = np.frombuffer(data, dtype=dtype)[column.offset : column.offset + len(column)]
         bits = np.unpackbits(np.frombuffer(valid, dtype=np.uint8), bitorder="little")
         with np.errstate(over="ignore"):
-            codes = (given - given.dtype.type(low)).astype(np.int32)
+            codes = (given.astype(np.int64) - low).astype(np.int32)
         codes += 1
         codes *= bits[column.offset : column.offset + len(column)]
     if len(codes) and (int(codes.min()) < 0 or int(codes.max()) > high - low + 1):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from calaim_eval.engine import engine_failures
 from calaim_eval.errors import TableError
 from calaim_eval.moments.cell_index import plain_labels
 from calaim_eval.moments.cell_moments import CellMoments
@@ -82,7 +83,8 @@ def reduce_parquet(
 
     files = parquet_files(path)
     where = where or f"the parquet files at {path}"
-    columns.require(pq.read_schema(files[0]).names, where=where)
+    for file in files:
+        columns.require(pq.read_schema(file).names, where=where)
     if not any(pq.read_metadata(file).num_rows for file in files):
         raise TableError(f"{where} have no rows.")
     if processes > 1:
@@ -243,7 +245,10 @@ def _opened(
         with duckdb.connect(config=config) as connection:
             # A time with a zone is a month of that instant in UTC, wherever it is read.
             connection.execute("SET TimeZone = 'UTC'")
-            yield connection, connection.read_parquet([str(file) for file in files])
+            # By name, each column is of a type that holds the values of every file.
+            names = [str(file) for file in files]
+            with engine_failures(doing="reading the parquet files"):
+                yield connection, connection.read_parquet(names, union_by_name=True)
 
 
 def _in_common_types(part: CellMoments, missing: set[str]) -> CellMoments:

@@ -268,7 +268,7 @@ def _require_sound(
     )
     _require_none(
         events,
-        ~is_cell[landed],
+        (landed < 0) | ~is_cell[landed],
         layout,
         "are in months that are not in the panel.\n  Leave out `is_landed`, and the panel finds "
         "out where they fall.",

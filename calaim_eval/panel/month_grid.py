@@ -29,10 +29,11 @@ def row_of(numbers: Whole, ordered: Whole) -> Whole:
 
 
 def cells_of(rows: pa.Table, members: Whole, first_month: int, n_months: int) -> Whole:
-    """Place of each row's month in the grid of members and months."""
+    """Place of each row's month in the grid of members and months; -1 outside of it."""
     offset = rows["month"].to_numpy() - first_month
-    cells: Whole = row_of(rows["member"].to_numpy(), members) * n_months + offset
-    return cells
+    row = row_of(rows["member"].to_numpy(), members)
+    is_inside = (offset >= 0) & (offset < n_months) & (row >= 0) & (row < len(members))
+    return np.where(is_inside, row * n_months + offset, -1)
 
 
 def order_of(cells: Whole, n_cells: int) -> tuple[Whole, Whole]:

@@ -141,11 +141,11 @@ def test_a_month_that_is_there_twice_is_refused(tmp_path):
         LAYOUT(pieces(months=(*MONTHS, MONTHS[1])), tmp_path / "part.parquet")
 
 
-@pytest.mark.parametrize("month", [1, 13])
-def test_an_event_in_a_month_outside_the_panel_is_refused(tmp_path, month):
-    """Member 30 has rows for months 0 and 12."""
+@pytest.mark.parametrize(("member", "month"), [(30, 1), (30, 13), (30, -1), (7, 14), (30, 20)])
+def test_an_event_in_a_month_outside_the_panel_is_refused(tmp_path, member, month):
+    """Member 30 has rows for months 0 and 12; the window is months 0 to 13."""
     with pytest.raises(TableError, match=r"measure `paid`: 1 events are in months that are not in"):
-        LAYOUT(pieces(events=(*EVENTS, (30, month, 1, 9.0))), tmp_path / "part.parquet")
+        LAYOUT(pieces(events=(*EVENTS, (member, month, 1, 9.0))), tmp_path / "part.parquet")
 
 
 @pytest.mark.parametrize("number", [0, 1])
