@@ -346,4 +346,5 @@ def _shrunken_effects(
             reference,
         ),
         notes=tuple(dict.fromkeys(notes)),
+        degrees=raw.degrees,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
@@ -80,6 +81,7 @@ class ShrunkenTable:
             estimate=np.concatenate([t.estimate for t in both]),
             covariance=covariance,
             support=pd.concat([t.support for t in both], ignore_index=True),
+            degrees=_degrees(both),
         )
         return {"shrunken": whole}
 
@@ -91,3 +93,12 @@ class ShrunkenTable:
     def _repr_html_(self) -> str:
         table = self.to_frame().to_html(index=False, float_format=lambda v: f"{v:.4g}")
         return f"<p>{escape(self.shrunken.method.estimator)}</p>{table}"
+
+
+def _degrees(tables: Sequence[EffectTable]) -> np.ndarray | None:
+    """Degrees of freedom under one another; None where no table has any."""
+    if all(t.degrees is None for t in tables):
+        return None
+    return np.concatenate(
+        [np.full(len(t), np.nan) if t.degrees is None else t.degrees for t in tables]
+    )

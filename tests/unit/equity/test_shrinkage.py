@@ -294,3 +294,16 @@ def test_unknown_options_and_covariances_are_refused():
     apart = stack(parts)
     with pytest.raises(EstimationError, match="in one fit"):
         shrink_estimates(replace(apart, keys=apart.keys[["race_ethnicity"]]))
+
+
+def test_few_clusters_keep_students_t_beside_and_in_the_shrunken_rows():
+    few = np.array([4.0, 4, 4, 4, 9, np.nan, 4])
+    table = shrink_estimates(replace(effects(), degrees=few))
+    quantile = np.where(np.isnan(few), stats.norm.ppf(0.975), stats.t.ppf(0.975, few))
+    frame, released = table.to_frame(), table.tables()["shrunken"].to_frame()
+    own = table.shrunken.std_error
+    reach = (frame["shrunken_conf_high"] - frame["shrunken"]).to_numpy()
+    assert reach == pytest.approx(quantile * own)
+    halves = ((released["conf_high"] - released["conf_low"]) / 2).to_numpy()
+    assert halves == pytest.approx(np.r_[quantile * np.sqrt(V), quantile * own])
+    assert shrink_estimates(effects()).tables()["shrunken"].degrees is None
