@@ -19,7 +19,7 @@ from calaim_eval.equity.mixed_rates import (
     standardizing_weights,
 )
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.results import SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
+from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
 
 Quantity = Literal["effect", "standardized_rate"]
 MOST_FACTORS = 5
@@ -67,6 +67,7 @@ def das_gupta(
         Column with the groups.
     within : str, optional
         Column of strata over which the product of the factors is added up; every group has each.
+        Rows of "all" are left out.
     rate : callable, optional
         The rate as a function of a frame with the factors of one population, a row per stratum in
         the order of the labels; default the product of the factors, summed over strata.
@@ -210,6 +211,7 @@ def _checked(
     keys = [by] if within is None else [by, within]
     check_columns(data, [*keys, *names, *errors.values()])
     frame = as_groups(data, keys)
+    frame = frame[(frame[keys] != ALL).all(axis=1)]
     repeats = int(frame.duplicated(keys).sum())
     if repeats:
         raise TableError(

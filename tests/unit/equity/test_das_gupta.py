@@ -150,3 +150,14 @@ def test_support_is_the_smaller_side_and_unknown_without_it():
 def test_refusals(changes, options, error, message):
     with pytest.raises(error, match=message):
         das_gupta(FRAME.assign(**changes), **{"factors": ["x", "y"], **OPTIONS, **options})
+
+
+def test_the_stratum_of_all_is_no_stratum():
+    frame = pd.DataFrame({"group": list("aabb"), "age": ["young", "old"] * 2}).assign(
+        x=[0.1, 0.2, 0.3, 0.1], y=[1.0, 2, 3, 4]
+    )
+    totals = pd.DataFrame({"group": list("ab"), "age": "all", "x": [0.15, np.nan], "y": [3.0, 7]})
+    options = {"factors": ["x", "y"], "within": "age", **OPTIONS}
+    found = parts(das_gupta(pd.concat([frame, totals]), **options))
+    assert found == parts(das_gupta(frame, **options))
+    assert found["gap"] == pytest.approx(0.1 * 1 + 0.2 * 2 - 0.3 * 3 - 0.1 * 4)
