@@ -109,7 +109,8 @@ def curvature_bias(
 ) -> np.ndarray:
     r"""Second-order bias :math:`\tfrac12 \operatorname{tr}(H V)` of a smooth formula; shape (m,).
 
-    Differences of the derivative along the principal directions of `covariance`.
+    Differences of the derivative along the principal directions of `covariance`; NaN where a step
+    leaves the rates the formula is defined for.
     """
     values, vectors = np.linalg.eigh(covariance)
     scale = float(np.max(np.abs(at)))
@@ -130,6 +131,11 @@ def _mean(r: np.ndarray, w: np.ndarray) -> np.ndarray:
 def _size(x: np.ndarray) -> np.ndarray:
     """Absolute value, differentiable off 0 for complex arguments."""
     return np.where(x.real < 0, -x, x)
+
+
+def _log(x: np.ndarray) -> np.ndarray:
+    """Logarithm, NaN below 0: the complex one would step to another branch."""
+    return np.asarray(np.log(np.where(x.real < 0, np.nan, x)))
 
 
 def _difference(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) -> np.ndarray:
@@ -193,14 +199,12 @@ def _theil(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) -> np.nd
     """Average of x log x, x the rate over the mean; a rate of 0 adds 0."""
     x = r / _mean(r, w)
     is_zero = x.real == 0
-    return np.asarray(
-        np.sum(np.where(is_zero, 0, w * x * np.log(np.where(is_zero, 1, x))), axis=-1)
-    )
+    return np.asarray(np.sum(np.where(is_zero, 0, w * x * _log(np.where(is_zero, 1, x))), axis=-1))
 
 
 def _log_deviation(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) -> np.ndarray:
     """Average of -log x, x the rate over the mean."""
-    return np.asarray(np.sum(-w * np.log(r / _mean(r, w)), axis=-1))
+    return np.asarray(np.sum(-w * _log(r / _mean(r, w)), axis=-1))
 
 
 DISPARITY_FORMULAS: dict[str, Measure] = {
