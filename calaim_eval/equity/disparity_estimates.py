@@ -14,7 +14,7 @@ from calaim_eval.equity.disparity_formulas import (
     curvature_bias,
     gradient,
 )
-from calaim_eval.equity.disparity_table import SIGNED
+from calaim_eval.equity.disparity_table import TESTED
 from calaim_eval.equity.group_rates import GroupRates
 
 AHN = (
@@ -215,7 +215,7 @@ def _null(
     """Average of the measure if all groups were equal, and how often it is then as large."""
     with np.errstate(divide="ignore", invalid="ignore"):
         average = null.mean(axis=0)
-        signed = by_group or name in SIGNED
+        signed = by_group or name in TESTED
         size, draws = (np.log(estimate), np.log(null)) if is_ratio else (estimate, null)
         if signed:
             middle = np.median(draws, axis=0)

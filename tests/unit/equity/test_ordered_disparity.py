@@ -148,3 +148,27 @@ def test_what_is_refused(options, message):
 def test_a_model_that_cannot_be_fitted_is_refused():
     with pytest.raises(EstimationError, match="log model of 4 rates on rank does not settle"):
         measured(COUNTS.assign(events=0), model="log")
+
+
+@pytest.mark.parametrize("events", [[3200, 1950, 1100, 400], [332, 240, 148, 76]])
+def test_an_index_below_one_is_as_far_from_equal_as_its_inverse(events):
+    """Chance gives ratios on both sides of 1: what is far below is as rare as what is far above."""
+    frame = COUNTS.assign(events=events)
+    p = {}
+    for name, order in {"there": ORDER, "back": ORDER[::-1]}.items():
+        table = measured(frame, order=order, measures=["relative_index"]).to_frame()
+        p[name] = table["p_value_if_equal"].iloc[0], table["p_value"].iloc[0]
+    draws = 4000
+    for if_equal, normal in p.values():
+        assert if_equal == pytest.approx(normal, abs=4 * np.sqrt(0.25 / draws))
+    spread = np.sqrt(2 * p["there"][0] * (1 - p["there"][0]) / draws)
+    assert p["back"][0] == pytest.approx(p["there"][0], abs=4 * spread)
+
+
+def test_a_steep_index_below_one_is_not_what_chance_gives():
+    frame = COUNTS.assign(
+        events=[3200, 1950, 1100, 400], member_months=COUNTS["member_months"] * 10
+    )
+    row = measured(frame, measures=["relative_index"], draws=400).to_frame().iloc[0]
+    assert row["estimate"] < 1
+    assert row["p_value_if_equal"] == pytest.approx(1 / 401)
