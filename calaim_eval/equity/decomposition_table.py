@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.equity.groups import in_group_order
+from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
 
@@ -40,11 +41,8 @@ def pair_support(support: pd.DataFrame, others: Sequence[str], *, reference: str
     """
     own = support.loc[list(others), list(SUPPORT_COLUMNS)].to_numpy(dtype=float)
     base = np.broadcast_to(support.loc[reference, list(SUPPORT_COLUMNS)].to_numpy(float), own.shape)
-    # A side whose members are not known counts as none: np.minimum keeps the NaN.
-    frame = pd.DataFrame(np.minimum(own, base), columns=list(SUPPORT_COLUMNS))
-    events = np.stack([own[:, 1], base[:, 1]])
-    frame["n_events"] = np.where(events.min(axis=0) > 0, events.min(axis=0), events.max(axis=0))
-    return frame
+    smaller = smallest_support(np.stack([own, base]))
+    return pd.DataFrame(smaller, columns=list(SUPPORT_COLUMNS))
 
 
 def parts_table(

@@ -13,9 +13,10 @@ from calaim_eval.design.checks import check_option
 from calaim_eval.design.ledger import FEW
 from calaim_eval.equity.decomposition_table import WHOLE_OR_NOT
 from calaim_eval.equity.disparity_change_table import CHANGE, PARTS, DisparityChange, directions
+from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate import GroupTimeEffects, group_time_rates
-from calaim_eval.results import ALL, EffectTable, Estimand, Method, Scale
+from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
 from calaim_eval.results.effect_table import with_undefined
 
 Parallel = Literal["difference", "ratio"]
@@ -252,17 +253,15 @@ def _support(rates: EffectTable, pairs: list[_Pair]) -> pd.DataFrame:
 
     The same for all parts of a gap, since each follows from the others.
     """
+    support = rates.support[list(SUPPORT_COLUMNS)].to_numpy(dtype=float)
     rows = []
     for pair in pairs:
         both = np.concatenate([pair.group, pair.base])
-        own = rates.support.iloc[both[both >= 0]]
-        smallest = own.min()
+        smallest = smallest_support(support[both[both >= 0]])
         if (pair.group < 0).all() or (pair.base < 0).all():
-            smallest = smallest * 0
-        positive = own["n_events"][own["n_events"] > 0]
-        smallest["n_events"] = positive.min() if len(positive) else 0
+            smallest[[at for at, c in enumerate(SUPPORT_COLUMNS) if c != "n_events"]] = 0
         rows += [smallest] * len(PARTS)
-    return pd.DataFrame(rows).reset_index(drop=True)
+    return pd.DataFrame(rows, columns=list(SUPPORT_COLUMNS))
 
 
 def _opposed(both: DisparityChange, stratum: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from calaim_eval.equity.disparity_estimates import (
 from calaim_eval.equity.disparity_formulas import Measure
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import generator, rates_around, rates_if_equal
+from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.results import ALL, EffectTable, Estimand, Method
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS, stack
 
@@ -176,14 +177,15 @@ def _support(case: MeasuredGroups, rows: list[MeasureRow]) -> pd.DataFrame:
     """
     support = case.groups.support[list(SUPPORT_COLUMNS)].to_numpy(dtype=float)
     at = fixed_reference(case).position
-    smallest = support.min(axis=0)[None, :]
+    smallest = smallest_support(support)[None, :]
     found = []
     for row in rows:
         if not row.measure.by_group:
             found.append(smallest)
             continue
         side = support[[at]] if at >= 0 else smallest
-        found.append(np.minimum(support[row.rows], side))
+        own = support[row.rows]
+        found.append(smallest_support(np.stack([own, np.broadcast_to(side, own.shape)])))
     values = np.concatenate(found) if found else np.zeros((0, len(SUPPORT_COLUMNS)))
     return pd.DataFrame(values, columns=list(SUPPORT_COLUMNS))
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
-from calaim_eval.results import ALL, EffectTable, Estimand, Method, Scale
+from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
 from calaim_eval.results.effect_table import with_undefined
 
 DELTA = "Delta method on the joint covariance of the effects"
@@ -231,11 +232,12 @@ def _contrast(
 
 
 def _pair_support(effects: EffectTable, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Smaller support of the two groups compared; 0 where the reference has no row."""
-    support = effects.support.reset_index(drop=True)
-    own = support.iloc[pairs["group"]].reset_index(drop=True)
-    base = support.reindex(pairs["base"].to_numpy()).fillna(0).reset_index(drop=True)
-    return pd.DataFrame(np.minimum(own, base), columns=support.columns)
+    """Support of the smaller of the two groups compared; 0 where the reference has no row."""
+    support = effects.support[list(SUPPORT_COLUMNS)].reset_index(drop=True)
+    own = support.iloc[pairs["group"]].to_numpy(dtype=float)
+    base = support.reindex(pairs["base"].to_numpy()).fillna(0).to_numpy(dtype=float)
+    smaller = smallest_support(np.stack([own, base]))
+    return pd.DataFrame(smaller, columns=list(SUPPORT_COLUMNS))
 
 
 def _gap_estimand(effects: EffectTable, *, reference: str, scale: Scale) -> Estimand:

@@ -11,6 +11,7 @@ import pandas as pd
 from calaim_eval.equity.assignment_bounds import bound_quantile
 from calaim_eval.equity.missing_race_bounds import BOUND_WORDS, MANSKI, REPORTED_ONLY
 from calaim_eval.equity.missing_race_members import missing_groups
+from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, BoundsTable, EffectTable, Method
 
@@ -112,7 +113,8 @@ def missing_race_effect_bounds(
                 own = {stratum: name} | ({} if reference is None else {"reference": reference})
                 keys.append({**values, **own, "restriction": kind, "bound": share})
                 rows = [at[g] for g in (name, reference, *gone) if g is not None]
-                support.append(effects.support.iloc[rows][list(SUPPORT_COLUMNS)].min())
+                sides = effects.support.iloc[rows][list(SUPPORT_COLUMNS)]
+                support.append(smallest_support(sides.to_numpy(dtype=float)))
     table = np.array(limits, dtype=float).reshape(-1, 4)
     return BoundsTable(
         keys=pd.DataFrame(keys),
@@ -121,7 +123,7 @@ def missing_race_effect_bounds(
         conf_low=table[:, 2],
         conf_high=table[:, 3],
         conf_level=conf_level,
-        support=pd.DataFrame(support).reset_index(drop=True),
+        support=pd.DataFrame(support, columns=list(SUPPORT_COLUMNS)),
         estimand=effects.estimand,
         method=Method(
             f"Bounds over members without a recorded group; {effects.method.estimator}",

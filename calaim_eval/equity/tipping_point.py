@@ -14,6 +14,7 @@ from calaim_eval.equity.missing_race_effect_bounds import exposed_members, rows_
 from calaim_eval.equity.missing_race_members import missing_groups
 from calaim_eval.equity.rate_gap import rate_std_error, rate_support
 from calaim_eval.equity.rates_of import rates_option
+from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import (
     ALL,
@@ -145,7 +146,8 @@ def tipping_point(
                 own = {stratum: group, "reference": reference}
                 keys.append({**values, **own, "restriction": kind, "bound": delta})
                 both = levels.support.iloc[[at[g] for g in (group, reference, *gone)]]
-                support.append(both[list(SUPPORT_COLUMNS)].min())
+                sides = both[list(SUPPORT_COLUMNS)].to_numpy(dtype=float)
+                support.append(smallest_support(sides))
     found_rows = np.array(rows, dtype=float).reshape(-1, 5)
     return BoundsTable(
         keys=pd.DataFrame(keys),
@@ -154,7 +156,7 @@ def tipping_point(
         conf_low=found_rows[:, 2],
         conf_high=found_rows[:, 3],
         conf_level=conf_level,
-        support=pd.DataFrame(support).reset_index(drop=True),
+        support=pd.DataFrame(support, columns=list(SUPPORT_COLUMNS)),
         estimand=_estimand(levels, reference, scale, unit),
         method=Method(
             f"Tipping point of members without a recorded group; {table.method.estimator}",
