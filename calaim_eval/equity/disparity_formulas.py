@@ -79,8 +79,12 @@ def reference_rate(r: np.ndarray, p: np.ndarray, ref: Reference) -> np.ndarray:
 
 
 def best_rate(r: np.ndarray, sign: int) -> np.ndarray:
-    """The most favourable rate (`sign` 1: the highest); shape (...)."""
-    at = np.argmax(sign * r.real, axis=-1)[..., None]
+    """The most favourable rate (`sign` 1: the highest); shape (...).
+
+    A rate of 0 has no logarithm and is NaN in draws on the log scale: it ranks as 0.
+    """
+    level = np.where(np.isnan(r.real), 0.0, r.real)
+    at = np.argmax(sign * level, axis=-1)[..., None]
     return np.asarray(np.take_along_axis(r, at, axis=-1)[..., 0])
 
 
