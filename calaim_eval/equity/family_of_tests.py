@@ -99,11 +99,12 @@ def adjust_family(
 
     Notes
     -----
-    Bands are sup-t (`simultaneous_bands`). Tables of one scale whose cluster influence is known
-    over the same clusters have a joint covariance, and one critical value. Otherwise what tables
-    have in common is not known, and each of the m tables gets bands at
-    :math:`1 - (1 - \mathrm{level})/m` (Bonferroni over tables, sup-t within), which hold whatever
-    the dependence.
+    Bands are sup-t (`simultaneous_bands`), from a multivariate t where the tables have degrees of
+    freedom, and never narrower than the pointwise interval at their level. Tables of one scale
+    whose cluster influence is known over the same clusters have a joint covariance, and one
+    critical value (one level, where degrees differ). Otherwise what tables have in common is not
+    known, and each of the m tables gets bands at :math:`1 - (1 - \mathrm{level})/m` (Bonferroni
+    over tables, sup-t within), which hold whatever the dependence.
     """
     check_option("method", method, get_args(Adjustment))
     if not family.strip():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from calaim_eval.equity import adjust_family
 from calaim_eval.errors import DesignError, EstimationError
@@ -98,6 +101,15 @@ def test_bands_hold_for_the_whole_family_as_often_as_they_claim():
     two = 0.6 * one + 0.8 * draws.multivariate_normal(np.zeros(3), covariance, 4000)
     held = (np.abs(np.hstack([one, two])).max(axis=1) <= crit).mean()
     assert held >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_a_family_of_few_clusters_has_bands_of_students_t():
+    few = replace(gaps([1.0, 2, 3], 0.2 * np.eye(3)), degrees=np.full(3, 4.0))
+    one = adjust_family(few, family="all", rng=rng()).to_frame()
+    split = adjust_family({"a": few, "b": few}, family="all", rng=rng()).to_frame()
+    assert (one["critical_value"] > stats.t.ppf(0.975, 4)).all()
+    assert (one["simultaneous_low"] < one["conf_low"]).all()
+    assert (split["critical_value"] > stats.t.ppf(1 - 0.025 / 2, 4)).all()
 
 
 def test_what_is_refused():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import integrate, optimize, stats
 from weighted_members import awkward_panel
 
 from calaim_eval.errors import EstimationError
@@ -51,6 +53,44 @@ def test_perfectly_correlated_terms_need_no_wider_band() -> None:
     table = table_of([1.0, 2.0], np.array([[1.0, 2.0], [2.0, 4.0]]), {"event_time": [0, 1]})
     bands = simultaneous_bands(table, rng=np.random.default_rng(1))
     assert bands["critical_value"].iloc[0] == pytest.approx(1.96, abs=0.01)
+
+
+def test_few_clusters_have_the_critical_value_of_the_multivariate_t() -> None:
+    table = replace(
+        table_of([0.0] * 3, np.eye(3), {"event_time": [0, 1, 2]}), degrees=np.full(3, 4.0)
+    )
+    bands = simultaneous_bands(table, rng=np.random.default_rng(1))
+
+    def missed(critical: float) -> float:
+        """Three independent normals over one chi of 4 degrees: integrated over the chi."""
+        held = integrate.quad(
+            lambda c: (2 * stats.norm.cdf(critical * c / 2) - 1) ** 3 * stats.chi.pdf(c, 4), 0, 20
+        )
+        return held[0] - 0.95
+
+    expected = optimize.brentq(missed, 2, 10)
+    # Four simulation errors of the quantile with 200,000 draws.
+    assert bands["critical_value"].tolist() == pytest.approx([expected] * 3, abs=0.06)
+    assert expected > stats.t.ppf(0.975, 4) + 0.5
+
+
+def test_independent_terms_of_different_degrees_share_the_sidak_level() -> None:
+    degrees = np.array([4.0, np.nan, 30.0])
+    table = table_of([0.0] * 3, np.diag([1.0, 4, 9]), {"event_time": [0, 1, 2]})
+    bands = simultaneous_bands(replace(table, degrees=degrees), rng=np.random.default_rng(1))
+    level = 0.5 + 0.95 ** (1 / 3) / 2
+    expected = [stats.t.ppf(level, 4), stats.norm.ppf(level), stats.t.ppf(level, 30)]
+    assert bands["critical_value"].tolist() == pytest.approx(expected, rel=0.015)
+    assert bands["simultaneous_low"].iloc[1] == -2 * bands["critical_value"].iloc[1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("degrees", [None, np.array([4.0])])
+def test_the_band_of_one_term_is_no_narrower_than_its_interval(degrees, seed) -> None:
+    table = replace(table_of([1.0], np.eye(1), {"event_time": [0]}), degrees=degrees)
+    bands = simultaneous_bands(table, rng=np.random.default_rng(seed))
+    assert (bands["simultaneous_high"] >= bands["conf_high"]).all()
+    assert bands["simultaneous_high"].iloc[0] == pytest.approx(bands["conf_high"].iloc[0], abs=0.05)
 
 
 def test_base_month_has_no_band_and_stacked_tables_are_refused() -> None:
