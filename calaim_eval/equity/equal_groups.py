@@ -24,7 +24,7 @@ def rates_if_equal(groups: GroupRates, *, draws: int, rng: np.random.Generator) 
     """
     if groups.sampling == "normal":
         return _around(_common_rate(groups), groups.covariance, draws=draws, rng=rng)
-    n = groups.population
+    n = groups.denominator
     common = _common_rate(groups) / groups.per
     expected = n * common
     effect = _design_effect(groups)
@@ -74,9 +74,12 @@ def _around(
 def _common_rate(groups: GroupRates) -> np.ndarray:
     """Rate of all groups together, for each group; shape (k,).
 
-    Without a population, the average weighted by precision.
+    Over the denominators they were counted over; without those over the population, and without
+    that the average weighted by precision.
     """
-    k = len(groups.rate)
+    k, n = len(groups.rate), groups.denominator
+    if np.isfinite(n).all() and (n > 0).all():
+        return np.full(k, (n / n.sum()) @ groups.rate)
     if np.isfinite(groups.population).all():
         return np.full(k, groups.share @ groups.rate)
     precision = np.linalg.pinv(groups.covariance) @ np.ones(k)
@@ -85,7 +88,7 @@ def _common_rate(groups: GroupRates) -> np.ndarray:
 
 def _design_effect(groups: GroupRates) -> float:
     """Variance of the events over what independent events would have, all groups together."""
-    n, known = groups.population, groups.has_error
+    n, known = groups.denominator, groups.has_error
     if not known.any():
         return 1.0
     variance = np.diag(groups.covariance)[known] * (n[known] / groups.per) ** 2

@@ -26,15 +26,18 @@ class GroupRates:
         In `unit`; shape (k,).
     covariance : np.ndarray
         Joint covariance of the rates; shape (k, k).
+    denominator : np.ndarray
+        What the rates were counted over; shape (k,), NaN where it is not known.
     population : np.ndarray
-        Denominators the shares of the groups are taken from; shape (k,).
+        What the shares of the groups are taken from: the denominators, or a population given in
+        their place; shape (k,).
     support : pd.DataFrame
         `n_members`, `n_events`, `member_months`; k rows.
     per : float
         Denominator a rate refers to.
     sampling : {"count", "share", "normal"}
-        How rates vary if all groups shared one: events over `population`, members with something
-        over `population`, or normal with `covariance`.
+        How rates vary if all groups shared one: events over `denominator`, members with something
+        over `denominator`, or normal with `covariance`.
     has_error : np.ndarray
         Groups whose standard error is estimated (those with an event); shape (k,), bool.
     """
@@ -42,6 +45,7 @@ class GroupRates:
     names: list[str]
     rate: np.ndarray
     covariance: np.ndarray
+    denominator: np.ndarray
     population: np.ndarray
     support: pd.DataFrame
     unit: str
@@ -71,6 +75,7 @@ class GroupRates:
             [self.names[i] for i in at],
             self.rate[at],
             self.covariance[np.ix_(at, at)],
+            self.denominator[at],
             self.population[at],
             self.support.iloc[at].reset_index(drop=True),
             self.unit,
