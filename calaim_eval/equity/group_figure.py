@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.ledger import FEW
-from calaim_eval.equity.rate_gap import rate_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import EffectTable, RateTable
 
@@ -74,20 +73,29 @@ def is_shown(support: pd.DataFrame) -> np.ndarray:
 
 
 def points(table: RateTable | EffectTable) -> pd.DataFrame:
-    """Keys, `value` and whether each row may be drawn (`shown`).
-
-    Of rates the members behind the denominator are not known to the table: those with an event
-    are what counts, and no event is shown.
-    """
+    """Keys, `value` and whether each row may be drawn (`shown`)."""
     if isinstance(table, RateTable):
-        support = rate_support(table)
-        members = support["n_members"].to_numpy(dtype=float)
-        shown = is_shown(support.assign(n_members=np.where(members == 0, FEW, members)))
-        value = table.rate
+        shown, value = _is_rate_shown(table), table.rate
     else:
         shown, value = is_shown(table.support), table.estimate
     keys = table.keys.reset_index(drop=True)
     return keys.assign(value=value, shown=shown & np.isfinite(value))
+
+
+def _is_rate_shown(table: RateTable) -> np.ndarray:
+    """Rows of a rate table that disclosure control would show for themselves; shape (k,).
+
+    None of 1 to 10: events, members with one, the denominator, or members without an event.
+    """
+    if table.about == "organizations":
+        return np.ones(len(table), dtype=bool)
+    counts = [table.numerator, table.n_members]
+    if table.kind != "count":
+        counts.append(table.denominator)
+    if table.kind == "proportion":
+        counts.append(table.denominator - table.numerator)
+    found = np.stack([np.asarray(each, dtype=float) for each in counts])
+    return np.asarray(~((found > 0) & (found < FEW)).any(axis=0))
 
 
 def require_points(frame: pd.DataFrame, what: str) -> None:

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from calaim_eval.disclosure import release
 from calaim_eval.equity import (
     equiplot,
     funnel_limits,
     funnel_plot,
     gap_over_time_plot,
+    proportion_by_group,
     rate_by_group,
     shrink_estimates,
     shrinkage_plot,
@@ -67,6 +69,32 @@ def test_equiplot_leaves_out_small_groups_and_says_so():
 def test_no_event_is_shown_and_one_to_ten_are_not(events, n_absent):
     figure = equiplot(by_outcome(events=[50, 50, events, 50, 50, 50]), rows="outcome")
     assert figure.n_absent == n_absent
+
+
+@pytest.mark.parametrize(
+    ("with_event", "members", "is_shown"),
+    [
+        (0, 5, False),
+        (95, 100, False),
+        (0, 40, True),
+        (40, 40, True),
+        (10, 40, False),
+        (20, 40, True),
+    ],
+)
+def test_a_share_of_few_members_or_all_but_a_few_is_not_drawn(with_event, members, is_shown):
+    counts = {"aian": (with_event, members), "white": (30, 70)}
+    rows = [(group, "2024", at < n) for group, (n, total) in counts.items() for at in range(total)]
+    frame = pd.DataFrame(rows, columns=["race_ethnicity", "year", "served"])
+    frame["member_id"] = range(len(frame))
+    table = proportion_by_group(frame, has="served", by=["year", "race_ethnicity"])
+    figure = equiplot(table, rows="year")
+    assert ("aian" in figure.alt_text) == is_shown
+    assert ("aian" in set(figure.plot.data["race_ethnicity"])) == is_shown
+    assert figure.n_absent == int(not is_shown)
+    released = release({"share": table}).tables["share"].frame
+    own = released["race_ethnicity"] == "aian"
+    assert (~released.loc[own, "is_suppressed"]).tolist() == [is_shown]
 
 
 def test_equiplot_is_drawn(tmp_path):
@@ -180,4 +208,4 @@ def test_what_is_refused():
     with pytest.raises(EstimationError, match="nothing can be shown"):
         equiplot(by_outcome(members=3), rows="outcome")
     with pytest.raises(EstimationError, match="no event in any group"):
-        funnel_plot(rates([0, 0], [10, 10]), stratum="county")
+        funnel_plot(rates([0, 0], [100, 100]), stratum="county")
