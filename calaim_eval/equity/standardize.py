@@ -21,6 +21,12 @@ from calaim_eval.results.intervals import (
 )
 
 FEW_EVENTS = 10
+_COUNTS = ("events", "member_months")
+_NEXT = (
+    "Fill it from the source (0 where nothing happened), or leave the whole group out and say so.",
+    "Take it from the members (a group needs two), or use an interval of independent events: "
+    "without the column.",
+)
 DirectInterval = Literal["dobson", "fay_feuer"]
 RatioInterval = Literal["byar_or_exact", "byar", "exact", "log_normal", "dobson"]
 
@@ -68,8 +74,8 @@ def direct_standardized_rate(
     Raises
     ------
     EstimationError
-        A band has no weight, a group has no member-month in a band that has, or a group's band
-        repeats.
+        A band has no weight, a group has no member-month in a band that has, a group's band
+        repeats, or a number is not known.
 
     Notes
     -----
@@ -109,6 +115,7 @@ def direct_sums(
     cells: pd.DataFrame, keys: list[str], *, bands: list[str], weights: pd.Series
 ) -> pd.DataFrame:
     """Events, member-months, standardized rate, its variance and largest weight, by group."""
+    _check_known_numbers(cells, "direct standardization", [*_COUNTS, "variance"])
     _check_bands(cells, keys, bands=bands, weights=weights)
     variance = cells["variance" if "variance" in cells.columns else "events"].to_numpy(dtype=float)
     each = direct_weights(cells, bands=bands, weights=weights)
@@ -199,8 +206,8 @@ def indirect_standardized_ratio(
     Raises
     ------
     EstimationError
-        A band is missing from the standard or repeats there, no event is expected in a group, or
-        ``"dobson"`` is asked for without `variance`.
+        A band is missing from the standard, repeats or has no member-months there, no event is
+        expected in a group, a number is not known, or ``"dobson"`` is asked for without `variance`.
 
     References
     ----------
@@ -219,13 +226,18 @@ def indirect_standardized_ratio(
     keys, bands = key_list(by), key_list(band)
     check_columns(cells, [*keys, *bands, "events", "member_months"])
     check_columns(standard, [*bands, "events", "member_months"])
+    read = [*_COUNTS, "variance"] if interval == "dobson" else _COUNTS
+    _check_known_numbers(cells, "indirect standardization", read)
+    _check_known_numbers(standard, "indirect standardization, the standard", _COUNTS)
     rates = standard.set_index(_band_index(standard, bands))
     _check_known_bands(cells, bands=bands, known=rates.index)
     rate = rates["events"] / rates["member_months"]
     months = cells["member_months"].to_numpy(dtype=float)
+    each = rate.reindex(_band_index(cells, bands)).to_numpy(dtype=float)
+    _check_expected(each, months)
     sums = cells[keys].assign(
         events=cells["events"].astype(float),
-        expected=rate.reindex(_band_index(cells, bands)).to_numpy(dtype=float) * months,
+        expected=np.where(months > 0, each, 0.0) * months,
         variance=cells["variance"] if "variance" in cells.columns else np.nan,
     )
     sums = in_group_order(sums.groupby(keys, as_index=False).sum(min_count=1), keys)
@@ -266,6 +278,30 @@ def _ratio_bounds(sums: pd.DataFrame, interval: RatioInterval, conf_level: float
     byar = byar_interval(observed, conf_level=conf_level)
     few = {"byar_or_exact": observed < FEW_EVENTS, "byar": False, "exact": True}[interval]
     return np.where(few, exact[0], byar[0]), np.where(few, exact[1], byar[1])
+
+
+def _check_known_numbers(frame: pd.DataFrame, where: str, columns: Sequence[str]) -> None:
+    """Raise EstimationError for a number that is missing or infinite: sums would leave it out."""
+    for column in columns:
+        if column not in frame.columns:
+            continue
+        bad = int((frame[column].isna() | frame[column].isin([np.inf, -np.inf])).sum())
+        if bad:
+            raise EstimationError(
+                f"{where}: `{column}` is not known in {bad} of {len(frame)} rows; a sum would "
+                f"count it as 0.\n  {_NEXT[column == 'variance']}"
+            )
+
+
+def _check_expected(rate: np.ndarray, months: np.ndarray) -> None:
+    """Raise EstimationError where members are in a band in which the standard has no rate."""
+    lacking = int((~np.isfinite(rate) & (months > 0)).sum())
+    if lacking:
+        raise EstimationError(
+            f"indirect standardization: the standard has no member-month in a band of {lacking} of "
+            f"{len(rate)} rows that have some; no event can be expected there.\n  Use wider bands, "
+            "or a standard that has members in each."
+        )
 
 
 def _band_index(frame: pd.DataFrame, bands: list[str]) -> pd.Index:

@@ -147,3 +147,50 @@ def test_more_that_is_refused():
         direct_standardized_rate(CELLS, by="race_ethnicity", weights=-WEIGHTS)
     with pytest.raises(DesignError, match="`interval` is 'wald'"):
         direct_standardized_rate(CELLS, by="race_ethnicity", weights=WEIGHTS, interval="wald")
+
+
+WITH_VARIANCE = CELLS.assign(variance=2.0 * CELLS["events"])
+
+
+@pytest.mark.parametrize("column", ["events", "member_months", "variance"])
+@pytest.mark.parametrize("value", [np.nan, None, np.inf])
+def test_an_unknown_number_of_a_band_is_no_zero(column, value):
+    cells = WITH_VARIANCE.astype({column: object})
+    cells.loc[1, column] = value
+    message = rf"`{column}` is not known in 1 of 4 rows"
+    with pytest.raises(EstimationError, match=message):
+        direct_standardized_rate(cells, by="race_ethnicity", weights=WEIGHTS)
+    standard = CELLS[CELLS["race_ethnicity"] == "white"]
+    with pytest.raises(EstimationError, match=message):
+        indirect_standardized_ratio(
+            cells, by="race_ethnicity", standard=standard, interval="dobson"
+        )
+
+
+@pytest.mark.parametrize("column", ["events", "member_months"])
+def test_an_unknown_number_of_the_standard_is_no_zero(column):
+    standard = CELLS[CELLS["race_ethnicity"] == "white"].astype({column: float})
+    standard.loc[2, column] = np.nan
+    message = rf"standard: `{column}` is not known in 1 of 2 rows"
+    with pytest.raises(EstimationError, match=message):
+        indirect_standardized_ratio(CELLS, by="race_ethnicity", standard=standard)
+
+
+def test_a_band_of_the_standard_without_member_months_has_no_rate_to_expect():
+    standard = CELLS[CELLS["race_ethnicity"] == "white"].assign(
+        events=[0, 60], member_months=[0, 2000]
+    )
+    with pytest.raises(EstimationError, match="no member-month in a band of 2 of 4 rows"):
+        indirect_standardized_ratio(CELLS, by="race_ethnicity", standard=standard)
+    adults = CELLS[CELLS["age_band"] == "adult"]
+    table = indirect_standardized_ratio(adults, by="race_ethnicity", standard=standard)
+    assert table["ratio"].tolist() == pytest.approx([90 / (3000 * 0.03), 1])
+
+
+def test_a_variance_that_no_interval_reads_may_be_unknown():
+    standard = CELLS[CELLS["race_ethnicity"] == "white"]
+    found = [
+        indirect_standardized_ratio(cells, by="race_ethnicity", standard=standard)
+        for cells in (CELLS, CELLS.assign(variance=np.nan))
+    ]
+    pd.testing.assert_frame_equal(*found)
