@@ -151,7 +151,7 @@ def kitagawa(
     groups, others = ordered_groups(names, reference=reference)
     weights = effect_weights(2) if components == "two" else _three_weights()
     parts = ["gap", "composition", "rates", "interaction"][: len(weights)]
-    effects, slopes = [], []
+    effects, slopes, pairs = [], [], []
     for group in others:
         pair = (groups.index(group), groups.index(reference))
         value, slope = _pair(cells, pair, weights, scale=scale)
@@ -161,8 +161,9 @@ def kitagawa(
             slope = np.concatenate([slope, own_slope], axis=1)
         effects.append(value)
         slopes.append(slope)
+        pairs += [pair] * len(value)
     slope = np.concatenate(slopes, axis=1)
-    covariance, influence = cells.covariance(slope[0], slope[1])
+    covariance, influence = cells.covariance(slope[0], slope[1], np.array(pairs))
     support = cells.smallest if by_stratum else cells.support
     return parts_table(
         np.concatenate(effects),
@@ -196,7 +197,7 @@ def kitagawa(
             KITAGAWA,
         ),
         notes=_notes(cells, data, scale=scale),
-        degrees=None if influence is None else np.full(len(covariance), len(influence) - 1.0),
+        degrees=cells.degrees(np.array(pairs)),
     )
 
 

@@ -56,7 +56,7 @@ class RateCells:
     smallest: pd.DataFrame
 
     def covariance(
-        self, in_numerator: np.ndarray, in_denominator: np.ndarray
+        self, in_numerator: np.ndarray, in_denominator: np.ndarray, pairs: np.ndarray
     ) -> tuple[np.ndarray, pd.DataFrame | None]:
         """Covariance of k quantities from their gradients, and the clusters' influence.
 
@@ -64,9 +64,11 @@ class RateCells:
         ----------
         in_numerator, in_denominator : np.ndarray
             Shape (k, G, m).
+        pairs : np.ndarray
+            Positions of the two groups each quantity compares; shape (k, 2).
         """
         if self.rows is not None:
-            return self._clustered(self.rows, in_numerator, in_denominator)
+            return self._clustered(self.rows, in_numerator, in_denominator, pairs)
         flat = in_numerator.reshape(len(in_numerator), -1)
         if self.kind == "proportion" and self.variance is None:
             other = in_denominator.reshape(len(in_denominator), -1)
@@ -75,13 +77,30 @@ class RateCells:
         variance = self.numerator if self.variance is None else self.variance
         return (flat * variance.ravel()) @ flat.T, None
 
+    def degrees(self, pairs: np.ndarray) -> np.ndarray | None:
+        """Clusters of the two groups of each quantity, less one; None unless clusters are few."""
+        if self.rows is None or self.clusters is None:
+            return None
+        cluster, group = self.rows["cluster"].to_numpy(), self.rows["group"].to_numpy()
+        own = [len(np.unique(cluster[np.isin(group, pair)])) - 1.0 for pair in pairs]
+        return np.where(np.array(own) > 0, own, np.nan)
+
     def _clustered(
-        self, rows: pd.DataFrame, in_numerator: np.ndarray, in_denominator: np.ndarray
+        self,
+        rows: pd.DataFrame,
+        in_numerator: np.ndarray,
+        in_denominator: np.ndarray,
+        pairs: np.ndarray,
     ) -> tuple[np.ndarray, pd.DataFrame | None]:
         """Cross-product of the influences of the clusters, factor n/(n - 1)."""
         group, stratum, cluster = (rows[c].to_numpy() for c in ("group", "stratum", "cluster"))
-        factor, is_alone = _factor(cluster, group, n_groups=len(self.groups))
-        influence = np.sqrt(factor[group]) * (
+        factor, undefined = np.ones((len(pairs), len(self.groups))), np.zeros(len(pairs), bool)
+        for pair in np.unique(pairs, axis=0):
+            own, is_pair = np.isin(group, pair), (pairs == pair).all(axis=1)
+            each, is_alone = _factor(cluster[own], group[own], n_groups=len(self.groups))
+            factor[is_pair] = each
+            undefined[is_pair] = is_alone[pair].any()
+        influence = np.sqrt(factor[:, group]) * (
             in_numerator[:, group, stratum] * rows["y"].to_numpy()
             + in_denominator[:, group, stratum] * rows["n"].to_numpy()
         )
@@ -90,7 +109,6 @@ class RateCells:
             [np.bincount(cluster, weights=each, minlength=n_clusters) for each in influence], axis=1
         )
         named = None if self.clusters is None else pd.DataFrame(sums, index=self.clusters)
-        undefined = (in_numerator[:, is_alone] != 0).any(axis=(1, 2))
         return with_undefined(sums.T @ sums, named, undefined)
 
 
@@ -267,15 +285,16 @@ def _with_clusters(
 def _factor(
     cluster: np.ndarray, group: np.ndarray, *, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """n/(n - 1) of the clusters by group, and groups of one cluster; shape (G,) each.
+    """n/(n - 1) of the clusters by group, and whether one cluster is all there is; shape (G,) each.
 
-    Of all clusters together where some hold several groups.
+    Of all these clusters together where some hold several groups.
     """
     pairs = np.unique(np.stack([cluster, group]), axis=1)
     n_clusters = len(np.unique(cluster))
     if pairs.shape[1] > n_clusters:
-        return np.full(n_groups, n_clusters / (n_clusters - 1)), np.zeros(n_groups, dtype=bool)
-    counts = np.bincount(pairs[1], minlength=n_groups)
+        counts = np.full(n_groups, n_clusters)
+    else:
+        counts = np.bincount(pairs[1], minlength=n_groups)
     return counts / np.maximum(counts - 1, 1), counts < 2
 
 

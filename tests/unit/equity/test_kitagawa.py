@@ -118,6 +118,34 @@ def test_named_clusters_keep_their_influence_and_students_t():
     assert (table.degrees == 4).all()
 
 
+def test_clusters_of_a_third_group_bear_on_no_other_gap():
+    rng = np.random.default_rng(4)
+    group = np.array(list("abc"))[rng.integers(0, 3, 900)]
+    near, far = rng.integers(0, 4, 900), rng.integers(4, 44, 900)
+    frame = pd.DataFrame({"group": group, "county": np.where(group == "c", far, near)}).assign(
+        person=range(900), age=rng.choice(["old", "young"], 900), events=rng.poisson(1, 900), n=12.0
+    )
+    options = {**OPTIONS, "kind": "rate", "member_id": "person", "cluster": "county"}
+    three = kitagawa(frame, **options)
+    two = kitagawa(frame[frame["group"] != "c"], **options)
+    own = three.select(three.keys["group"] == "a")
+    assert own.degrees.tolist() == two.degrees.tolist() == [3] * 3
+    assert own.covariance == pytest.approx(two.covariance)
+    assert three.degrees.tolist() == [3] * 3 + [43] * 3
+    influence = three.cluster_influence.to_numpy()
+    assert influence.T @ influence == pytest.approx(three.covariance)
+
+
+def test_two_groups_in_one_cluster_have_no_interval_and_leave_the_others_theirs():
+    frame = members().assign(county=lambda d: np.where(d["group"] == "c", d["county"], 0))
+    table = kitagawa(frame, member_id="person", cluster="county", kind="rate", **OPTIONS)
+    is_alone = (table.keys["group"] == "a").to_numpy()
+    assert np.isnan(table.std_error[is_alone]).all()
+    assert np.isfinite(table.estimate).all()
+    assert np.isfinite(table.std_error[~is_alone]).all()
+    assert table.degrees[~is_alone].tolist() == [4] * 3
+
+
 def test_the_gap_is_that_of_rate_gap_with_its_standard_error():
     frame = members().assign(n=1.0, member_id=lambda d: d["person"])
     rates = rate_by_group(frame, outcome="events", by="group", per=1)
