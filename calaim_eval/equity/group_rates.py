@@ -88,15 +88,34 @@ class GroupRates:
 
 
 def by_group(values: pd.Series, names: list[str], *, what: str) -> np.ndarray:
-    """Values of a series in the order of the groups; EstimationError where one is missing."""
-    given = pd.Series(values.to_numpy(dtype=float), index=values.index.astype(str))
-    missing = [n for n in names if n not in given.index]
+    """Values of a series in the order of the groups; EstimationError unless each has one."""
+    index = values.index.astype(str)
+    missing = [n for n in names if n not in index]
     if missing:
         raise EstimationError(
-            f"`{what}` lacks {len(missing)} of {len(names)} groups: "
-            f"{', '.join(f'`{n}`' for n in missing)}."
+            f"`{what}` lacks {len(missing)} of {len(names)} groups: {_listed(missing)}."
         )
-    return np.asarray(given[names].to_numpy(dtype=float))
+    repeated = set(index[index.duplicated()])
+    twice = [n for n in names if n in repeated]
+    if twice:
+        raise EstimationError(
+            f"`{what}` gives {len(twice)} of {len(names)} groups more than once: "
+            f"{_listed(twice)}.\n  Give one value a group: add them up first."
+        )
+    known = np.where(values.isna(), np.nan, values.to_numpy(dtype=object)).astype(float)
+    found = pd.Series(known, index=index)[names].to_numpy(dtype=float)
+    unknown = [n for n, each in zip(names, found, strict=True) if not np.isfinite(each)]
+    if unknown:
+        raise EstimationError(
+            f"`{what}` is not known for {len(unknown)} of {len(names)} groups: "
+            f"{_listed(unknown)}.\n  Give each group a number (a weight may be 0)."
+        )
+    return np.asarray(found)
+
+
+def _listed(names: list[str]) -> str:
+    """Names for a message."""
+    return ", ".join(f"`{n}`" for n in names)
 
 
 def refuse_groups(names: list[str], is_bad: np.ndarray, what: str) -> None:
@@ -104,6 +123,6 @@ def refuse_groups(names: list[str], is_bad: np.ndarray, what: str) -> None:
     bad = [name for name, each in zip(names, is_bad, strict=True) if each]
     if bad:
         raise EstimationError(
-            f"{len(bad)} of {len(names)} groups {what}: {', '.join(f'`{b}`' for b in bad)}.\n"
+            f"{len(bad)} of {len(names)} groups {what}: {_listed(bad)}.\n"
             "  Leave them out by name and say so, or merge them by a mapping that is logged."
         )
