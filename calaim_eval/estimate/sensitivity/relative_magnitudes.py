@@ -214,7 +214,8 @@ def _truncated_tail(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.
     """P(Z > value | low < Z < high) of a standard normal Z, exact far out in the tail."""
     value = np.minimum(np.maximum(value, low), high)
     at_low, at_value, at_high = (special.log_ndtr(-z) for z in (low, value, high))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    # Where `high` is below `low` the numbers overflow, and are not used.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         above = -np.expm1(at_high - at_value)
         whole = -np.expm1(at_high - at_low)
         tail = np.exp(at_value - at_low) * above / whole
