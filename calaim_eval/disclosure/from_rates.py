@@ -12,7 +12,7 @@ from calaim_eval.disclosure.effects import TOTALS, Hidden
 from calaim_eval.disclosure.ledger import History
 from calaim_eval.disclosure.system import System
 from calaim_eval.results import BoundsTable, EffectTable, Method, RateTable
-from calaim_eval.results.estimand import RATES_WHERE, rates_of
+from calaim_eval.results.estimand import JOIN, RATES_WHERE, crossed_columns, rates_of
 
 _OUTCOME = "outcome"
 _REFERENCE = "reference"
@@ -22,6 +22,7 @@ _NOT_GROUPS = frozenset({"unit", _OUTCOME, _REFERENCE})
 _PARTS = frozenset({"component", "part"})
 
 Names = Mapping[str, tuple[str, ...]]
+Crossed = Mapping[str, tuple[str, ...]]
 
 
 def hide_comparisons_of_rates(
@@ -108,10 +109,12 @@ def _rows_to_hide(
         return rows
     keys = table.keys.astype(str)
     columns = [c for c in keys if c not in _NOT_GROUPS]
-    by_rule = _compares_with_a_rule(keys, columns, groups)
+    crossed = {n: held for n, held in crossed_columns(table.method).items() if n in columns}
+    told_apart = {*columns, *(column for held in crossed.values() for column in held)}
+    by_rule = _compares_with_a_rule(keys, columns, groups, crossed)
     for cell in hidden_rates:
         quantity, pairs = cell
-        whole = tuple((c, v) for c, v in pairs if c in columns or c == _OUTCOME)
+        whole = tuple((c, v) for c, v in pairs if c in told_apart or c == _OUTCOME)
         if whole != pairs and (quantity, whole) in shown and not _PARTS & set(keys):
             continue
         restricted = dict(pairs)
@@ -119,7 +122,7 @@ def _rows_to_hide(
         if _is_elsewhere(restricted, table.method):
             continue
         same = _count_the_same(keys, names, (quantity, outcome), of)
-        rows |= same & _overlap(keys, columns, restricted, by_rule)
+        rows |= same & _overlap(keys, columns, restricted, by_rule, crossed)
     return rows
 
 
@@ -132,30 +135,78 @@ def _is_elsewhere(restricted: Mapping[str, str], method: Method) -> bool:
 
 
 def _compares_with_a_rule(
-    keys: pd.DataFrame, columns: Sequence[str], groups: Collection[tuple[str, str]]
+    keys: pd.DataFrame,
+    columns: Sequence[str],
+    groups: Collection[tuple[str, str]],
+    crossed: Crossed,
 ) -> np.ndarray:
     """Rows whose reference is no group of any column: the mean, the rest, the best; shape (k,)."""
     if _REFERENCE not in keys:
         return np.zeros(len(keys), dtype=bool)
-    named = {value for column, value in groups if column in columns}
-    return np.asarray(~keys[_REFERENCE].isin(named))
+    named_by = {*columns, *(column for held in crossed.values() for column in held)}
+    named = {value for column, value in groups if column in named_by}
+    is_group = keys[_REFERENCE].isin(named).to_numpy()
+    known = set(groups)
+    for held in crossed.values():
+        split = [label.split(JOIN) for label in keys[_REFERENCE]]
+        is_group = is_group | np.array(
+            [
+                len(parts) == len(held) and set(zip(held, parts, strict=True)) <= known
+                for parts in split
+            ],
+            dtype=bool,
+        )
+    return np.asarray(~is_group)
 
 
 def _overlap(
-    keys: pd.DataFrame, columns: Sequence[str], of: Mapping[str, str], by_rule: np.ndarray
+    keys: pd.DataFrame,
+    columns: Sequence[str],
+    of: Mapping[str, str],
+    by_rule: np.ndarray,
+    crossed: Crossed,
 ) -> np.ndarray:
     """Rows about the groups of a rate, about everybody, or compared with them; shape (k,)."""
-    shared = [c for c in columns if c in of]
+    shared = [c for c in columns if c in of or set(crossed.get(c, ())) & set(of)]
     if not of:
         return np.asarray(by_rule | keys[list(columns)].isin(TOTALS).any(axis=1).to_numpy())
     n_apart = np.zeros(len(keys), dtype=int)
     for column in shared:
-        same = keys[column].isin((of[column], *TOTALS)).to_numpy()
+        held = crossed.get(column, ()) if column not in of else ()
+        same = (
+            _is_group(keys[column], of, column, held, keys.get(_REFERENCE))
+            | keys[column].isin(TOTALS).to_numpy()
+        )
         if _REFERENCE in keys:
-            same = same | (keys[_REFERENCE] == of[column]).to_numpy()
+            same = same | _is_group(keys[_REFERENCE], of, column, held)
         n_apart += ~same
     # A rule averages over one column, and which one is not said.
     return np.asarray(bool(shared) & (n_apart <= by_rule))
+
+
+def _is_group(
+    labels: pd.Series,
+    of: Mapping[str, str],
+    column: str,
+    held: Sequence[str],
+    reference: pd.Series | None = None,
+) -> np.ndarray:
+    """Labels that name the group of a rate, or part of it where a column holds several; (k,)."""
+    if not held:
+        return np.asarray(labels == of[column])
+    wanted = {at: of[c] for at, c in enumerate(held) if c in of}
+    found = []
+    # A reference in one of the columns ("white") is compared within the others.
+    instead = labels if reference is None else reference
+    for label, other in zip(labels, instead, strict=True):
+        parts = label.split(JOIN)
+        # A group's own name may hold the sign: which part is which is then not known.
+        is_unclear = len(parts) > 1 and len(parts) != len(held)
+        is_same = len(parts) == len(held) and all(
+            v in (parts[at], other) for at, v in wanted.items()
+        )
+        found.append(is_unclear or is_same)
+    return np.array(found, dtype=bool)
 
 
 def _count_the_same(

@@ -13,8 +13,8 @@ from calaim_eval.equity.groups import UNKNOWN, check_columns
 from calaim_eval.errors import EstimationError
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import ALL, EffectTable, RateTable
+from calaim_eval.results.estimand import CROSSED, JOIN, Method, crossed_columns
 
-JOIN = " & "
 KEPT_APART = ("aian", "nhpi", "declined", "unknown")
 """Groups of `race_ethnicity` that are never folded into another."""
 
@@ -78,9 +78,18 @@ def _crossed(source: Any, columns: Sequence[str], name: str) -> Any:
     others = [c for c in frame.columns if c not in columns]
     keys = frame[others].assign(**{name: joined}).loc[rows].reset_index(drop=True)
     chosen = source.select(rows)
+    chosen = replace(chosen, method=_with_crossed(chosen.method, columns, name))
     if isinstance(chosen, EffectTable):
         return replace(chosen, keys=keys)
     return _rates_by(chosen, keys, columns, name)
+
+
+def _with_crossed(method: Method, columns: Sequence[str], name: str) -> Method:
+    """The method that says which columns the new one holds; a crossed column stands for its own."""
+    before = crossed_columns(method)
+    held = tuple(each for column in columns for each in before.get(column, (column,)))
+    crossed = {n: c for n, c in before.items() if n not in columns} | {name: held}
+    return replace(method, options={**method.options, CROSSED: crossed})
 
 
 def _rates_by(rates: RateTable, keys: pd.DataFrame, columns: Sequence[str], name: str) -> RateTable:

@@ -16,6 +16,13 @@ that a comparison of groups is of every rate of the release.
 """
 RATES_WHERE = "rates_where"
 """Option beside `RATES_OF`: the values of a key the rates were taken at, such as stages."""
+CROSSED = "crossed"
+"""Option of a table with a column of groups made from several: that column to those it holds.
+
+Disclosure control reads from it that "aian & female" is the group of the table by both columns.
+"""
+JOIN = " & "
+"""Between the groups in such a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,28 @@ def rates_of(method: Method) -> tuple[str, ...] | None:
     return (names,) if isinstance(names, str) else tuple(map(str, names))  # type: ignore[call-overload]
 
 
+def crossed_columns(method: Method) -> dict[str, tuple[str, ...]]:
+    """Columns of groups made from several, each with those it is made from, in order."""
+    crossed = method.options.get(CROSSED)
+    if not isinstance(crossed, Mapping):
+        return {}
+    return {str(name): tuple(map(str, columns)) for name, columns in crossed.items()}
+
+
+def _all_crossed(methods: Sequence[Method]) -> dict[str, tuple[str, ...]]:
+    """Crossed columns of all methods; one name for several crossings holds the columns of all."""
+    found: dict[str, tuple[str, ...]] = {}
+    for method in methods:
+        for name, columns in crossed_columns(method).items():
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *columns)))
+    return found
+
+
 def shared_method(methods: Sequence[Method]) -> Method:
     """The first method, for tables put under one another: with the rates behind all of them."""
     first = methods[0]
+    if crossed := _all_crossed(methods):
+        first = replace(first, options={**first.options, CROSSED: crossed})
     each = [rates_of(method) for method in methods]
     where = [method.options.get(RATES_WHERE) for method in methods]
     if all(names == each[0] for names in each) and all(w == where[0] for w in where):

@@ -14,6 +14,7 @@ from calaim_eval.equity import (
     access_funnel_gap,
     das_gupta,
     disparity_measures,
+    intersect_groups,
     kitagawa,
     missing_race_bounds,
     rate_gap,
@@ -27,7 +28,7 @@ from calaim_eval.results import (
     stack,
     stack_rates,
 )
-from calaim_eval.results.estimand import RATES_OF, rates_of
+from calaim_eval.results.estimand import RATES_OF, crossed_columns, rates_of
 
 RACES = ["white", "hispanic", "asian", "nhpi"]
 # Nhpi members have 4 visits; asian members' 30 are hidden only because the total is shown.
@@ -377,3 +378,72 @@ def test_a_gap_released_after_the_rates_is_hidden_too(tmp_path):
     release({"rates": rates}, to=tmp_path, quarter="2024Q3")
     again = release({"gap": gap}, to=tmp_path, quarter="2024Q3")
     assert hidden(again, "gap") == {"asian", "nhpi"}
+
+
+def by_race_and_sex() -> RateTable:
+    """Few visits of nhpi men; no sums are declared, so nothing else is hidden for them."""
+    groups = [(race, sex) for race in ("white", "black", "nhpi") for sex in ("f", "m")]
+    visits, months = (
+        np.array([300.0, 200, 80, 90, 40, 4]),
+        np.array([3000.0, 2000, 600, 700, 300, 60]),
+    )
+    table = rate_table(
+        pd.DataFrame(groups, columns=["race_ethnicity", "sex"]),
+        visits.tolist(),
+        months.tolist(),
+        kind="rate",
+        names=("ed_visits", "member_months"),
+        margins=(),
+    )
+    width = 1.96 * np.sqrt(visits) / months
+    return replace(
+        table,
+        conf_low=table.rate - width,
+        conf_high=table.rate + width,
+        method=replace(table.method, options={"interval": "byar"}),
+    )
+
+
+def compared_by_group(rates: RateTable, reference: str) -> EffectTable:
+    """Gaps whose own support is large: they can only be hidden for the rates."""
+    crossed = intersect_groups(rates, ["race_ethnicity", "sex"], name="race_by_sex")
+    gap = rate_gap(crossed, reference=reference, stratum="race_by_sex")
+    return replace(gap, support=gap.support.assign(n_members=100, n_events=100))
+
+
+def test_groups_under_a_crossed_name_go_with_the_rate_by_both_columns(tmp_path):
+    rates = by_race_and_sex()
+    assert hidden(release({"rates": rates}), "rates", "sex") == {"m"}
+    gap = compared_by_group(rates, "white & f")
+    save_results({"gap": gap}, tmp_path)
+    for table in (gap, load_results(tmp_path)["gap"]):
+        assert hidden(release({"rates": rates, "gap": table}), "gap", "race_by_sex") == {"nhpi & m"}
+
+
+def test_a_crossed_reference_takes_every_gap_with_it():
+    rates = by_race_and_sex()
+    released = release({"rates": rates, "gap": compared_by_group(rates, "nhpi & m")})
+    assert released.tables["gap"].frame["is_suppressed"].all()
+
+
+def test_a_table_crossed_itself_goes_like_the_one_by_both_columns():
+    rates = by_race_and_sex()
+    gap = rate_gap(rates, reference="white")
+    plain = replace(gap, support=gap.support.assign(n_members=100, n_events=100))
+    crossed = intersect_groups(plain, ["race_ethnicity", "sex"], name="race_by_sex")
+    released = release({"rates": rates, "plain": plain, "crossed": crossed})
+    gone = released.tables["plain"].frame
+    gone = gone.loc[gone["is_suppressed"], ["race_ethnicity", "sex"]].agg(" & ".join, axis=1)
+    assert set(gone) == {"nhpi & m"}
+    assert hidden(released, "crossed", "race_by_sex") == {"nhpi & m"}
+
+
+def test_crossed_columns_survive_a_second_crossing_and_a_stack():
+    gap = compared_by_group(by_race_and_sex(), "white & f")
+    again = intersect_groups(
+        gap.select(np.ones(len(gap), dtype=bool)), ["race_by_sex", "reference"], name="pair"
+    )
+    assert crossed_columns(again.method) == {"pair": ("race_ethnicity", "sex", "reference")}
+    plain = replace(gap, method=replace(gap.method, options={}))
+    both = stack([plain, gap], key="version", labels=["a", "b"])
+    assert crossed_columns(both.method) == {"race_by_sex": ("race_ethnicity", "sex")}
