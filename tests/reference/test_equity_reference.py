@@ -95,7 +95,8 @@ def test_indirect_standardization_rows(reference, shared, area, options, scale):
     data = pd.read_csv(
         shared / "reference" / "equity" / "data" / "phe" / "testdata_multiarea_isr.csv"
     )
-    data = data[data["area"] == area]
+    # The published file leaves a band of one area blank, which the published tool takes as 0.
+    data = data[data["area"] == area].fillna({"count": 0, "pop": 0, "refcount": 0})
     names = {"ageband": "age_band"}
     cells = data.rename(columns={**names, "count": "events", "pop": "member_months"})
     standard = data.rename(columns={**names, "refcount": "events", "refpop": "member_months"})

@@ -84,7 +84,8 @@ INDIRECT = [
 @pytest.mark.parametrize(("area", "options", "per"), INDIRECT)
 def test_indirectly_standardized_rates(rows, folder, area, options, per):
     data = pd.read_csv(folder / "data" / "phe" / "testdata_multiarea_isr.csv")
-    data = data[data["area"] == area]
+    # The published file leaves a band of one area blank, which the published tool takes as 0.
+    data = data[data["area"] == area].fillna({"count": 0, "pop": 0, "refcount": 0})
     cells = cells_of(data)
     standard = data.rename(
         columns={"ageband": "age_band", "refcount": "events", "refpop": "member_months"}
