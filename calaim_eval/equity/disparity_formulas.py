@@ -200,10 +200,12 @@ def _variation(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) -> n
 
 
 def _theil(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) -> np.ndarray:
-    """Average of x log x, x the rate over the mean; a rate of 0 adds 0."""
+    """Average of x log x, x the rate over the mean; a rate of 0 adds 0 and has no derivative."""
     x = r / _mean(r, w)
-    is_zero = x.real == 0
-    return np.asarray(np.sum(np.where(is_zero, 0, w * x * _log(np.where(is_zero, 1, x))), axis=-1))
+    is_zero = r.real == 0
+    at_zero = r * np.where(r.imag == 0, 0.0, np.nan)
+    terms = np.where(is_zero, at_zero, w * x * _log(np.where(is_zero, 1, x)))
+    return np.asarray(np.sum(terms, axis=-1))
 
 
 def _log_deviation(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) -> np.ndarray:

@@ -96,8 +96,8 @@ def disparity_measures(
     :math:`4 r'AVAr + 2\operatorname{tr}(AVAV)`, :math:`A = \operatorname{diag}(w) - ww'`.
     Measures that cannot be negative are too large on average even where all groups share one rate.
     `bias_corrected` takes off :math:`\tfrac12\operatorname{tr}(HV)`, or, for measures with a kink,
-    what drawing rates around the estimates adds; the Theil index has none where a rate is 0, where
-    its curvature has no end. `if_equal` is the average under one common rate.
+    what drawing rates around the estimates adds; the Theil index has neither that nor an error
+    where a rate is 0, where its slope has no end. `if_equal` is the average under one common rate.
 
     References
     ----------

@@ -28,8 +28,8 @@ def measured(frame=ZERO_GROUP, **options):
     return disparity_measures(frame, **words).to_frame()
 
 
-def test_theil_of_a_group_without_events_has_no_bias_correction():
-    """The curvature of x log x has no end at 0, so its bias has no formula there."""
+def test_theil_of_a_group_without_events_has_no_error_and_no_bias_correction():
+    """The slope of x log x has no end at 0, so neither has a formula there."""
     row = measured(measures=["theil"]).iloc[0]
     share = np.array([10, 2, 9]) / 21
     x = np.array([50, 0, 80_000 / 900])
@@ -37,6 +37,8 @@ def test_theil_of_a_group_without_events_has_no_bias_correction():
     known = share[[0, 2]] * x[[0, 2]]
     assert row["estimate"] == pytest.approx(known @ np.log(x[[0, 2]]))
     assert np.isnan(row["bias_corrected"])
+    assert np.isnan(row["std_error"])
+    assert np.isfinite(row["p_value_if_equal"])
 
 
 def test_theil_of_groups_with_events_keeps_its_bias_correction():
