@@ -9,6 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from calaim_eval.design.checks import service_exposures
+from calaim_eval.design.ledger import FEW
 from calaim_eval.equity import access_funnel_gap, disparity_measures, rate_by_group
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.panel import MEASURES, MemberMonths
@@ -93,15 +94,20 @@ def _spread_of_use(
 
 
 def _first_month_served(panel: MemberMonths, service: str) -> pd.Period:
-    """First month in which a member received the service."""
+    """First month in which 11 members or more received the service for the first time.
+
+    The month is published: that of fewer would be a date of theirs, and may be a mistaken claim.
+    """
     months = service_exposures(panel, service)["service_month"].dropna()
-    if months.empty:
-        raise DesignError(f"no member of the panel received `{service}`")
-    return pd.Period(months.min(), "M")
+    counts = months.value_counts()
+    enough = counts.index[counts >= FEW]
+    if enough.empty:
+        raise DesignError(f"in no month did {FEW} members first receive `{service}`")
+    return pd.Period(enough.min(), "M")
 
 
 def _years(panel: MemberMonths, outcome: str, start: pd.Period) -> Years:
-    """The last year before anybody was served, and the last year of the data.
+    """The last year before the first month served, and the last year of the data.
 
     Whole years, so that seasons are the same; EstimationError where the panel has no such two.
     """
@@ -110,8 +116,8 @@ def _years(panel: MemberMonths, outcome: str, start: pd.Period) -> Years:
     for months in found.values():
         if len(months) < YEAR or (months[-1] - months[0]).n != YEAR - 1:
             raise EstimationError(
-                f"the panel does not hold {YEAR} months of the outcome before the first service "
-                f"({start}) and {YEAR} from then on"
+                f"the panel does not hold {YEAR} months of the outcome before the first month "
+                f"with {FEW} members newly served ({start}) and {YEAR} from then on"
             )
     return {period: (str(months[0]), str(months[-1])) for period, months in found.items()}
 
@@ -161,8 +167,9 @@ def _notes(years: Years, *, n_left_out: int) -> tuple[str, ...]:
     """What a reader of the spreads must know."""
     first, last = (f"{a} to {b}" for a, b in years.values())
     notes = [
-        f"Before the program: {first}, the last year before anybody received the service; last "
-        f"year: {last}. All members of the panel, served or not: a change is not an effect.",
+        f"Before the program: {first}, the last year before the first month in which {FEW} "
+        f"members or more began to receive the service; last year: {last}. All members of the "
+        "panel, served or not: a change is not an effect.",
         READING,
         EQUAL_WEIGHTS,
         NO_TEST,

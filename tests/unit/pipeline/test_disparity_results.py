@@ -8,8 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.errors import EstimationError
-from calaim_eval.pipeline.equity import ACCESS_GAPS, BEFORE, LAST, _years, measure_disparity
+from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.pipeline.equity import (
+    ACCESS_GAPS,
+    BEFORE,
+    LAST,
+    _first_month_served,
+    _years,
+    measure_disparity,
+)
 from calaim_eval.results import load_results
 
 RACE = "race_ethnicity"
@@ -115,6 +122,21 @@ def test_without_two_whole_years_the_outcome_is_left_out(months):
     panel = SimpleNamespace(observed_months=lambda outcome: months)
     with pytest.raises(EstimationError, match=r"does not hold 12 months .* before .*2022-01"):
         _years(panel, "ed_visits", pd.Period("2022-01", "M"))
+
+
+def served_in(**members: int) -> SimpleNamespace:
+    """A panel with so many members first served in each month, and one never."""
+    months = [pd.Timestamp(f"{m[1:5]}-{m[5:]}-01") for m, n in members.items() for _ in range(n)]
+    frame = pd.DataFrame({"service_month": [*months, pd.NaT]})
+    frame = frame.assign(identified_month=pd.Timestamp("2020-01-01"), outreach_month=pd.NaT)
+    return SimpleNamespace(exposure_frame=lambda service: frame, n_members=len(frame))
+
+
+def test_the_first_month_served_is_one_of_11_members():
+    panel = served_in(m202006=1, m202110=10, m202203=40, m202201=11)
+    assert _first_month_served(panel, "ecm") == pd.Period("2022-01", "M")
+    with pytest.raises(DesignError, match="in no month did 11 members"):
+        _first_month_served(served_in(m202006=1, m202110=10), "ecm")
 
 
 def test_a_study_without_exposure_says_why_there_is_none(small_run):
