@@ -87,8 +87,8 @@ def disparity_table(released: Released) -> DisplayTable | Absent:
         pd.DataFrame(rows),
         caption=(
             "How far the groups' rates lie apart (standard deviation between groups of race and "
-            "ethnicity), all members of the study, the last year before anybody received the "
-            "service and the last year of the data."
+            "ethnicity), all members of the study, the last year before the service reached 11 "
+            "or more members in a month and the last year of the data."
         ),
         row_name=_SPREAD,
         row_group="Outcome",
