@@ -17,6 +17,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable, Scale
 from calaim_eval.results.effect_table import with_undefined
 from calaim_eval.results.estimand import RATES_WHERE
+from calaim_eval.results.smallest_support import fewest_events
 
 STAGE_READING = (
     "A stage's part goes with the share who reach it among those who reached the stage before. "
@@ -154,11 +155,10 @@ def _support(counts: pd.DataFrame) -> pd.DataFrame:
     """Members of the last stage, and the fewest who stop at (or reach) any, where any do."""
     n = counts.to_numpy(dtype=float)
     each = np.hstack([n, -np.diff(n, axis=1)])
-    fewest = np.where(each > 0, each, np.inf).min(axis=1)
     return pd.DataFrame(
         {
             "n_members": n[:, -1],
-            "n_events": np.where(np.isfinite(fewest), fewest, 0.0),
+            "n_events": fewest_events(each.T),
             "member_months": np.nan,
         },
         index=counts.index,

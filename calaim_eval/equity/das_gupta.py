@@ -20,6 +20,7 @@ from calaim_eval.equity.mixed_rates import (
 )
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
+from calaim_eval.results.smallest_support import smallest_support
 
 Quantity = Literal["effect", "standardized_rate"]
 MOST_FACTORS = 5
@@ -255,8 +256,9 @@ def _variances(
 
 def _support(frame: pd.DataFrame, *, by: str) -> pd.DataFrame:
     """Support by group where the frame has it: of its smallest stratum; not known otherwise."""
-    own = frame.reindex(columns=[by, *SUPPORT_COLUMNS])
-    return own.groupby(by)[list(SUPPORT_COLUMNS)].min().astype(float)
+    own = frame.reindex(columns=[by, *SUPPORT_COLUMNS]).groupby(by)[list(SUPPORT_COLUMNS)]
+    smallest = {group: smallest_support(rows.to_numpy(dtype=float)) for group, rows in own}
+    return pd.DataFrame.from_dict(smallest, orient="index", columns=list(SUPPORT_COLUMNS))
 
 
 def _weights(n_factors: int, quantity: str) -> np.ndarray:

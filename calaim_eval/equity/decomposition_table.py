@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.equity.groups import in_group_order
-from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
+from calaim_eval.results.smallest_support import smallest_support
 
 WHOLE_OR_NOT = (
     "The parts of a gap add up to it, so that one hidden part would follow from the others: all "

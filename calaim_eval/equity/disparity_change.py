@@ -13,11 +13,11 @@ from calaim_eval.design.checks import check_option
 from calaim_eval.design.ledger import FEW
 from calaim_eval.equity.decomposition_table import WHOLE_OR_NOT
 from calaim_eval.equity.disparity_change_table import CHANGE, PARTS, DisparityChange, directions
-from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate import GroupTimeEffects, group_time_rates
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
 from calaim_eval.results.effect_table import with_undefined
+from calaim_eval.results.smallest_support import smallest_support
 
 Parallel = Literal["difference", "ratio"]
 CELLS = (

@@ -19,9 +19,9 @@ from calaim_eval.equity.disparity_estimates import (
 from calaim_eval.equity.disparity_formulas import Measure
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import generator, rates_around, rates_if_equal
-from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.results import ALL, EffectTable, Estimand, Method
 from calaim_eval.results.effect_table import SUPPORT_COLUMNS, stack
+from calaim_eval.results.smallest_support import smallest_support
 
 
 def measured_rows(

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, EffectTable, Estimand, Method, Scale
 from calaim_eval.results.effect_table import with_undefined
+from calaim_eval.results.smallest_support import smallest_support
 
 DELTA = "Delta method on the joint covariance of the effects"
 TRIPLE = (

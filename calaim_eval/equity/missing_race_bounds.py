@@ -27,6 +27,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.panel import MEASURES, MemberMonths
 from calaim_eval.results import BoundsTable, Estimand, Method, RateTable, Scale
 from calaim_eval.results.estimand import RATES_OF
+from calaim_eval.results.smallest_support import fewest_events
 
 Restriction = Literal["worst_case", "missing_no_lower", "missing_no_higher"]
 REPORTED_ONLY = "reported_only"
@@ -295,7 +296,7 @@ def _support(
             events.append(pool.n_members - n_members[-1])
         n_members[-1] = n_members[-1] or pool.n_members
         months = min(float(s.time @ s.n) for s in behind) if is_rate else np.nan
-        rows.append((min(n_members), min([e for e in events if e > 0], default=0.0), months))
+        rows.append((min(n_members), float(fewest_events(np.array(events))), months))
     return pd.DataFrame(rows, columns=["n_members", "n_events", "member_months"])
 
 

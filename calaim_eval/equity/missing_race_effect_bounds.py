@@ -11,9 +11,9 @@ import pandas as pd
 from calaim_eval.equity.assignment_bounds import bound_quantile
 from calaim_eval.equity.missing_race_bounds import BOUND_WORDS, MANSKI, REPORTED_ONLY
 from calaim_eval.equity.missing_race_members import missing_groups
-from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, BoundsTable, EffectTable, Method
+from calaim_eval.results.smallest_support import smallest_support
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate.covariates import covariate_columns
 from calaim_eval.estimate.member_frame import WHERE, are_members
 from calaim_eval.results import ALL
+from calaim_eval.results.smallest_support import fewest_events
 
 INTERCEPT = "intercept"
 
@@ -77,7 +78,7 @@ class OaxacaRows:
             events = [int(part["event"].sum()) for part in own]
             rows[name] = {
                 "n_members": float(min(part["member"].nunique() for part in own)),
-                "n_events": float(min([e for e in events if e], default=0)),
+                "n_events": float(fewest_events(np.array(events))),
                 "member_months": np.nan,
             }
         return pd.DataFrame.from_dict(rows, orient="index")

@@ -16,6 +16,7 @@ from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate.member_frame import are_members
 from calaim_eval.results import ALL, RateTable
 from calaim_eval.results.effect_table import with_undefined
+from calaim_eval.results.smallest_support import fewest_events
 
 Kind = Literal["rate", "proportion"]
 
@@ -209,7 +210,7 @@ def _cells(
         )
     names = ("n_events", "member_months")
     totals = pd.DataFrame({names[0]: y.sum(axis=1), names[1]: n.sum(axis=1)}, index=groups)
-    least = pd.DataFrame({names[0]: _least(y), names[1]: n.min(axis=1)}, index=groups)
+    least = pd.DataFrame({names[0]: fewest_events(y.T), names[1]: n.min(axis=1)}, index=groups)
     if kind == "proportion":
         totals["member_months"] = least["member_months"] = np.nan
     return RateCells(
@@ -224,12 +225,6 @@ def _cells(
         support=totals.assign(n_members=members.reindex(groups).to_numpy(dtype=float)),
         smallest=least.assign(n_members=smallest.reindex(groups).to_numpy(dtype=float)),
     )
-
-
-def _least(events: np.ndarray) -> np.ndarray:
-    """Fewest events above 0 in a stratum of each group; 0 where a group has none."""
-    least = np.where(events > 0, events, np.inf).min(axis=1)
-    return np.where(np.isfinite(least), least, 0.0)
 
 
 def _members(

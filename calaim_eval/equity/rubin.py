@@ -13,8 +13,9 @@ from scipy import special
 
 from calaim_eval.equity.rate_gap import SHARED_MEMBERS, rate_std_error
 from calaim_eval.errors import EstimationError
-from calaim_eval.results import EffectTable, Method, RateTable
+from calaim_eval.results import SUPPORT_COLUMNS, EffectTable, Method, RateTable
 from calaim_eval.results.intervals import dobson_interval, log_normal_interval, wilson_interval
+from calaim_eval.results.smallest_support import smallest_support
 
 RUBIN = (
     "Rubin DB (1987). Multiple imputation for nonresponse in surveys. Wiley. "
@@ -275,9 +276,8 @@ def _scale_back(table: EffectTable, log: np.ndarray | None = None) -> np.ndarray
 
 def _smallest_support(tables: Sequence[EffectTable]) -> pd.DataFrame:
     """Smallest support of any imputation, the cautious value for disclosure."""
-    first = tables[0].support.reset_index(drop=True)
-    values = np.min([t.support[first.columns].to_numpy(dtype=float) for t in tables], axis=0)
-    return pd.DataFrame(values, columns=first.columns)
+    values = [t.support[list(SUPPORT_COLUMNS)].to_numpy(dtype=float) for t in tables]
+    return pd.DataFrame(smallest_support(np.stack(values)), columns=list(SUPPORT_COLUMNS))
 
 
 def _method(method: Method, pool: _Pool) -> Method:

@@ -14,7 +14,6 @@ from calaim_eval.equity.missing_race_effect_bounds import exposed_members, rows_
 from calaim_eval.equity.missing_race_members import missing_groups
 from calaim_eval.equity.rate_gap import rate_std_error, rate_support
 from calaim_eval.equity.rates_of import rates_option
-from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import (
     ALL,
@@ -26,6 +25,7 @@ from calaim_eval.results import (
     RateTable,
     Scale,
 )
+from calaim_eval.results.smallest_support import smallest_support
 
 SHIFTED = "members_without_record_differ"
 REFERENCE = (

@@ -13,11 +13,10 @@ from scipy import special
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.results.estimand import Estimand, Method, shared_method
+from calaim_eval.results.smallest_support import SUPPORT_COLUMNS, smallest_support
 
 if TYPE_CHECKING:
     from plotnine import ggplot
-
-SUPPORT_COLUMNS = ("n_members", "n_events", "member_months")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +113,7 @@ class EffectTable:
             What each new row is about; m rows.
         support : pd.DataFrame, optional
             Support of each new row. Default: the smallest support among the rows with a
-            non-zero weight, the cautious value for disclosure.
+            non-zero weight, the cautious value for disclosure (of events the smallest above 0).
         estimand, method : optional
             Replace this table's where the combination means something else.
 
@@ -142,9 +141,7 @@ class EffectTable:
             combined[np.isnan(values) @ used.T] = np.nan
             influence = pd.DataFrame(combined, index=influence.index)
         if support is None:
-            support = pd.DataFrame(
-                {c: _smallest(self.support[c].to_numpy(), used) for c in SUPPORT_COLUMNS}
-            )
+            support = _smallest_used(self.support, used)
         return EffectTable(
             keys=keys.reset_index(drop=True),
             estimate=estimate,
@@ -316,7 +313,9 @@ def _fewest(degrees: np.ndarray, used: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(known), known, np.nan)
 
 
-def _smallest(values: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Smallest value among the used columns of each row; 0 where a row uses none."""
-    floats = np.where(used, values.astype(float), np.inf).min(axis=1)
-    return np.where(np.isfinite(floats), floats, 0.0)
+def _smallest_used(support: pd.DataFrame, used: np.ndarray) -> pd.DataFrame:
+    """Smallest support among the used columns of each row; 0 where not known or a row uses none."""
+    values = support[list(SUPPORT_COLUMNS)].to_numpy(dtype=float)
+    smallest = smallest_support(np.where(used.T[:, :, None], values[:, None, :], np.inf))
+    known = np.where(np.isfinite(smallest), smallest, 0.0)
+    return pd.DataFrame(known, columns=list(SUPPORT_COLUMNS))

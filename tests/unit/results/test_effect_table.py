@@ -72,6 +72,13 @@ def test_default_support_is_the_smallest_used():
     assert new.support.iloc[0].tolist() == [50, 2, 10]
 
 
+def test_default_support_of_no_event_and_a_few_is_the_few():
+    support = {"n_members": [100, 7, 50], "n_events": [0, 3, 80], "member_months": [10, 20, 30]}
+    table = _table([1, 2, 3], np.eye(3), support=support)
+    new = table.combine([[1, 1, 1], [1, 0, 0], [0, 0, 0]], keys=pd.DataFrame({"row": list("xyz")}))
+    assert new.support.to_numpy().tolist() == [[7, 3, 10], [100, 0, 10], [0, 0, 0]]
+
+
 def test_zero_variance_is_undefined_not_certain():
     frame = _table([2.0], [[0.0]]).to_frame()
     assert frame[["std_error", "conf_low", "p_value"]].isna().all(axis=None)

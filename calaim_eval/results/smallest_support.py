@@ -1,12 +1,10 @@
-"""Who stands behind a number made from several groups: the smallest of them."""
+"""Who stands behind a number made from several others: the smallest of them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from calaim_eval.results import SUPPORT_COLUMNS
-
-_EVENTS = SUPPORT_COLUMNS.index("n_events")
+SUPPORT_COLUMNS = ("n_members", "n_events", "member_months")
 
 
 def smallest_support(sides: np.ndarray) -> np.ndarray:
@@ -31,8 +29,15 @@ def smallest_support(sides: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(sides, dtype=float)
     smallest: np.ndarray = values.min(axis=0)
-    events = values[..., _EVENTS]
-    fewest = np.where(events > 0, events, np.inf).min(axis=0)
-    # With no event in any group the plain minimum stands: 0, or not known.
-    smallest[..., _EVENTS] = np.where(np.isfinite(fewest), fewest, smallest[..., _EVENTS])
+    events = SUPPORT_COLUMNS.index("n_events")
+    smallest[..., events] = fewest_events(values[..., events])
     return smallest
+
+
+def fewest_events(events: np.ndarray) -> np.ndarray:
+    """Smallest count above 0 along the first axis.
+
+    With no event anywhere the plain minimum stands: 0, or not known.
+    """
+    fewest = np.where(events > 0, events, np.inf).min(axis=0)
+    return np.where(np.isfinite(fewest), fewest, events.min(axis=0))

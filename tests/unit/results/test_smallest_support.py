@@ -8,13 +8,15 @@ import pytest
 
 from calaim_eval.disclosure import release
 from calaim_eval.equity import (
+    das_gupta,
     disparity_measures,
     effect_gap,
     missing_race_effect_bounds,
+    rubin_pool,
     tipping_point,
 )
-from calaim_eval.equity.smallest_support import smallest_support
 from calaim_eval.results import EffectTable, Estimand, Method
+from calaim_eval.results.smallest_support import smallest_support
 
 
 @pytest.mark.parametrize(
@@ -102,3 +104,30 @@ def test_a_spread_over_no_event_and_a_few_is_hidden(n, is_hidden):
     compared = frame[frame["race_ethnicity"].isin(["aian", "all"])]
     assert set(compared["race_ethnicity"]) == {"aian", "all"}
     assert (compared["is_suppressed"] == is_hidden).all()
+
+
+def test_effects_pooled_over_imputations_keep_the_few_of_one_of_them():
+    assert rubin_pool([effects({"white": n}) for n in (0.0, 4.0, 30.0)]).support["n_events"][0] == 4
+
+
+def test_parts_over_strata_keep_the_few_of_one_of_them():
+    frame = pd.DataFrame(
+        {
+            "race_ethnicity": ["black", "black", "white", "white"],
+            "age_band": ["young", "old"] * 2,
+            "use": [0.0, 0.2, 0.1, 0.3],
+            "need": [0.5, 0.4, 0.3, 0.2],
+            "n_members": [30, 50, 60, 70],
+            "n_events": [0, 5, 12, 13],
+            "member_months": [300.0, 500.0, 600.0, 700.0],
+        }
+    )
+    found = das_gupta(
+        frame,
+        by="race_ethnicity",
+        reference="white",
+        factors=["use", "need"],
+        within="age_band",
+        unit="rate",
+    )
+    assert found.support.to_numpy().tolist() == [[30, 5, 300]] * len(found)
