@@ -8,12 +8,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.cohort_month.time_pairs import Comparison
 from calaim_eval.estimate.support import side_support
 from calaim_eval.estimate.words import count_words, share_words
-from calaim_eval.moments import CellMoments
 from calaim_eval.moments.periods import MISSING
 
 EXPOSED, COMPARISON, DIFFERENCE = "exposed", "comparison", "difference"
@@ -92,12 +90,12 @@ def exposed_rates(
     *,
     periods: Mapping[str, float] = CHANGE,
 ) -> tuple[float, np.ndarray]:
-    """Weighted sum of the (centred) rates of the exposed and its loads (C, X, 2T+1).
+    """Weighted sum of the (centred) rates of the exposed and its loads (C, X, 2T).
 
     `periods` holds the weight of "before" and of "after"; default the change.
     """
     size = len(grid.axis)
-    loads = np.zeros((*grid.cell.shape, 2 * size + 1))
+    loads = np.zeros((*grid.cell.shape, 2 * size))
     level = 0.0
     for period, sign in periods.items():
         whole = sum(w.exposed_at_risk[period][k].sum() for w, k in zip(windows, kept, strict=True))
@@ -121,7 +119,7 @@ def comparison_rates(
 ) -> tuple[float, np.ndarray]:
     """The same sum of the rates of the comparison, standardized to the exposed."""
     size = len(grid.axis)
-    loads = np.zeros((*grid.cell.shape, 2 * size + 1))
+    loads = np.zeros((*grid.cell.shape, 2 * size))
     level = 0.0
     for period, sign in periods.items():
         whole = sum(w.exposed_at_risk[period][k].sum() for w, k in zip(windows, kept, strict=True))
@@ -225,21 +223,3 @@ def cells_kept(
         share = share_words(aside, whole)
         lost.append(("Share of the exposed member-months without comparison, set aside", share))
     return matched, True, lost
-
-
-def require_window_months(name: str, months_before: int, months_after: int) -> None:
-    """Refuse a window without months."""
-    if months_before < 1 or months_after < 1:
-        raise EstimationError(
-            f"{name}: months_before={months_before}, months_after={months_after}; "
-            "each window needs at least one month."
-        )
-
-
-def no_window(moments: CellMoments, months_before: int, months_after: int) -> DesignError:
-    """The refusal where no cohort has both windows inside the panel."""
-    return DesignError(
-        f"no exposed cohort has {months_before} months before and {months_after} months from "
-        f"exposure on inside {moments.months[0]} to {moments.months[-1]}. "
-        "Shorten `months_before` or `months_after`."
-    )
