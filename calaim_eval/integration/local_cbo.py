@@ -119,6 +119,8 @@ def _local_rows(
         about="organizations",
         notes=(
             f"{n_unrecorded:,} of {int(is_cbo.sum()):,} community-based organizations lack a "
-            "headquarters county or a date of market entry; `local_cbo` counts them as not local.",
-        ),
+            "headquarters county or a date of market entry: counted as not local.",
+        )
+        if n_unrecorded
+        else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -20,16 +21,26 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
 
 _OUTCOME = re.compile(r"^`(\w+)`: (.*)$", flags=re.S)
-_GROUP_AMOUNT = re.compile(r"(?<=[:;] )(\w+)(?= )")
-
-
 _NO_EVENT = re.compile(r"^\d+ groups? ha\w+ no event")
 _ZEROS = "Where a group has no event, the interval is Byar's for a count of zero."
 _LISTED = 3
 _CODES = re.compile(rf"\b({'|'.join(OUTCOMES)})\b")
+_COLUMNS = {
+    "race_ethnicity": "race and ethnicity",
+    "matched_group": "linked sets of matches",
+    "mahalanobis": "Mahalanobis",
+}
+_NAMED = re.compile(rf"\b({'|'.join(_COLUMNS)})\b")
 _FOR_ANALYSTS = re.compile(
-    r"(?:See|Report) \w+\(.*?\)[^.]*\.?|Repeat with \w+=[^.]*\.?", flags=re.S
+    r"(?:See|Report) \w+\(.*?\)[^.]*\.?|Repeat with \w+=[^.]*\.?"
+    r"|A coarser `eligibility_cell` keeps more\.",
+    flags=re.S,
 )
+_BAND = re.compile(
+    r"\(about [\d,]+ \w+\)|\(fewer than \d+ \w+\)|less than a quarter|half or more|a \w+ to a \w+"
+)
+"""An amount of no group in particular, as estimators write it."""
+_IN_MANIFEST = "with the amounts in the release's manifest."
 Found = dict[str, tuple[set[str], dict[str, None]]]
 _PARTS = {
     name: part
@@ -40,6 +51,7 @@ _PARTS = {
         "Effects by group": ("effect_by_race", "effect_gap", "effect_ratio"),
         "Tests of the effects": ("effect_bounds", "placebo_dates", "negative_control"),
         "Change among members served": ("pre_post",),
+        "Quality of the data": ("data_quality", "encounter_completeness"),
         "Matched comparison": (
             "matched_balance",
             "matched_overall",
@@ -105,12 +117,12 @@ def collect_notes(released: Released) -> pd.DataFrame:
     measured = _measured(released)
     rows = [
         {
-            "part": "; ".join(dict.fromkeys(_PARTS.get(name, "Other") for name in items)),
+            "part": _parts(items),
             "items": "; ".join(item_title(name) for name in items),
             "about": "" if outcomes >= measured else _about(outcomes),
             "note": _sentence(text),
         }
-        for text, (outcomes, items) in _one_for_zeros(found).items()
+        for text, (outcomes, items) in _one_for_amounts(_one_for_zeros(found)).items()
     ]
     notes = pd.DataFrame(rows, columns=["part", "items", "about", "note"])
     return notes.drop_duplicates(["part", "about", "note"], ignore_index=True)
@@ -147,25 +159,57 @@ def _about(outcomes: set[str]) -> str:
     return "; ".join(outcome_label(o) for o in ordered(outcomes, order=tuple(OUTCOMES)))
 
 
-def _few_groups(text: str) -> str:
-    """The note without its list of amounts where it names many groups: the release holds it."""
-    lead, found, rest = text.partition(": ")
+def _one_for_amounts(found: Found) -> Found:
+    """Notes of one part that say the same of other amounts and groups: one."""
+    places = {text: (_parts(items), *_apart(text)) for text, (_, items) in found.items()}
+    how_many = Counter((part, lead) for part, lead, amounts in places.values() if amounts)
+    merged: Found = {}
+    for text, (outcomes, items) in found.items():
+        part, lead, _ = places[text]
+        alone = how_many[part, lead] < 2
+        said = text if alone else f"{lead}, in some estimates, {_IN_MANIFEST}"
+        kept, kept_items = merged.setdefault(said, (set(), {}))
+        kept |= outcomes
+        kept_items |= items
+    return merged
+
+
+def _parts(items: dict[str, None]) -> str:
+    """Parts of the report with the items."""
+    return "; ".join(dict.fromkeys(_PARTS.get(name, "Other") for name in items))
+
+
+def _apart(text: str) -> tuple[str, list[str]]:
+    """What a note says was lost, and in which groups or how much; no amounts in another note."""
+    lead, _, rest = text.partition(": ")
     amounts = rest.rstrip(".").split("; ")
     groups = race_ethnicity_groups()
-    if (
-        not found
-        or len(amounts) <= _LISTED
-        or any(a.partition(" ")[0] not in groups for a in amounts)
-    ):
+    is_told = all(a.partition(" ")[0] in groups or _BAND.fullmatch(a) for a in amounts)
+    return (lead, amounts) if is_told else (text, [])
+
+
+def _with_labels(text: str) -> str:
+    """A note with its groups by their labels; many are in the release."""
+    lead, amounts = _apart(text)
+    if not amounts:
         return text
-    return f"{lead}: in {len(amounts)} groups, with the amounts in the release's manifest."
+    if len(amounts) > _LISTED:
+        return f"{lead}: in {len(amounts)} groups, {_IN_MANIFEST}"
+    return f"{lead}: {'; '.join(_labelled(amount) for amount in amounts)}."
+
+
+def _labelled(amount: str) -> str:
+    """An amount with the label of its group, where it has one."""
+    group, _, much = amount.partition(" ")
+    if group not in race_ethnicity_groups():
+        return amount.strip("()")
+    return f"{race_label(group)}: {much}" if much else race_label(group)
 
 
 def _sentence(text: str) -> str:
     """The note as a sentence without code marks, groups by their labels."""
     text = _FOR_ANALYSTS.sub("", text.strip()).strip().rstrip(";").replace("`", "")
-    text = _CODES.sub(lambda m: outcome_label(m[1]).lower(), _few_groups(text))
-    groups = race_ethnicity_groups()
-    text = _GROUP_AMOUNT.sub(lambda m: f"{race_label(m[1])}:" if m[1] in groups else m[1], text)
+    text = _CODES.sub(lambda m: outcome_label(m[1]).lower(), _with_labels(text))
+    text = _NAMED.sub(lambda m: _COLUMNS[m[1]], text)
     text = f"{text[:1].upper()}{text[1:]}"
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -25,6 +25,7 @@ _SINCE = {
     "matched_event_study": "the first service",
     "county_phase": "the program started in the county",
 }
+_AGAINST = {"matched_event_study": ", compared with members alike before,"}
 
 
 def event_study(
@@ -63,7 +64,8 @@ def event_study(
     n_panels = frame["panel"].nunique()
     since = _SINCE.get(item, "first exposure")
     caption = (
-        f"Effect in each month since {since} (0 = that month) with 95% intervals. Left of the "
+        f"Effect in each month since {since}{_AGAINST.get(item, '')} (0 = that month) with 95% "
+        "intervals. Left of the "
         "dashed line is before it: values near zero there support the comparison."
     )
     if not found.meta.get("is_causal", True):

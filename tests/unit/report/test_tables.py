@@ -342,3 +342,29 @@ def test_ratios_have_two_digits_and_hide_small_groups(released):
     cells = [cell for row in shown.values() for cell in row]
     assert any(cell.startswith("0.90 (0.8") and " to 0.9" in cell for cell in cells)
     assert all("0.90 (" in cell or cell in ("†", "–") for cell in cells)
+
+
+def test_notes_that_differ_in_amounts_only_are_one_and_codes_have_labels():
+    keys = pd.DataFrame({"outcome": ["ed_visits"], "unit": UNITS["ed_visits"], "anchor": "x"})
+    lost = "Share of the member-months without comparison, set aside"
+    table = dataclasses.replace(
+        effects(keys, [-2.0], [1.0], [900]),
+        notes=(
+            f"`ed_visits`: {lost}: asian less than a quarter; mena half or more.",
+            f"`jail_days`: {lost}: less than a quarter.",
+            "Strata left out: asian; mena.",
+            "Cohorts set aside because they reach outside: (about 60 members).",
+            "Estimates by `race_ethnicity` leave out few. A coarser `eligibility_cell` keeps more.",
+            "Break in 2024-01: one law.",
+            "Break in 2024-01: another law.",
+        ),
+    )
+    notes = collect_notes(release({"effect_overall": table}, quarter="2024Q4"))["note"].tolist()
+    assert notes == [
+        f"{lost}, in some estimates, with the amounts in the release's manifest.",
+        "Strata left out: Asian; Middle Eastern or North African.",
+        "Cohorts set aside because they reach outside: about 60 members.",
+        "Estimates by race and ethnicity leave out few.",
+        "Break in 2024-01: one law.",
+        "Break in 2024-01: another law.",
+    ]
