@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+
+from calaim_eval.results.effect_table import t_quantile, t_tail
 
 _STEPS = 200
 
@@ -116,12 +117,14 @@ def _best(score: np.ndarray, n: np.ndarray, room: float) -> tuple[np.ndarray, fl
     return chosen, float(score[order][taken > 0].min() if room > 0 else score.max()), True
 
 
-def bound_quantile(width: float, largest_error: float, conf_level: float) -> float:
+def bound_quantile(
+    width: float, largest_error: float, conf_level: float, degrees: float = np.nan
+) -> float:
     r"""Number of standard errors by which both ends of a set are moved out.
 
     Solves :math:`\Phi(c + \Delta / \sigma) - \Phi(-c) = 1 - \alpha`: the interval then covers the
     value, wherever in the set it is, with the level asked for. 1.96 for a point, 1.645 for a wide
-    set (95 %).
+    set (95 %). With `degrees` Student's t takes the place of the normal distribution.
 
     References
     ----------
@@ -131,15 +134,16 @@ def bound_quantile(width: float, largest_error: float, conf_level: float) -> flo
     """
     from scipy import optimize
 
-    two_sided = float(special.ndtri(0.5 + conf_level / 2))
+    df = np.array([degrees])
+    two_sided = float(np.squeeze(t_quantile(0.5 + conf_level / 2, df)))
     if not largest_error > 0:
         return two_sided
     far = width / largest_error
 
     def miss(c: float) -> float:
-        return float(special.ndtr(c + far) - special.ndtr(-c) - conf_level)
+        return float((t_tail(np.array([c + far]), df) - t_tail(np.array([-c]), df))[0] - conf_level)
 
-    one_sided = float(special.ndtri(conf_level))
+    one_sided = float(np.squeeze(t_quantile(conf_level, df)))
     if miss(one_sided) >= 0:
         return one_sided
     return float(optimize.brentq(miss, one_sided, two_sided + 1e-9))

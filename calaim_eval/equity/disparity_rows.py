@@ -20,8 +20,8 @@ from calaim_eval.equity.disparity_formulas import Measure
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import generator, rates_around, rates_if_equal
 from calaim_eval.results import ALL, EffectTable, Estimand, Method
-from calaim_eval.results.effect_table import SUPPORT_COLUMNS, stack
-from calaim_eval.results.smallest_support import smallest_support
+from calaim_eval.results.effect_table import fewest_degrees, stack
+from calaim_eval.results.smallest_support import SUPPORT_COLUMNS, smallest_support
 
 
 def measured_rows(
@@ -102,7 +102,14 @@ def _table(
             case.reference_doi,
         ),
         notes=notes,
+        degrees=_degrees(case, slopes),
     )
+
+
+def _degrees(case: MeasuredGroups, slopes: np.ndarray) -> np.ndarray | None:
+    """Fewest degrees of freedom of the groups a measure depends on; shape (m,)."""
+    degrees = case.groups.degrees
+    return None if degrees is None else fewest_degrees(degrees, slopes[:, : len(degrees)] != 0)
 
 
 def _contrast(case: MeasuredGroups) -> str:

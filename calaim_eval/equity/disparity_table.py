@@ -149,4 +149,5 @@ def _with_versions(table: EffectTable, extra: pd.DataFrame) -> EffectTable:
         estimate=estimate,
         covariance=covariance,
         support=table.support.iloc[rows].reset_index(drop=True),
+        degrees=None if table.degrees is None else table.degrees[rows],
     )

@@ -110,6 +110,7 @@ def _from_table(table: RateTable | EffectTable, stratum: str) -> GroupRates:
             "normal",
             np.isfinite(table.std_error),
             table.notes,
+            table.degrees,
         )
     if table.kind == "count" or isinstance(table.per, np.ndarray):
         raise EstimationError(

@@ -40,6 +40,8 @@ class GroupRates:
         over `denominator`, or normal with `covariance`.
     has_error : np.ndarray
         Groups whose standard error is estimated (those with an event); shape (k,), bool.
+    degrees : np.ndarray | None
+        Degrees of freedom of Student's t; shape (k,), as in an EffectTable.
     """
 
     names: list[str]
@@ -54,6 +56,7 @@ class GroupRates:
     sampling: Sampling
     has_error: np.ndarray
     notes: tuple[str, ...] = ()
+    degrees: np.ndarray | None = None
 
     @property
     def share(self) -> np.ndarray:
@@ -84,6 +87,7 @@ class GroupRates:
             self.sampling,
             self.has_error[at],
             self.notes,
+            None if self.degrees is None else self.degrees[at],
         )
 
 

@@ -13,6 +13,7 @@ from calaim_eval.equity.missing_race_bounds import BOUND_WORDS, MANSKI, REPORTED
 from calaim_eval.equity.missing_race_members import missing_groups
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, SUPPORT_COLUMNS, BoundsTable, EffectTable, Method
+from calaim_eval.results.effect_table import fewest_degrees
 from calaim_eval.results.smallest_support import smallest_support
 
 
@@ -255,12 +256,16 @@ def _interval(
     """Set and interval of an effect, or of the first minus the second."""
     (low, high), *base = ends
     pairs = [(low, base[0][1]), (high, base[0][0])] if base else [(low, None), (high, None)]
-    values, errors = [], []
+    values, errors, behind = [], [], np.zeros(len(effects), dtype=bool)
     for top, bottom in pairs:
         values.append(top.value - (bottom.value if bottom else 0.0))
         load = top.gradient - (bottom.gradient if bottom else 0.0)
         used = load != 0
         variance = load[used] @ effects.covariance[np.ix_(used, used)] @ load[used]
         errors.append(float(np.sqrt(variance)) if variance > 0 else np.nan)
-    c = bound_quantile(values[1] - values[0], float(np.max(errors)), level)
+        behind |= used
+    degrees = np.nan
+    if effects.degrees is not None:
+        degrees = float(fewest_degrees(effects.degrees, behind[None, :])[0])
+    c = bound_quantile(values[1] - values[0], float(np.max(errors)), level, degrees)
     return values[0], values[1], values[0] - c * errors[0], values[1] + c * errors[1]

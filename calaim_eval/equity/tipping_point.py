@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from calaim_eval.equity.missing_race_bounds import REPORTED_ONLY
 from calaim_eval.equity.missing_race_effect_bounds import exposed_members, rows_by_group
@@ -25,6 +24,7 @@ from calaim_eval.results import (
     RateTable,
     Scale,
 )
+from calaim_eval.results.effect_table import fewest_degrees, t_quantile
 from calaim_eval.results.smallest_support import smallest_support
 
 SHIFTED = "members_without_record_differ"
@@ -125,7 +125,6 @@ def tipping_point(
     if reference not in recorded:
         listed = ", ".join(f"'{g}'" for g in recorded)
         raise EstimationError(f"`reference` is '{reference}'; the recorded groups: {listed}.")
-    z = float(special.ndtri(0.5 + conf_level / 2))
     keys, rows, support = [], [], []
     for values, at in rows_by_group(levels, stratum):
         if any(g not in at for g in (*gone, reference)):
@@ -135,9 +134,9 @@ def tipping_point(
             )
         for group in (g for g in recorded if g != reference and g in at):
             lines = _lines(levels, at, group, gone, recorded, share, sizes)
-            gap = _gap_at(levels, lines, group, reference, scale, z)
+            gap = _gap_at(levels, lines, group, reference, scale, conf_level)
             tip = _tip(gap, _possible(levels, lines, limits), 0.0 if scale == "difference" else 1.0)
-            alone = _recorded_gap(levels, at, group, reference, scale, z)
+            alone = _recorded_gap(levels, at, group, reference, scale, conf_level)
             for kind, delta, found in (
                 (REPORTED_ONLY, 0.0, alone),
                 *((SHIFTED, float(d), gap(float(d))) for d in deltas),
@@ -272,14 +271,14 @@ def _gap_at(
     group: str,
     reference: str,
     scale: Scale,
-    z: float,
+    conf_level: float,
 ) -> Callable[[float], tuple[float, float, float]]:
     """Gap and interval as a function of delta."""
     own, base = lines[group], lines[reference]
 
     def gap(delta: float) -> tuple[float, float, float]:
         return _interval(
-            levels, (own.own, base.own), (own.slope * delta, base.slope * delta), scale, z
+            levels, (own.own, base.own), (own.slope * delta, base.slope * delta), scale, conf_level
         )
 
     return gap
@@ -291,11 +290,11 @@ def _recorded_gap(
     group: str,
     reference: str,
     scale: Scale,
-    z: float,
+    conf_level: float,
 ) -> tuple[float, float, float]:
     """Gap and interval of the recorded members alone."""
     eye = np.eye(len(levels))
-    return _interval(levels, (eye[at[group]], eye[at[reference]]), (0.0, 0.0), scale, z)
+    return _interval(levels, (eye[at[group]], eye[at[reference]]), (0.0, 0.0), scale, conf_level)
 
 
 def _interval(
@@ -303,12 +302,14 @@ def _interval(
     loads: tuple[np.ndarray, np.ndarray],
     added: tuple[float, float],
     scale: Scale,
-    z: float,
+    conf_level: float,
 ) -> tuple[float, float, float]:
     """Gap between two combinations of the rows, each with something added, and its interval."""
     used = (loads[0] != 0) | (loads[1] != 0)
     theta, covariance = levels.estimate[used], levels.covariance[np.ix_(used, used)]
     a, b = loads[0][used], loads[1][used]
+    degrees = None if levels.degrees is None else fewest_degrees(levels.degrees, used[None, :])
+    z = float(np.squeeze(t_quantile(0.5 + conf_level / 2, degrees)))
     top, bottom = float(a @ theta) + added[0], float(b @ theta) + added[1]
     if scale == "difference":
         load = a - b

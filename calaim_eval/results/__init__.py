@@ -1,9 +1,10 @@
 """What every estimator and measure returns; knows nothing of Medi-Cal."""
 
 from calaim_eval.results.bounds_table import BoundsTable, stack_bounds
-from calaim_eval.results.effect_table import SUPPORT_COLUMNS, EffectTable, stack
+from calaim_eval.results.effect_table import EffectTable, stack
 from calaim_eval.results.estimand import Estimand, Method, Scale
 from calaim_eval.results.rate_table import ALL, RateTable, stack_rates
+from calaim_eval.results.smallest_support import SUPPORT_COLUMNS
 from calaim_eval.results.store import Result, load_results, save_results
 
 __all__ = [

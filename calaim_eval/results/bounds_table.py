@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.results.effect_table import SUPPORT_COLUMNS
 from calaim_eval.results.estimand import Estimand, Method, shared_method
+from calaim_eval.results.smallest_support import SUPPORT_COLUMNS
 
 if TYPE_CHECKING:
     from plotnine import ggplot

@@ -151,7 +151,7 @@ class EffectTable:
             method=method or self.method,
             cluster_influence=influence,
             notes=self.notes,
-            degrees=None if self.degrees is None else _fewest(self.degrees, used),
+            degrees=None if self.degrees is None else fewest_degrees(self.degrees, used),
         )
 
     def to_frame(self, conf_level: float = 0.95) -> pd.DataFrame:
@@ -160,7 +160,7 @@ class EffectTable:
         Intervals are normal, or Student's t with `degrees`; on the ratio scale they are computed
         on the log scale (delta method), so they stay positive.
         """
-        z = _quantile(0.5 + conf_level / 2, self.degrees)
+        z = t_quantile(0.5 + conf_level / 2, self.degrees)
         se = self.std_error
         if self.estimand.scale == "ratio":
             positive = np.where(self.estimate > 0, self.estimate, np.nan)
@@ -179,7 +179,7 @@ class EffectTable:
                         "std_error": se,
                         "conf_low": low,
                         "conf_high": high,
-                        "p_value": 2 * _tail(-np.abs(statistic), self.degrees),
+                        "p_value": 2 * t_tail(-np.abs(statistic), self.degrees),
                     }
                 ),
                 self.support.reset_index(drop=True),
@@ -291,7 +291,7 @@ def _stacked_degrees(tables: Sequence[EffectTable]) -> np.ndarray | None:
     )
 
 
-def _quantile(share: float, degrees: np.ndarray | None) -> np.ndarray | float:
+def t_quantile(share: float, degrees: np.ndarray | None) -> np.ndarray | float:
     """Quantile of Student's t where degrees of freedom are known, else of the normal."""
     normal = float(special.ndtri(share))
     if degrees is None:
@@ -299,7 +299,7 @@ def _quantile(share: float, degrees: np.ndarray | None) -> np.ndarray | float:
     return np.where(np.isnan(degrees), normal, special.stdtrit(degrees, share))
 
 
-def _tail(statistic: np.ndarray, degrees: np.ndarray | None) -> np.ndarray:
+def t_tail(statistic: np.ndarray, degrees: np.ndarray | None) -> np.ndarray:
     """Share of Student's t below a statistic where degrees are known, else of the normal."""
     normal = np.asarray(special.ndtr(statistic))
     if degrees is None:
@@ -307,7 +307,7 @@ def _tail(statistic: np.ndarray, degrees: np.ndarray | None) -> np.ndarray:
     return np.where(np.isnan(degrees), normal, special.stdtr(degrees, statistic))
 
 
-def _fewest(degrees: np.ndarray, used: np.ndarray) -> np.ndarray:
+def fewest_degrees(degrees: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Fewest degrees of freedom among the used columns of each row; NaN where none has any."""
     known = np.where(used & ~np.isnan(degrees), degrees, np.inf).min(axis=1)
     return np.where(np.isfinite(known), known, np.nan)

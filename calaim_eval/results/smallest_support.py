@@ -40,4 +40,4 @@ def fewest_events(events: np.ndarray) -> np.ndarray:
     With no event anywhere the plain minimum stands: 0, or not known.
     """
     fewest = np.where(events > 0, events, np.inf).min(axis=0)
-    return np.where(np.isfinite(fewest), fewest, events.min(axis=0))
+    return np.asarray(np.where(np.isfinite(fewest), fewest, events.min(axis=0)))

@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from calaim_eval.disclosure import release
 from calaim_eval.equity import missing_race_bounds, proportion_by_group, rate_by_group, rate_gap
@@ -225,6 +226,13 @@ def test_quantile_runs_from_two_sided_to_one_sided():
     assert bound_quantile(0.0, 1.0, 0.95) == pytest.approx(1.959964, abs=1e-5)
     assert bound_quantile(50.0, 1.0, 0.95) == pytest.approx(1.644854, abs=1e-5)
     assert 1.645 < bound_quantile(1.0, 1.0, 0.95) < 1.96
+
+
+def test_quantile_of_students_t_with_few_clusters():
+    assert bound_quantile(0.0, 1.0, 0.95, 4) == pytest.approx(stats.t.ppf(0.975, 4), abs=1e-8)
+    assert bound_quantile(500.0, 1.0, 0.95, 4) == pytest.approx(stats.t.ppf(0.95, 4), rel=1e-3)
+    c = bound_quantile(1.0, 1.0, 0.95, 4)
+    assert stats.t.cdf(c + 1, 4) - stats.t.cdf(-c, 4) == pytest.approx(0.95)
 
 
 def test_intervals_hold_the_sets():

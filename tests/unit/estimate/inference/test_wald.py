@@ -10,7 +10,7 @@ from scipy import stats
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate import joint_test
 from calaim_eval.results import EffectTable, Estimand, Method
-from calaim_eval.results.effect_table import SUPPORT_COLUMNS
+from calaim_eval.results.smallest_support import SUPPORT_COLUMNS
 
 
 def effects(keys: dict[str, list], estimate: list[float], influence: np.ndarray) -> EffectTable:
