@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.disclosure import load_policy
 from calaim_eval.disclosure.effects import small_effects
-from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import (
     aggregate,
     cluster_jackknife,
-    group_time_att,
     interrupted_time_series,
     randomization_test,
     synthetic_did,
 )
 from calaim_eval.moments import CellMoments, load_moments
 from calaim_eval.panel import MEASURES
+from calaim_eval.pipeline.attempts import Attempts
 from calaim_eval.pipeline.county_range import BREAK_MONTH, without_one_county
+from calaim_eval.pipeline.effects import county_phase_att
 from calaim_eval.results import (
     EffectTable,
     Estimand,
@@ -37,9 +36,6 @@ from calaim_eval.results import (
 )
 from calaim_eval.study import Study
 
-T = TypeVar("T")
-log = logging.getLogger(__name__)
-
 DESIGN = "county_phase"
 COUNTY = "county"
 DRAWS = 199
@@ -47,6 +43,7 @@ SEED = 20220101
 
 CLUSTERED, JACKKNIFE = "county_clustered", "county_jackknife"
 SYNTHETIC, SERIES = "synthetic_did", "segmented_series"
+RANDOMIZATION = "randomization"
 
 NOTES = (
     "Interval shown: cluster jackknife (CRV3), one county left out at a time, Student's t. "
@@ -92,14 +89,14 @@ def check_county_phase(
     """
     tables: list[EffectTable] = []
     tests: list[pd.DataFrame] = []
-    reasons: dict[str, dict[str, None]] = {}
+    attempts = Attempts(level=logging.INFO)
     for path in paths.get(DESIGN, ()):
         moments = load_moments(path)
-        outcomes = [o for o in moments.outcomes if _tried(partial(_effect, moments, o), o, reasons)]
+        outcomes = [o for o in moments.outcomes if attempts.tried(o, partial(_effect, moments, o))]
         if not outcomes:
             continue
         estimate = partial(_effects, outcomes=outcomes)
-        jackknife = _tried(partial(cluster_jackknife, moments, estimate), JACKKNIFE, reasons)
+        jackknife = attempts.tried(JACKKNIFE, partial(cluster_jackknife, moments, estimate))
         test = partial(
             randomization_test,
             moments,
@@ -107,38 +104,27 @@ def check_county_phase(
             rng=np.random.default_rng(SEED),
             draws=DRAWS,
         )
-        dealt = _tried(test, "randomization", reasons)
+        dealt = attempts.tried(RANDOMIZATION, test)
         if dealt is not None:
             tests.append(_of_enough_members(dealt, estimate(moments), study))
         for outcome in outcomes:
-            tables += _checks(moments, outcome, jackknife, reasons)
+            tables += _checks(moments, outcome, jackknife, attempts)
     results: dict[str, Result] = {}
     if tables:
-        results["county_phase_checks"] = _described(tables, reasons)
+        results["county_phase_checks"] = _described(tables, attempts)
     if any(len(test) for test in tests):
         results["county_phase_randomization"] = _randomization(pd.concat(tests, ignore_index=True))
     why = {
-        "county_phase_checks": " ".join(_words(reasons)),
-        "county_phase_randomization": " ".join(reasons.get("randomization", {})),
+        "county_phase_checks": " ".join(_words(attempts)),
+        "county_phase_randomization": attempts.left_out.get(RANDOMIZATION, ""),
     }
     left_out = {name: reason for name, reason in why.items() if reason and name not in results}
-    for name, reason in why.items():
-        if reason:
-            log.info("%s: %s", name, reason)
     return results, left_out
 
 
 def _effect(moments: CellMoments, outcome: str) -> EffectTable:
     """Overall effect on phase 1 counties, clustered by county."""
-    att_gt = group_time_att(
-        moments,
-        outcome=outcome,
-        comparison="never_exposed",
-        cluster=COUNTY,
-        per=MEASURES[outcome].per,
-        unit=MEASURES[outcome].unit,
-    )
-    return aggregate(att_gt, by="overall")
+    return aggregate(county_phase_att(moments, outcome), by="overall")
 
 
 def _effects(moments: CellMoments, *, outcomes: Sequence[str]) -> EffectTable:
@@ -146,20 +132,11 @@ def _effects(moments: CellMoments, *, outcomes: Sequence[str]) -> EffectTable:
     return stack([_effect(moments, o) for o in outcomes], key="outcome", labels=list(outcomes))
 
 
-def _tried(make: Callable[[], T], what: str, reasons: dict[str, dict[str, None]]) -> T | None:
-    """What can be made, or None with the reason kept."""
-    try:
-        return make()
-    except (DesignError, EstimationError) as error:
-        reasons.setdefault(what, {})[str(error)] = None
-        return None
-
-
 def _checks(
     moments: CellMoments,
     outcome: str,
     jackknife: EffectTable | None,
-    reasons: dict[str, dict[str, None]],
+    attempts: Attempts,
 ) -> list[EffectTable]:
     """The effect on one outcome under every check that can be made; a table each."""
     clustered = _effect(moments, outcome)
@@ -168,8 +145,8 @@ def _checks(
         own = jackknife.select(jackknife.keys["outcome"] == outcome)
         found[JACKKNIFE] = own
         found |= without_one_county(moments, outcome, own)
-    found[SYNTHETIC] = _tried(partial(_synthetic, moments, outcome), SYNTHETIC, reasons)
-    found[SERIES] = _tried(partial(_series, moments, outcome), SERIES, reasons)
+    found[SYNTHETIC] = attempts.tried(SYNTHETIC, partial(_synthetic, moments, outcome))
+    found[SERIES] = attempts.tried(SERIES, partial(_series, moments, outcome))
     unit = MEASURES[outcome].unit
     return [
         replace(table, keys=pd.DataFrame({"outcome": [outcome], "unit": [unit], "check": [check]}))
@@ -206,7 +183,7 @@ def _series(moments: CellMoments, outcome: str) -> EffectTable:
     return series.select(is_wanted)
 
 
-def _described(tables: list[EffectTable], reasons: dict[str, dict[str, None]]) -> EffectTable:
+def _described(tables: list[EffectTable], attempts: Attempts) -> EffectTable:
     """All checks as one table, with what the rows are and which are not there."""
     table = stack(tables)
     first = tables[0].estimand
@@ -224,16 +201,16 @@ def _described(tables: list[EffectTable], reasons: dict[str, dict[str, None]]) -
             options=MappingProxyType({"cluster": COUNTY, "std_error": "county and CRV3"}),
             reference=REFERENCE,
         ),
-        notes=(*NOTES, *_words(reasons), *table.notes),
+        notes=(*NOTES, *_words(attempts), *table.notes),
     )
 
 
-def _words(reasons: dict[str, dict[str, None]]) -> list[str]:
+def _words(attempts: Attempts) -> list[str]:
     """What was left out and why, a sentence each; the randomization test has its own."""
     return [
-        f"{what.replace('_', ' ').capitalize()} left out: {' '.join(why)}"
-        for what, why in reasons.items()
-        if what != "randomization"
+        f"{what.replace('_', ' ').capitalize()} left out: {why}"
+        for what, why in attempts.left_out.items()
+        if what != RANDOMIZATION
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from calaim_eval.design import policy_notes
 from calaim_eval.equity import effect_gap
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import EstimationError
 from calaim_eval.estimate import (
     GroupTimeEffects,
     aggregate,
@@ -18,14 +17,15 @@ from calaim_eval.estimate import (
     group_time_att,
     pre_post,
 )
+from calaim_eval.estimate.cohort_month.time_pairs import BasePeriod, Comparison
+from calaim_eval.estimate.influence import MEMBER
 from calaim_eval.moments import CellMoments, load_moments
 from calaim_eval.panel import MEASURES
+from calaim_eval.pipeline.attempts import Attempts
 from calaim_eval.pipeline.designs import MAIN_ANCHOR, STRATUM
-from calaim_eval.results import ALL, EffectTable, stack
+from calaim_eval.results import ALL, EffectTable, Result, stack
 from calaim_eval.study import Study
 from calaim_eval.study.model import Exposure
-
-log = logging.getLogger(__name__)
 
 OUTREACH_NOTE = (
     "From first outreach: outreach is often in the month of listing, so the month before it can "
@@ -36,7 +36,7 @@ OUTREACH_NOTE = (
 
 def estimate_effects(
     study: Study, paths: dict[str, tuple[Path, ...]], *, pooled_with: Sequence[Path] = ()
-) -> tuple[dict[str, EffectTable], dict[str, str]]:
+) -> tuple[dict[str, Result], dict[str, str]]:
     """Effects of every design from saved moments.
 
     Parameters
@@ -51,26 +51,21 @@ def estimate_effects(
 
     Returns
     -------
-    results : dict[str, EffectTable]
+    results : dict[str, Result]
     left_out : dict[str, str]
         Result name to the reason why it, or an outcome of it, is not there.
     """
     kept: dict[str, tuple[Path, ...]] = {MAIN_ANCHOR: paths[MAIN_ANCHOR]} if pooled_with else paths
     moments, left_out = moments_by_outcome(kept, pooled_with=pooled_with)
-    made: dict[str, dict[str, EffectTable]] = {}
+    attempts = Attempts()
+    for name, reason in left_out.items():
+        attempts.leave_out(name, reason)
     for outcome in moments.get(MAIN_ANCHOR, {}):
-        recipes = _exposure_recipes(study, moments, outcome)
-        _attempt(recipes, outcome, made=made, left_out=left_out)
+        for name, recipe in _exposure_recipes(study, moments, outcome).items():
+            attempts.add(name, outcome, recipe)
     for outcome, groups in moments.get("county_phase", {}).items():
-        recipe: dict[str, Recipe] = {
-            "county_phase": partial(_county_phase, groups.everybody, outcome)
-        }
-        _attempt(recipe, outcome, made=made, left_out=left_out)
-    results = {
-        name: stack(list(tables.values()), key="outcome", labels=list(tables))
-        for name, tables in made.items()
-    }
-    return results, left_out
+        attempts.add("county_phase", outcome, partial(_county_phase, groups.everybody, outcome))
+    return attempts.results(), attempts.left_out
 
 
 def moments_by_outcome(
@@ -137,10 +132,10 @@ def _exposure_recipes(study: Study, moments: dict[str, Moments], outcome: str) -
     if exposure is None:
         return {}
     main = moments[MAIN_ANCHOR][outcome]
-    everybody = cache(lambda: _att(exposure, main.everybody, outcome))
-    by_race = cache(lambda: _overall(exposure, _att(exposure, main.by_race, outcome)))
+    everybody = cache(lambda: exposure_att(exposure, main.everybody, outcome))
+    by_race = cache(lambda: overall_effect(exposure, exposure_att(exposure, main.by_race, outcome)))
     return {
-        "effect_event_study": lambda: _event_study(exposure, everybody()),
+        "effect_event_study": lambda: event_study(exposure, everybody()),
         "effect_overall": lambda: _by_anchor(exposure, moments, everybody(), outcome),
         "effect_by_race": by_race,
         "effect_gap": lambda: effect_gap(by_race(), reference=study.file.equity.reference),
@@ -149,43 +144,36 @@ def _exposure_recipes(study: Study, moments: dict[str, Moments], outcome: str) -
     }
 
 
-def _attempt(
-    recipes: dict[str, Recipe],
+def exposure_att(
+    exposure: Exposure,
+    moments: CellMoments,
     outcome: str,
     *,
-    made: dict[str, dict[str, EffectTable]],
-    left_out: dict[str, str],
-) -> None:
-    """Estimate what is identified; keep the reason for what is not."""
-    for name, recipe in recipes.items():
-        try:
-            made.setdefault(name, {})[outcome] = recipe()
-        except (DesignError, EstimationError) as error:
-            log.warning("%s, %s: left out. %s", name, outcome, error)
-            left_out[name] = f"{left_out[name]} {error}" if name in left_out else str(error)
-    for name in [name for name, tables in made.items() if not tables]:
-        del made[name]
-
-
-def _att(exposure: Exposure, moments: CellMoments, outcome: str) -> GroupTimeEffects:
+    comparison: Comparison | None = None,
+    base_period: BasePeriod | None = None,
+    cluster: str = MEMBER,
+) -> GroupTimeEffects:
+    """Effects by cohort and month as the study file says, but for what is given."""
     return group_time_att(
         moments,
         outcome=outcome,
-        comparison=exposure.comparison,
-        base_period=exposure.base_period,
+        comparison=comparison or exposure.comparison,
+        base_period=base_period or exposure.base_period,
         anticipation_months=exposure.anticipation_months,
+        cluster=cluster,
         per=MEASURES[outcome].per,
         unit=MEASURES[outcome].unit,
     )
 
 
-def _overall(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
+def overall_effect(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
     """Average over cohorts and months 0 to the end of follow-up."""
     table = aggregate(att_gt, by="overall", max_event_time=exposure.follow_up_months)
     return _with_calendar(table, att_gt)
 
 
-def _event_study(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
+def event_study(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
+    """Averages over cohorts by month from the start of look-back to the end of follow-up."""
     table = aggregate(
         att_gt,
         by="event_time",
@@ -208,10 +196,10 @@ def _by_anchor(
     outcome: str,
 ) -> EffectTable:
     """Overall effect with each anchor, under one another."""
-    tables = {MAIN_ANCHOR: _overall(exposure, served)}
+    tables = {MAIN_ANCHOR: overall_effect(exposure, served)}
     if "first_outreach" in moments:
-        outreach = _att(exposure, moments["first_outreach"][outcome].everybody, outcome)
-        overall = _overall(exposure, outreach)
+        outreach = exposure_att(exposure, moments["first_outreach"][outcome].everybody, outcome)
+        overall = overall_effect(exposure, outreach)
         tables["first_outreach"] = replace(overall, notes=(*overall.notes, OUTREACH_NOTE))
     return stack(list(tables.values()), key="anchor", labels=list(tables))
 
@@ -252,8 +240,9 @@ def _before_after(exposure: Exposure, groups: Groups, outcome: str) -> EffectTab
     return stack([everybody, tables[1]])
 
 
-def _county_phase(moments: CellMoments, outcome: str) -> EffectTable:
-    att_gt = group_time_att(
+def county_phase_att(moments: CellMoments, outcome: str) -> GroupTimeEffects:
+    """Effects of the first phase by month, clustered by county."""
+    return group_time_att(
         moments,
         outcome=outcome,
         comparison="never_exposed",
@@ -261,6 +250,11 @@ def _county_phase(moments: CellMoments, outcome: str) -> EffectTable:
         per=MEASURES[outcome].per,
         unit=MEASURES[outcome].unit,
     )
+
+
+def _county_phase(moments: CellMoments, outcome: str) -> EffectTable:
+    """The county-phase effect month by month and overall."""
+    att_gt = county_phase_att(moments, outcome)
     months = aggregate(att_gt, by="event_time")
     overall = aggregate(att_gt, by="overall")
     tables = [

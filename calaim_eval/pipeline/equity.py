@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
@@ -13,12 +13,11 @@ from calaim_eval.design.ledger import FEW
 from calaim_eval.equity import access_funnel_gap, disparity_measures, rate_by_group
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.panel import MEASURES, MemberMonths
+from calaim_eval.pipeline.attempts import Attempts
 from calaim_eval.pipeline.designs import STRATUM, observed_outcomes
 from calaim_eval.report.figures.panels import HEADLINE_OUTCOMES
-from calaim_eval.results import EffectTable, RateTable, Scale, stack
+from calaim_eval.results import EffectTable, RateTable, Result, Scale, stack
 from calaim_eval.study import Study
-
-log = logging.getLogger(__name__)
 
 DISPARITY = "use_disparity"
 ACCESS_GAPS: dict[str, Scale] = {"access_gap": "difference", "access_gap_ratio": "ratio"}
@@ -46,7 +45,7 @@ Years = dict[str, tuple[str, str]]
 
 def measure_disparity(
     study: Study, panel: MemberMonths, use: Mapping[str, RateTable]
-) -> tuple[dict[str, EffectTable], dict[str, str]]:
+) -> tuple[dict[str, Result], dict[str, str]]:
     """Spread of use between groups in two years, and gaps in access by stage.
 
     Parameters
@@ -58,7 +57,7 @@ def measure_disparity(
 
     Returns
     -------
-    results : dict[str, EffectTable]
+    results : dict[str, Result]
         `use_disparity` with keys `outcome`, `period` ("before_program", "last_year"), `measure`,
         `weights` and `version`; `access_gap`, `access_gap_ratio` as `access_funnel_gap`.
     left_out : dict[str, str]
@@ -69,9 +68,7 @@ def measure_disparity(
     return spread | gaps, left_out | not_split
 
 
-def _spread_of_use(
-    study: Study, panel: MemberMonths
-) -> tuple[dict[str, EffectTable], dict[str, str]]:
+def _spread_of_use(study: Study, panel: MemberMonths) -> tuple[dict[str, Result], dict[str, str]]:
     """Spread between groups of each headline outcome, all members of the panel."""
     if study.file.exposure is None:
         return {}, {DISPARITY: "the study file has no `exposure` section to be before or after"}
@@ -79,18 +76,13 @@ def _spread_of_use(
         start = _first_month_served(panel, study.file.exposure.service)
     except DesignError as error:
         return {}, {DISPARITY: str(error)}
-    tables: dict[str, EffectTable] = {}
-    reasons: dict[str, str] = {}
-    for outcome in (o for o in observed_outcomes(study, panel) if o in HEADLINE_OUTCOMES):
-        try:
-            tables[outcome] = _spread_in_years(panel, outcome, start)
-        except EstimationError as error:
-            reasons[outcome] = str(error)
-            log.warning("%s: `%s` left out. %s", DISPARITY, outcome, error)
-    left_out = {DISPARITY: "; ".join(dict.fromkeys(reasons.values()))} if reasons else {}
-    if not tables:
-        return {}, left_out or {DISPARITY: "no headline outcome is measured"}
-    return {DISPARITY: stack(list(tables.values()), key="outcome", labels=list(tables))}, left_out
+    outcomes = [o for o in observed_outcomes(study, panel) if o in HEADLINE_OUTCOMES]
+    if not outcomes:
+        return {}, {DISPARITY: "no headline outcome is measured"}
+    attempts = Attempts()
+    for outcome in outcomes:
+        attempts.add(DISPARITY, outcome, partial(_spread_in_years, panel, outcome, start))
+    return attempts.results(), attempts.left_out
 
 
 def _first_month_served(panel: MemberMonths, service: str) -> pd.Period:
@@ -181,23 +173,21 @@ def _notes(years: Years, *, n_left_out: int) -> tuple[str, ...]:
 
 def _access_gaps(
     study: Study, use: Mapping[str, RateTable]
-) -> tuple[dict[str, EffectTable], dict[str, str]]:
+) -> tuple[dict[str, Result], dict[str, str]]:
     """Each group's gap in the share served, split between outreach and what follows it."""
     if "access_funnel" not in use:
         reason = "there is no funnel from identified to served to take it from"
         return {}, dict.fromkeys(ACCESS_GAPS, reason)
-    results: dict[str, EffectTable] = {}
-    left_out: dict[str, str] = {}
-    for name, scale in ACCESS_GAPS.items():
-        try:
-            results[name] = access_funnel_gap(
-                use["access_funnel"],
-                reference=study.file.equity.reference,
-                by=STRATUM,
-                stages=STAGES,
-                scale=scale,
-            )
-        except EstimationError as error:
-            left_out[name] = str(error)
-            log.warning("%s: left out. %s", name, error)
-    return results, left_out
+    attempts = Attempts()
+    gap = partial(
+        access_funnel_gap,
+        use["access_funnel"],
+        reference=study.file.equity.reference,
+        by=STRATUM,
+        stages=STAGES,
+    )
+    tried = {
+        name: attempts.tried(name, partial(gap, scale=scale)) for name, scale in ACCESS_GAPS.items()
+    }
+    results: dict[str, Result] = {n: table for n, table in tried.items() if table is not None}
+    return results, attempts.left_out

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from calaim_eval.design import Design, balance, design_matched, policy_notes
+from calaim_eval.design import Design, balance, design_matched
 from calaim_eval.design.design import PANEL_MEMBER
 from calaim_eval.design.events_before import events_before
 from calaim_eval.disclosure import load_policy
 from calaim_eval.equity import effect_gap
-from calaim_eval.errors import DesignError, EstimationError
-from calaim_eval.estimate import GroupTimeEffects, aggregate, group_time_att
+from calaim_eval.errors import DesignError
 from calaim_eval.moments import CellMoments, load_moments
 from calaim_eval.panel import MEASURES, MemberMonths
+from calaim_eval.pipeline.attempts import Attempts
 from calaim_eval.pipeline.designs import (
     MAIN_ANCHOR,
     STRATUM,
     observed_outcomes,
     reduce_by_months,
 )
-from calaim_eval.results import EffectTable, Estimand, Method, Result, stack
+from calaim_eval.pipeline.effects import Recipe, event_study, exposure_att, overall_effect
+from calaim_eval.results import EffectTable, Estimand, Method, Result
 from calaim_eval.study import Study
 
 if TYPE_CHECKING:
@@ -88,27 +89,23 @@ def match_members(
     except DesignError as error:
         log.warning("%s: left out. %s", DESIGN, error)
         return {}, dict.fromkeys(RESULTS, str(error))
-    left_out: dict[str, str] = {}
-    made: dict[str, dict[str, EffectTable]] = {}
+    attempts = Attempts()
     by_race = STRATUM in options.exact
     for path in reduce_by_months(
         study, design, DESIGN, stratum=STRATUM if by_race else None, unbalanced="cell_means"
     ):
         moments = load_moments(path)
         for outcome in moments.outcomes:
-            recipes = _recipes(study, exposure, moments, outcome)
-            _attempt(recipes, outcome, made=made, left_out=left_out)
-    results: dict[str, Result] = {
-        name: stack(list(tables.values()), key="outcome", labels=list(tables))
-        for name, tables in made.items()
-    }
+            for name, recipe in _recipes(study, exposure, moments, outcome).items():
+                attempts.add(name, outcome, recipe)
+    results = attempts.results()
     results["matched_balance"] = balance_table(
         design,
         outcomes=observed_outcomes(study, panel),
         options=options,
         min_count=load_policy(study.file.disclosure.policy).min_count,
     )
-    return results, left_out
+    return results, attempts.left_out
 
 
 def matched_design(study: Study, panel: MemberMonths) -> Design:
@@ -143,78 +140,34 @@ def matched_design(study: Study, panel: MemberMonths) -> Design:
     )
 
 
-Recipe = Callable[[], EffectTable]
-
-
 def _recipes(
     study: Study, exposure: Exposure, moments: CellMoments, outcome: str
 ) -> dict[str, Recipe]:
     """What each result is made of, for one outcome."""
     whole = moments.pooled() if moments.stratum else moments
-    everybody = cache(lambda: _att(exposure, whole, outcome))
+    att_of = partial(
+        exposure_att,
+        exposure,
+        outcome=outcome,
+        comparison="not_yet_exposed",
+        cluster="matched_group",
+    )
+    everybody = cache(lambda: att_of(whole))
     recipes: dict[str, Recipe] = {
-        "matched_overall": lambda: _overall(exposure, everybody()),
-        "matched_event_study": lambda: _event_study(exposure, everybody()),
+        "matched_overall": lambda: _of_sets(overall_effect(exposure, everybody())),
+        "matched_event_study": lambda: _of_sets(event_study(exposure, everybody())),
     }
     if moments.stratum:
-        by_race = cache(lambda: _overall(exposure, _att(exposure, moments, outcome)))
+        by_race = cache(lambda: _of_sets(overall_effect(exposure, att_of(moments))))
         reference = study.file.equity.reference
         recipes["matched_by_race"] = by_race
         recipes["matched_gap"] = lambda: effect_gap(by_race(), reference=reference)
     return recipes
 
 
-def _attempt(
-    recipes: dict[str, Recipe],
-    outcome: str,
-    *,
-    made: dict[str, dict[str, EffectTable]],
-    left_out: dict[str, str],
-) -> None:
-    """Estimate what is identified; keep the reason for what is not."""
-    for name, recipe in recipes.items():
-        try:
-            table = recipe()
-        except (DesignError, EstimationError) as error:
-            log.warning("%s, %s: left out. %s", name, outcome, error)
-            left_out[name] = f"{left_out[name]} {error}" if name in left_out else str(error)
-        else:
-            made.setdefault(name, {})[outcome] = table
-
-
-def _att(exposure: Exposure, moments: CellMoments, outcome: str) -> GroupTimeEffects:
-    return group_time_att(
-        moments,
-        outcome=outcome,
-        comparison="not_yet_exposed",
-        base_period=exposure.base_period,
-        anticipation_months=exposure.anticipation_months,
-        cluster="matched_group",
-        per=MEASURES[outcome].per,
-        unit=MEASURES[outcome].unit,
-    )
-
-
-def _overall(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
-    """Average over cohorts and months 0 to the end of follow-up."""
-    table = aggregate(att_gt, by="overall", max_event_time=exposure.follow_up_months)
-    return _noted(table, att_gt)
-
-
-def _event_study(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
-    table = aggregate(
-        att_gt,
-        by="event_time",
-        min_event_time=-exposure.lookback_months,
-        max_event_time=exposure.follow_up_months,
-    )
-    return _noted(table, att_gt)
-
-
-def _noted(table: EffectTable, att_gt: GroupTimeEffects) -> EffectTable:
+def _of_sets(table: EffectTable) -> EffectTable:
     """The effects without the influence of single sets, with what a reader must know."""
-    notes = policy_notes(att_gt.outcome, att_gt.moments.months)
-    return replace(table, cluster_influence=None, notes=(*table.notes, UNBALANCED_NOTE, *notes))
+    return replace(table, cluster_influence=None, notes=(*table.notes, UNBALANCED_NOTE))
 
 
 def balance_table(

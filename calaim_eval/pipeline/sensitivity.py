@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.design import Design, policy_notes
 from calaim_eval.engine import track
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import EstimationError
 from calaim_eval.estimate import (
     aggregate,
     breakdown_value,
     event_periods,
-    group_time_att,
     honest_did,
     negative_control,
     placebo_dates,
 )
 from calaim_eval.moments import CellMoments, reduce_panel
 from calaim_eval.panel import MEASURES, MemberMonths
+from calaim_eval.pipeline.attempts import Attempts
 from calaim_eval.pipeline.designs import MAIN_ANCHOR, STRATUM, exposure_design
-from calaim_eval.pipeline.effects import Groups, moments_by_outcome
+from calaim_eval.pipeline.effects import Groups, exposure_att, moments_by_outcome
 from calaim_eval.results import (
     ALL,
     SUPPORT_COLUMNS,
@@ -93,53 +93,23 @@ def sensitivity_of_effects(
     asked = study.file.sensitivity
     moments, _ = moments_by_outcome({MAIN_ANCHOR: paths[MAIN_ANCHOR]}, pooled_with=pooled_with)
     recipes: dict[str, Recipe] = {}
-    left_out: dict[str, str] = {}
+    attempts = Attempts()
     if asked.trends_differ:
         recipes["effect_bounds"] = partial(_bounds, exposure, asked)
     else:
-        left_out["effect_bounds"] = SWITCHED_OFF.format(key="trends_differ")
+        attempts.leave_out("effect_bounds", SWITCHED_OFF.format(key="trends_differ"))
     if dates := [each for each in asked.placebo_months if each > exposure.anticipation_months]:
         recipes["placebo_dates"] = partial(_placebo, exposure, dates)
     else:
-        left_out["placebo_dates"] = NO_DATES
-    made: dict[str, dict[str, Any]] = {}
+        attempts.leave_out("placebo_dates", NO_DATES)
     for outcome, groups in track(moments[MAIN_ANCHOR].items(), description="trends, false dates"):
         for name, recipe in recipes.items():
-            work = partial(recipe, groups, outcome)
-            _attempt(work, name, outcome, made=made, left_out=left_out)
+            attempts.add(name, outcome, partial(recipe, groups, outcome))
     if asked.negative_control and pooled_with:
-        left_out["negative_control"] = NOT_POOLED
+        attempts.leave_out("negative_control", NOT_POOLED)
     elif asked.negative_control:
-        _add_controls(study, exposure, panel, made=made, left_out=left_out)
-    return {name: _stacked(tables) for name, tables in made.items()}, left_out
-
-
-def _attempt(
-    work: Callable[[], BoundsTable | EffectTable],
-    name: str,
-    outcome: str,
-    *,
-    made: dict[str, dict[str, Any]],
-    left_out: dict[str, str],
-) -> None:
-    """Keep what can be tested, and the reason for what cannot, each reason once."""
-    try:
-        table = work()
-    except (DesignError, EstimationError) as error:
-        log.warning("%s, %s: left out. %s", name, outcome, error)
-        said = left_out.get(name, "")
-        if str(error) not in said:
-            left_out[name] = f"{said} {error}".strip()
-        return
-    made.setdefault(name, {})[outcome] = table
-
-
-def _stacked(tables: Mapping[str, Any]) -> Result:
-    """Tables of all outcomes under one another."""
-    each = list(tables.values())
-    if isinstance(each[0], BoundsTable):
-        return stack_bounds(each, key="outcome", labels=list(tables))
-    return stack(each, key="outcome", labels=list(tables))
+        _add_controls(attempts, study, exposure, panel)
+    return attempts.results(), attempts.left_out
 
 
 def _bounds(exposure: Exposure, asked: Sensitivity, groups: Groups, outcome: str) -> BoundsTable:
@@ -175,17 +145,8 @@ def _event_study(
     followed = min(asked.first_months, exposure.follow_up_months + 1)
     whole = followed - followed % asked.months_per_period
     last = (whole or followed) - 1
-    att_gt = group_time_att(
-        moments,
-        outcome=outcome,
-        comparison=exposure.comparison,
-        base_period="universal",
-        anticipation_months=exposure.anticipation_months,
-        per=MEASURES[outcome].per,
-        unit=MEASURES[outcome].unit,
-    )
     return aggregate(
-        att_gt,
+        exposure_att(exposure, moments, outcome, base_period="universal"),
         by="event_time",
         min_event_time=-asked.months_before,
         max_event_time=last,
@@ -235,19 +196,14 @@ def _with_everybody(tables: Sequence[EffectTable]) -> EffectTable:
 
 
 def _add_controls(
-    study: Study,
-    exposure: Exposure,
-    panel: MemberMonths,
-    *,
-    made: dict[str, dict[str, Any]],
-    left_out: dict[str, str],
+    attempts: Attempts, study: Study, exposure: Exposure, panel: MemberMonths
 ) -> None:
     """Effects on the outcomes declared to be out of reach."""
     design = exposure_design(study, panel, anchor=MAIN_ANCHOR)
     declared = study.file.sensitivity.negative_control
     for outcome, reason in track(declared.items(), description="negative controls"):
         work = partial(_control, study, exposure, design, outcome, reason)
-        _attempt(work, "negative_control", outcome, made=made, left_out=left_out)
+        attempts.add("negative_control", outcome, work)
 
 
 def _control(
