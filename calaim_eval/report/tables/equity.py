@@ -20,6 +20,8 @@ from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calaim_eval.disclosure import Released
     from calaim_eval.disclosure.released import ReleasedTable
 
@@ -65,6 +67,9 @@ def disparity_table(released: Released) -> DisplayTable | Absent:
     periods = ordered(frame["period"], order=tuple(_PERIODS))
     rows = []
     for outcome in ordered(frame["outcome"], order=tuple(OUTCOMES)):
+        if frame.loc[frame["outcome"] == outcome, "is_suppressed"].all():
+            rows.append(_withheld_outcome(headings[outcome], periods))
+            continue
         for (measure, weights), words in _MEASURES.items():
             mine = frame[
                 (frame["outcome"] == outcome)
@@ -171,6 +176,12 @@ def _part(stage: str) -> str:
     if stage == "served":
         return "Served, once reached"
     return ACCESS_STAGES.get(stage, stage)
+
+
+def _withheld_outcome(heading: str, periods: Sequence[str]) -> dict[str, str]:
+    """One row for an outcome of which nothing is shown."""
+    cells = {f"{period} {version}": SUPPRESSED_MARK for period in periods for version in _VERSIONS}
+    return {"Outcome": heading, _SPREAD: "All of these", **cells}
 
 
 def _spread_cell(row: pd.Series | None, version: str, *, decimals: int) -> str:

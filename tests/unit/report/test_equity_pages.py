@@ -113,3 +113,12 @@ def test_a_spread_over_groups_goes_with_the_smallest_of_them(released):
     gap = {row[0]: row[1] for row in cells_of(tables.access_gap_table(released))}
     assert "(" in gap[race_label("hispanic")]
     assert gap[race_label("mena")] == SUPPRESSED_MARK
+
+
+def test_an_outcome_of_which_nothing_is_shown_has_one_row():
+    few, many = spreads(0.001), spreads()
+    keys = few.keys.assign(outcome="jail_days")
+    both = stack([many, replace(few, keys=keys)])
+    rows = cells_of(tables.disparity_table(release({"use_disparity": both})))
+    assert len([row for row in rows if len(row) > 1]) == 4 + 1
+    assert rows[-2:] == [["Days in jail"], ["All of these", *[SUPPRESSED_MARK] * 6]]
