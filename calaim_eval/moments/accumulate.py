@@ -342,10 +342,7 @@ class _Clusters:
 
     def sums(self, dense: np.ndarray, *, is_whole: bool) -> np.ndarray:
         """Rows of a dense array added up by run; shape (n_runs, T)."""
-        total = np.stack(
-            [
-                dense[first : first + size].sum(axis=0, dtype=float)
-                for first, size in zip(self.start, self.n_members, strict=True)
-            ]
-        )
+        total = np.zeros((len(self.start), dense.shape[1]))
+        for run, (first, size) in enumerate(zip(self.start, self.n_members, strict=True)):
+            total[run] = dense[first : first + size].sum(axis=0, dtype=float)
         return compact(as_whole(total)) if is_whole else total

@@ -196,17 +196,21 @@ class CellMoments:
         No member may be in both: the moments hold no ids, so this can't be checked here.
         """
         _require_same_layout(self, other)
-        right = other
+        left, right = self, other
         for name in self.outcomes:
-            right = recentred(right, name, self.by_outcome[name].shift)
-        cells = pd.concat([self.cells, right.cells], ignore_index=True)
+            if len(self):
+                right = recentred(right, name, self.by_outcome[name].shift)
+            else:
+                # Nobody has no centre.
+                left = recentred(left, name, other.by_outcome[name].shift)
+        cells = pd.concat([left.cells, right.cells], ignore_index=True)
         group, first = row_codes(cells)
-        both = _stacked(self, right)
+        both = _stacked(left, right)
         summed = _summed(both, group, cells.iloc[first].reset_index(drop=True))
         clusters = None
-        if self.clusters is not None and right.clusters is not None:
+        if left.clusters is not None and right.clusters is not None:
             clusters = add_cluster_sums(
-                self.clusters,
+                left.clusters,
                 right.clusters,
                 left_cell=group[: len(self)],
                 right_cell=group[len(self) :],

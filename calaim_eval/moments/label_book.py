@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -48,13 +49,23 @@ class LabelBook:
         return len(self._labels)
 
     def codes(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Number of each row's combination; shape (n_rows,), int32."""
+        """Number of each row's combination; shape (n_rows,), int32.
+
+        Raises
+        ------
+        DoesNotFitError
+            More combinations are possible than there are whole numbers.
+        """
+        from calaim_eval.moments.streamed_rows import DoesNotFitError
+
         coded, values = [], []
         for name, (low, high) in zip(self._schema.names, self._ranges, strict=True):
             codes, distinct = _encoded(batch.column(name), low, high)
             coded.append(codes)
             values.append(distinct)
         sizes = tuple(len(distinct) for distinct in values)
+        if math.prod(sizes) > np.iinfo(np.intp).max:
+            raise DoesNotFitError
         if np.prod(sizes, dtype=float) > _SMALL:
             combined = np.ravel_multi_index(tuple(coded), sizes)
             present, place = np.unique(combined, return_inverse=True)

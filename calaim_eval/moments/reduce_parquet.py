@@ -9,9 +9,9 @@ from __future__ import annotations
 import glob
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -28,7 +28,12 @@ from calaim_eval.moments.panel_rows import NOT_AT_RISK, PanelColumns, month_ordi
 from calaim_eval.moments.periods import period_frequency, present_months
 from calaim_eval.moments.reduce import reduce_frame
 from calaim_eval.moments.reduce_patterns import reduce_patterns
-from calaim_eval.moments.streamed_rows import available_cores, columns_with_missing
+from calaim_eval.moments.streamed_rows import (
+    DoesNotFitError,
+    available_cores,
+    columns_with_missing,
+    stream_rows,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,6 +52,22 @@ MOST_PARTS = 8
 """Parts that wait to be added up: each may have thousands of cells."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToCheck:
+    """What one share has met and only all shares together can check.
+
+    Attributes
+    ----------
+    ids : list of pa.Array
+        Of members who may be in another share too.
+    not_at_risk : dict[tuple[int, int], int]
+        Rows not at risk, by file and row group.
+    """
+
+    ids: list[pa.Array] = field(default_factory=list)
+    not_at_risk: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
 def reduce_query(
@@ -109,24 +130,24 @@ def reduce_streamed(
     balanced_only: bool,
     share: tuple[int, int] = (0, 1),
     threads: int | None = None,
-    ids: list[pa.Array] | None = None,
+    to_check: ToCheck | None = None,
 ) -> list[CellMoments] | None:
     """Moments, in parts, of rows that are streamed; None where they do not fit the route.
 
-    `share` (k, n) is the k-th of n parts of the members; rows not at risk are counted in the whole.
-    `ids` gets what all shares have to be checked for together.
+    `share` (k, n) is the k-th of n parts of the members; `to_check` gets what all shares have to be
+    checked for together (`account_for_rows`).
     """
     from calaim_eval.moments.reduce_addressed import reduce_addressed
     from calaim_eval.moments.reduce_in_order import is_in_order, reduce_in_order
-    from calaim_eval.moments.streamed_rows import DoesNotFitError, stream_rows
 
+    to_check = to_check or ToCheck()
     try:
         rows = stream_rows(files, columns, threads=threads)
         if route == IN_ORDER and not is_in_order(rows):
             return None
         asked: dict[str, Any] = {"where": where, "balanced_only": balanced_only, "share": share}
         reduced = (
-            reduce_in_order(rows, **asked, ids=ids)
+            reduce_in_order(rows, **asked, ids=to_check.ids)
             if route == IN_ORDER
             else reduce_addressed(rows, **asked)
         )
@@ -135,20 +156,35 @@ def reduce_streamed(
             parts.append(part)
             if len(parts) == MOST_PARTS:
                 parts = [reduce(add, parts)]
+        to_check.not_at_risk.update(rows.not_at_risk)
+        if share == (0, 1):
+            account_for_rows(parts, columns, to_check.not_at_risk, n_rows=rows.n_rows)
     except DoesNotFitError:
         return None
-    if share == (0, 1):
-        if not parts:
-            return None
-        if columns.at_risk is not None:
-            set_aside(parts, rows.n_rows)
     return parts
 
 
-def set_aside(parts: list[CellMoments], n_rows: int) -> None:
-    """Count the rows that were not at risk: all that no part has used or left out."""
+def account_for_rows(
+    parts: Sequence[CellMoments],
+    columns: PanelColumns,
+    not_at_risk: Mapping[tuple[int, int], int],
+    *,
+    n_rows: int,
+) -> None:
+    """Note in the first part how many rows were not at risk.
+
+    Raises
+    ------
+    DoesNotFitError
+        There is no part, or rows were neither used nor left out nor not at risk: a range that the
+        files give of their members is wrong.
+    """
     n_used = sum(sum(part.provenance["rows"].values()) for part in parts)
-    parts[0].provenance["rows"][NOT_AT_RISK] = n_rows - n_used
+    n_not_at_risk = sum(not_at_risk.values())
+    if not parts or n_used + n_not_at_risk != n_rows:
+        raise DoesNotFitError
+    if columns.at_risk is not None:
+        parts[0].provenance["rows"][NOT_AT_RISK] = n_not_at_risk
 
 
 def reduce_by_engine(

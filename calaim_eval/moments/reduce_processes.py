@@ -21,18 +21,18 @@ from calaim_eval.moments.reduce_in_order import is_in_order, refuse_repeated_mem
 from calaim_eval.moments.reduce_parquet import (
     ADDRESSED,
     IN_ORDER,
+    ToCheck,
+    account_for_rows,
     engine_months,
     reduce_by_engine,
     reduce_streamed,
-    set_aside,
 )
 from calaim_eval.moments.streamed_rows import DoesNotFitError, available_cores, stream_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
-    _Reduced = tuple[CellMoments | None, list[pa.Array]]
+    _Reduced = tuple[CellMoments | None, ToCheck]
     _Share = Callable[[tuple[int, int]], _Reduced | None]
 
 
@@ -74,11 +74,8 @@ def reduce_in_processes(
     for route in _routes(files, columns):
         found = _all_shares(partial(_streamed, asked=asked, route=route), processes)
         parts = [moments for moments, _ in found or [] if moments is not None]
-        if found is None or not parts or _has_member_twice(found):
-            continue
-        if columns.at_risk is not None:
-            set_aside(parts, stream_rows(files, columns).n_rows)
-        return parts
+        if found is not None and _fit_together(found, parts, asked):
+            return parts
     months = engine_months(files, columns, where=where)
     by_engine = _all_shares(partial(_by_engine, asked=asked, months=months), processes)
     return [moments for moments, _ in by_engine or [] if moments is not None]
@@ -121,8 +118,8 @@ def _all_shares(work: _Share, processes: int) -> list[_Reduced] | None:
 
 
 def _streamed(share: tuple[int, int], *, asked: _Asked, route: str) -> _Reduced | None:
-    """One share of rows that are streamed, with the ids that only all shares together can check."""
-    ids: list[pa.Array] = []
+    """One share of rows that are streamed, with what only all shares together can check."""
+    to_check = ToCheck()
     parts = reduce_streamed(
         asked.files,
         asked.columns,
@@ -131,11 +128,11 @@ def _streamed(share: tuple[int, int], *, asked: _Asked, route: str) -> _Reduced 
         balanced_only=asked.balanced_only,
         share=share,
         threads=max(1, available_cores() // asked.processes),
-        ids=ids,
+        to_check=to_check,
     )
     if parts is None:
         return None
-    return (reduce(add, parts) if parts else None), ids
+    return (reduce(add, parts) if parts else None), to_check
 
 
 def _by_engine(share: tuple[int, int], *, asked: _Asked, months: pd.Index) -> _Reduced | None:
@@ -149,15 +146,20 @@ def _by_engine(share: tuple[int, int], *, asked: _Asked, months: pd.Index) -> _R
         months=months,
         engines=asked.processes,
     )
-    return (reduce(add, parts) if parts else None), []
+    return (reduce(add, parts) if parts else None), ToCheck()
 
 
-def _has_member_twice(found: Sequence[_Reduced]) -> bool:
-    """Whether a member is in files of two processes."""
-    ids = [one for _, of_share in found for one in of_share]
+def _fit_together(found: Sequence[_Reduced], parts: Sequence[CellMoments], asked: _Asked) -> bool:
+    """Whether no member is in files of two processes, and every row is in one of them."""
+    import pyarrow.parquet as pq
+
+    ids = [one for _, of_share in found for one in of_share.ids]
+    not_at_risk = {group: n for _, of_share in found for group, n in of_share.not_at_risk.items()}
+    n_rows = sum(pq.read_metadata(file).num_rows for file in asked.files)
     try:
         if ids:
             refuse_repeated_members(ids)
+        account_for_rows(parts, asked.columns, not_at_risk, n_rows=n_rows)
     except DoesNotFitError:
-        return True
-    return False
+        return False
+    return True

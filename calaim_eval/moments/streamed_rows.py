@@ -94,6 +94,8 @@ class StreamedRows:
         Smallest type that holds each outcome.
     book : LabelBook
     threads : int
+    not_at_risk : dict[tuple[int, int], int]
+        Rows not at risk of each row group that was read to its end; by file and number.
     """
 
     files: tuple[Path, ...]
@@ -106,6 +108,7 @@ class StreamedRows:
     types: dict[str, np.dtype[Any]]
     book: LabelBook
     threads: int
+    not_at_risk: dict[tuple[int, int], int]
     _month_table: tuple[int, np.ndarray] = field(repr=False, default=(0, np.empty(0)))
 
     @property
@@ -120,8 +123,10 @@ class StreamedRows:
 
     def batches(self, group: RowGroup) -> Iterator[Batch]:
         """Checked rows at risk of a row group; never an empty batch."""
+        not_at_risk = 0
         for batch in _read(self, group, list(self.columns.all)):
             rows = _at_risk(batch, self.columns.at_risk)
+            not_at_risk += batch.num_rows - rows.num_rows
             if not rows.num_rows:
                 continue
             yield Batch(
@@ -132,6 +137,7 @@ class StreamedRows:
                     name: _whole(rows.column(name), dtype) for name, dtype in self.types.items()
                 },
             )
+        self.not_at_risk[group.file, group.number] = not_at_risk
 
     def in_order(
         self, work: Callable[[_Task], _Result], tasks: Iterable[_Task]
@@ -196,6 +202,7 @@ def stream_rows(
             _number_ranges(schema, metadata, columns),
         ),
         threads=threads or min(MOST_THREADS, available_cores()),
+        not_at_risk={},
         _month_table=_month_table(month, np.arange(first, last + 1)),
     )
     ordinals = rows.ordinals[_present(rows)]

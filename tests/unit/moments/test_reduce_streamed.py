@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,7 @@ from calaim_eval.moments import CellMoments, reduce_panel, reduce_parquet, strea
 from calaim_eval.moments import reduce_addressed as addressed
 from calaim_eval.moments import reduce_processes as in_processes
 from calaim_eval.moments import streamed_rows as streamed
+from calaim_eval.moments.cell_moments import recentred
 from calaim_eval.moments.panel_rows import PanelColumns
 
 NAMES = {"member_id": "who", "month": "when", "cohort": "first_served"}
@@ -163,6 +167,34 @@ def test_a_window_of_two_words_and_members_in_several_passes(tmp_path, only, mon
     assert_same(reduced(frame, tmp_path / "p", group=2_000, **options), of_frame(frame, **options))
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("at_risk", [None, "is_home"])
+def test_a_row_group_with_another_range_of_members_than_its_file_says(
+    processes, at_risk, tmp_path, monkeypatch
+):
+    # Several passes: rows that a range keeps out of the pass that they belong to would be lost.
+    monkeypatch.setattr(addressed, "HELD_BYTES", 2 * 12 * 250)
+    given = streamed._groups
+
+    def wrong(metadata, member):
+        groups = list(given(metadata, member))
+        last = groups.pop()
+        yield from groups
+        yield replace(last, high=last.low)
+
+    monkeypatch.setattr(streamed, "_groups", wrong)
+    monkeypatch.setattr(in_processes, "_all_shares", in_one_process)
+    frame = panel().sample(frac=1.0, random_state=2)
+    options = {"outcomes": ["visits"], "stratum": "race", "at_risk": at_risk}
+    ours = reduced(frame, tmp_path / "p", group=2_000, processes=processes, **options)
+    assert_same(ours, of_frame(frame, **options))
+
+
+def in_one_process(work, n_shares: int):
+    found = [work((k, n_shares)) for k in range(n_shares)]
+    return None if None in found else found
+
+
 def parts_of(frame: pd.DataFrame, folder, of_file: pd.Series) -> None:
     folder.mkdir()
     for number, rows in frame.groupby(of_file):
@@ -285,16 +317,17 @@ def test_shares_hold_every_member_once(n_shares, route, at_risk, tmp_path):
     path = tmp_path / "panel.parquet"
     frame.to_parquet(path, index=False, row_group_size=5)
     columns = PanelColumns(("visits",), "who", "when", "first_served", ("race",), at_risk=at_risk)
-    total, n_parts = None, 0
+    total, n_parts, to_check = None, 0, reduce_parquet.ToCheck()
+    asked = {"where": "", "balanced_only": False, "to_check": to_check}
     for k in range(n_shares):
-        parts = reduce_parquet.reduce_streamed(
-            [path], columns, route, where="", balanced_only=False, share=(k, n_shares)
-        )
+        parts = reduce_parquet.reduce_streamed([path], columns, route, share=(k, n_shares), **asked)
         assert parts is not None, "a share did not fit"
         for part in parts:
             total = part if total is None else total + part
             n_parts += 1
     whole = of_frame(frame, outcomes=["visits"], stratum="race", at_risk=at_risk)
+    reduce_parquet.account_for_rows([total], columns, to_check.not_at_risk, n_rows=len(frame))
+    assert total.provenance["rows"] == whole.provenance["rows"]
     assert n_parts > 1
     pd.testing.assert_frame_equal(total.cells, whole.cells)
     np.testing.assert_array_equal(total.n_members, whole.n_members)
@@ -330,6 +363,52 @@ def test_shares_of_the_engine_hold_every_member_once(n_shares, outcome, tmp_path
     rows = np.arange(len(whole))
     np.testing.assert_array_equal(total.matrices(outcome, rows), whole.matrices(outcome, rows))
     assert total.provenance["rows"] == whole.provenance["rows"]
+
+
+@pytest.mark.parametrize("outcome", ["visits", "days"], ids=["patterns", "dense"])
+def test_shares_and_buckets_with_nobody_at_risk_add_nothing(outcome, tmp_path, monkeypatch):
+    monkeypatch.setattr(reduce_parquet, "ROWS_PER_BUCKET", 30)
+    frame = panel(who="texts").assign(days=lambda rows: rows["days"] + 0.5)
+    # Four members of 320 and more: most of 20 shares and of some hundred buckets have none of them.
+    frame["is_home"] = frame["who"].isin(frame["who"].unique()[:4])
+    path = tmp_path / "panel.parquet"
+    frame.sample(frac=1.0, random_state=1).to_parquet(path, index=False)
+    columns = PanelColumns(
+        (outcome,), "who", "when", "first_served", ("race",), cluster="county", at_risk="is_home"
+    )
+    months = reduce_parquet.engine_months([path], columns, where="")
+    asked = {"where": "", "balanced_only": False, "months": months}
+    parts = [
+        part
+        for k in range(20)
+        for part in reduce_parquet.reduce_by_engine([path], columns, share=(k, 20), **asked)
+    ]
+    total = reduce(add, parts)
+    whole = of_frame(frame, outcomes=[outcome], stratum="race", cluster="county", at_risk="is_home")
+    pd.testing.assert_frame_equal(total.cells, whole.cells)
+    pd.testing.assert_series_equal(total.clusters.labels, whole.clusters.labels)
+    centred = [part.by_outcome[outcome].shift for part in parts if len(part)]
+    assert len(centred) < len(parts)
+    assert total.by_outcome[outcome].shift == centred[0]
+    total = recentred(total, outcome, whole.by_outcome[outcome].shift)
+    rows = np.arange(len(whole))
+    np.testing.assert_allclose(
+        total.matrices(outcome, rows), whole.matrices(outcome, rows), rtol=0, atol=1e-9
+    )
+    np.testing.assert_array_equal(total.clusters.n_members, whole.clusters.n_members)
+    assert total.provenance["rows"] == whole.provenance["rows"]
+
+
+def test_more_combinations_of_labels_than_there_are_numbers_are_for_another_route(tmp_path):
+    # 8 columns of 400 members' own numbers: more than 2^63 combinations could be in a batch.
+    frame = panel(who="numbers")
+    member = pd.factorize(frame["who"])[0]
+    wide = {f"code_{j}": member * 7 + j for j in range(8)}
+    names = list(wide)
+    frame = frame.assign(**wide)
+    options = {"outcomes": ["visits"], "covariate_cells": names}
+    assert 400**8 > 2**63
+    assert_same(reduced(frame, tmp_path / "p", group=5_000, **options), of_frame(frame, **options))
 
 
 @pytest.mark.parametrize(
