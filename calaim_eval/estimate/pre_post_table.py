@@ -12,7 +12,6 @@ import pandas as pd
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
 from calaim_eval.estimate.cohort_month.time_pairs import Comparison
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import require_cluster
 from calaim_eval.estimate.pre_post_windows import (
     COMPARISON,
@@ -79,12 +78,8 @@ def window_table(
         strata,
         estimand=estimand,
         method=Method(estimator, MappingProxyType(told)),
-        notes=(
-            *notes,
-            *moments.provenance.get("notes", []),
-            *cluster_notes(moments, options.cluster),
-            *notes_by_group(losses),
-        ),
+        notes=notes,
+        losses=notes_by_group(losses),
     )
 
 

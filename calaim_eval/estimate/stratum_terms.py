@@ -10,6 +10,7 @@ import pandas as pd
 
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid
+from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import (
     MEMBER,
     CellLoads,
@@ -129,9 +130,13 @@ def terms_table(
     *,
     estimand: Estimand,
     method: Method,
-    notes: Sequence[str],
+    notes: Sequence[str] = (),
+    losses: Sequence[str] = (),
 ) -> EffectTable:
-    """Terms of all strata with their joint covariance; undefined errors are NaN."""
+    """Terms of all strata with their joint covariance; undefined errors are NaN.
+
+    Its notes: `notes`, those of the moments and of the clusters, `losses`; each once.
+    """
     estimate = np.concatenate([terms.estimate for terms in strata])
     blocks = [(terms.cell_loads(), len(terms)) for terms in strata]
     covariance, influence = joint_covariance(moments, outcome, cluster, blocks)
@@ -142,6 +147,7 @@ def terms_table(
             f"`{outcome}`: {int((~np.isfinite(estimate)).sum())} of {len(estimate)} estimates are "
             "not finite. Look for extreme amounts in the outcome."
         )
+    known = moments.provenance.get("notes", [])
     keys = [
         pd.concat([_repeated(t.grid.stratum, len(t)), t.keys.reset_index(drop=True)], axis=1)
         for t in strata
@@ -154,7 +160,7 @@ def terms_table(
         estimand=estimand,
         method=method,
         cluster_influence=influence,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*notes, *known, *cluster_notes(moments, cluster), *losses])),
     )
 
 

@@ -22,7 +22,6 @@ from calaim_eval.estimate.counts.count_terms import (
 )
 from calaim_eval.estimate.counts.expected_rates import count_terms_of_stratum
 from calaim_eval.estimate.counts.multiplicative_fit import Link
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
     identified_strata,
@@ -172,12 +171,8 @@ def count_effects(
         strata,
         estimand=terms.estimand(outcome, unit or default_unit(moments, outcome, per)),
         method=terms.method(options),
-        notes=[
-            *([GIVEN] if weights == "given" else []),
-            *moments.provenance.get("notes", []),
-            *cluster_notes(moments, cluster),
-            *losses,
-        ],
+        notes=[GIVEN] if weights == "given" else [],
+        losses=losses,
     )
     without_events = np.array([side[0, 1] == 0 for found in strata for side in found.sides])
     covariance, influence = with_undefined(

@@ -12,7 +12,6 @@ from calaim_eval.estimate.cell_rows import FixedEffects, cell_rows, require_fixe
 from calaim_eval.estimate.counts.count_effects import require_no_negative
 from calaim_eval.estimate.counts.multiplicative_fit import fit_log_terms, is_separated
 from calaim_eval.estimate.exposure_terms import By, is_exposed, require_terms, term_names
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
     StratumTerms,
@@ -128,12 +127,8 @@ def two_way_poisson(
         strata,
         estimand=replace(estimand, name="Two-way fixed effects rate ratio", scale="ratio"),
         method=naive_method("Poisson, from cell moments", options),
-        notes=[
-            NAIVE,
-            *moments.provenance.get("notes", []),
-            *cluster_notes(moments, cluster),
-            *losses,
-        ],
+        notes=[NAIVE],
+        losses=losses,
     )
 
 

@@ -16,7 +16,6 @@ from calaim_eval.estimate.imputation.imputation_terms import (
     imputation_method,
 )
 from calaim_eval.estimate.imputation.imputed_cells import imputed_stratum
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
     identified_strata,
@@ -154,10 +153,6 @@ def imputation_att(
                 "covariate_cells": list(moments.covariate_cells),
             },
         ),
-        notes=[
-            CONDITIONAL,
-            *moments.provenance.get("notes", []),
-            *cluster_notes(moments, cluster),
-            *losses,
-        ],
+        notes=[CONDITIONAL],
+        losses=losses,
     )

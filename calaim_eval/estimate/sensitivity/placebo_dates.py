@@ -17,7 +17,6 @@ from calaim_eval.estimate.cohort_month.time_pairs import (
     require_pair_options,
     time_pairs,
 )
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.repeated_terms import overall_term, under_one_another
 from calaim_eval.estimate.sensitivity.calendar_notes import calendar_notes
@@ -170,13 +169,8 @@ def placebo_dates(
             "Callaway B, Sant'Anna PHC (2021). Journal of Econometrics 225(2):200-230. "
             "doi:10.1016/j.jeconom.2020.12.001",
         ),
-        notes=(
-            NOT_AN_EFFECT,
-            *moments.provenance.get("notes", []),
-            *calendar_notes(outcome, moments.months),
-            *cluster_notes(moments, cluster),
-            *losses,
-        ),
+        notes=[NOT_AN_EFFECT, *calendar_notes(outcome, moments.months)],
+        losses=losses,
     )
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
 from calaim_eval.estimate.cell_rows import require_balanced
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
     StratumTerms,
@@ -199,12 +198,8 @@ def bacon_decomposition(
             MappingProxyType({"outcome": outcome, "cluster": cluster, "per": per}),
             REFERENCE,
         ),
-        notes=[
-            FORBIDDEN,
-            *moments.provenance.get("notes", []),
-            *cluster_notes(moments, cluster),
-            *losses,
-        ],
+        notes=[FORBIDDEN],
+        losses=losses,
     )
     weights = np.concatenate([_weights(terms.grid) for terms in strata])
     return BaconDecomposition(table, weights, moments.stratum)

@@ -17,7 +17,6 @@ from calaim_eval.estimate.cohort_month.cohort_averages import (
 )
 from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects, stratum_effects
 from calaim_eval.estimate.cohort_month.time_pairs import TimePairs, time_pairs
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
     StratumTerms,
@@ -174,11 +173,7 @@ def sun_abraham(
             ),
             REFERENCE,
         ),
-        notes=[
-            *moments.provenance.get("notes", []),
-            *cluster_notes(moments, cluster),
-            *losses,
-        ],
+        losses=losses,
     )
 
 

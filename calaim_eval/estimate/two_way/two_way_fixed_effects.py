@@ -14,7 +14,6 @@ from calaim_eval.estimate.exposure_terms import (
     require_terms,
     term_names,
 )
-from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
 from calaim_eval.estimate.stratum_terms import (
     StratumTerms,
@@ -152,12 +151,8 @@ def two_way_fixed_effects(
                 "covariate_cells": list(moments.covariate_cells),
             },
         ),
-        notes=[
-            NAIVE,
-            *moments.provenance.get("notes", []),
-            *cluster_notes(moments, cluster),
-            *losses,
-        ],
+        notes=[NAIVE],
+        losses=losses,
     )
 
 
