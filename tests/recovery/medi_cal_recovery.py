@@ -5,7 +5,8 @@
 Each draw is a Medi-Cal of its own: raw files, tables, panel, designs, moments, estimates, held
 against the truth written beside the files. "from truth" takes the use of members ever listed from
 the truth instead of reading it back from the claims, and leaves out the county comparison, which
-needs everybody: a third of the time. Prints the tables of ``docs/methods/recovery.md``.
+needs everybody: half the time. Prints the numbers of the first three tables of
+``docs/methods/recovery.md``.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def panel_of_files(study: SimulatedStudy, folder: Path) -> MemberMonths:
 
 
 def panel_of_truth(study: SimulatedStudy) -> MemberMonths:
-    """Members ever listed with the use they truly had; a quarter of the time of reading files."""
+    """Members ever listed with the use they truly had; the raw files are not read."""
     months = study.truth_frame("identified_member_month")
     months = months[months["is_full_scope"] & ~months["is_dual"]]
     people = study.truth_frame("member")
@@ -372,6 +373,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         error=lambda r: r["estimate"] - r["truth"],
         square=lambda r: r["std_error"] ** 2,
         is_covered=lambda r: r["truth"].between(r["conf_low"], r["conf_high"]),
+        share=rows.get("share", np.nan),
     )
     found = rows.groupby(["design", "outcome", "estimator", "group"], sort=False).agg(
         truth=("truth", "mean"),
@@ -379,6 +381,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         spread=("error", "std"),
         variance=("square", "mean"),
         coverage=("is_covered", "mean"),
+        share=("share", "mean"),
         n=("error", "size"),
     )
     found["bias_error"] = found["spread"] / np.sqrt(found["n"])
@@ -398,7 +401,7 @@ def print_table(found: pd.DataFrame) -> None:
     """One row a design, outcome, estimator and group."""
     print(
         "| design, data | outcome | estimator | group | truth | bias (Monte Carlo error) "
-        "| coverage | standard error / spread | draws |\n|---|---|---|---|---|---|---|---|---|"
+        "| coverage | standard error / spread | recorded so | draws |\n" + "|---" * 10 + "|"
     )
     for row in found.itertuples():
         digits = 3 if abs(row.truth) < 2 and "phase" not in row.design else 1
@@ -407,7 +410,8 @@ def print_table(found: pd.DataFrame) -> None:
             f"| {row.design} | {row.outcome} | `{row.estimator}` | {row.group} "
             f"| {row.truth:.{digits}f} | {row.bias:+.{digits}f} ({row.bias_error:.{digits}f}) "
             f"| {f'{row.coverage:.0%} ({row.coverage_error:.0%})' if has_error else ''} "
-            f"| {f'{row.se_to_spread:.2f}' if has_error else ''} | {row.n} |"
+            f"| {f'{row.se_to_spread:.2f}' if has_error else ''} "
+            f"| {f'{row.share:.0%}' if np.isfinite(row.share) else ''} | {row.n} |"
         )
 
 

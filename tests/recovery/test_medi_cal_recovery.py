@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from medi_cal_recovery import LAST_MONTH, OF_LISTED, one_draw, replicate
+from medi_cal_recovery import LAST_MONTH, OF_LISTED, one_draw, print_table, replicate, summary
 
 MEMBERS, DRAWS = 10_000, 24
 
@@ -88,6 +88,25 @@ def test_rates_of_those_whose_race_is_reported_are_too_high(found):
     rows = found.loc["race a third unknown, expected use", "ed_visits", "use without the program"]
     off = (rows["estimate"] - rows["truth"]).loc["hispanic"]
     assert off.mean() > 5 * off.std(ddof=1) / np.sqrt(len(off))
+
+
+def test_the_share_recorded_is_printed_where_it_is_known(capsys):
+    rows = pd.DataFrame(
+        {"draw": [0, 1], "design": "race", "outcome": "ed_visits", "group": "white"}
+    )
+    rates = rows.assign(
+        estimator="use", estimate=[450.0, 460.0], truth=[440.0, 442.0], share=[0.88, 0.92]
+    )
+    effects = rows.assign(
+        estimator="effect", estimate=[1.0, 3.0], truth=2.0, std_error=1.0, conf_low=0, conf_high=4
+    )
+    print_table(summary(pd.concat([rates, effects])))
+    *_, of_rates, of_effects = capsys.readouterr().out.splitlines()
+    # By hand: (10 + 18) / 2 with error |18 - 10| / 2, and 1 over the spread of -1 and 1.
+    assert of_rates == "| race | ed_visits | `use` | white | 441.0 | +14.0 (4.0) |  |  | 90% | 2 |"
+    assert of_effects.endswith("| 100% (0%) | 0.71 |  | 2 |")
+    print_table(summary(effects))
+    assert capsys.readouterr().out.splitlines()[-1] == of_effects
 
 
 def test_from_raw_files_the_same_is_found():
