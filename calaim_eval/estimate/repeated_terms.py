@@ -7,14 +7,31 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.cohort_month.cohort_averages import (
     average_terms,
     cohort_weights,
     share_loads,
 )
-from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
+from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects, stratum_effects
+from calaim_eval.estimate.cohort_month.time_pairs import Comparison, time_pairs
 from calaim_eval.estimate.stratum_terms import StratumTerms
 from calaim_eval.results import SUPPORT_COLUMNS
+
+
+def effects_from_exposure(
+    grid: CellGrid, comparison: Comparison, *, anticipation_months: int, per: float
+) -> StratumEffects:
+    """Effects by cohort and month from exposure on, base month fixed."""
+    pairs = time_pairs(
+        grid.cohorts,
+        grid.axis,
+        comparison=comparison,
+        base_period="universal",
+        anticipation_months=anticipation_months,
+    )
+    effects = stratum_effects(grid, pairs, per=per)
+    return effects.take(np.flatnonzero(effects.event_time >= 0))
 
 
 def overall_term(effects: StratumEffects, label: Mapping[str, object]) -> StratumTerms:

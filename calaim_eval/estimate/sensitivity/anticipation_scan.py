@@ -8,16 +8,20 @@ import numpy as np
 
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
-from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects, stratum_effects
+from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
 from calaim_eval.estimate.cohort_month.time_pairs import (
     SIDE,
     Comparison,
     require_comparison,
     require_pair_options,
-    time_pairs,
 )
 from calaim_eval.estimate.influence import MEMBER, require_cluster
-from calaim_eval.estimate.repeated_terms import less_the_first, overall_term, under_one_another
+from calaim_eval.estimate.repeated_terms import (
+    effects_from_exposure,
+    less_the_first,
+    overall_term,
+    under_one_another,
+)
 from calaim_eval.estimate.sensitivity.calendar_notes import calendar_notes
 from calaim_eval.estimate.stratum_terms import (
     StratumTerms,
@@ -100,7 +104,8 @@ def anticipation_scan(
     def terms_of(grid: CellGrid) -> tuple[StratumTerms, list[tuple[str, str]]]:
         """Effects and differences of one stratum, and the cohort-months left out."""
         found = [
-            _effects(grid, months, comparison, per) for months in range(max_anticipation_months + 1)
+            effects_from_exposure(grid, comparison, anticipation_months=months, per=per)
+            for months in range(max_anticipation_months + 1)
         ]
         shared = _shared(found)
         if not len(shared[0]):
@@ -144,19 +149,6 @@ def anticipation_scan(
         notes=calendar_notes(outcome, moments.months),
         losses=losses,
     )
-
-
-def _effects(grid: CellGrid, months: int, comparison: Comparison, per: float) -> StratumEffects:
-    """Effects from exposure on with so many months of anticipation."""
-    pairs = time_pairs(
-        grid.cohorts,
-        grid.axis,
-        comparison=comparison,
-        base_period="universal",
-        anticipation_months=months,
-    )
-    effects = stratum_effects(grid, pairs, per=per)
-    return effects.take(np.flatnonzero(effects.event_time >= 0))
 
 
 def _shared(found: list[StratumEffects]) -> list[StratumEffects]:

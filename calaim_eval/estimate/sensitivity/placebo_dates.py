@@ -10,15 +10,17 @@ import numpy as np
 
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
-from calaim_eval.estimate.cohort_month.stratum_effects import stratum_effects
 from calaim_eval.estimate.cohort_month.time_pairs import (
     Comparison,
     require_comparison,
     require_pair_options,
-    time_pairs,
 )
 from calaim_eval.estimate.influence import MEMBER, require_cluster
-from calaim_eval.estimate.repeated_terms import overall_term, under_one_another
+from calaim_eval.estimate.repeated_terms import (
+    effects_from_exposure,
+    overall_term,
+    under_one_another,
+)
 from calaim_eval.estimate.sensitivity.calendar_notes import calendar_notes
 from calaim_eval.estimate.stratum_terms import (
     StratumTerms,
@@ -192,15 +194,9 @@ def _placebo(
 ) -> StratumTerms | None:
     """The overall effect at one false date; None where none is identified."""
     moved = _moved(grid, date, anticipation_months)
-    pairs = time_pairs(
-        moved.cohorts,
-        moved.axis,
-        comparison=comparison,
-        base_period="universal",
-        anticipation_months=anticipation_months,
+    effects = effects_from_exposure(
+        moved, comparison, anticipation_months=anticipation_months, per=per
     )
-    effects = stratum_effects(moved, pairs, per=per)
-    effects = effects.take(np.flatnonzero(effects.event_time >= 0))
     return overall_term(effects, {"months_earlier": date}) if len(effects) else None
 
 
