@@ -60,7 +60,8 @@ def simplex_weights(
     Notes
     -----
     Minimizes :math:`\|A w - b\|^2 / n + \text{ridge} \, \|w\|^2` over the simplex by an active-set
-    method: finite and exact up to rounding, so no starting value, step size or draw matters. As
+    method: no starting value, step size or draw matters. The duality gap is at most 1e-12 of the
+    mean square of the columns, and 1e-8 where rounding allows no smaller one. As
     the weights add up to 1, :math:`A w - b = (A - b 1') w`, and the objective is the plain
     quadratic form :math:`w' H w`; at the minimum :math:`(H w)_j \ge w' H w` for every j.
 
