@@ -55,7 +55,8 @@ def access_funnel_gap(
     EffectTable
         Descriptive. Keys `by`, `reference`, `component`: "gap", then every stage after the first.
         Negative (below 1): fewer of the group get past the stage. NaN, with a note, where nobody
-        of a group reached the stage before (with a ratio, the last stage).
+        of a group reached the stage before (with a ratio, the last stage). Without a standard
+        error where nobody or everybody of a group got past the stage.
 
     Raises
     ------
@@ -76,6 +77,9 @@ def access_funnel_gap(
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(n[:, :-1] > 0, n[:, 1:] / n[:, :-1], np.nan)
         variance = share * (1 - share) / n[:, :-1]
+        last_of_all = n[:, -1] / n[:, 0]
+    # Without a spread to judge by: of the gap, then of each stage.
+    flat = np.isin(np.column_stack([last_of_all, share]), (0.0, 1.0))
     is_known = np.isfinite(share).all(axis=1) & ((n[:, -1] > 0) | (scale == "difference"))
     base = groups.index(reference)
     weights = effect_weights(share.shape[1])
@@ -94,11 +98,12 @@ def access_funnel_gap(
     covariance = (slope * np.nan_to_num(variance.ravel())) @ slope.T
     lost = ~np.array([is_known[groups.index(g)] and bool(is_known[base]) for g in others])
     undefined = np.repeat(lost, len(weights))
+    without = np.concatenate([flat[groups.index(g)] | flat[base] for g in others])
     minus = "minus" if scale == "difference" else "over"
     last = counts.columns[-1]
     return parts_table(
         np.where(undefined, np.nan, np.concatenate(effects)),
-        with_undefined(covariance, None, undefined)[0],
+        with_undefined(covariance, None, undefined | without)[0],
         by=by,
         others=others,
         reference=reference,
@@ -124,7 +129,7 @@ def access_funnel_gap(
             },
             DAS_GUPTA,
         ),
-        notes=_notes(funnel, n_lost=int(lost.sum()), n_pairs=len(others), scale=scale),
+        notes=_notes(funnel, lost=lost, without=without & ~undefined, scale=scale),
     )
 
 
@@ -165,14 +170,19 @@ def _support(counts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _notes(funnel: RateTable, *, n_lost: int, n_pairs: int, scale: Scale) -> list[str]:
+def _notes(funnel: RateTable, *, lost: np.ndarray, without: np.ndarray, scale: Scale) -> list[str]:
     """How to read the parts, and which are undefined."""
     notes = [*funnel.notes, STAGE_READING]
     if scale == "ratio":
         notes.append("The parts of a ratio multiply to it.")
-    if n_lost:
+    if lost.any():
         notes.append(
-            f"{n_lost} of {n_pairs} gaps have no parts: nobody of one side reached a stage the "
-            "next is counted from."
+            f"{int(lost.sum())} of {len(lost)} gaps have no parts: nobody of one side reached a "
+            "stage the next is counted from."
+        )
+    if without.any():
+        notes.append(
+            f"{int(without.sum())} of {len(without)} rows have no interval: nobody, or everybody, "
+            "of one side got past the stage (of the gap: reached the last)."
         )
     return notes

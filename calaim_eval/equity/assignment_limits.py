@@ -72,7 +72,7 @@ def gap_limits(
     if scale == "difference":
         values = [per * (top.rate - bottom.rate) for top, bottom in ends]
         errors = [per * _gap_error(top, bottom, sides, (1.0, 1.0)) for top, bottom in ends]
-        c = bound_quantile(values[1] - values[0], max(errors), level)
+        c = bound_quantile(values[1] - values[0], float(np.max(errors)), level)
         return values[0], values[1], values[0] - c * errors[0], values[1] + c * errors[1]
     if not min(own.high.rate, base.high.rate) > 0:
         return np.nan, np.nan, np.nan, np.nan
@@ -85,7 +85,7 @@ def gap_limits(
         for value, (top, bottom) in zip(values, ends, strict=True)
     ]
     width = float(np.log(values[1] / values[0])) if values[0] > 0 and values[1] < np.inf else np.inf
-    c = bound_quantile(width, max(errors), level)
+    c = bound_quantile(width, float(np.max(errors)), level)
     return (
         values[0],
         values[1],
@@ -119,12 +119,11 @@ def _gap_error(
 ) -> float:
     """Standard error of ``loads[0] * top - loads[1] * bottom``, members without a group shared."""
     a, b = loads
-    variance = (
-        a**2 * _error(top.own, sides[0].n)
-        + b**2 * _error(bottom.own, sides[1].n)
-        + _error(a * top.others - b * bottom.others, sides[2].n)
-    )
-    return float(np.sqrt(variance))
+    own = a**2 * _error(top.own, sides[0].n), b**2 * _error(bottom.own, sides[1].n)
+    # No event, or everybody has one: no spread to judge the group by.
+    if not min(own) > 0:
+        return np.nan
+    return float(np.sqrt(sum(own) + _error(a * top.others - b * bottom.others, sides[2].n)))
 
 
 def _error(own: np.ndarray, n: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from calaim_eval.equity.group_rates import GroupRates, Sampling, by_group, refuse_groups
 from calaim_eval.equity.groups import as_groups, check_columns
-from calaim_eval.equity.rate_gap import rate_std_error, rate_support
+from calaim_eval.equity.rate_gap import half_event_error, rate_std_error, rate_support
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import ALL, EffectTable, RateTable
 
@@ -215,12 +215,11 @@ def _of_counts(
     rate = per * numerator / denominator
     if sampling == "normal":
         refuse_groups(names, ~(error > 0), "have an amount without a standard error")
-    half = (numerator + 0.5) / (denominator + (sampling == "share"))
-    spread = half * (1 - half) if sampling == "share" else half
     if sampling == "share":
         refuse_groups(names, numerator > denominator, "have a share above 1")
     has_error = np.asarray(error > 0)
-    variance = np.where(has_error, error, per * np.sqrt(np.abs(spread) / denominator)) ** 2
+    half = half_event_error(numerator, denominator, per=per, is_share=sampling == "share")
+    variance = np.where(has_error, error, half) ** 2
     n_zero = int((~has_error).sum())
     if n_zero:
         notes = (

@@ -90,7 +90,8 @@ def missing_race_bounds(
     BoundsTable
         Keys `stratum`, `reference` (gaps), `restriction`, `bound` (the largest share; 0 for
         ``"reported_only"``). The sets hold every value that fits the data; the intervals cover
-        the group's value, wherever in its set it is.
+        the group's value, wherever in its set it is. An end of a gap where one of the two rates
+        is 0, or everybody's, has no interval (on the ratio scale a rate of 0 is a limit itself).
 
     Raises
     ------
@@ -190,7 +191,7 @@ def missing_race_bounds(
             MANSKI,
         ),
         bound_words=BOUND_WORDS,
-        notes=(*notes, _missing_note(recorded, pool)),
+        notes=(*notes, _missing_note(recorded, pool), *_no_interval_note(limits)),
     )
 
 
@@ -314,6 +315,17 @@ def _estimand(words: tuple[str, str, str], reference: str | None, scale: Scale) 
         unit if scale == "difference" else "rate ratio",
         scale=scale,
         is_causal=False,
+    )
+
+
+def _no_interval_note(limits: np.ndarray) -> tuple[str, ...]:
+    """How many sets lack an end of their interval."""
+    n = int((np.isfinite(limits[:, :2]) & np.isnan(limits[:, 2:])).any(axis=1).sum())
+    if not n:
+        return ()
+    return (
+        f"{n} of {len(limits)} rows have no interval, or one end of it only: in one of the groups "
+        "compared no member has an event, or everybody has one, so its error is not known.",
     )
 
 

@@ -15,6 +15,7 @@ from calaim_eval.equity.rate_gap import SHARED_MEMBERS
 from calaim_eval.equity.weighted_members import WeightedMembers, weighted_members
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable, Scale
+from calaim_eval.results.effect_table import with_undefined
 from calaim_eval.results.estimand import RATES_OF
 from calaim_eval.results.intervals import dobson_interval, log_normal_interval, wilson_interval
 
@@ -148,11 +149,14 @@ def probability_weighted_gap(
     -------
     EffectTable
         Descriptive. Its bias is in the notes in words; `probability_weighting_bias` measures it.
+        A gap whose group has no event, or an event for everybody, has no standard error.
     """
     data, notes = weighted_members(
         members, outcome, time, probabilities, stratum, missing, threshold
     )
-    levels = _levels(data, data.rate, data.influence, stratum=stratum, per=per)
+    levels = _levels(
+        data, data.rate, data.influence, has_spread=data.has_spread, stratum=stratum, per=per
+    )
     gap = effect_gap(levels, reference=reference, stratum=stratum, scale=scale)
     minus = "minus" if scale == "difference" else "over"
     return replace(
@@ -172,7 +176,7 @@ def probability_weighted_gap(
             scale=scale,
             **{RATES_OF: (outcome,)},
         ),
-        notes=notes,
+        notes=(*notes, *gap.notes),
     )
 
 
@@ -226,6 +230,7 @@ def probability_weighting_bias(
         replace(weighted, weights=weighted.weights[:, at], groups=tuple(groups)),
         weighted.rate[at] - recorded.rate[true],
         weighted.influence[:, at] - recorded.influence[:, true],
+        has_spread=weighted.has_spread[at] & recorded.has_spread[true],
         stratum=stratum,
         per=per,
     )
@@ -264,13 +269,19 @@ def _interval(
 
 
 def _levels(
-    data: WeightedMembers, values: np.ndarray, influence: np.ndarray, *, stratum: str, per: float
+    data: WeightedMembers,
+    values: np.ndarray,
+    influence: np.ndarray,
+    *,
+    has_spread: np.ndarray,
+    stratum: str,
+    per: float,
 ) -> EffectTable:
-    """One row a group with the joint covariance over members."""
+    """One row a group with the joint covariance over members; none where no spread tells it."""
     return EffectTable(
         keys=pd.DataFrame({stratum: list(data.groups)}),
         estimate=per * values,
-        covariance=per**2 * influence.T @ influence,
+        covariance=with_undefined(per**2 * influence.T @ influence, None, ~has_spread)[0],
         support=pd.DataFrame(
             {
                 "n_members": data.weights.T @ (data.events != 0),

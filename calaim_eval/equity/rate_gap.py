@@ -137,6 +137,15 @@ def rate_std_error(table: RateTable) -> np.ndarray:
     return result
 
 
+def half_event_error(
+    numerator: np.ndarray, denominator: np.ndarray, *, per: float, is_share: bool
+) -> np.ndarray:
+    """Standard error with half an event (and none) added; for rates of 0 or of everybody."""
+    half = (numerator + 0.5) / (denominator + is_share)
+    spread = half * (1 - half) if is_share else half
+    return np.asarray(per * np.sqrt(np.abs(spread) / denominator))
+
+
 def rate_support(table: RateTable) -> pd.DataFrame:
     """Members and events behind each rate, in the columns disclosure control reads."""
     is_rate = table.kind == "rate"

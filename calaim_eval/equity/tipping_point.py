@@ -11,7 +11,7 @@ import pandas as pd
 from calaim_eval.equity.missing_race_bounds import REPORTED_ONLY
 from calaim_eval.equity.missing_race_effect_bounds import exposed_members, rows_by_group
 from calaim_eval.equity.missing_race_members import missing_groups
-from calaim_eval.equity.rate_gap import rate_std_error, rate_support
+from calaim_eval.equity.rate_gap import half_event_error, rate_std_error, rate_support
 from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import (
@@ -94,8 +94,8 @@ def tipping_point(
     BoundsTable
         Keys: other keys, `stratum`, `reference`, `restriction` (``"reported_only"``, or the gap of
         all members at a delta), `bound` (delta). Sets are points. `breakdown` is the delta nearest
-        0 from which the interval holds "no gap": missing where it does at delta 0, infinite where
-        no possible value of the members without a record does it.
+        0 from which the interval holds "no gap": missing where it does at delta 0 or there is no
+        interval, infinite where no possible value of the members without a record does it.
 
     Raises
     ------
@@ -118,6 +118,7 @@ def tipping_point(
     doi:10.1002/sim.6197
     """
     levels, sizes, limits, unit = _levels(table, stratum, scale, members, value_range)
+    without = _without_error(table)
     names = [g for g in dict.fromkeys(levels.keys[stratum].astype(str)) if g != ALL]
     gone = missing_groups(names, missing)
     recorded = [g for g in names if g not in gone]
@@ -134,9 +135,11 @@ def tipping_point(
             )
         for group in (g for g in recorded if g != reference and g in at):
             lines = _lines(levels, at, group, gone, recorded, share, sizes)
-            gap = _gap_at(levels, lines, group, reference, scale, conf_level)
+            # A group without an error of its own has no interval.
+            level = np.nan if without[[at[group], at[reference]]].any() else conf_level
+            gap = _gap_at(levels, lines, group, reference, scale, level)
             tip = _tip(gap, _possible(levels, lines, limits), 0.0 if scale == "difference" else 1.0)
-            alone = _recorded_gap(levels, at, group, reference, scale, conf_level)
+            alone = _recorded_gap(levels, at, group, reference, scale, level)
             for kind, delta, found in (
                 (REPORTED_ONLY, 0.0, alone),
                 *((SHIFTED, float(d), gap(float(d))) for d in deltas),
@@ -170,7 +173,7 @@ def tipping_point(
         ),
         bound_words=f"delta: by how much members of the group without a record differ from the "
         f"others without a record, beyond what recorded members do ({unit})",
-        notes=table.notes,
+        notes=(*table.notes, *_error_note(without[(levels.keys[stratum] != ALL).to_numpy()])),
         breakdown=found_rows[:, 4],
     )
 
@@ -202,13 +205,45 @@ def _levels(
     levels = EffectTable(
         keys=table.keys,
         estimate=table.rate,
-        covariance=np.diag(np.nan_to_num(rate_std_error(table)) ** 2),
+        covariance=np.diag(_rate_errors(table) ** 2),
         support=rate_support(table),
         estimand=Estimand(table.measure, "rate in the group", table.unit, is_causal=False),
         method=table.method,
     )
     top = table.per if table.kind == "proportion" else np.inf
     return levels, dict(enumerate(table.denominator)), value_range or (0.0, top), table.unit
+
+
+def _without_error(table: RateTable | EffectTable) -> np.ndarray:
+    """Rates without an event, or of everybody; shape (k,), bool. Effects say it themselves."""
+    if isinstance(table, EffectTable):
+        return np.zeros(len(table), dtype=bool)
+    return np.asarray(np.isnan(rate_std_error(table)))
+
+
+def _rate_errors(table: RateTable) -> np.ndarray:
+    """Standard errors; of half an event where there is none, but for amounts; shape (k,)."""
+    error = rate_std_error(table)
+    if table.method.options.get("interval") == "log_normal":
+        return error
+    half = half_event_error(
+        table.numerator,
+        table.denominator,
+        per=float(table.per),
+        is_share=table.kind == "proportion",
+    )
+    return np.where(np.isnan(error), half, error)
+
+
+def _error_note(without: np.ndarray) -> tuple[str, ...]:
+    """Groups without an interval of their own."""
+    if not without.any():
+        return ()
+    return (
+        f"{int(without.sum())} of {len(without)} groups have no spread to judge by (no event, or "
+        "everybody has one): their gaps have no interval and no tipping point; in gaps of others "
+        "they enter with the variance of half an event.",
+    )
 
 
 def _shares(shares: Mapping[str, float] | pd.Series, recorded: Sequence[str]) -> dict[str, float]:
@@ -355,7 +390,8 @@ def _tip(
 
     def miss(size: float) -> float:
         value = gap(sign * size)[end]
-        return 0.0 if np.isnan(value) else -sign * (value - null)
+        # A ratio ends where a rate is 0; on the way there its error grows beyond all limits.
+        return -1.0 if np.isnan(value) else -sign * (value - null)
 
     if not np.isfinite(reach):
         reach = 1.0

@@ -43,6 +43,12 @@ class WeightedMembers:
         total = self.weights.T @ self.time
         return np.asarray(np.sqrt(n / (n - 1)) * self.weights * away / total)
 
+    @property
+    def has_spread(self) -> np.ndarray:
+        """Groups with members that differ, to judge an error by; shape (G,), bool."""
+        # All members at the rate leave what rounding leaves.
+        return np.asarray((self.influence**2).sum(axis=0) > 1e-24 * self.rate**2)
+
 
 def weighted_members(
     members: pd.DataFrame,

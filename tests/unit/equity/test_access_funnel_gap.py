@@ -76,6 +76,18 @@ def test_a_group_that_nobody_reached_is_a_row_without_parts():
     assert np.isnan(ratio.estimate[ratio.keys["race_ethnicity"] == "nhpi"]).all()
 
 
+def test_a_stage_that_nobody_or_everybody_passes_has_no_error():
+    table = access_funnel_gap(
+        funnel({**COUNTS, "asian": [400, 200, 200, 30], "nhpi": [12, 5, 3, 0]}), reference="white"
+    )
+    error = pd.Series(table.std_error, index=pd.MultiIndex.from_frame(table.keys.iloc[:, [0, 2]]))
+    assert np.isfinite(error["black"]).all()
+    assert np.isnan(error["asian"]).tolist() == [False, False, True, False]
+    assert error["asian", "gap"] == pytest.approx(np.sqrt(0.075 * 0.925 / 400 + 0.18 * 0.82 / 500))
+    assert np.isnan(error["nhpi"]).tolist() == [True, False, False, True]
+    assert any("3 of 12 rows have no interval" in note for note in table.notes)
+
+
 def test_support_is_the_fewest_who_stop_or_go_on():
     table = access_funnel_gap(funnel({**COUNTS, "aian": [60, 55, 30, 20]}), reference="white")
     own = table.support[table.keys["race_ethnicity"] == "aian"]

@@ -255,6 +255,21 @@ def test_no_event_and_everybody():
     assert ratio["set_high"].isna().all()
 
 
+def test_a_gap_at_a_rate_of_0_or_everybody_has_no_interval_there():
+    table = shares(none=(0, 30), black=(12, 30), every=(30, 30), white=(20, 80), unknown=(5, 20))
+    bounds = missing_race_bounds(table, missing="unknown", reference="white")
+    frame = bounds.to_frame().set_index(["race_ethnicity", "restriction"])
+    blank = frame[["conf_low", "conf_high"]].isna()
+    assert not blank.loc["black"].any(axis=None)
+    assert blank.loc["none"].to_numpy().tolist() == [[True, True], [True, False]]
+    assert blank.loc["every"].to_numpy().tolist() == [[True, True], [False, True]]
+    assert any("4 of 6 rows" in note for note in bounds.notes)
+    ratio = missing_race_bounds(table, missing="unknown", reference="white", scale="ratio")
+    frame = ratio.to_frame().set_index(["race_ethnicity", "restriction"])
+    assert np.isnan(frame.loc[("every", "reported_only"), "conf_low"])
+    assert frame.loc[("none", "worst_case"), "conf_low"] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -100,6 +100,26 @@ def test_bias_is_minus_the_mean_covariance_over_the_share():
     assert 0 < weighted.estimate[0] < true.estimate[0]
 
 
+def test_a_group_without_an_event_or_where_all_have_one_has_no_error():
+    members, p = population(300)
+    p = p.assign(none=0.0, every=0.0)
+    p.iloc[:40], p.iloc[40:80] = [0, 0, 1, 0], [0, 0, 0, 1]
+    members.loc[:39, "is_served"], members.loc[40:79, "is_served"] = False, True
+    gap = probability_weighted_gap(members, probabilities=p, reference="white", **SHARE)
+    error = pd.Series(gap.std_error, index=gap.keys["race_ethnicity"])
+    assert error.isna().to_dict() == {"black": False, "none": True, "every": True}
+    assert any("2 of 3 gaps have no interval" in note for note in gap.notes)
+    recorded = members["race_ethnicity"].to_numpy(dtype=object).copy()
+    recorded[:40] = "none"
+    bias = probability_weighting_bias(
+        members.assign(race_ethnicity=recorded),
+        probabilities=p.drop(columns="every").assign(black=1 - p["white"] - p["none"]),
+        missing="unknown",
+        **SHARE,
+    )
+    assert np.isnan(bias.std_error[bias.keys["race_ethnicity"] == "none"]).all()
+
+
 def test_bias_is_judged_on_members_with_a_record_only():
     members, p = population()
     rng = np.random.default_rng(1)

@@ -94,6 +94,31 @@ def test_values_nobody_can_have_do_not_tip():
     assert np.isfinite(tip(**options, value_range=(-9, 9)).breakdown[0])
 
 
+def test_a_group_without_an_event_has_no_interval_and_half_an_event_in_others():
+    table = shares(aian=(0, 100), black=(90, 200), white=(80, 400), unknown=(30, 100))
+    found = tip(table, deltas=[0.0])
+    frame = found.to_frame().set_index(["race_ethnicity", "restriction"])
+    assert frame.loc["aian", ["conf_low", "conf_high", "breakdown"]].isna().all(axis=None)
+    assert any("1 of 4 groups" in note for note in found.notes)
+    # Loads of aian, black, white, unknown in the gap of all members.
+    lost = np.array([-0.2, -0.5, -0.3, 1.0])
+    black = (200 * np.eye(4)[1] + 50 * (lost + np.eye(4)[1])) / 250
+    white = (400 * np.eye(4)[2] + 30 * (lost + np.eye(4)[2])) / 430
+    half = 0.5 / 101
+    variance = [half * (1 - half) / 100, 0.45 * 0.55 / 200, 0.2 * 0.8 / 400, 0.3 * 0.7 / 100]
+    error = np.sqrt((black - white) ** 2 @ variance)
+    row = frame.loc[("black", "members_without_record_differ")]
+    assert row["conf_high"] - row["set_high"] == pytest.approx(1.959964 * error, rel=1e-6)
+
+
+def test_a_ratio_tips_before_it_is_undefined():
+    # Delta so far down that the rate of the group would be below 0.
+    table = shares(black=(90, 200), white=(80, 400), unknown=(150, 300))
+    options = {"table": table, "shares": {"black": 0.5, "white": 0.5}, "scale": "ratio"}
+    point = tip(**options, value_range=(-9, 9)).breakdown[0]
+    assert tip(**options, value_range=(-9, 9), deltas=[point]).conf_low[1] == pytest.approx(1)
+
+
 def effects(covariance: np.ndarray) -> EffectTable:
     return EffectTable(
         keys=pd.DataFrame({"race_ethnicity": ["black", "white", "unknown"]}),
