@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.period_frame import refuse_frame_columns
 from calaim_eval.estimate.series.autocorrelated_errors import Errors
 from calaim_eval.estimate.series.interrupted_series_effects import InterruptedSeriesEffects
 from calaim_eval.estimate.series.monthly_series import MonthlySeries, SeriesPanel
@@ -40,7 +41,6 @@ from calaim_eval.estimate.series.series_of_frame import series_of_frame
 from calaim_eval.estimate.series.series_of_moments import series_of_moments
 from calaim_eval.estimate.series.series_policy import coinciding_notes
 from calaim_eval.estimate.series.series_terms import series_effects, series_terms
-from calaim_eval.estimate.synthetic.county_panel import refuse_frame_columns
 from calaim_eval.estimate.words import default_unit, period_words
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import Estimand, Method

@@ -6,6 +6,13 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.estimate.period_frame import (
+    are_counts,
+    finite_numbers,
+    frame_periods,
+    refuse_repeated,
+    require_frame,
+)
 from calaim_eval.estimate.series.monthly_series import (
     EXPOSED,
     NEVER_EXPOSED,
@@ -14,15 +21,8 @@ from calaim_eval.estimate.series.monthly_series import (
     SeriesPanel,
     paired_series,
 )
-from calaim_eval.estimate.synthetic.county_panel import finite_numbers, require_frame
 from calaim_eval.moments.cell_index import row_codes
-from calaim_eval.moments.periods import (
-    MISSING,
-    month_index,
-    period_frequency,
-    period_ordinals,
-    refuse_year_month_codes,
-)
+from calaim_eval.moments.periods import month_index
 
 
 def series_of_frame(
@@ -38,29 +38,17 @@ def series_of_frame(
     columns = [outcome, month, *stratum, *([member_months] if member_months else [])]
     require_frame(frame, columns, call="interrupted_time_series")
     _refuse_never_exposed(comparison)
-    frequency = period_frequency(frame[month])
-    ordinals = period_ordinals(frame[month], column=month, frequency=frequency)
-    if (ordinals == MISSING).any():
-        raise TableError(
-            f"`{month}` is missing in {int((ordinals == MISSING).sum()):,} of {len(frame):,} rows. "
-            "Drop them or give them a month."
-        )
-    refuse_year_month_codes(np.unique(ordinals), frequency)
+    ordinals, frequency = frame_periods(frame[month], month)
     value = finite_numbers(frame[outcome], outcome)
     at_risk = None if member_months is None else _member_months(frame[member_months])
-    is_count = bool((value >= 0).all() and (value == np.rint(value)).all())
+    is_count = are_counts(value)
     labels = frame[list(stratum)].reset_index(drop=True)
     code, first = (
         row_codes(labels) if stratum else (np.zeros(len(frame), dtype=np.int64), np.zeros(1, int))
     )
     months = np.arange(ordinals.min(), ordinals.max() + 1)
     place = ordinals - months[0]
-    repeated = len(frame) - len(np.unique(code * len(months) + place))
-    if repeated:
-        raise TableError(
-            f"the data frame: {repeated:,} of {len(frame):,} rows repeat a period of a stratum. "
-            "Add them up first; one row per period."
-        )
+    refuse_repeated(code * len(months) + place, "a period of a stratum", "period")
     found = [
         _one_series(
             labels.iloc[int(example)].to_dict(),

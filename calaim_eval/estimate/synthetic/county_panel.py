@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import DesignError, EstimationError, TableError
+from calaim_eval.estimate.period_frame import (
+    are_counts,
+    finite_numbers,
+    frame_periods,
+    refuse_repeated,
+    require_frame,
+)
 from calaim_eval.moments import CellMoments
 from calaim_eval.moments.cell_index import row_codes
 from calaim_eval.moments.periods import (
@@ -17,9 +23,7 @@ from calaim_eval.moments.periods import (
     index_ordinals,
     label_ordinals,
     month_index,
-    period_frequency,
     period_ordinals,
-    refuse_year_month_codes,
 )
 
 
@@ -144,15 +148,8 @@ def panel_of_frame(
         *([member_months] if member_months else []),
     ]
     require_frame(frame, columns, call="synthetic_did")
-    frequency = period_frequency(frame[month])
-    ordinals = period_ordinals(frame[month], column=month, frequency=frequency)
-    if (ordinals == MISSING).any():
-        raise TableError(
-            f"`{month}` is missing in {int((ordinals == MISSING).sum()):,} of {len(frame):,} rows. "
-            "Drop them or give them a month."
-        )
+    ordinals, frequency = frame_periods(frame[month], month)
     axis = np.unique(ordinals)
-    refuse_year_month_codes(axis, frequency)
     value = finite_numbers(frame[outcome], outcome)
     at_risk = np.zeros(len(frame))
     if member_months is not None:
@@ -170,12 +167,7 @@ def panel_of_frame(
         )
     row, first = row_codes(groups)
     place = np.searchsorted(axis, ordinals)
-    repeated = len(frame) - len(np.unique(row * len(axis) + place))
-    if repeated:
-        raise TableError(
-            f"the data frame: {repeated:,} of {len(frame):,} rows repeat a county and month. "
-            "Add them up first; one row per county (and stratum) and month."
-        )
+    refuse_repeated(row * len(axis) + place, "a county and month", "county (and stratum) and month")
     first_exposed = period_ordinals(frame[cohort], column=cohort, frequency=frequency)
     _refuse_changing(row, first_exposed, cohort)
     shape = (len(first), len(axis))
@@ -196,48 +188,9 @@ def panel_of_frame(
     )
 
 
-def require_frame(data: object, columns: Sequence[str], *, call: str) -> None:
-    """Refuse what is no frame, has no rows or lacks a named column."""
-    if not isinstance(data, pd.DataFrame):
-        raise TableError(
-            f"{call} can't read a {type(data).__name__}. Give CellMoments from reduce_panel, or a "
-            "pandas data frame."
-        )
-    missing = [c for c in columns if c not in data.columns]
-    if missing:
-        raise TableError(
-            f"the data frame lacks {', '.join(f'`{c}`' for c in missing)}. It has "
-            f"{', '.join(f'`{c}`' for c in data.columns)}. Name the columns in {call}(...)."
-        )
-    if data.empty:
-        raise TableError("the data frame has no rows.")
-
-
-def refuse_frame_columns(call: str, member_months: str | None, stratum: tuple[str, ...]) -> None:
-    """Refuse column names beside moments, which know their own."""
-    if member_months is not None or stratum:
-        raise EstimationError(
-            f"{call}(moments): leave out `member_months` and `stratum`; the moments bring theirs. "
-            "Use moments.pooled(...) or moments.select(...) for other strata."
-        )
-
-
-def finite_numbers(values: pd.Series, column: str) -> np.ndarray:
-    """A column as floats; refused where missing, infinite or no number."""
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    unusable = int((~np.isfinite(numbers)).sum())
-    if unusable:
-        raise TableError(
-            f"`{column}` is missing, infinite or no number in {unusable:,} of {len(numbers):,} "
-            "rows. Drop the rows that were not observed, or give their value."
-        )
-    return np.asarray(numbers)
-
-
 def _events(total: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Totals of counts are events; of amounts it is not known how many are not 0."""
-    is_count = bool((value >= 0).all() and (value == np.rint(value)).all())
-    return total if is_count else np.full_like(total, np.nan)
+    return total if are_counts(value) else np.full_like(total, np.nan)
 
 
 def _refuse_changing(row: np.ndarray, cohort: np.ndarray, column: str) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.period_frame import refuse_frame_columns
 from calaim_eval.estimate.support import support_frame
 from calaim_eval.estimate.synthetic.county_panel import (
     CountyPanel,
     panel_of_frame,
     panel_of_moments,
-    refuse_frame_columns,
 )
 from calaim_eval.estimate.synthetic.simplex_weights import Solver
 from calaim_eval.estimate.synthetic.synthetic_did_effects import SyntheticDidEffects
