@@ -459,6 +459,36 @@ FIELDS: dict[str, Field] = {
         ),
         _F("item", "string", "Survey item name."),
         _F("response", "number", "Response on the item's scale.", unit="points"),
+        _F("scale", "string", "Scale the item belongs to; missing for a single question."),
+        _F("lowest_response", "number", "Lowest answer the item allows.", unit="points"),
+        _F("highest_response", "number", "Highest answer the item allows.", unit="points"),
+        _F(
+            "is_reversed",
+            "boolean",
+            "A high answer means little of what the scale measures; missing means it is not.",
+        ),
+        _F(
+            "missing_codes",
+            "string",
+            "Codes that are no answer (does not know, refused), parted by a semicolon.",
+        ),
+        _F(
+            "asked_if_item",
+            "string",
+            "Item whose answer decides whether this one is asked; missing: asked of everyone.",
+        ),
+        _F(
+            "asked_if_responses",
+            "string",
+            "Answers of `asked_if_item` after which the item is asked, parted by a semicolon.",
+        ),
+        _F(
+            "data_sharing_level",
+            "integer",
+            "0 nothing shared, 1 by fax, email or phone, 2 files by hand, 3 files on a schedule, 4 both systems read and write.",
+            unit="points",
+            minimum=0,
+        ),
         _F(
             "requirement",
             "string",
