@@ -13,10 +13,10 @@ from calaim_eval.report.numbers import (
     decimals_for,
     interval,
     p_value,
-    signed,
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.cells import bounds_cell, effect_cell, estimate_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def county_phase_checks_table(released: Released) -> DisplayTable | Absent:
         rows.append(
             {
                 "Outcome": headings[outcome],
-                "Difference": _estimate(main, decimals=decimals),
-                _SHOWN: _bounds(mine.get(JACKKNIFE), decimals=decimals),
-                _BESIDE: _bounds(mine.get(CLUSTERED), decimals=decimals),
+                "Difference": estimate_cell(main, decimals=decimals),
+                _SHOWN: bounds_cell(mine.get(JACKKNIFE), decimals=decimals),
+                _BESIDE: bounds_cell(mine.get(CLUSTERED), decimals=decimals),
                 _RANGE: _range(mine, decimals=decimals),
                 _DEALT: SUPPRESSED_MARK
                 if main["is_suppressed"]
@@ -117,7 +117,9 @@ def county_phase_methods_table(released: Released) -> DisplayTable | Absent:
     rows = []
     for outcome, mine in _by_outcome(found.frame):
         decimals = decimals_for(v for row in mine.values() for v in row[["estimate", "conf_low"]])
-        cells = {name: _cell(mine.get(check), decimals=decimals) for check, name in methods.items()}
+        cells = {
+            name: effect_cell(mine.get(check), decimals=decimals) for check, name in methods.items()
+        }
         rows.append({"Outcome": headings[outcome], **cells})
     left_out = [] if SERIES in present else [_NO_SERIES]
     return lay_out(
@@ -163,22 +165,6 @@ def _dealt(released: Released) -> dict[str, str]:
     return {str(o): p_value(p) for o, p in zip(found.frame["outcome"], share, strict=True)}
 
 
-def _estimate(row: pd.Series, *, decimals: int) -> str:
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    return (
-        UNDEFINED_MARK if pd.isna(row["conf_low"]) else signed(row["estimate"], decimals=decimals)
-    )
-
-
-def _bounds(row: pd.Series | None, *, decimals: int) -> str:
-    if row is None:
-        return UNDEFINED_MARK
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    return unbroken(interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True))
-
-
 def _range(mine: dict[str, pd.Series], *, decimals: int) -> str:
     """The two ends without a county."""
     if LOWEST not in mine or HIGHEST not in mine:
@@ -187,11 +173,3 @@ def _range(mine: dict[str, pd.Series], *, decimals: int) -> str:
     if low["is_suppressed"] or high["is_suppressed"]:
         return SUPPRESSED_MARK
     return unbroken(interval(low["estimate"], high["estimate"], decimals=decimals, is_signed=True))
-
-
-def _cell(row: pd.Series | None, *, decimals: int) -> str:
-    """``−28.4 (−38.0 to −18.8)``."""
-    bounds = _bounds(row, decimals=decimals)
-    if row is None or bounds in (SUPPRESSED_MARK, UNDEFINED_MARK):
-        return bounds
-    return f"{signed(row['estimate'], decimals=decimals)} ({bounds})"

@@ -18,12 +18,10 @@ from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
     UNDEFINED_MARK,
     decimals_for,
-    interval,
     number,
-    signed,
-    unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.cells import bounds_cell, effect_cell, estimate_cell
 from calaim_eval.report.tables.county_phase import county_phase_checks_table
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 from calaim_eval.results import ALL
@@ -77,7 +75,7 @@ def effects_table(released: Released) -> DisplayTable | Absent:
         by_anchor = mine.set_index("anchor")
         for anchor in anchors:
             cell = by_anchor.loc[anchor] if anchor in by_anchor.index else None
-            row[ANCHORS.get(anchor, anchor)] = _cell_or_dash(cell, decimals=decimals)
+            row[ANCHORS.get(anchor, anchor)] = effect_cell(cell, decimals=decimals)
         rows.append(row)
     changes = [h for h in (_CHANGE_SERVED, _CHANGE_COMPARISON) if h in described]
     spanners = {"Effect (difference-in-differences)": [ANCHORS.get(a, a) for a in anchors]}
@@ -223,16 +221,6 @@ def ratios_table(
     )
 
 
-def _ratio_cell(row: pd.Series) -> str:
-    """``0.86 (0.81 to 0.90)``."""
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    if pd.isna(row["conf_low"]):
-        return UNDEFINED_MARK
-    bounds = interval(row["conf_low"], row["conf_high"], decimals=2, is_signed=False)
-    return f"{number(row['estimate'], decimals=2)} ({unbroken(bounds)})"
-
-
 def pre_post_table(
     released: Released, *, outcomes: Sequence[str] | None = None
 ) -> DisplayTable | Absent:
@@ -291,8 +279,8 @@ def county_phase_table(released: Released) -> DisplayTable | Absent:
             {
                 "Outcome": headings[outcome],
                 "Months since start": _event_time(row["event_time"]),
-                "Difference": _estimate(row, decimals=decimals),
-                _INTERVAL: _bounds(row, decimals=decimals),
+                "Difference": estimate_cell(row, decimals=decimals),
+                _INTERVAL: bounds_cell(row, decimals=decimals),
             }
             for _, row in mine.iterrows()
         ]
@@ -348,10 +336,10 @@ def _group_table(
         decimals = decimals_for(mine["estimate"])
         rows = [mine.loc[group] if group in mine.index else None for group in groups]
         if is_ratio:
-            cells = [UNDEFINED_MARK if row is None else _ratio_cell(row) for row in rows]
+            cells = [effect_cell(row, decimals=2, is_signed=False) for row in rows]
             columns[OUTCOMES.get(outcome, outcome)] = cells
         else:
-            columns[headings[outcome]] = [_cell_or_dash(row, decimals=decimals) for row in rows]
+            columns[headings[outcome]] = [effect_cell(row, decimals=decimals) for row in rows]
     unit = "" if is_ratio else f" Numbers are{per or ' in the unit of each column'}."
     return lay_out(
         pd.DataFrame(columns),
@@ -360,33 +348,6 @@ def _group_table(
         notes=notes,
         n_suppressed=int(frame["is_suppressed"].sum()),
     )
-
-
-def _cell_or_dash(row: pd.Series | None, *, decimals: int) -> str:
-    return UNDEFINED_MARK if row is None else _effect_cell(row, decimals=decimals)
-
-
-def _estimate(row: pd.Series, *, decimals: int) -> str:
-    """An estimate without an interval rests on no event: it is not defined, not zero."""
-    if not row["is_suppressed"] and pd.isna(row["conf_low"]):
-        return UNDEFINED_MARK
-    return SUPPRESSED_MARK if row["is_suppressed"] else signed(row["estimate"], decimals=decimals)
-
-
-def _bounds(row: pd.Series, *, decimals: int) -> str:
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    return unbroken(interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True))
-
-
-def _effect_cell(row: pd.Series, *, decimals: int) -> str:
-    """``−28.4 (−38.0 to −18.8)``."""
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    bounds = interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
-    if bounds == UNDEFINED_MARK:
-        return UNDEFINED_MARK
-    return f"{signed(row['estimate'], decimals=decimals)} ({unbroken(bounds)})"
 
 
 def _baseline(released: Released) -> dict[str, str]:
@@ -414,7 +375,7 @@ def _change(released: Released, *, side: str) -> dict[str, str]:
     if "race_ethnicity" in frame:
         frame = frame[frame["race_ethnicity"] == ALL]
     return {
-        row["outcome"]: _effect_cell(row, decimals=decimals_for([row["estimate"]]))
+        row["outcome"]: effect_cell(row, decimals=decimals_for([row["estimate"]]))
         for _, row in frame.iterrows()
     }
 

@@ -13,10 +13,10 @@ from calaim_eval.report.numbers import (
     decimals_for,
     interval,
     number,
-    signed,
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.cells import effect_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 
 if TYPE_CHECKING:
@@ -134,16 +134,16 @@ def access_gap_table(released: Released) -> DisplayTable | Absent:
     by_group = (
         None
         if isinstance(ratios, Absent)
-        else ratios.frame[ratios.frame["component"] == "gap"].set_index("race_ethnicity")
+        else _rows_by(ratios.frame[ratios.frame["component"] == "gap"], "race_ethnicity")
     )
     parts = [c for c in ordered(frame["component"], order=tuple(ACCESS_STAGES)) if c != "gap"]
     rows = []
     for group in ordered(frame["race_ethnicity"], order=race_order()):
-        mine = frame[frame["race_ethnicity"] == group].set_index("component")
-        row = {_GROUP: race_label(group), _GAP: _points(mine, "gap")}
-        row |= {_part(stage): _points(mine, stage) for stage in parts}
+        mine = _rows_by(frame[frame["race_ethnicity"] == group], "component")
+        row = {_GROUP: race_label(group), _GAP: _points(mine.get("gap"))}
+        row |= {_part(stage): _points(mine.get(stage)) for stage in parts}
         if by_group is not None:
-            row[_RATIO] = _ratio(by_group, group)
+            row[_RATIO] = effect_cell(by_group.get(group), decimals=2, is_signed=False)
         rows.append(row)
     reference = race_label(str(frame["reference"].iloc[0]))
     return lay_out(
@@ -171,6 +171,16 @@ def _shown(released: Released, name: str) -> ReleasedTable | Absent:
     return Absent(name, WITHHELD)
 
 
+def _rows_by(frame: pd.DataFrame, key: str) -> dict[str, pd.Series]:
+    """Each row under its value of `key`."""
+    return {str(value): row for value, row in frame.set_index(key).iterrows()}
+
+
+def _points(row: pd.Series | None) -> str:
+    """A difference of shares in percentage points with its interval."""
+    return effect_cell(row, decimals=1, scale=100)
+
+
 def _part(stage: str) -> str:
     """Heading of the part of a stage."""
     if stage == "served":
@@ -196,29 +206,3 @@ def _spread_cell(row: pd.Series | None, version: str, *, decimals: int) -> str:
     low = max(0.0, row["conf_low"])
     bounds = interval(low, row["conf_high"], decimals=decimals, is_signed=False)
     return f"{text} ({unbroken(bounds)})"
-
-
-def _points(rows: pd.DataFrame, component: str) -> str:
-    """A difference of shares in percentage points with its interval."""
-    if component not in rows.index:
-        return UNDEFINED_MARK
-    row = rows.loc[component]
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    bounds = interval(100 * row["conf_low"], 100 * row["conf_high"], decimals=1, is_signed=True)
-    if bounds == UNDEFINED_MARK:
-        return UNDEFINED_MARK
-    return f"{signed(100 * row['estimate'], decimals=1)} ({unbroken(bounds)})"
-
-
-def _ratio(rows: pd.DataFrame, group: str) -> str:
-    """A ratio of shares with its interval."""
-    if group not in rows.index:
-        return UNDEFINED_MARK
-    row = rows.loc[group]
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    bounds = interval(row["conf_low"], row["conf_high"], decimals=2, is_signed=False)
-    if bounds == UNDEFINED_MARK:
-        return UNDEFINED_MARK
-    return f"{number(row['estimate'], decimals=2)} ({unbroken(bounds)})"

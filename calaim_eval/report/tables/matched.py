@@ -12,13 +12,12 @@ from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
     UNDEFINED_MARK,
     decimals_for,
-    interval,
     number,
     percent,
     signed,
-    unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.cells import effect_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ def matched_table(released: Released) -> DisplayTable | Absent:
         cells = {"Outcome": headings[outcome]}
         if main is not None:
             there = main.loc[outcome] if outcome in main.index else None
-            cells[_MAIN] = _cell(there, decimals=decimals)
-        cells[_MATCHED] = _cell(row, decimals=decimals)
+            cells[_MAIN] = effect_cell(there, decimals=decimals)
+        cells[_MATCHED] = effect_cell(row, decimals=decimals)
         rows.append(cells)
     compared = [c for c in (_MAIN, _MATCHED) if c in rows[0]]
     return lay_out(
@@ -130,18 +129,6 @@ def _main_effects(released: Released) -> pd.DataFrame | None:
         return None
     frame = found.frame
     return frame[frame["anchor"] == "first_service"].set_index("outcome")
-
-
-def _cell(row: pd.Series | None, *, decimals: int) -> str:
-    """``−28.4 (−38.0 to −18.8)``."""
-    if row is None:
-        return UNDEFINED_MARK
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    bounds = interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
-    if bounds == UNDEFINED_MARK:
-        return UNDEFINED_MARK
-    return f"{signed(row['estimate'], decimals=decimals)} ({unbroken(bounds)})"
 
 
 def _mean(value: float, *, decimals: int) -> str:

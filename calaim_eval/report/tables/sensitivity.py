@@ -22,12 +22,12 @@ from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
     UNDEFINED_MARK,
     decimals_for,
-    interval,
     number,
     signed,
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.cells import effect_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 from calaim_eval.report.trend_words import (
     first_months_words,
@@ -275,13 +275,9 @@ def _declared(meta: dict[str, object], outcome: str) -> str:
 
 def _null_cell(row: pd.Series, *, decimals: int) -> str:
     """``+52.6 (+11.5 to +93.7)*``: an estimate whose truth is 0."""
-    if row["is_suppressed"]:
-        return SUPPRESSED_MARK
-    ends = interval(row["conf_low"], row["conf_high"], decimals=decimals, is_signed=True)
-    if ends == UNDEFINED_MARK:
-        return UNDEFINED_MARK
-    mark = _AWAY if leaves_out_zero(row.to_frame().T).item() else ""
-    return f"{signed(row['estimate'], decimals=decimals)} ({unbroken(ends)}){mark}"
+    text = effect_cell(row, decimals=decimals)
+    is_away = text.endswith(")") and leaves_out_zero(row.to_frame().T).item()
+    return f"{text}{_AWAY}" if is_away else text
 
 
 def _away_notes(table: pd.DataFrame) -> tuple[str, ...]:
