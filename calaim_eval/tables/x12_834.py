@@ -193,7 +193,8 @@ def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
                     if said is not None:
                         plan = transactions[-1].get("plan") or ""
                         coverages.add({**said, **here, "plan": plan, "is_whole": loop.is_whole})
-                    _note_action(transactions[-1], loop.row["action"])
+                    if not loop.is_whole or fate == USED:
+                        _note_action(transactions[-1], loop.row["action"])
                 fates[loop.kind, fate] += not loop.is_whole
     listed = [[*key, n] for key, n in sorted(fates.items()) if n]
     write_json({"fates": listed, "transactions": transactions}, folder / COUNTS)
@@ -202,8 +203,8 @@ def _read_files(paths: tuple[Path, ...], folder: Path) -> None:
 def _statement_row(loop: Loop) -> tuple[str, dict[str, Any] | None]:
     """What becomes of a coverage loop, and the row of it.
 
-    One that says that there is coverage and not from when is kept without days: a full file with it
-    does have the member.
+    One that says that there is coverage and not from when is kept without days, as is a member
+    without any: a full file with it does have the member.
     """
     fate, row = loop.fate, loop.row
     if fate == USED and statement_of(row, 0, None) is None:
@@ -287,10 +288,10 @@ def _fold(folder: Path, backend: ibis.BaseBackend) -> None:
 
 
 def _by_line(rows: ibis.Table, places: ibis.Table) -> ibis.Table:
-    """Statements by line of coverage; the end of a member as a whole is one of each of its lines.
+    """Statements by line of coverage; what a member says as a whole is one of each of its lines.
 
-    It ends those that were stated by then and begins nothing in them. Where none was, it stands for
-    itself. `places` has the place in time of each transaction.
+    An end ends those that were stated by then and begins nothing in them. Where none was, it
+    stands for itself. `places` has the place in time of each transaction.
     """
     rows = rows.join(places, "transaction").mutate(line=rows.line.fill_null(""))
     own = rows.filter(~rows.is_whole)

@@ -49,8 +49,9 @@ class Loop:
     fate : str
         ``"used"``, or why it is not.
     is_whole : bool
-        True for the end of a member as a whole: it holds for every line of coverage, and no loop
-        of the file makes it, so it is not counted.
+        True for what a member without a coverage loop says: an end, or only that the file has the
+        member. It holds for every line of coverage, and no loop of the file makes it, so it is not
+        counted.
     """
 
     kind: Literal["transaction", "member", "coverage"]
@@ -281,6 +282,9 @@ def _loops_of(member: _Member) -> Iterator[Loop]:
     yield Loop("member", {**member.row, "member_id": number}, fate)
     if whole and not member.coverages and fate == USED:
         yield Loop("coverage", whole, is_whole=True)
+    if fate == NO_COVERAGE:
+        row = _coverage_row(member, {"line": None})
+        yield Loop("coverage", row, NO_BEGIN, is_whole=True)
     for coverage in member.coverages:
         row = _coverage_row(member, coverage)
         yield Loop("coverage", row, _fate_of(row))

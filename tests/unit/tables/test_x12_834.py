@@ -286,6 +286,38 @@ def test_a_full_file_does_not_end_a_member_whose_days_it_does_not_tell(read, unc
     assert fates(tables, "HD") == {"used": 4, reason: 3}
 
 
+@pytest.mark.parametrize("action", ["030", "001", "021"])
+@pytest.mark.parametrize("kind", ["4", ""])
+def test_a_full_file_does_not_end_a_member_it_has_without_a_coverage_loop(read, action, kind):
+    lines = [*covered("030", "20240101"), *covered("030", "20240101", line="HMO")]
+    before = [*member("A1", coverage=lines), *member("B2", coverage=lines[:2])]
+    here = [
+        *member("A1", action),
+        *member("C3", "030", coverage=lines[:2]),
+        *member("D4", action),
+    ]
+    tables = read(
+        interchange("20240101", before, action="4"),
+        interchange("20240601", here, action=kind, effective="20240601"),
+    )
+    assert spans(tables) == [
+        ("A1", "2024-01-01", "open"),
+        ("B2", "2024-01-01", "2024-05-31"),
+        ("C3", "2024-01-01", "open"),
+    ]
+    assert fates(tables, "INS") == {"used": 3, "no coverage loop (HD); the person is kept": 2}
+    assert fates(tables, "HD") == {"used": 4}
+
+
+@pytest.mark.parametrize("action", ["024", "002"])
+def test_a_full_file_ends_a_member_it_takes_away_without_a_coverage_loop(read, action):
+    tables = read(
+        interchange("20240101", member("A1", coverage=covered(begin="20240101"))),
+        interchange("20240601", member("A1", action), action="4", effective="20240601"),
+    )
+    assert spans(tables) == [("A1", "2024-01-01", "2024-05-31")]
+
+
 @pytest.mark.parametrize(
     "ending", [covered("024"), covered("024", end="20240631"), covered("002", "20241331")]
 )
