@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     import ibis
 
 ROWS_PER_CHUNK = 50_000
-_SECRET_WORDS = ("pass", "pwd", "token", "secret", "key", "credential")
+_SECRET_WORDS = ("pass", "pwd", "token", "secret", "key", "credential", "jwt")
 """Words in the name of an option that make its value one to keep out of an address."""
+_SECRETS = ("auth", "sig", "signature")
+"""Names of such options; longer ones with these words are others (`authenticator`, `design`)."""
 _PLACES = re.compile(r"(?:sslkey|ssl_key|keytab|.*(?:file|path))$")
 """Options with such a word that say where a secret lies, and do not hold it."""
 _OPTION = re.compile(r"(\w+)(?:\s*=|[\"']\s*:)")
@@ -109,20 +111,31 @@ def _told(connection: Any, name: str) -> str:
 def check_address(address: str) -> None:
     """Raise when the address of a database holds a password, a token, a secret or a key.
 
-    Also one within the value of an option, as in ``odbc_connect=``, or behind ``#``. Options that
-    name the file of one (``passfile``, ``sslkey``) may stay.
+    Also one within the value of an option, as in ``odbc_connect=``, or behind ``#``, and a password
+    with ``/``, ``?`` or ``#`` that are not encoded. Options that name the file of one
+    (``passfile``, ``sslkey``) may stay.
 
     Raises
     ------
     TableError
         The message does not repeat the address.
     """
-    if urlsplit(address).password or any(map(_is_secret, _options(address))):
+    has_password = urlsplit(address).password or _cuts_host_short(address)
+    if has_password or any(map(_is_secret, _options(address))):
         raise TableError(
             "the address of the database holds a password.\n"
             "  Leave it out: keep it in the environment (PGPASSWORD) or in ~/.pgpass, or pass an "
             "Ibis connection to read_tables()."
         )
+
+
+def _cuts_host_short(address: str) -> bool:
+    """Whether a password may have ended the host, and its ``@`` stands behind it."""
+    parts = urlsplit(address)
+    _, colon, port = parts.netloc.rpartition("@")[2].rpartition(":")
+    if not colon or parts.scheme in _IN_ONE_FILE:
+        return False
+    return "@" in parts.path + parts.fragment or ("@" in parts.query and not port.isdigit())
 
 
 def _options(address: str) -> set[str]:
@@ -137,7 +150,8 @@ def _options(address: str) -> set[str]:
 
 def _is_secret(option: str) -> bool:
     """Whether the value of an option is one to keep out of an address."""
-    return any(word in option for word in _SECRET_WORDS) and not _PLACES.match(option)
+    is_named = option in _SECRETS or any(word in option for word in _SECRET_WORDS)
+    return is_named and not _PLACES.match(option)
 
 
 @contextmanager

@@ -193,6 +193,16 @@ def test_what_the_database_says_is_not_passed_on(connection, tmp_path):
         "sqlserver://host;user=me;password=tops3cret",
         "snowflake://me@host/db?credentials=tops3cret",
         "snowflake://me@host/db?private_key_file_pwd=tops3cret",
+        "trino://me@host/db?jwt=tops3cret",
+        "trino://me@host/db?jwt_bearer=tops3cret",
+        "azure://host/container?sig=tops3cret",
+        "clickhouse://host/db?auth=tops3cret",
+        "postgresql://me:tops3cret/x@host/db",
+        "postgresql://me:tops3cret#x@host/db",
+        "postgresql://me:tops3cret?x@host/db",
+        "postgresql://me:/tops3cret@host/db",
+        "postgresql://me:12/tops3cret@host/db",
+        "postgresql://me@work:tops3cret/x@host/db",
     ],
 )
 def test_an_address_with_a_password_is_refused_and_not_repeated(address, tmp_path):
@@ -208,6 +218,11 @@ def test_an_address_with_a_password_is_refused_and_not_repeated(address, tmp_pat
         "postgresql://me@host/db?sslcert=/c.pem&sslkey=/k.pem&keepalives=1",
         "mysql://me@host/db?ssl_key=/k.pem",
         "snowflake://me@host/db?private_key_file=/k.p8",
+        "snowflake://me@host/db?authenticator=externalbrowser",
+        "postgresql://host:5432/db?user=me@work&require_auth=scram-sha-256",
+        "postgresql://[::1]:5432/design?assignment=x",
+        "duckdb:///C:/me@work/panel.duckdb",
+        "duckdb://C:/me@work/panel.duckdb",
         "mssql:///?odbc_connect=DRIVER%3Dx%3BSERVER%3Dtcp%3Ahost%2C1433%3BTrusted_Connection%3Dyes",
     ],
 )
