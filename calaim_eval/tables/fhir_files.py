@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from calaim_eval.tables.text_files import NOT_UNPACKED, UNPACKED, UNREADABLE, op
 
 _TEXT = (".json", ".ndjson")
 FHIR_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in ("", *UNPACKED))
+_NUMBERED = re.compile(r"\.(nd)?json\.(part)?\d+$")
+"""A piece of a FHIR file, numbered behind the suffix: not read, and not to be passed over."""
 NOT_JSON = "line that is not JSON"
 NO_RESOURCE = "entry without a resource"
 NO_TYPE = "object without a resource type"
@@ -44,16 +47,16 @@ def find_fhir_files(folder: Path) -> tuple[Path, ...]:
     Raises
     ------
     TableError
-        There are none, or some are packed in a way that is not read.
+        There are none, or some are packed or named in a way that is not read.
     """
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     closed = [path for path in files if _is_closed(path)]
     if closed:
         raise TableError(
-            f"`{folder}` holds {len(closed)} archives or FHIR files packed in a way that is not "
-            f"read ({', '.join(sorted({path.suffix.lower() for path in closed}))}).\n"
-            "  Unpack them, pack each alone as `<name>.json.gz` or `<name>.ndjson.gz`, or take "
-            "them out of the folder."
+            f"`{folder}` holds {len(closed)} archives or FHIR files packed or named in a way "
+            f"that is not read ({', '.join(sorted({path.suffix.lower() for path in closed}))}).\n"
+            "  Unpack them, name or pack each alone as `<name>.ndjson` or `<name>.ndjson.gz`, or "
+            "take them out of the folder."
         )
     paths = sorted(path for path in files if path.name.lower().endswith(FHIR_SUFFIXES))
     if not paths:
@@ -66,10 +69,11 @@ def find_fhir_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _is_closed(path: Path) -> bool:
-    """Whether a file is packed and neither a FHIR file nor a text file of another table."""
+    """Whether a file is packed or a numbered piece, and no FHIR or text file of another table."""
     name = path.name.lower()
     is_read = name.endswith(FHIR_SUFFIXES) or suffix_of(path)
-    return name.endswith(NOT_UNPACKED) or (name.endswith(UNPACKED) and not is_read)
+    is_packed = name.endswith(NOT_UNPACKED) or (name.endswith(UNPACKED) and not is_read)
+    return is_packed or _NUMBERED.search(name) is not None
 
 
 def read_entries(path: Path, *, place: str) -> Iterator[Entry]:

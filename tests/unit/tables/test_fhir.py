@@ -675,7 +675,7 @@ def test_a_file_that_cannot_be_opened_is_not_passed_over(tmp_path, name):
     folder.mkdir()
     bundle(folder / "good.json", BASE)
     (folder / name).write_bytes(DAMAGED[name]((folder / "good.json").read_bytes()))
-    message = r"(?s)FHIR (file 1 of 2 cannot be read|files packed in a way).*pack"
+    message = r"(?s)FHIR (file 1 of 2 cannot be read|files packed or named in a way).*pack"
     with pytest.raises(TableError, match=message) as raised:
         read_tables(folder, work_dir=tmp_path / "work", source="fhir")
     assert "Garcia" not in str(raised.value)
@@ -729,8 +729,17 @@ def test_an_archive_beside_fhir_files_is_refused(tmp_path, name):
     (tmp_path / "deep").mkdir()
     (tmp_path / name).touch()
     with pytest.raises(
-        TableError, match=r"holds 1 archives or FHIR files packed in a way"
+        TableError, match=r"holds 1 archives or FHIR files packed or named in a way"
     ) as raised:
+        find_fhir_files(tmp_path)
+    assert name not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["Claim.ndjson.1", "a.JSON.002", "b.ndjson.part3"])
+def test_a_numbered_fhir_file_is_not_passed_over(tmp_path, name):
+    bundle(tmp_path / "a.json", BASE)
+    (tmp_path / name).touch()
+    with pytest.raises(TableError, match="1 archives or FHIR files packed or named") as raised:
         find_fhir_files(tmp_path)
     assert name not in str(raised.value)
 
