@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.estimate.time_to_event.incidence_table import incidence_table
 from calaim_eval.integration.clustered_shares import clustered_shares
 from calaim_eval.integration.contracts import organization_trait, trait_values
 from calaim_eval.integration.inputs import (
@@ -21,7 +22,6 @@ from calaim_eval.integration.inputs import (
     take_columns,
 )
 from calaim_eval.integration.referrals import CLUSTERED_WILSON
-from calaim_eval.integration.time_to_service import incidence_table
 from calaim_eval.results import ALL, EffectTable, Estimand, Method, RateTable
 from calaim_eval.tables.ledger import RowLedger
 
@@ -195,7 +195,7 @@ def time_to_payment(
         group=None,
         groups=(),
         by=None,
-        days=np.array([limit.days for limit in _limits(horizon_days)], dtype=float),
+        times=np.array([limit.days for limit in _limits(horizon_days)], dtype=float),
         outcomes=("paid", "denied"),
         estimand=Estimand(
             name="Cumulative incidence of payment",

@@ -8,20 +8,14 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.competing_risks import CumulativeIncidence, cumulative_incidence
+from calaim_eval.estimate.time_to_event.incidence_table import incidence_table
 from calaim_eval.integration.inputs import Day, as_day
 from calaim_eval.integration.referral_groups import group_referrals
 from calaim_eval.integration.referral_roots import Chain, root_referrals
-from calaim_eval.results import ALL, EffectTable, Estimand, Method
+from calaim_eval.results import EffectTable, Estimand
 from calaim_eval.tables.ledger import USED, RowLedger
 
 OUTCOMES = ("service_started", "ended_without_service")
-AALEN_JOHANSEN = (
-    "Aalen OO, Johansen S (1978). Scand J Stat 5(3):141-150; variance by the infinitesimal "
-    "jackknife, clustered (Therneau TM, Grambsch PM 2000, doi:10.1007/978-1-4757-3294-8)"
-)
-_DAYS_PER_MONTH = 365.25 / 12
-_NOTHING = 1e-12
 
 
 def time_to_service(
@@ -113,7 +107,7 @@ def time_to_service(
         group=group,
         groups=groups,
         by=by,
-        days=days,
+        times=days,
         outcomes=OUTCOMES,
         estimand=Estimand(
             name="Cumulative incidence of service start",
@@ -122,117 +116,6 @@ def time_to_service(
             is_causal=False,
         ),
         options={"as_of": str(day.date()), "chain": chain, "cluster": "member"},
-    )
-
-
-def incidence_table(
-    spells: pd.DataFrame,
-    *,
-    cluster: pd.Series,
-    group: pd.Series | None,
-    groups: Sequence[str],
-    by: str | None,
-    days: np.ndarray,
-    outcomes: Sequence[str],
-    estimand: Estimand,
-    options: dict[str, object],
-) -> EffectTable:
-    """Cumulative incidence by group, outcome and day with a joint clustered covariance.
-
-    Parameters
-    ----------
-    spells : pd.DataFrame
-        Columns ``duration_days`` and ``cause`` (0 censored, 1 ... as in `outcomes`).
-    cluster : pd.Series
-        Cluster of each spell.
-    group : pd.Series | None
-        Group of each spell; None without groups.
-    groups : sequence of str
-        Groups to report after ``"all"``; one without spells gets NaN.
-    by : str | None
-        Name of the group key.
-    days : np.ndarray
-        Horizons.
-    outcomes : sequence of str
-        Names of the causes.
-    estimand : Estimand
-    options : dict
-        For the method.
-    """
-    codes, names = pd.factorize(cluster)
-    masks = [np.ones(len(spells), dtype=bool)]
-    if group is not None:
-        masks += [np.asarray(group == g, dtype=bool) for g in groups]
-    blocks = [
-        _block(spells[mask], codes[mask], len(names), days=days, n_causes=len(outcomes))
-        for mask in masks
-    ]
-    influence = np.concatenate([b[1] for b in blocks], axis=1)
-    estimate = np.concatenate([b[0] for b in blocks])
-    keys = pd.MultiIndex.from_product(
-        [[ALL, *groups], list(outcomes), [int(d) for d in days]],
-        names=[by or "population", "outcome", "days"],
-    ).to_frame(index=False)
-    return EffectTable(
-        keys=keys if by is not None else keys.drop(columns="population"),
-        estimate=estimate,
-        covariance=_covariance(influence),
-        support=pd.concat([b[2] for b in blocks], ignore_index=True),
-        estimand=estimand,
-        method=Method("Aalen-Johansen cumulative incidence", options, AALEN_JOHANSEN),
-        notes=_notes(estimate, influence),
-    )
-
-
-def _covariance(influence: np.ndarray) -> np.ndarray:
-    """Joint covariance; NaN where every referral of a row ended alike: its variance is unknown.
-
-    Zero would make the row look exact, and a difference to it far too certain.
-    """
-    covariance: np.ndarray = influence.T @ influence
-    is_constant = _is_constant(influence)
-    covariance[is_constant, :] = np.nan
-    covariance[:, is_constant] = np.nan
-    return covariance
-
-
-def _is_constant(influence: np.ndarray) -> np.ndarray:
-    """Rows that no referral moves."""
-    constant: np.ndarray = np.abs(influence).max(axis=0, initial=0.0) < _NOTHING
-    return constant
-
-
-def _block(
-    spells: pd.DataFrame, codes: np.ndarray, n_clusters: int, *, days: np.ndarray, n_causes: int
-) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """Estimates of one group, their influence summed by cluster, and their support."""
-    n_rows = len(days) * n_causes
-    if spells.empty:
-        empty = pd.DataFrame({"n_members": [0.0], "n_events": 0.0, "member_months": 0.0})
-        return (
-            np.full(n_rows, np.nan),
-            np.full((n_clusters, n_rows), np.nan),
-            empty.loc[[0] * n_rows],
-        )
-    duration, cause = spells["duration_days"].to_numpy(), spells["cause"].to_numpy()
-    curve = cumulative_incidence(duration, cause, times=days, n_causes=n_causes)
-    by_subject = curve.influence.transpose(0, 2, 1).reshape(len(spells), n_rows)
-    influence = np.column_stack(
-        [np.bincount(codes, weights=column, minlength=n_clusters) for column in by_subject.T]
-    )
-    return curve.estimate.T.ravel(), influence, _support(curve, duration, codes)
-
-
-def _support(curve: CumulativeIncidence, duration: np.ndarray, codes: np.ndarray) -> pd.DataFrame:
-    """Distinct clusters, events by each day, and months of follow-up up to it."""
-    months = [np.minimum(duration, t).sum() / _DAYS_PER_MONTH for t in curve.times]
-    n_causes = curve.estimate.shape[1]
-    return pd.DataFrame(
-        {
-            "n_members": float(len(np.unique(codes))),
-            "n_events": curve.n_events.T.ravel(),
-            "member_months": np.tile(months, n_causes),
-        }
     )
 
 
@@ -276,13 +159,3 @@ def _horizons(horizon_days: Sequence[int]) -> np.ndarray:
             "  Give days since referral, e.g. (30, 60, 90)."
         )
     return days
-
-
-def _notes(estimate: np.ndarray, influence: np.ndarray) -> tuple[str, ...]:
-    """Say why a value or its error is missing."""
-    notes = []
-    if np.isnan(estimate).any():
-        notes.append("Missing values: nothing to follow in the group, or none followed so long.")
-    if _is_constant(influence).any():
-        notes.append("No standard error where all of a group ended alike by that day.")
-    return tuple(notes)

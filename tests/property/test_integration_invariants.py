@@ -18,7 +18,7 @@ from calaim_eval.integration import (
     service_coverage,
     time_to_service,
 )
-from calaim_eval.integration.competing_risks import cumulative_incidence
+from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
 from calaim_eval.integration.referral_roots import chain_places
 
 AS_OF = "2024-12-31"

@@ -27,7 +27,7 @@ from calaim_eval.integration.bipartite import (
     mean_shared_partners,
     shared_partner_pairs,
 )
-from calaim_eval.integration.competing_risks import cumulative_incidence
+from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
 
 pytestmark = pytest.mark.shared
 

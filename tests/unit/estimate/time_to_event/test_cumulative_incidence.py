@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight
 
-from calaim_eval.integration.competing_risks import cumulative_incidence
+from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
 
 
 def _sample(seed: int, n: int = 120) -> tuple[np.ndarray, np.ndarray]:
@@ -98,3 +98,18 @@ def test_before_the_first_event_it_is_zero():
     )
     assert ours.estimate.tolist() == [[0.0]]
     assert not ours.influence.any()
+
+
+def test_a_weight_is_so_many_subjects_alike():
+    duration, cause = np.array([1.0, 2, 2, 4, 6]), np.array([1, 2, 1, 0, 1])
+    number = np.array([3, 1, 2, 4, 2])
+    times = np.array([1.0, 2.0, 5.0, 6.0])
+    weighted = cumulative_incidence(duration, cause, times=times, n_causes=2, weights=number)
+    each = cumulative_incidence(
+        np.repeat(duration, number), np.repeat(cause, number), times=times, n_causes=2
+    )
+    np.testing.assert_allclose(weighted.estimate, each.estimate, atol=1e-14)
+    np.testing.assert_allclose(
+        np.repeat(weighted.influence, number, axis=0), each.influence, atol=1e-14
+    )
+    np.testing.assert_allclose(weighted.n_events, each.n_events)

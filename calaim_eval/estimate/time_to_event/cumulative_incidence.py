@@ -50,7 +50,12 @@ class CumulativeIncidence:
 
 
 def cumulative_incidence(
-    duration: np.ndarray, cause: np.ndarray, *, times: np.ndarray, n_causes: int
+    duration: np.ndarray,
+    cause: np.ndarray,
+    *,
+    times: np.ndarray,
+    n_causes: int,
+    weights: np.ndarray | None = None,
 ) -> CumulativeIncidence:
     """Aalen-Johansen cumulative incidence of each cause.
 
@@ -64,6 +69,9 @@ def cumulative_incidence(
     times : np.ndarray
         Times to report, increasing; shape (n_times,).
     n_causes : int
+    weights : np.ndarray, optional
+        Weight of each subject, such as how many are alike; shape (n,), above 0. The influence
+        stays that of one unit of weight.
 
     Returns
     -------
@@ -72,11 +80,15 @@ def cumulative_incidence(
     duration, cause = np.asarray(duration, dtype=float), np.asarray(cause, dtype=np.int64)
     times = np.asarray(times, dtype=float)
     grid, place = np.unique(duration, return_inverse=True)
-    n_at = np.bincount(place, minlength=len(grid)).astype(float)
+    weight = np.ones(len(duration)) if weights is None else np.asarray(weights, dtype=float)
+    n_at = np.bincount(place, weights=weight, minlength=len(grid))
     at_risk = n_at[::-1].cumsum()[::-1]
     events = np.column_stack(
-        [np.bincount(place[cause == k + 1], minlength=len(grid)) for k in range(n_causes)]
-    ).astype(float)
+        [
+            np.bincount(place, weights=weight * (cause == k + 1), minlength=len(grid))
+            for k in range(n_causes)
+        ]
+    )
     hazard = events / at_risk[:, None]
     stay = 1.0 - hazard.sum(axis=1)
     survival_before = np.concatenate([[1.0], np.cumprod(stay)[:-1]])
