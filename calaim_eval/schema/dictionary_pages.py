@@ -27,8 +27,10 @@ CODE_LISTS = {
     "program_counts": "Published counts of members and services.",
     "published_results": "Effects that evaluations have published.",
     "quarterly_report_tabs": "Tabs of the quarterly plan report to DHCS.",
+    "race_ethnicity_column": "Yes/no columns of race and ethnicity in HMIS files.",
     "race_ethnicity_crosswalk": "Race and ethnicity codes of four systems and their group.",
     "race_ethnicity_group": "Race and ethnicity groups as they are shown, in order.",
+    "race_ethnicity_schema": "What each source asks about race and ethnicity.",
     "service_codes": "HCPCS code and modifier of ECM and of each Community Support.",
     "utilization_definitions": "Which claim lines are a visit, a stay, a trip.",
 }

@@ -56,7 +56,7 @@ FIELDS: dict[str, Field] = {
         _F(
             "race_ethnicity",
             "string",
-            "Race and ethnicity group, exclusive display (Hispanic overrides race), derived from the recorded codes.",
+            "Race and ethnicity group, in the exclusive display of the study (by default Hispanic overrides race), derived from the recorded codes.",
             code_list="race_ethnicity_group",
         ),
         _F("language", "string", "Preferred spoken language as recorded."),

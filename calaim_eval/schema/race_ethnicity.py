@@ -1,23 +1,24 @@
 """Race and ethnicity group of a member, derived from the codes as recorded.
 
-The display is exclusive: Hispanic overrides race, so the groups add up to all members. A member
-who declined to answer is in `declined`, one who was never asked or whose code says nothing is in
-`unknown`; nobody is dropped and no group is folded into another.
+The display is exclusive, by default with Hispanic before race, so that the groups add up to all
+members. A member who declined to answer is in `declined`, one who was never asked or whose code
+says nothing is in `unknown`; nobody is dropped and no group is folded into another.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
 
 import pandas as pd
 
+from calaim_eval.errors import TableError
 from calaim_eval.schema.codes import load_codes
+from calaim_eval.schema.race_displays import RaceDisplay, check_display, shown_group
+from calaim_eval.schema.race_schemas import RaceSchema, race_schema
 
 CODE_COLUMNS = ("race_code", "race_code_system", "ethnicity_code", "ethnicity_code_system")
 UNLISTED_RACE = "race code not in code list (kept as unknown)"
 SEVERAL_CODES_SEPARATOR = ";"
-_NO_ANSWER = frozenset({"declined", "unknown"})
-_T_MSIS_RACE_DIGITS = 3
 
 
 def race_ethnicity_groups() -> tuple[str, ...]:
@@ -33,7 +34,13 @@ def race_ethnicity_groups() -> tuple[str, ...]:
     return tuple(groups.loc[order, "race_ethnicity"])
 
 
-def derive_race_ethnicity(persons: pd.DataFrame) -> pd.DataFrame:
+def derive_race_ethnicity(
+    persons: pd.DataFrame,
+    *,
+    schema: str = "as_recorded",
+    display: RaceDisplay = "hispanic_first",
+    priority: Sequence[str] = (),
+) -> pd.DataFrame:
     """Race and ethnicity group of each person (exclusive display).
 
     Parameters
@@ -42,15 +49,27 @@ def derive_race_ethnicity(persons: pd.DataFrame) -> pd.DataFrame:
         One row per member with the columns `race_code`, `race_code_system`, `ethnicity_code` and
         `ethnicity_code_system`; missing where not recorded. Several race codes of one member are
         parted by a semicolon.
+    schema : str
+        A declared schema (`race_schemas`): whose codes count, and what its standard folds.
+    display : {"hispanic_first", "alone", "primary"}
+        Which one group a member with several categories is shown in.
+    priority : sequence of str
+        For `primary`: the order of the categories.
 
     Returns
     -------
     pd.DataFrame
         Same index. `race_ethnicity`: a group of the code list `race_ethnicity_group`, never
-        missing. Hispanic in either field wins; else the group of the race code; several different
-        groups give ``"multiple"``; an answer refused gives ``"declined"``; anything else gives
-        ``"unknown"``. `has_unlisted_code`: a code is not in the code list under its system; the
-        row counts by what its other codes say, ``"unknown"`` where they say nothing.
+        missing. By default Hispanic in either field wins; else the group of the race code; several
+        different groups give ``"multiple"``; an answer refused gives ``"declined"``; anything else
+        gives ``"unknown"``. `has_unlisted_code`: a code is not in the code list under its system,
+        or not in the schema; the row counts by what its other codes say, ``"unknown"`` where they
+        say nothing.
+
+    Raises
+    ------
+    TableError
+        The schema or the display is none, or a member would be in several rows.
 
     Examples
     --------
@@ -61,11 +80,12 @@ def derive_race_ethnicity(persons: pd.DataFrame) -> pd.DataFrame:
     >>> derive_race_ethnicity(persons)["race_ethnicity"].tolist()
     ['black', 'declined', 'hispanic']
     """
+    declared = exclusive(schema, display)
     codes = (
         persons[list(CODE_COLUMNS)].astype(object).where(persons[list(CODE_COLUMNS)].notna(), "")
     )
     rows = list(codes.itertuples(index=False, name=None))
-    derived = {row: _derive_one(*row) for row in set(rows)}
+    derived = {row: _derive_one(declared, display, tuple(priority), *row) for row in set(rows)}
     return pd.DataFrame(
         [derived[row] for row in rows],
         columns=["race_ethnicity", "has_unlisted_code"],
@@ -73,46 +93,30 @@ def derive_race_ethnicity(persons: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def exclusive(schema: str, display: str) -> RaceSchema:
+    """The schema, once it is sure that the display puts every member in one group."""
+    check_display(display)
+    if display == "in_combination":
+        raise TableError(
+            "`race_ethnicity` of a person is one group, and in combination a member is in "
+            "several.\n  Use 'hispanic_first', 'alone' or 'primary' here, and "
+            "with_race_ethnicity(panel, categories, display='in_combination') for rates."
+        )
+    return race_schema(schema)
+
+
 def _derive_one(
-    race_code: str, race_code_system: str, ethnicity_code: str, ethnicity_code_system: str
+    schema: RaceSchema,
+    display: RaceDisplay,
+    priority: Sequence[str],
+    race_code: str,
+    race_code_system: str,
+    ethnicity_code: str,
+    ethnicity_code_system: str,
 ) -> tuple[str, bool]:
-    """Group of one combination of codes, and whether one of them is not in the code list."""
-    keys = [
-        _code_key(race_code_system, code)
-        for code in race_code.split(SEVERAL_CODES_SEPARATOR)
-        if code.strip()
-    ]
-    if ethnicity_code.strip():
-        keys.append(_code_key(ethnicity_code_system, ethnicity_code))
-    groups = {_group_of_code()[key] for key in keys if key in _group_of_code()} - {""}
-    return _exclusive_group(groups), any(key not in _group_of_code() for key in keys)
-
-
-def _exclusive_group(groups: set[str]) -> str:
-    """One group out of all a member's codes name."""
-    if "hispanic" in groups:
-        return "hispanic"
-    named = groups - _NO_ANSWER
-    if len(named) > 1:
-        return "multiple"
-    if named:
-        return named.pop()
-    return "declined" if "declined" in groups else "unknown"
-
-
-def _code_key(system: str, code: str) -> tuple[str, str]:
-    """System and code, with the zeros a spreadsheet strips from T-MSIS race codes put back."""
-    text = code.strip().upper()
-    if system == "tmsis_race" and text.isdigit():
-        text = text.zfill(_T_MSIS_RACE_DIGITS)
-    return system, text
-
-
-@cache
-def _group_of_code() -> dict[tuple[str, str], str]:
-    """System and code to group; "" for a code that names no group (such as not Hispanic)."""
-    crosswalk = load_codes("race_ethnicity_crosswalk")
-    systems, codes = crosswalk["source_system"], crosswalk["code"].str.upper()
-    listed = dict(zip(zip(systems, codes, strict=True), crosswalk["analysis_group_8"], strict=True))
-    own = {("analysis_group", group.upper()): group for group in race_ethnicity_groups()}
-    return {**listed, **own}
+    """Group of one combination of codes, and whether one of them is not in the schema."""
+    codes = [(each, race_code_system) for each in race_code.split(SEVERAL_CODES_SEPARATOR)]
+    codes.append((ethnicity_code, ethnicity_code_system))
+    found = [schema.category_of(code, system) for code, system in codes if code.strip()]
+    named = {each for each in found if each is not None}
+    return shown_group(named, display=display, priority=priority), None in found

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from calaim_eval.errors import TableError
 from calaim_eval.schema import derive_race_ethnicity, load_codes, race_ethnicity_groups
 
 
@@ -88,3 +89,32 @@ def test_index_and_input_are_kept():
     before = frame.copy()
     assert derive_race_ethnicity(frame).index.tolist() == [7, 3]
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_other_displays_and_standards_of_the_same_codes():
+    frame = pd.DataFrame(
+        {
+            "race_code": ["2106-3;2118-8", "2106-3", "2"],
+            "race_code_system": ["cdc_omb", "cdc_omb", "meds"],
+            "ethnicity_code": [None, "2135-2", None],
+            "ethnicity_code_system": [None, "cdc_omb", None],
+        }
+    )
+
+    def groups(**options):
+        return derive_race_ethnicity(frame, **options)["race_ethnicity"].tolist()
+
+    assert groups() == ["multiple", "hispanic", "hispanic"]
+    assert groups(display="alone") == ["multiple", "multiple", "hispanic"]
+    assert groups(schema="omb_1997") == ["white", "hispanic", "hispanic"]
+    order = ["mena", "white"]
+    assert groups(display="primary", priority=order) == ["mena", "white", "hispanic"]
+    assert groups(schema="meds") == ["unknown", "unknown", "hispanic"]
+    unlisted = derive_race_ethnicity(frame, schema="meds")["has_unlisted_code"]
+    assert unlisted.tolist() == [True, True, False]
+
+
+def test_one_group_of_a_person_cannot_be_in_combination():
+    frame = pd.DataFrame(columns=["race_code", "race_code_system"])
+    with pytest.raises(TableError, match="with_race_ethnicity"):
+        derive_race_ethnicity(frame, display="in_combination")
