@@ -30,6 +30,7 @@ from calaim_eval.disclosure.worlds import (
     is_whole,
     largest,
     make_part,
+    widen_together,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 _ROUNDS = 60
+_WIDEN_EVERY = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,9 +201,9 @@ class _Search:
         """Cells that no row shows."""
         return np.asarray((self.shows.T @ (~hidden).astype(float)) == 0)
 
-    def find_open(self, hidden: np.ndarray) -> Ranges:
-        """Ranges of the targets under a pattern."""
-        return find_ranges(self.part, self.hidden_cells(hidden), self.targets)
+    def find_open(self, hidden: np.ndarray, *, stop: float = np.inf) -> Ranges:
+        """Ranges of the targets under a pattern; those not proved by `stop` are open."""
+        return find_ranges(self.part, self.hidden_cells(hidden), self.targets, stop=stop)
 
     def repair_start(self) -> None:
         """Find a safe pattern, and the targets that none protects."""
@@ -216,24 +218,27 @@ class _Search:
             if len(self.find_open(self.best).open()):
                 self.best = np.ones_like(self.best)
 
-    def repair(self, hidden: np.ndarray) -> np.ndarray:
-        """Hide cheap rows until every target that can be protected is."""
+    def repair(self, hidden: np.ndarray, *, stop: float = np.inf) -> np.ndarray:
+        """Hide cheap rows until every target that can be protected is, or time is up."""
         hidden = hidden.copy()
-        ranges = self.find_open(hidden)
+        ranges = Ranges.of(self.targets)
+        widen_together(self.part, self.hidden_cells(hidden), ranges)
         tried: set[int] = set()
-        while len(ranges.open()):
-            left = [p for p in ranges.open() if p not in tried]
+        while time.monotonic() < stop:
+            left = [int(p) for p in ranges.open() if p not in tried]
             if not left:
                 break
             position = max(left, key=lambda p: self.targets[p].width)
-            tried.add(int(position))
+            tried.add(position)
             for world in self._cheapest_worlds(hidden, self.targets[position]):
                 moved = np.abs(world) > 1e-9
                 hidden |= np.asarray((self.shows @ moved.astype(float)) > 0)
                 if is_whole(self.part, world):
                     ranges.add(world)
-            if not [p for p in ranges.open() if p not in tried]:
-                ranges = self.find_open(hidden)
+            if len(tried) % _WIDEN_EVERY == 0:
+                widen_together(self.part, self.hidden_cells(hidden), ranges)
+            if len(left) == 1:
+                ranges = self.find_open(hidden, stop=stop)
         return hidden
 
     def _cheapest_worlds(self, hidden: np.ndarray, target: Target) -> list[np.ndarray]:
@@ -292,20 +297,29 @@ class _Search:
             self.bound = max(self.bound, min(bound, self.best_cost))
             if hidden is None:
                 break
-            ranges = self.find_open(hidden)
-            if not len(ranges.open()):
-                if self._cost(hidden) < self.best_cost:
-                    self.best = hidden
+            found = self.find_open(hidden, stop=stop).open()
+            if not len(found):
+                self._take(hidden)
                 break
-            new = [cut for p in ranges.open() for cut in self._cuts(hidden, self.targets[p])]
-            repaired = self.repair(hidden)
-            safe = not len(self.find_open(repaired).open())
-            if safe and self._cost(repaired) < self.best_cost:
-                self.best = repaired
+            new = [
+                cut
+                for p in found
+                if time.monotonic() < stop
+                for cut in self._cuts(hidden, self.targets[p])
+            ]
+            repaired = self.repair(hidden, stop=stop)
+            is_cheaper = self._cost(repaired) < self.best_cost
+            if is_cheaper and not len(self.find_open(repaired, stop=stop).open()):
+                self._take(repaired)
             if not new:
                 break
             cuts += new
         self._show_again(stop)
+
+    def _take(self, hidden: np.ndarray) -> None:
+        """Keep a safe pattern that is cheaper than the best so far."""
+        if self._cost(hidden) < self.best_cost:
+            self.best = hidden
 
     def _first_cuts(self) -> list[tuple[np.ndarray, float]]:
         """Wherever a target stands in an equation, something else in it must move too."""
@@ -400,5 +414,5 @@ class _Search:
                 return
             trial = self.best.copy()
             trial[row] = False
-            if not len(self.find_open(trial).open()):
+            if not len(self.find_open(trial, stop=stop).open()):
                 self.best = trial

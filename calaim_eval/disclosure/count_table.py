@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -74,6 +74,15 @@ class CountTable:
         else:
             name, columns = self.denominator_name, self.denominator_keys
         return name, cell_keys(self.keys, row, columns)
+
+    def cells(self) -> Iterator[tuple[CellId, CellId]]:
+        """Identities of the numerator and of the denominator of each row, in order."""
+        columns = sorted(c for c in self.keys.columns if c not in _LABEL_COLUMNS)
+        texts = {c: [str(value) for value in self.keys[c]] for c in columns}
+        for row in range(len(self.keys)):
+            groups = [(c, texts[c][row]) for c in columns if texts[c][row] != ALL]
+            below = [pair for pair in groups if pair[0] in self.denominator_keys]
+            yield (self.numerator_name, tuple(groups)), (self.denominator_name, tuple(below))
 
 
 def cell_keys(

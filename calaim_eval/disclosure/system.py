@@ -117,12 +117,14 @@ class _Builder:
 
     def add(self, table: CountTable) -> None:
         """Add the cells of a table, then what ties them together."""
-        rows = range(len(table.keys))
-        numerators = [self._part(table, row, "numerator") for row in rows]
-        denominators = [
-            self._part(table, row, "denominator") if table.has_denominator[row] else None
-            for row in rows
-        ]
+        numerators: list[int] = []
+        denominators: list[int | None] = []
+        for row, (top, bottom) in enumerate(table.cells()):
+            numerators.append(self._part(table, row, top, "numerator"))
+            has_denominator = bool(table.has_denominator[row])
+            denominators.append(
+                self._part(table, row, bottom, "denominator") if has_denominator else None
+            )
         for row, (numerator, denominator) in enumerate(zip(numerators, denominators, strict=True)):
             shown = [numerator] if denominator is None else [numerator, denominator]
             complement = None
@@ -202,9 +204,8 @@ class _Builder:
             rows=tuple(self.rows[:n_rows]),
         )
 
-    def _part(self, table: CountTable, row: int, part: Part) -> int:
+    def _part(self, table: CountTable, row: int, cell: CellId, part: Part) -> int:
         """Cell of a row's numerator or denominator; refuse a second value for one quantity."""
-        cell = table.cell(row, part=part)
         value = float((table.numerator if part == "numerator" else table.denominator)[row])
         known = self.value[self.index[cell]] if cell in self.index else np.nan
         if abs(known - value) > 1e-6 * max(1.0, abs(value)):

@@ -7,8 +7,9 @@ prove that no reader, however clever, can narrow the cell down further than that
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 # worlds can only make a cell look less protected than it is.
 _REACH = 10.0
 _WHOLE = 1e-6
-_BULK_ROUNDS = 12
+_BULK_ROUNDS = 30
+_BULK_PATIENCE = 3
+_BULK_GAP = 0.1
+_BULK_SECONDS = 1.0
 _INTEGER_SECONDS = 5.0
 
 
@@ -115,7 +119,9 @@ class Extreme:
     prices: np.ndarray
 
 
-def find_ranges(part: Part, hidden: np.ndarray, targets: Sequence[Target]) -> Ranges:
+def find_ranges(
+    part: Part, hidden: np.ndarray, targets: Sequence[Target], *, stop: float = np.inf
+) -> Ranges:
     """Ranges of the targets given the hidden cells, in whole numbers.
 
     Parameters
@@ -124,25 +130,34 @@ def find_ranges(part: Part, hidden: np.ndarray, targets: Sequence[Target]) -> Ra
     hidden : np.ndarray
         Cells no table shows; shape (n,), boolean.
     targets : Sequence[Target]
+    stop : float
+        Time (`time.monotonic`) after which a range found too narrow so far is left so.
 
     Returns
     -------
     Ranges
         A range is widened until it is enough, then left; a target in ``open()`` has its full
-        range.
+        range, unless time was up.
     """
     ranges = Ranges.of(targets)
-    rng = np.random.default_rng(0)
-    for _ in range(_BULK_ROUNDS):
-        left = ranges.open()
-        if not len(left):
-            return ranges
-        _move_together(part, hidden, ranges, left, rng)
-        if len(ranges.open()) == len(left):
-            break
+    widen_together(part, hidden, ranges)
     for position in ranges.open():
+        if time.monotonic() > stop:
+            break
         _move_alone(part, hidden, ranges, int(position))
     return ranges
+
+
+def widen_together(part: Part, hidden: np.ndarray, ranges: Ranges) -> None:
+    """Widen many ranges at once, by worlds in which all of them move."""
+    rng = np.random.default_rng(0)
+    without_gain = 0
+    for _ in range(_BULK_ROUNDS):
+        left = ranges.open()
+        if not len(left) or without_gain == _BULK_PATIENCE:
+            break
+        _move_together(part, hidden, ranges, left, rng)
+        without_gain = without_gain + 1 if len(ranges.open()) == len(left) else 0
 
 
 def _move_together(
@@ -157,41 +172,42 @@ def _move_together(
         below[target.cell] = min(below[target.cell], need)
         above[target.cell] = min(above[target.cell], need)
         objective[target.cell] = 1.0 if rng.random() < 0.7 else -1.0
-    found = largest(part, hidden, objective, below=below, above=above)
-    if is_whole(part, found.world):
-        ranges.add(found.world)
+    near = replace(part, below=below, above=above)
+    world = largest(near, hidden, objective).world
+    if not is_whole(part, world):
+        world = _largest_whole(near, hidden, objective, gap=_BULK_GAP, seconds=_BULK_SECONDS)
+    ranges.add(world)
 
 
 def _move_alone(part: Part, hidden: np.ndarray, ranges: Ranges, position: int) -> None:
-    """Full range of one target, in whole numbers."""
+    """Range of one target in whole numbers, where fractions leave it wide enough."""
+    if position not in ranges.open():
+        return
     target = ranges.targets[position]
-    for sign in (1.0, -1.0):
-        if position not in ranges.open():
-            return
-        objective = np.zeros(len(part.below))
-        objective[target.cell] = sign
-        found = largest(part, hidden, objective)
-        world = found.world
-        if not is_whole(part, world):
-            world = _largest_whole(part, hidden, objective)
-        ranges.add(world)
+    asked = np.zeros(len(part.below))
+    asked[target.cell] = 1.0
+    ends = [(sign * asked, largest(part, hidden, sign * asked).world) for sign in (1.0, -1.0)]
+    possible = Ranges.of([target])
+    for _, world in ends:
+        possible.add(world)
+    is_lost = len(possible.open()) > 0  # whole numbers cannot be wider than fractions
+    for objective, world in ends:
+        if is_whole(part, world):
+            ranges.add(world)
+        elif not is_lost:
+            ranges.add(_largest_whole(part, hidden, objective))
 
 
 def largest(
     part: Part,
     hidden: np.ndarray,
     objective: np.ndarray,
-    *,
-    below: np.ndarray | None = None,
-    above: np.ndarray | None = None,
 ) -> Extreme:
     """World in which ``objective @ d`` is largest, among fractional worlds too."""
     from scipy import optimize
 
-    low = part.below if below is None else below
-    high = part.above if above is None else above
     columns = np.flatnonzero(hidden & part.can_move)
-    world = np.zeros(len(low))
+    world = np.zeros(len(part.below))
     prices = np.zeros(part.equations.shape[0])
     if not len(columns) or not objective[columns].any():
         return Extreme(world, prices)
@@ -201,7 +217,7 @@ def largest(
         -objective[columns],
         A_eq=matrix[used] if len(used) else None,
         b_eq=np.zeros(len(used)) if len(used) else None,
-        bounds=np.column_stack([-low[columns], high[columns]]),
+        bounds=np.column_stack([-part.below[columns], part.above[columns]]),
         method="highs",
     )
     if solved.status != 0:
@@ -212,7 +228,14 @@ def largest(
     return Extreme(world, prices)
 
 
-def _largest_whole(part: Part, hidden: np.ndarray, objective: np.ndarray) -> np.ndarray:
+def _largest_whole(
+    part: Part,
+    hidden: np.ndarray,
+    objective: np.ndarray,
+    *,
+    gap: float = 0.0,
+    seconds: float = _INTEGER_SECONDS,
+) -> np.ndarray:
     """World in whole numbers in which ``objective @ d`` is largest; no move if none is found."""
     from scipy import optimize
 
@@ -224,11 +247,11 @@ def _largest_whole(part: Part, hidden: np.ndarray, objective: np.ndarray) -> np.
         integrality=part.is_integer[columns].astype(int),
         bounds=optimize.Bounds(-part.below[columns], part.above[columns]),
         constraints=optimize.LinearConstraint(matrix, 0.0, 0.0),
-        options={"time_limit": _INTEGER_SECONDS},
+        options={"time_limit": seconds, "mip_rel_gap": gap},
     )
     if solved.x is not None:
         world[columns] = _tidy(solved.x)
-    return world
+    return world if is_whole(part, world) else np.zeros(len(part.below))
 
 
 def is_whole(part: Part, world: np.ndarray) -> bool:
