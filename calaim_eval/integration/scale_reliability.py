@@ -102,7 +102,7 @@ def scale_reliability(
         ),
         method=Method(
             "Alpha, omega and item-rest correlations, errors clustered by organization",
-            {"missing": missing, "n_respondents": answers.n_respondents},
+            {"missing": missing},
             "Maydeu-Olivares A et al. (2007). doi:10.1037/1082-989X.12.2.157",
         ),
         notes=("Support counts respondents, not members.",),

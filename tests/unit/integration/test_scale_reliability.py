@@ -107,12 +107,11 @@ def test_a_constant_item_is_refused():
     answers.loc[answers["item"] == "q1", "response"] = 3.0
     with pytest.raises(EstimationError, match="everybody answered alike"):
         scale_reliability(score_survey(answers, codebook()))
+    one_item = score_survey(answers[answers["item"] == "q0"], codebook())
     with pytest.raises(EstimationError, match="has 1 answered item"):
-        scale_reliability(
-            score_survey(answers[answers["item"] == "q0"], codebook()), scales=["use"]
-        )
+        scale_reliability(one_item, scales=["use"])
     with pytest.raises(EstimationError, match="no scale has two answered items"):
-        scale_reliability(score_survey(answers[answers["item"] == "q0"], codebook()))
+        scale_reliability(one_item)
     with pytest.raises(EstimationError, match="`missing`"):
         scale_reliability(score_survey(answers, codebook()), missing="drop")
 
