@@ -1,0 +1,7 @@
+"""What goes with good integration: factors of counties, plans and supports. Never an effect."""
+
+from calaim_eval.integration.success.dominance import DominanceTable, general_dominance
+from calaim_eval.integration.success.factor_selection import factor_selection
+from calaim_eval.integration.success.factors import integration_factors
+
+__all__ = ["DominanceTable", "factor_selection", "general_dominance", "integration_factors"]

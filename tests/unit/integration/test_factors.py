@@ -1,0 +1,178 @@
+"""Factors of units: coefficients and intervals against theory and statsmodels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.integration import integration_factors
+
+
+@pytest.fixture
+def units():
+    """40 counties by 2 plans, with noise of the county."""
+    rng = np.random.default_rng(5)
+    county = np.repeat([f"c{i:02}" for i in range(40)], 2)
+    frame = pd.DataFrame(
+        {
+            "county": county,
+            "pilot": np.repeat(rng.integers(0, 2, 40), 2),
+            "money": rng.normal(size=80),
+            "plan_model": np.tile(["coop", "local"], 40),
+        }
+    )
+    noise = np.repeat(rng.normal(size=40), 2) + rng.normal(size=80)
+    frame["closure"] = 0.3 + 0.2 * frame["pilot"] - 0.1 * frame["money"] + 0.1 * noise
+    return frame
+
+
+def test_coefficients_are_those_of_least_squares(units):
+    table = integration_factors(
+        units, outcome="closure", factors=["pilot", "money"], categorical=["plan_model"]
+    )
+    x = sm.add_constant(
+        np.column_stack([units["pilot"], units["money"], units["plan_model"] == "local"])
+    )
+    assert list(table.keys["term"]) == ["pilot", "money", "plan_model=local"]
+    np.testing.assert_allclose(
+        table.estimate, sm.OLS(units["closure"], x.astype(float)).fit().params[1:], rtol=1e-10
+    )
+    assert not table.estimand.is_causal
+    assert "not an effect" in table.estimand.contrast
+
+
+def test_without_clusters_the_jackknife_is_hc3_times_its_share(units):
+    table = integration_factors(units, outcome="closure", factors=["pilot", "money"], cluster=None)
+    x = sm.add_constant(units[["pilot", "money"]].to_numpy(dtype=float))
+    hc3 = sm.OLS(units["closure"].to_numpy(), x).fit(cov_type="HC3").cov_params()[1:, 1:]
+    np.testing.assert_allclose(table.covariance, hc3 * 79 / 80, rtol=1e-9)
+    assert (table.degrees == 79).all()
+
+
+def test_clusters_are_left_out_whole(units):
+    table = integration_factors(units, outcome="closure", factors=["pilot", "money"])
+    x = sm.add_constant(units[["pilot", "money"]].to_numpy(dtype=float))
+    y = units["closure"].to_numpy()
+    whole = np.linalg.lstsq(x, y, rcond=None)[0]
+    kept = [(units["county"] != c).to_numpy() for c in units["county"].unique()]
+    left = np.array([np.linalg.lstsq(x[k], y[k], rcond=None)[0] - whole for k in kept])
+    np.testing.assert_allclose(table.covariance, (left.T @ left)[1:, 1:] * 39 / 40, rtol=1e-8)
+    assert list(table.cluster_influence.index) == sorted(units["county"].unique())
+
+
+def test_odds_ratio_of_one_factor_is_that_of_the_two_by_two_table():
+    counts = {(1, 1): 30, (1, 0): 20, (0, 1): 15, (0, 0): 45}
+    rows = [pair for pair, n in counts.items() for _ in range(n)]
+    frame = pd.DataFrame(rows, columns=["prior_contract", "participates"])
+    table = integration_factors(
+        frame, outcome="participates", factors=["prior_contract"], model="logit", cluster=None
+    )
+    assert table.estimate[0] == pytest.approx(30 * 45 / (20 * 15), rel=1e-7)
+    assert table.estimand.scale == "ratio"
+    assert table.support["n_members"].tolist() == [50]
+    # The jackknife is a little wider than Woolf's standard error, by a few units in a hundred.
+    woolf = np.sqrt(1 / 30 + 1 / 20 + 1 / 15 + 1 / 45)
+    assert woolf < table.std_error[0] / table.estimate[0] < 1.05 * woolf
+
+
+def test_intervals_cover_with_twelve_counties():
+    rng = np.random.default_rng(1)
+    county = np.repeat(np.arange(12), 5)
+    covered = 0
+    for _ in range(300):
+        pilot = np.repeat(rng.permutation(np.arange(12) % 2), 5)
+        y = 0.5 * pilot + np.repeat(rng.normal(size=12), 5) + rng.normal(size=60)
+        frame = pd.DataFrame({"county": county, "pilot": pilot, "y": y})
+        row = integration_factors(frame, outcome="y", factors=["pilot"]).to_frame().iloc[0]
+        covered += row["conf_low"] <= 0.5 <= row["conf_high"]
+    # 95 % less three Monte Carlo errors at 300 draws; CRV3 may cover more, never much less.
+    assert covered / 300 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)
+
+
+def test_a_factor_that_one_county_carries_has_no_interval(units):
+    units["coordinator"] = (units["county"] == "c07").astype(int)
+    table = integration_factors(units, outcome="closure", factors=["pilot", "coordinator"])
+    assert np.isfinite(table.estimate).all()
+    assert np.isfinite(table.std_error[0])
+    assert np.isnan(table.std_error[1])
+    assert any("no estimate of coordinator" in note for note in table.notes)
+
+
+def test_support_counts_members_on_the_smaller_side(units):
+    units["members"] = np.where(units["pilot"] == 1, 3, 10)
+    table = integration_factors(
+        units, outcome="closure", factors=["pilot", "money"], members="members"
+    )
+    by_side = units.groupby("pilot")["members"].sum()
+    assert table.support["n_members"].tolist() == [by_side.min(), by_side.sum()]
+
+
+def test_a_mixed_model_is_that_of_statsmodels_with_its_parts_told(units):
+    table = integration_factors(units, outcome="closure", factors=["pilot", "money"], model="mixed")
+    x = sm.add_constant(units[["pilot", "money"]].to_numpy(dtype=float))
+    fit = sm.MixedLM(units["closure"].to_numpy(), x, groups=units["county"]).fit(reml=True)
+    np.testing.assert_allclose(table.estimate, fit.fe_params[1:], rtol=1e-6)
+    np.testing.assert_allclose(table.std_error, fit.bse_fe[1:], rtol=1e-6)
+    assert table.method.options["sd_intercept"] == pytest.approx(np.sqrt(fit.cov_re[0, 0]))
+
+
+@pytest.mark.parametrize("model", ["linear", "logit"])
+def test_scale_and_order_do_not_matter(units, model):
+    units["closes"] = units["closure"] > units["closure"].median()
+    arguments = {"outcome": "closes", "model": model}
+    table = integration_factors(units, factors=["pilot", "money"], **arguments)
+    other = units.assign(money=1000 * units["money"]).sample(frac=1, random_state=1)
+    again = integration_factors(other, factors=["money", "pilot"], **arguments)
+    rescaled = again.estimate[0] ** 1000 if model == "logit" else 1000 * again.estimate[0]
+    np.testing.assert_allclose([again.estimate[1], rescaled], table.estimate, rtol=1e-6)
+
+
+def test_units_set_aside_are_counted(units):
+    units.loc[[3, 9], "money"] = np.nan
+    units.loc[5, "closure"] = np.nan
+    table = integration_factors(units, outcome="closure", factors=["money"])
+    assert "3 of 80" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({}, {"factors": []}, "no factor is named"),
+        ({"pilot": 1}, {"factors": ["pilot"]}, "not vary"),
+        ({}, {"factors": ["pilot"], "slopes": ["pilot"]}, "`slopes` is for"),
+        ({"closure": 0.5}, {"factors": ["pilot"]}, "one value in all 80 units"),
+        ({"county": "one"}, {"factors": ["pilot"]}, "1 clusters; 6 are needed"),
+        ({}, {"factors": ["pilot"], "model": "logit"}, "not 0 or 1"),
+        ({}, {"factors": ["pilot"], "model": "mixed", "cluster": None}, "cluster of its own"),
+        (
+            {"closure": lambda f: f["pilot"]},
+            {"factors": ["pilot"], "model": "logit"},
+            "tell the 80 units",
+        ),
+        (
+            {"twice": lambda f: 2 * f["pilot"]},
+            {"factors": ["pilot", "twice"]},
+            "follows exactly from",
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_refused(units, change, arguments, message):
+    with pytest.raises(EstimationError, match=message):
+        integration_factors(units.assign(**change), outcome="closure", **arguments)
+
+
+def test_too_few_units_are_refused(units):
+    with pytest.raises(EstimationError, match=r"8 units .* 2 terms; 5 a term are needed \(10\)"):
+        integration_factors(
+            units.head(8), outcome="closure", factors=["pilot", "money"], cluster=None
+        )
+
+
+def test_absent_and_negative_columns_are_named(units):
+    with pytest.raises(TableError, match="lacks `rurality`"):
+        integration_factors(units, outcome="closure", factors=["rurality"])
+    with pytest.raises(TableError, match=r"`members` is missing or negative in 80 of 80 units"):
+        integration_factors(
+            units.assign(members=-1), outcome="closure", factors=["pilot"], members="members"
+        )
