@@ -21,6 +21,7 @@ from calaim_eval.disclosure import Released, release
 from calaim_eval.equity import (
     access_funnel,
     access_funnel_gap,
+    access_times,
     das_gupta,
     disparity_change,
     disparity_measures,
@@ -134,6 +135,7 @@ __all__ = [
     "__version__",
     "access_funnel",
     "access_funnel_gap",
+    "access_times",
     "adjusted_group_time_att",
     "aggregate",
     "anticipation_scan",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from calaim_eval.design.checks import services
 from calaim_eval.disclosure.count_table import CellId
 
 Groups = tuple[tuple[str, str], ...]
@@ -19,6 +20,7 @@ _FUNNEL = "root_referrals_reaching_step"
 _STEPS = ("referred", "authorized", "accepted", "reached", "started", "closed")
 _LOST = "matured_root_referrals_not_closed_by_services"
 _ROWS = "input_rows"
+_ACCESS = (("eligible", "identified"), ("identified", "outreached"), ("outreached", "served"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,18 @@ class PartOf:
     whole: Count
 
 
+def _access_parts(service: str) -> Iterator[PartOf]:
+    """Members followed from a stage of access on are some of those who ever got to it.
+
+    Those seen to get to the next stage are some of those who ever did.
+    """
+    followed, ever = f"members_after_stage_of_{service}", f"members_reaching_stage_of_{service}"
+    yield PartOf(Count(followed), Count(ever))
+    for stage, after in _ACCESS:
+        reached = Count(followed, (("stage", stage), ("state", "reached")))
+        yield PartOf(reached, Count(ever, (("stage", after),)))
+
+
 REFERRALS = Count("root_referrals")
 MATURED = Count("matured_root_referrals")
 MATURED_ANY_SERVICE = Count("matured_root_referrals_any_service")
@@ -58,6 +72,7 @@ PARTS = (
     PartOf(MATURED, REFERRALS),
     PartOf(MATURED_ANY_SERVICE, REFERRALS),
     PartOf(CLOSED_MATURED, CLOSED),
+    *(part for service in services() for part in _access_parts(service)),
 )
 
 # What the first leaves over is part of what the second leaves over.

@@ -2,6 +2,7 @@
 
 from calaim_eval.equity.access_funnel import access_funnel
 from calaim_eval.equity.access_funnel_gap import access_funnel_gap
+from calaim_eval.equity.access_times import access_times
 from calaim_eval.equity.das_gupta import das_gupta
 from calaim_eval.equity.design_rates import baseline_utilization, utilization_trend
 from calaim_eval.equity.disparity_change import disparity_change
@@ -36,6 +37,7 @@ from calaim_eval.equity.reliability import reliability_flags
 from calaim_eval.equity.rubin import missing_information, rubin_pool
 from calaim_eval.equity.shrinkage import shrink_estimates
 from calaim_eval.equity.shrunken_table import ShrunkenTable
+from calaim_eval.equity.stage_times import StageTimes
 from calaim_eval.equity.standardize import direct_standardized_rate, indirect_standardized_ratio
 from calaim_eval.equity.standardize_members import (
     direct_standardized_rate_by_group,
@@ -60,8 +62,10 @@ __all__ = [
     "GroupProbabilities",
     "ImputedGroups",
     "ShrunkenTable",
+    "StageTimes",
     "access_funnel",
     "access_funnel_gap",
+    "access_times",
     "adjust_family",
     "adjust_p_values",
     "baseline_utilization",
