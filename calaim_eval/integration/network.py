@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from calaim_eval.integration.about_organizations import about_organizations
 from calaim_eval.integration.bipartite import (
     bipartite_clustering,
     herfindahl_counts,
@@ -20,7 +21,6 @@ from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.services import Program, services_in_quarter
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
-from calaim_eval.results.rate_table import RateKind
 from calaim_eval.tables.ledger import RowLedger
 
 _HERFINDAHL = "Rhoades SA (1993). The Herfindahl-Hirschman index. Fed Reserve Bull 79:188-189"
@@ -73,7 +73,7 @@ def contracts_per_organization(
     keys = pd.MultiIndex.from_product(
         [list(counts), [ALL, *ORGANIZATION_TYPES]], names=["counted", "organization_type"]
     ).to_frame(index=False)
-    return _about_organizations(
+    return about_organizations(
         "Contracts and plans per organization",
         keys,
         numerator,
@@ -114,7 +114,7 @@ def single_plan_dependence(
     n_plans = rows.groupby("organization_id")["plan"].nunique()
     numerator = _by_type(types[n_plans.reindex(types.index) == 1])
     denominator = _by_type(types)
-    return _about_organizations(
+    return about_organizations(
         "Organizations that contract with one plan only",
         pd.DataFrame({"organization_type": [ALL, *ORGANIZATION_TYPES]}),
         numerator,
@@ -152,7 +152,7 @@ def contract_concentration(
     units = rows[["plan", "organization_id", "contract_id"]].drop_duplicates()
     sides = {"plans": units["plan"], "organizations": units["organization_id"]}
     sums = [herfindahl_counts(side.value_counts().to_numpy()) for side in sides.values()]
-    return _about_organizations(
+    return about_organizations(
         "Concentration of contracts (Herfindahl-Hirschman index)",
         pd.DataFrame({"side": list(sides)}),
         np.array([s[0] for s in sums]),
@@ -254,7 +254,7 @@ def network_cohesion(
         "plans_sharing_an_organization": shared_partner_pairs(ties),
         "clustering": (4.0 * cycles, paths),
     }
-    return _about_organizations(
+    return about_organizations(
         "Cohesion of the plan-organization network",
         pd.DataFrame({"cohesion": list(sums)}),
         np.array([s[0] for s in sums.values()]),
@@ -276,37 +276,3 @@ def _by_type(types: pd.Series) -> np.ndarray:
     """Count in all and for every organization type."""
     counts = types.value_counts().reindex(ORGANIZATION_TYPES, fill_value=0).to_numpy(dtype=float)
     return np.concatenate([[counts.sum()], counts])
-
-
-def _about_organizations(
-    measure: str,
-    keys: pd.DataFrame,
-    numerator: np.ndarray,
-    denominator: np.ndarray,
-    *,
-    names: tuple[str, str],
-    unit: str,
-    kind: RateKind,
-    method: Method,
-    margins: tuple[str, ...] = (),
-    bounds: tuple[np.ndarray, np.ndarray] | None = None,
-) -> RateTable:
-    """Rate table about organizations; without bounds where every organization was counted."""
-    empty = np.full(len(keys), np.nan)
-    low, high = bounds or (empty, empty)
-    return RateTable(
-        measure=measure,
-        keys=keys,
-        numerator=np.asarray(numerator, dtype=float),
-        denominator=np.asarray(denominator, dtype=float),
-        conf_low=low,
-        conf_high=high,
-        n_members=empty,
-        numerator_name=names[0],
-        denominator_name=names[1],
-        unit=unit,
-        kind=kind,
-        method=method,
-        about="organizations",
-        margins=margins,
-    )

@@ -1,0 +1,43 @@
+"""Rate tables about organizations: every organization is counted, and none is a person."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.results import Method, RateTable
+from calaim_eval.results.rate_table import RateKind
+
+
+def about_organizations(
+    measure: str,
+    keys: pd.DataFrame,
+    numerator: np.ndarray,
+    denominator: np.ndarray,
+    *,
+    names: tuple[str, str],
+    unit: str,
+    kind: RateKind,
+    method: Method,
+    margins: tuple[str, ...] = (),
+    bounds: tuple[np.ndarray, np.ndarray] | None = None,
+) -> RateTable:
+    """Rate table about organizations; without bounds where every organization was counted."""
+    empty = np.full(len(keys), np.nan)
+    low, high = bounds or (empty, empty)
+    return RateTable(
+        measure=measure,
+        keys=keys,
+        numerator=np.asarray(numerator, dtype=float),
+        denominator=np.asarray(denominator, dtype=float),
+        conf_low=low,
+        conf_high=high,
+        n_members=empty,
+        numerator_name=names[0],
+        denominator_name=names[1],
+        unit=unit,
+        kind=kind,
+        method=method,
+        about="organizations",
+        margins=margins,
+    )
