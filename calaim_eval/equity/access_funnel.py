@@ -60,18 +60,9 @@ def access_funnel(
     the list counts as identified. The notes say how many. `cbo_served` looks at the organization
     that gave the *first* service; it is left out where no organization is classified.
     """
-    check_strata((by,))
     exposures = service_exposures(panel, service)
-    members = exposures.merge(last_groups(panel, by=by), on="member_id", how="inner")
-    reached = _stages(members, None if through is None else to_month(through, name="through"))
-    members = members.assign(**reached)
-    members = members[members["identified"]]
-    if members.empty:
-        raise EstimationError(
-            f"access_funnel: none of {len(exposures):,} members with a record of `{service}` was "
-            f"identified by {through}.\n  Choose a later month."
-        )
-    stages = [stage for stage in STAGES if stage in reached]
+    members = funnel_members(panel, service=service, by=by, through=through)
+    stages = stages_reached(members)
     counts = _counts(members, by=by, stages=stages)
     count = counts["count"].to_numpy(dtype=float)
     total = counts["identified"].to_numpy(dtype=float)
@@ -104,6 +95,32 @@ def access_funnel(
             through=through,
         ),
     )
+
+
+def funnel_members(
+    panel: MemberMonths, *, service: str, by: str, through: str | None = None
+) -> pd.DataFrame:
+    """Members identified, one row each, with their group and whether they reached each stage.
+
+    Parameters and errors as in `access_funnel`. A stage that cannot be known has no column.
+    """
+    check_strata((by,))
+    exposures = service_exposures(panel, service)
+    members = exposures.merge(last_groups(panel, by=by), on="member_id", how="inner")
+    reached = _stages(members, None if through is None else to_month(through, name="through"))
+    members = members.assign(**reached)
+    members = members[members["identified"]]
+    if members.empty:
+        raise EstimationError(
+            f"access_funnel: none of {len(exposures):,} members with a record of `{service}` was "
+            f"identified by {through}.\n  Choose a later month."
+        )
+    return members
+
+
+def stages_reached(members: pd.DataFrame) -> list[str]:
+    """Stages that are known of the members, in order."""
+    return [stage for stage in STAGES if stage in members]
 
 
 def _stages(members: pd.DataFrame, through: pd.Period | None) -> dict[str, np.ndarray]:
