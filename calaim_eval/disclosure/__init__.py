@@ -7,6 +7,7 @@ from calaim_eval.disclosure.moments_to_share import moments_to_share
 from calaim_eval.disclosure.policy import Policy, load_policy, policy_names
 from calaim_eval.disclosure.release import release
 from calaim_eval.disclosure.released import Released, ReleasedTable
+from calaim_eval.disclosure.round_counts import round_counts
 from calaim_eval.disclosure.score import DdgScore, ddg_score
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "policy_names",
     "read_ledger",
     "release",
+    "round_counts",
 ]

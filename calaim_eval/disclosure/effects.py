@@ -27,13 +27,13 @@ def small_effects(
 ) -> np.ndarray:
     """Rows of a table of effects or bounds hidden for their own sake; shape (k,).
 
-    A row is hidden where fewer than ``policy.min_count`` members stand on the smaller side of
+    A row is hidden where fewer than ``policy.support_needed`` members stand on the smaller side of
     the comparison (none known counts as none), where 1 to ``policy.min_count - 1`` events do, or
     where the row is about a group of so few members.
     """
     n_members = table.support["n_members"].to_numpy(dtype=float)
     n_events = table.support["n_events"].to_numpy(dtype=float)
-    few = ~(n_members >= policy.min_count) | policy.is_small(
+    few = ~(n_members >= policy.support_needed) | policy.is_small(
         np.where(n_events > 0, n_events, np.nan)
     )
     return np.asarray(few | in_population(table.keys, populations))
@@ -55,7 +55,7 @@ def hide_effects(
        from the other two: a second is hidden.
     4. Where one row of a stratum is hidden and the average over the stratum is shown, the hidden
        effect follows by subtraction. Rows are hidden until at least two are, with together at
-       least ``policy.min_count`` members; groups to keep readable come last.
+       least ``policy.support_needed`` members; groups to keep readable come last.
     5. Estimates at false dates are averages of months before exposure: hidden where such a month
        is of an event study of the same outcome, group and comparison.
 
@@ -212,7 +212,7 @@ def hide_beside(
 def _blurred(parts: np.ndarray, hidden: np.ndarray, n_members: np.ndarray, policy: Policy) -> bool:
     """At least two parts hidden, with together enough members."""
     rows = parts[hidden[parts]]
-    return len(rows) > 1 and float(n_members[rows].sum()) >= policy.min_count
+    return len(rows) > 1 and float(n_members[rows].sum()) >= policy.support_needed
 
 
 def _average_is_shown(

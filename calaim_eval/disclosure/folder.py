@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.disclosure.ledger import LEDGER_NAME, read_ledger
-from calaim_eval.disclosure.policy import load_policy
+from calaim_eval.disclosure.policy import load_policy, policy_of
 from calaim_eval.disclosure.released import ReleaseContent, TableContent, count_table_of
 from calaim_eval.errors import DisclosureError
 
@@ -38,8 +38,10 @@ def write_manifest(content: ReleaseContent, folder: Path) -> str:
         "format": _FORMAT,
         "quarter": content.quarter,
         "policy": content.policy,
+        "policy_rules": content.policy_rules,
         "provenance": content.provenance,
         "certificate": content.certificate,
+        "scores": content.scores,
         "tables": {
             name: {
                 "kind": table.kind,
@@ -79,6 +81,8 @@ def read_folder(folder: Path) -> ReleaseContent:
         tables=tables,
         provenance=described["provenance"],
         certificate=described["certificate"],
+        policy_rules=described.get("policy_rules", {}),
+        scores=described.get("scores", []),
     )
     _check_no_small_count(folder, content)
     return content
@@ -129,7 +133,8 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
 
 def _check_no_small_count(folder: Path, content: ReleaseContent) -> None:
     """Refuse a release that shows a count it should hide, however it came to be."""
-    policy = load_policy(content.policy.split()[0])
+    rules = content.policy_rules
+    policy = policy_of(rules, where="policy") if rules else load_policy(content.policy.split()[0])
     for name, table in content.tables.items():
         hidden = table.frame["is_suppressed"].to_numpy(dtype=bool)
         numbers = table.frame.select_dtypes("float").to_numpy()

@@ -137,6 +137,8 @@ def make_entry(content: ReleaseContent, *, content_sha256: str, released_at: str
         "released_at": released_at,
         "quarter": content.quarter,
         "policy": content.policy,
+        "policy_sha256": content.certificate.get("policy_sha256", ""),
+        "rounding": content.certificate.get("rounding", "none"),
         "content_sha256": content_sha256,
         "provenance": content.provenance,
         "tables": {name: _table_entry(name, table) for name, table in content.tables.items()},
@@ -160,6 +162,7 @@ def history_of(
     for entry in entries:
         same_quarter = entry["quarter"] == quarter
         same_numbers = same_quarter or _same_inputs(entry["provenance"], provenance or {})
+        is_exact = rounding_of(entry) == "none"
         tables = {
             name: _counts(name, table)
             for name, table in entry["tables"].items()
@@ -173,12 +176,12 @@ def history_of(
         for cell in sorted(stated):
             identity = system.cells[cell]
             is_same = same_numbers or bool(_TIME_COLUMNS & {column for column, _ in identity[1]})
-            if cell in shown:
+            if cell in shown and is_exact:
                 known[identity] = float(system.value[cell])
                 same |= {identity} if is_same else set()
-            elif is_same:
+            elif is_same and cell not in shown:
                 hidden_cells.add(identity)
-        if same_numbers:
+        if same_numbers and is_exact:
             latest |= tables
         for name, table in entry["tables"].items():
             same_rows = same_quarter or (same_numbers and table["kind"] != "rate")
@@ -192,6 +195,52 @@ def history_of(
         tuple(latest.values()),
         frozenset(hidden_cells - same),
     )
+
+
+def rounding_of(entry: Mapping[str, Any]) -> str:
+    """How a release of the ledger rounded its counts; a rounded one is not known exactly."""
+    return str(entry.get("rounding", "none"))
+
+
+def check_rounding_is_kept(entries: Sequence[Mapping[str, Any]], content: ReleaseContent) -> None:
+    """Refuse a row that was released with another rounding: both together narrow it down.
+
+    To the nearest 5 a 20 stands for 18 to 22, to midpoint 6 a 15 for 13 to 18: one number that is
+    shown as both is 18.
+
+    Raises
+    ------
+    DisclosureError
+        Rows of the same table and keys were released rounded otherwise.
+    """
+    now = str(content.certificate.get("rounding", "none"))
+    rows = {
+        (name, tuple(keys))
+        for name, table in content.tables.items()
+        if count_table_of(name, table) is not None
+        for keys in table.frame[key_columns(table)].astype(str).to_numpy()
+    }
+    for entry in entries:
+        before = rounding_of(entry)
+        if before == now:
+            continue
+        again = {
+            (name, tuple(keys))
+            for name, table in entry["tables"].items()
+            for keys, *_ in table.get("shown", ())
+        } & rows
+        if again:
+            raise DisclosureError(
+                f"{len(again)} rows (first: of `{min(again)[0]}`) were released before with counts "
+                f"rounded {_rounded(before)} (quarter {entry['quarter'] or 'not given'}); rounded "
+                f"{_rounded(now)} too, they could be narrowed down. Nothing was released.\n"
+                f"  Keep the earlier policy (`{entry['policy']}`), or release under other table "
+                "names what is another number."
+            )
+
+
+def _rounded(how: str) -> str:
+    return "not at all" if how == "none" else how
 
 
 def _same_inputs(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import tomllib
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 
 from calaim_eval.errors import DisclosureError
+
+Rounding = Literal["none", "nearest", "midpoint"]
+ScoreGate = Literal["show", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,20 @@ class Policy:
         any other row.
     keep_readable : Mapping[str, tuple[str, ...]]
         Groups that are hidden to protect others only when nothing cheaper does.
+    rounding : {"none", "nearest", "midpoint"}
+        How counts are rounded before they leave; rates and intervals are made from the rounded
+        counts. See `round_counts`.
+    rounding_base : int
+        Counts are shown in steps of this many; 1 where they are not rounded.
+    min_support : int
+        Fewest members behind an estimate. Never less than `min_count`; see `support_needed`.
+    denominator_limit : int
+        Fewest people of a denominator that the guideline calls large enough; 0 where it has no
+        such test. A second look, as the score is.
+    score_gate : {"show", "refuse"}
+        Whether a layout above `score_limit` is told to the person who signs, or refused.
+    differs_from : tuple[str, ...]
+        What a policy of one's own changes in the one it is based on, in words.
     """
 
     name: str
@@ -64,14 +84,32 @@ class Policy:
     cost_margin: float
     cost_readable: float
     keep_readable: Mapping[str, tuple[str, ...]]
+    rounding: Rounding = "none"
+    rounding_base: int = 1
+    min_support: int = 0
+    denominator_limit: int = 0
+    score_gate: ScoreGate = "show"
+    differs_from: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         groups = {column: tuple(values) for column, values in self.keep_readable.items()}
         object.__setattr__(self, "keep_readable", MappingProxyType(groups))
+        object.__setattr__(self, "differs_from", tuple(self.differs_from))
         if self.min_count < 1 or self.min_interval < 1:
             raise DisclosureError(
                 f"policy `{self.name}`: `min_count` is {self.min_count} and `min_interval` "
                 f"{self.min_interval}; both must be 1 or more."
+            )
+        if (self.rounding == "none") != (self.rounding_base == 1):
+            raise DisclosureError(
+                f"policy `{self.name}`: `rounding` is `{self.rounding}` and `rounding_base` "
+                f'{self.rounding_base}.\n  Give `rounding = "nearest"` or `"midpoint"` with a base '
+                'of 2 or more, or `rounding = "none"` without a base.'
+            )
+        if self.min_count == 1 and (self.rounding != "midpoint" or self.rounding_base < 3):
+            raise DisclosureError(
+                f"policy `{self.name}`: `min_count` 1 shows every count, so that a count of one "
+                "person is published.\n  Give a threshold, or round to a midpoint of 3 or more."
             )
 
     def is_small(self, values: np.ndarray) -> np.ndarray:
@@ -84,6 +122,29 @@ class Policy:
         """Width of the range of values that must stay possible for a hidden count."""
         return max(self.min_interval, self.min_interval_share * value)
 
+    @property
+    def support_needed(self) -> int:
+        """Fewest members behind an estimate that may be shown."""
+        return max(self.min_support, self.min_count)
+
+    @property
+    def rounding_words(self) -> str:
+        """How counts are rounded: "to midpoint 6", "to the nearest 5", or nothing."""
+        how = {"none": "", "nearest": "to the nearest", "midpoint": "to midpoint"}[self.rounding]
+        return f"{how} {self.rounding_base}" if how else ""
+
+    def rules(self) -> dict[str, Any]:
+        """Every rule as plain data, as outputs carry it."""
+        content = {f.name: getattr(self, f.name) for f in fields(self)}
+        groups = {column: list(values) for column, values in self.keep_readable.items()}
+        return content | {"keep_readable": groups, "differs_from": list(self.differs_from)}
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the rules, carried into every output."""
+        text = json.dumps(self.rules(), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
 
 def policy_names() -> tuple[str, ...]:
     """Names of the policies that come with the package."""
@@ -91,13 +152,16 @@ def policy_names() -> tuple[str, ...]:
     return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir()))
 
 
-def load_policy(name: str) -> Policy:
+def load_policy(name: str | Path) -> Policy:
     """Read a suppression policy.
 
     Parameters
     ----------
-    name : str
-        ``"calhhs_ddg_2"`` (default of every release), ``"calhhs_ddg_1"`` or ``"cms_11"``.
+    name : str or path
+        A policy of the package (`policy_names`): ``"calhhs_ddg_2"`` (default of every release),
+        ``"calhhs_ddg_1"``, ``"cms_11"``, ``"opensafely_round_5"``, ``"opensafely_midpoint_6"``.
+        Or a file of one's own, whose name ends in ``.toml``: the keys of `Policy`, those left
+        out taken from the policy named in ``based_on``.
 
     Returns
     -------
@@ -106,18 +170,45 @@ def load_policy(name: str) -> Policy:
     Raises
     ------
     DisclosureError
-        No policy has that name; the message lists those there are.
+        No policy has that name (the message lists those there are), or the file is missing, is
+        not TOML, or has keys or values that are not a policy's.
 
     Examples
     --------
     >>> load_policy("calhhs_ddg_2").min_count
     11
     """
+    if isinstance(name, Path) or str(name).endswith(".toml"):
+        from calaim_eval.disclosure.policy_file import read_policy_file
+
+        return read_policy_file(Path(name))
     if name not in policy_names():
         close = get_close_matches(name, policy_names(), n=1)
         hint = f" Did you mean `{close[0]}`?" if close else ""
         listed = ", ".join(f"`{each}`" for each in policy_names())
-        raise DisclosureError(f"no policy is named `{name}`.{hint}\n  Policies: {listed}.")
+        raise DisclosureError(
+            f"no policy is named `{name}`.{hint}\n  Policies: {listed}; or a file of your own "
+            "whose name ends in `.toml`."
+        )
+    return policy_of(packaged(name), where=f"policy `{name}`")
+
+
+def packaged(name: str) -> dict[str, Any]:
+    """Content of the file of a policy that comes with the package."""
+    import tomllib
+
     path = files("calaim_eval.disclosure") / "policies" / f"{name}.toml"
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Policy(**{field.name: content[field.name] for field in fields(Policy)})
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def policy_of(content: Mapping[str, Any], *, where: str) -> Policy:
+    """The policy of plain data: a file's content, or the rules that an output carries.
+
+    Raises
+    ------
+    DisclosureError
+        Keys or values are not a policy's; all of them are named.
+    """
+    from calaim_eval.disclosure.policy_file import checked_rules
+
+    return Policy(**checked_rules(content, where=where))

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.released import TableContent, TableKind
+from calaim_eval.disclosure.round_counts import round_rate_table
 from calaim_eval.disclosure.round_numbers import round_bounds, round_effects, round_intervals
 from calaim_eval.results import BoundsTable, EffectTable, RateTable, Result
 
@@ -19,18 +21,25 @@ _FEW_PEOPLE = re.compile(
     r"(?<![\d.,-])(?:10|[1-9])(?= (?:of (?:the )?[\d,]+ )?"
     r"(?:\w+ )?(?:members?|persons?|people|referrals?|events?)\b)"
 )
+_ROUNDED_ESTIMATES = (
+    "Estimates are rounded as the counts behind them are; intervals and p-values are made from the "
+    "rounded estimates."
+)
 _RATE_COLUMNS = ("numerator", "denominator", "rate", "conf_low", "conf_high")
 
 
 def released_table(
-    result: Result, hidden: np.ndarray, structure: Mapping[str, Any]
+    result: Result, hidden: np.ndarray, structure: Mapping[str, Any], *, policy: Policy
 ) -> TableContent:
-    """The table a reader gets: no support, no covariance, NaN in hidden rows."""
+    """The table a reader gets: no support, no covariance, NaN in hidden rows, counts rounded."""
+    if isinstance(result, RateTable):
+        result = round_rate_table(result, policy=policy)
     keys = _plain_keys(result.keys)
     numbers = result.to_frame()[list(_columns(result))].astype(float).reset_index(drop=True)
     numbers[hidden] = np.nan
-    frame = pd.concat([keys, _rounded(result, numbers)], axis=1).assign(is_suppressed=hidden)
-    meta = {"keys": list(keys.columns), **_meta(result), **structure}
+    rounded = _rounded(result, numbers, policy.rounding_base)
+    frame = pd.concat([keys, rounded], axis=1).assign(is_suppressed=hidden)
+    meta = {"keys": list(keys.columns), **_meta(result, policy), **structure}
     return TableContent(_kind(result), frame, plain(meta))
 
 
@@ -48,22 +57,35 @@ def _columns(result: Result) -> tuple[str, ...]:
     return _EFFECT_COLUMNS if isinstance(result, EffectTable) else _RATE_COLUMNS
 
 
-def _rounded(result: Result, numbers: pd.DataFrame) -> pd.DataFrame:
+def _rounded(result: Result, numbers: pd.DataFrame, base: int) -> pd.DataFrame:
     """The numbers with the digits that may be seen."""
-    if isinstance(result, BoundsTable):
-        return round_bounds(numbers, result.groups, result.conf_level)
-    is_effect = isinstance(result, EffectTable)
-    return round_effects(numbers) if is_effect else round_intervals(numbers)
+    if isinstance(result, RateTable):
+        return round_intervals(numbers)
+    n_events = result.support["n_events"].to_numpy(dtype=float)
+    if isinstance(result, EffectTable):
+        return round_effects(numbers, n_events=n_events, base=base, scale=result.estimand.scale)
+    bound = pd.to_numeric(result.keys["bound"], errors="coerce") if "bound" in result.keys else None
+    return round_bounds(
+        numbers,
+        result.groups,
+        result.conf_level,
+        bound=None if bound is None else bound.to_numpy(dtype=float),
+        n_events=n_events,
+        base=base,
+    )
 
 
-def _meta(result: Result) -> dict[str, Any]:
+def _meta(result: Result, policy: Policy) -> dict[str, Any]:
     """What the numbers mean."""
-    shared = {
+    shared: dict[str, Any] = {
         "method": result.method.estimator,
         "options": {str(k): str(v) for k, v in result.method.options.items()},
         "reference": result.method.reference,
         "notes": [without_small_counts(note) for note in result.notes],
     }
+    is_rounded = policy.rounding != "none"
+    if is_rounded:
+        shared["rounding"] = policy.rounding_words
     if not isinstance(result, RateTable):
         words = (
             {"bound_words": result.bound_words, "conf_level": result.conf_level}
@@ -79,6 +101,7 @@ def _meta(result: Result) -> dict[str, Any]:
             "is_causal": result.estimand.is_causal,
             **words,
             **shared,
+            "notes": [*shared["notes"], *([_ROUNDED_ESTIMATES] if is_rounded else [])],
         }
     per = result.per
     return {

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from calaim_eval.disclosure.attacker import Certificate, audit
 from calaim_eval.disclosure.bounds import hide_bounds
-from calaim_eval.disclosure.count_table import CellId, count_tables
+from calaim_eval.disclosure.count_table import CellId, CountTable, count_tables
 from calaim_eval.disclosure.effects import Hidden, hide_effects
 from calaim_eval.disclosure.explain import write_log
 from calaim_eval.disclosure.folder import write_manifest, write_tables
@@ -22,11 +24,13 @@ from calaim_eval.disclosure.from_rates import (
     names_of_stacked_rates,
 )
 from calaim_eval.disclosure.hide_counts import Choice, hidden_before, hide_counts
+from calaim_eval.disclosure.layout_score import refuse_above_limit, score_layouts
 from calaim_eval.disclosure.ledger import (
     LEDGER_NAME,
     History,
     append_entry,
     check_ledger_is_whole,
+    check_rounding_is_kept,
     history_of,
     make_entry,
     read_ledger,
@@ -34,6 +38,7 @@ from calaim_eval.disclosure.ledger import (
 from calaim_eval.disclosure.policy import Policy, load_policy
 from calaim_eval.disclosure.present import plain, released_table, without_small_counts
 from calaim_eval.disclosure.primary import small_populations
+from calaim_eval.disclosure.reasons import count_reasons
 from calaim_eval.disclosure.released import (
     ReleaseContent,
     Released,
@@ -42,7 +47,8 @@ from calaim_eval.disclosure.released import (
     make_released,
     structure_meta,
 )
-from calaim_eval.engine.write import atomic_folder
+from calaim_eval.disclosure.rounded_sums import hide_narrowed
+from calaim_eval.engine.write import atomic_folder, write_json
 from calaim_eval.errors import DisclosureError
 from calaim_eval.results import BoundsTable, EffectTable, RateTable, Result
 
@@ -53,11 +59,13 @@ _QUARTER = re.compile(r"\d{4}Q[1-4]")
 def release(
     results: Mapping[str, Result],
     *,
-    policy: str = "calhhs_ddg_2",
+    policy: str | Path = "calhhs_ddg_2",
     to: str | Path | None = None,
     quarter: str | None = None,
     ledger: str | Path | None = None,
     provenance: Mapping[str, Any] | None = None,
+    residents: Mapping[str, int] | None = None,
+    custody: str | Path | None = None,
 ) -> Released:
     """Hide what would say something about few people, prove it, and write what is left.
 
@@ -69,8 +77,9 @@ def release(
     ----------
     results : Mapping[str, EffectTable | RateTable | BoundsTable]
         By name: lower-case letters, digits and underscores. Names become file names.
-    policy : str
-        ``"calhhs_ddg_2"``, ``"calhhs_ddg_1"`` or ``"cms_11"``; see `load_policy`.
+    policy : str or path
+        ``"calhhs_ddg_2"``, another policy of the package or a file of one's own; see
+        `load_policy`.
     to : path, optional
         Folder of releases; this one is written to ``to/<quarter>/``: ``tables/*.csv``,
         ``manifest.json`` and ``log.md``. An earlier release of the quarter is replaced only when
@@ -81,6 +90,12 @@ def release(
         Ledger of everything released. Default: ``to/ledger.jsonl``.
     provenance : Mapping[str, Any], optional
         What the results were made from (hashes, versions); kept as given, JSON values only.
+    residents : Mapping[str, int], optional
+        People living in each county, and under ``"all"`` in the area of the study, for the
+        guideline's score; see `Released.scores`.
+    custody : path, optional
+        Restricted file to write how many rows are hidden for which reason to, for the person who
+        signs. It must not lie in `to`: these counts narrow hidden ones down.
 
     Returns
     -------
@@ -90,7 +105,7 @@ def release(
     ------
     DisclosureError
         A hidden count could still be worked out; two tables contradict each other; the ledger was
-        changed. Nothing is written then.
+        changed; the policy is unknown, or stops a layout for its score. Nothing is written then.
     OutputError
         The folder or the ledger cannot be written. What was there stays.
 
@@ -107,15 +122,23 @@ def release(
        doi:10.1287/mnsc.47.7.1008.9805
     """
     rules = load_policy(policy)
-    _check_arguments(results, to, quarter)
+    _check_arguments(results, to, quarter, custody)
     path = _ledger_path(to, ledger)
     entries = [] if path is None else read_ledger(path)
     if to is not None and path == Path(to) / LEDGER_NAME:
         check_ledger_is_whole(Path(to), entries)
     history = history_of(entries, quarter or "", provenance)
-    content = protect_results(
-        results, rules, history, quarter=quarter or "", provenance=provenance or {}
+    content, reasons = protect_results(
+        results,
+        rules,
+        history,
+        quarter=quarter or "",
+        provenance=provenance or {},
+        residents=residents,
     )
+    check_rounding_is_kept(entries, content)
+    if custody is not None:
+        _write_custody(reasons, Path(custody))
     if to is not None:
         _write(content, Path(to) / str(quarter), path, rules)
     elif path is not None:
@@ -131,15 +154,25 @@ def protect_results(
     *,
     quarter: str,
     provenance: Mapping[str, Any],
-) -> ReleaseContent:
-    """Choose what to hide, audit it, and put the released tables together."""
+    residents: Mapping[str, int] | None = None,
+) -> tuple[ReleaseContent, pd.DataFrame]:
+    """Choose what to hide, audit it, and put the released tables together.
+
+    Returns the release, and how many rows are hidden for which reason, which stays restricted.
+    """
     effects = {n: t for n, t in results.items() if isinstance(t, EffectTable)}
     rates = {n: t for n, t in results.items() if isinstance(t, RateTable)}
     bounds = {n: t for n, t in results.items() if isinstance(t, BoundsTable)}
     counts = count_tables(rates)
     populations = small_populations(counts, policy=policy)
-    hidden, pattern = hide_counts(rates, counts, policy, history, populations)
-    before = _hidden_before_or_given_away({**effects, **bounds}, rates, pattern, history)
+    hidden, pattern = _with_narrowed(
+        *hide_counts(rates, counts, policy, history, populations), policy
+    )
+    given_away = _given_away({**effects, **bounds}, rates, pattern, history)
+    before = {
+        name: rows | hidden_before(name, results[name].keys, history)
+        for name, rows in given_away.items()
+    }
     hidden |= hide_effects(
         effects,
         policy=policy,
@@ -156,37 +189,77 @@ def protect_results(
     )
     structure = {table.name: structure_meta(table) for table in counts}
     tables = {
-        name: released_table(result, hidden[name], structure.get(name, {}))
+        name: released_table(result, hidden[name], structure.get(name, {}), policy=policy)
         for name, result in results.items()
     }
-    certificate = _certify(tables, policy, history, pattern)
-    return ReleaseContent(
+    shown = _as_attacked(tables, counts, hidden, policy)
+    certificate = _certify(tables, shown, policy, history, pattern)
+    scores = score_layouts(tables, policy=policy, quarter=quarter, residents=residents)
+    refuse_above_limit(scores, policy)
+    reasons = count_reasons(
+        results,
+        hidden,
+        policy=policy,
+        populations=populations,
+        history=history,
+        system=pattern.system,
+        given_away=given_away,
+    )
+    content = ReleaseContent(
         quarter=quarter,
         policy=f"{policy.name} version {policy.version}",
         tables=tables,
         provenance=_safe_reasons(plain(dict(provenance))),
         certificate=certificate,
+        policy_rules=plain(policy.rules()),
+        scores=[score.as_plain() for score in scores],
     )
+    return content, reasons
 
 
-def _hidden_before_or_given_away(
+def _with_narrowed(hidden: Hidden, choice: Choice, policy: Policy) -> tuple[Hidden, Choice]:
+    """Further rows of counts, where sums of rounded counts narrow a small one down."""
+    rows = hide_narrowed(choice.system, choice.pattern.hidden_rows, policy=policy)
+    for row, is_hidden in zip(choice.system.rows, rows, strict=True):
+        hidden[row.table][row.position] |= bool(is_hidden)
+    return hidden, replace(choice, pattern=replace(choice.pattern, hidden_rows=rows))
+
+
+def _as_attacked(
+    tables: Mapping[str, TableContent],
+    counts: Sequence[CountTable],
+    hidden: Hidden,
+    policy: Policy,
+) -> list[CountTable]:
+    """Counts for the audit: as released or, where they are rounded, as before, which tells more."""
+    if policy.rounding == "none":
+        found = (count_table_of(name, table) for name, table in tables.items())
+        return [table for table in found if table is not None]
+    return [
+        replace(
+            table,
+            numerator=np.where(hidden[table.name], np.nan, table.numerator),
+            denominator=np.where(hidden[table.name], np.nan, table.denominator),
+        )
+        for table in counts
+    ]
+
+
+def _given_away(
     tables: Mapping[str, EffectTable | BoundsTable],
     rates: Mapping[str, RateTable],
     choice: Choice,
     history: History,
 ) -> Hidden:
-    """Rows an earlier release of the quarter hid, and rows that would give a hidden rate away."""
+    """Rows of estimates and bounds that would give a hidden rate away."""
     hidden_rates, shown = hidden_and_shown_rates(choice.system, choice.pattern.hidden_rows, history)
-    found = hide_comparisons_of_rates(
+    return hide_comparisons_of_rates(
         tables,
         hidden_rates=hidden_rates,
         shown=shown,
         stated=choice.system.cells,
         of=names_of_stacked_rates(rates),
     )
-    return {
-        name: rows | hidden_before(name, tables[name].keys, history) for name, rows in found.items()
-    }
 
 
 def _safe_reasons(provenance: dict[str, Any]) -> dict[str, Any]:
@@ -200,10 +273,13 @@ def _safe_reasons(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _certify(
-    tables: Mapping[str, TableContent], policy: Policy, history: History, choice: Choice
+    tables: Mapping[str, TableContent],
+    shown: Sequence[CountTable],
+    policy: Policy,
+    history: History,
+    choice: Choice,
 ) -> dict[str, Any]:
     """Attack the tables as a reader has them; refuse what does not hold."""
-    shown = [c for name, table in tables.items() if (c := count_table_of(name, table)) is not None]
     needed = {choice.system.cells[t.cell]: t.width for t in choice.targets}
     found = audit(
         shown,
@@ -219,6 +295,8 @@ def _certify(
         "policy_title": policy.title,
         "policy_source": policy.source,
         "policy_confirmed": policy.confirmed,
+        "policy_sha256": policy.sha256,
+        "rounding": policy.rounding_words or "none",
         "n_tables": len(tables),
         "n_rows": n_rows,
         "n_suppressed_rows": n_hidden,
@@ -269,10 +347,26 @@ def _write(content: ReleaseContent, folder: Path, ledger: Path | None, policy: P
             append_entry(ledger, make_entry(content, content_sha256=digest, released_at=_now()))
 
 
+def _write_custody(reasons: pd.DataFrame, path: Path) -> None:
+    """How many rows are hidden for which reason, for the person who signs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json({"hidden_rows": reasons.to_dict("records")}, path)
+
+
 def _check_arguments(
-    results: Mapping[str, Result], to: str | Path | None, quarter: str | None
+    results: Mapping[str, Result],
+    to: str | Path | None,
+    quarter: str | None,
+    custody: str | Path | None,
 ) -> None:
     """Refuse what cannot be released, before anything is computed."""
+    if custody is not None and to is not None:
+        inside = Path(to).resolve() in Path(custody).resolve().parents
+        if inside:
+            raise DisclosureError(
+                f"{custody} lies in the folder of releases {to}: how many rows are hidden for "
+                "which reason narrows hidden counts down.\n  Keep it in a restricted folder."
+            )
     for name, result in results.items():
         if not isinstance(result, Result):
             raise DisclosureError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn, Self
@@ -36,6 +36,8 @@ class ReleaseContent:
     tables: Mapping[str, TableContent]
     provenance: dict[str, Any]
     certificate: dict[str, Any]
+    policy_rules: dict[str, Any] = field(default_factory=dict)
+    scores: list[dict[str, Any]] = field(default_factory=list)
 
 
 class _Sealed:
@@ -131,6 +133,11 @@ class Released(_Sealed):
         e.g. ``"2024Q4"``; empty where none was given.
     policy : str
         Name and version of the suppression policy.
+    policy_rules : dict
+        A copy of its rules, so that a release can be read without the policy's file.
+    scores : list[dict]
+        A copy of the guideline's score of each table of counts: `total`, `limit`, `parts` (one a
+        variable), `assumed`, `has_small_denominator`; empty where the policy has no score.
     tables : Mapping[str, ReleasedTable]
     provenance : dict
         What the release was made from.
@@ -150,6 +157,16 @@ class Released(_Sealed):
     def policy(self) -> str:
         """Name and version of the policy."""
         return _release(self)[0].policy
+
+    @property
+    def policy_rules(self) -> dict[str, Any]:
+        """A copy of every rule of the policy."""
+        return copy.deepcopy(_release(self)[0].policy_rules)
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        """A copy of the guideline's score of each table, with what it is made of."""
+        return copy.deepcopy(_release(self)[0].scores)
 
     @property
     def tables(self) -> Mapping[str, ReleasedTable]:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from calaim_eval.results.estimand import Scale
 
-def round_effects(numbers: pd.DataFrame) -> pd.DataFrame:
+
+def round_effects(
+    numbers: pd.DataFrame,
+    *,
+    n_events: np.ndarray | None = None,
+    base: int = 1,
+    scale: Scale = "difference",
+) -> pd.DataFrame:
     """Estimates to the second significant digit of their standard error.
 
     A change of rates written to all its digits is a fraction whose denominator is the
     member-months of both sides; from it the counts of events follow.
+
+    Where counts are rounded to a `base`, so are estimates: to a step in which the count behind
+    them changes by as many, of which the standard error and the events of the smaller side say
+    how large it is. Interval and p-value are then made from the rounded estimate.
     """
+    if base > 1 and n_events is not None:
+        return _round_with_counts(numbers, n_events, base, scale)
     error = numbers["std_error"].to_numpy()
     estimate = numbers["estimate"].to_numpy()
     # Without a standard error: three digits of the estimate.
@@ -24,6 +38,48 @@ def round_effects(numbers: pd.DataFrame) -> pd.DataFrame:
     return rounded
 
 
+def _round_with_counts(
+    numbers: pd.DataFrame, n_events: np.ndarray, base: int, scale: Scale
+) -> pd.DataFrame:
+    """Estimates to a step that is worth `base` events, the rest made from them."""
+    from scipy import special
+
+    error = numbers["std_error"].to_numpy()
+    estimate = numbers["estimate"].to_numpy()
+    decimals = decimals_of_base(
+        np.where(np.isfinite(error), error, np.abs(estimate)), n_events, base
+    )
+    rounded = numbers.copy()
+    shown = _round_to(estimate, decimals)
+    shown_error = _round_to(error, _decimals(error, 2))
+    rounded["estimate"], rounded["std_error"] = shown, shown_error
+    for column, sign in (("conf_low", -1), ("conf_high", 1)):
+        half = sign * (numbers[column].to_numpy() - estimate)
+        rounded[column] = _round_to(shown + sign * _round_to(half, decimals), decimals)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_null = shown / shown_error
+        if scale == "ratio":
+            of_null = np.log(np.where(shown > 0, shown, np.nan)) / (shown_error / shown)
+        p_value = 2 * special.ndtr(-np.abs(of_null))
+    p_value = np.where(np.isfinite(numbers["p_value"]), p_value, np.nan)
+    rounded["p_value"] = _round_to(p_value, _decimals(p_value, 2))
+    return rounded
+
+
+def decimals_of_base(error: np.ndarray, n_events: np.ndarray, base: int) -> np.ndarray:
+    """Decimal places whose last digit is worth `base` events or more; shape (k,).
+
+    A count of x independent events has the error sqrt(x), and an estimate made from it no smaller
+    one: ``base * error / sqrt(x)`` in the estimate is `base` events or more. Never more digits
+    than two of the error.
+    """
+    events = np.maximum(np.nan_to_num(n_events), 1.0)
+    step = base * np.abs(error) / np.sqrt(events)
+    known = np.isfinite(step) & (step > 0)
+    coarse = -np.ceil(np.log10(np.where(known, step, 1.0)) - 1e-9).astype(int)
+    return np.asarray(np.minimum(np.where(known, coarse, 0), _decimals(error, 2)))
+
+
 def round_intervals(numbers: pd.DataFrame) -> pd.DataFrame:
     """Intervals to four significant digits: their width says how events lie on members."""
     rounded = numbers.copy()
@@ -33,12 +89,25 @@ def round_intervals(numbers: pd.DataFrame) -> pd.DataFrame:
     return rounded
 
 
-def round_bounds(numbers: pd.DataFrame, groups: np.ndarray, conf_level: float) -> pd.DataFrame:
+def round_bounds(
+    numbers: pd.DataFrame,
+    groups: np.ndarray,
+    conf_level: float,
+    *,
+    bound: np.ndarray | None = None,
+    n_events: np.ndarray | None = None,
+    base: int = 1,
+) -> pd.DataFrame:
     """Sets and intervals to the second significant digit of the effect's standard error.
 
     The standard error is read off the narrowest interval of the group. Each middle of a set is
     rounded once and the set put around it: the rows of a group say no more of the estimate
     together than one of them does.
+
+    A breakdown value is the bound at which an end of the interval is 0, so it says how far that
+    end is from 0 in steps of how fast the ends move with the bound (`bound`, a number a row). It
+    keeps two digits at most, and no more than the rounded ends already tell; one digit where the
+    rows do not show how fast they move.
     """
     from scipy import stats
 
@@ -48,6 +117,9 @@ def round_bounds(numbers: pd.DataFrame, groups: np.ndarray, conf_level: float) -
     middle = ((numbers["set_low"] + numbers["set_high"]) / 2).to_numpy()
     half = ((numbers["set_high"] - numbers["set_low"]) / 2).to_numpy()
     decimals = np.where(np.isfinite(error), _decimals(error, 2), _decimals(middle, 3))
+    if base > 1 and n_events is not None:
+        size = np.where(np.isfinite(error), error, np.abs(middle))
+        decimals = np.minimum(decimals, decimals_of_base(size, n_events, base))
     middle, half = _round_to(middle, decimals), _round_to(half, decimals)
     rounded = numbers.copy()
     rounded["set_low"] = _round_to(middle - half, decimals)
@@ -56,8 +128,41 @@ def round_bounds(numbers: pd.DataFrame, groups: np.ndarray, conf_level: float) -
         rounded[column] = _round_to(numbers[column].to_numpy(), decimals)
     if "breakdown" in numbers:
         values = numbers["breakdown"].to_numpy()
-        rounded["breakdown"] = _round_to(values, _decimals(values, 2))
+        places = _decimals_of_breakdown(values, rounded, groups, bound, decimals)
+        rounded["breakdown"] = _round_to(values, places)
     return rounded
+
+
+def _decimals_of_breakdown(
+    values: np.ndarray,
+    rounded: pd.DataFrame,
+    groups: np.ndarray,
+    bound: np.ndarray | None,
+    decimals: np.ndarray,
+) -> np.ndarray:
+    """Decimal places of a breakdown value that the rounded ends tell anyway; shape (k,)."""
+    step = np.full(len(values), np.inf)
+    for group in np.unique(groups) if bound is not None else ():
+        rows = np.flatnonzero(groups == group)
+        first = rows[np.argmin(np.asarray(bound)[rows])]
+        # The end on the side of 0 is the one that reaches it.
+        is_above = rounded["conf_low"].to_numpy()[first] > 0
+        ends = rounded["conf_low" if is_above else "conf_high"].to_numpy()[rows]
+        move = _slowest_move(np.asarray(bound)[rows], ends)
+        if move > 0:
+            step[rows] = 10.0 ** -decimals[rows].astype(float) / move
+    known = np.isfinite(step)
+    places = -np.ceil(np.log10(np.where(known, step, 1.0)) - 1e-9).astype(int)
+    return np.where(known, np.minimum(places, _decimals(values, 2)), _decimals(values, 1))
+
+
+def _slowest_move(bound: np.ndarray, ends: np.ndarray) -> float:
+    """Least change of an interval end by 1 of the bound, between rows that differ in both."""
+    order = np.argsort(bound, kind="stable")
+    apart = np.diff(bound[order])
+    moved = np.abs(np.diff(ends[order]))
+    usable = (apart > 0) & np.isfinite(moved) & (moved > 0)
+    return float(np.min(moved[usable] / apart[usable])) if usable.any() else np.nan
 
 
 def _decimals(values: np.ndarray, digits: int) -> np.ndarray:

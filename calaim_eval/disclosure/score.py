@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
-from calaim_eval.disclosure.policy import load_policy
+from calaim_eval.disclosure.policy import Policy, load_policy
 from calaim_eval.errors import DisclosureError
 from calaim_eval.schema.codes import load_codes
 
@@ -35,7 +36,9 @@ class DdgScore:
         return self.total <= self.limit
 
 
-def ddg_score(table: Mapping[str, str | int], *, policy: str = "calhhs_ddg_2") -> DdgScore:
+def ddg_score(
+    table: Mapping[str, str | int], *, policy: str | Path | Policy = "calhhs_ddg_2"
+) -> DdgScore:
     """Score the layout of a table by the CalHHS Data De-Identification Guidelines.
 
     Use after suppression, for tables finer than the state and a year: a quarterly table by county
@@ -48,8 +51,8 @@ def ddg_score(table: Mapping[str, str | int], *, policy: str = "calhhs_ddg_2") -
         Each variable of the table at its finest level: a number where the guideline scores by
         size (``events``: the smallest cell; ``residence_geography``: people in the smallest
         area), else one of its words. Variables are those of the code list `ddg_scoring`.
-    policy : str
-        ``"calhhs_ddg_2"`` or ``"calhhs_ddg_1"``.
+    policy : str, path or Policy
+        ``"calhhs_ddg_2"``, ``"calhhs_ddg_1"``, or one of one's own with a `score_edition`.
 
     Returns
     -------
@@ -73,10 +76,10 @@ def ddg_score(table: Mapping[str, str | int], *, policy: str = "calhhs_ddg_2") -
     ... ).total
     6
     """
-    rules = load_policy(policy)
+    rules = policy if isinstance(policy, Policy) else load_policy(policy)
     if not rules.score_edition:
         raise DisclosureError(
-            f"policy `{policy}` has no score.\n  Use `calhhs_ddg_2` or `calhhs_ddg_1`."
+            f"policy `{rules.name}` has no score.\n  Use `calhhs_ddg_2` or `calhhs_ddg_1`."
         )
     codes = load_codes("ddg_scoring")
     codes = codes[codes["edition"] == rules.score_edition]

@@ -5,24 +5,8 @@ import pandas as pd
 import pytest
 from disclosure_tables import effect_table, rate_table, two_way
 
-from calaim_eval.disclosure import explain, load_policy, policy_names, release
+from calaim_eval.disclosure import explain, release
 from calaim_eval.errors import DisclosureError
-
-
-def test_policies_say_where_they_come_from():
-    assert policy_names() == ("calhhs_ddg_1", "calhhs_ddg_2", "cms_11")
-    for name in policy_names():
-        policy = load_policy(name)
-        assert policy.name == name
-        assert policy.source.startswith("https://")
-        assert policy.confirmed in {"yes", "partial"}
-        assert policy.min_count == 11
-        assert policy.keep_readable["race_ethnicity"] == ("aian", "nhpi", "black")
-
-
-def test_an_unknown_policy_is_named_with_those_there_are():
-    with pytest.raises(DisclosureError, match=r"(?s)`calhhs_ddg`\. Did you mean .*`cms_11`"):
-        load_policy("calhhs_ddg")
 
 
 @pytest.fixture
