@@ -10,11 +10,17 @@ import pandas as pd
 
 from calaim_eval.design.checks import MIN_BASELINE_MONTHS, check_option, to_month
 from calaim_eval.design.design import Design
-from calaim_eval.design.index_month import check_strata, group_labels, is_outside_age
+from calaim_eval.design.index_month import (
+    check_no_overlap,
+    check_strata,
+    group_labels,
+    is_outside_age,
+)
 from calaim_eval.design.ledger import count_words, first_reason, member_ledger, share_words
 from calaim_eval.design.member_month_parts import member_month_parts, month_numbers, month_starts
 from calaim_eval.design.policy_calendar import treatment_breaks
 from calaim_eval.errors import DesignError
+from calaim_eval.panel.grouped import group_notes
 from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
@@ -96,6 +102,7 @@ def design_county_phase(
     """
     check_option("population", population, get_args(Population))
     check_option("uncertain_counties", uncertain_counties, get_args(UncertainCounties))
+    check_no_overlap(strata)
     check_strata(strata)
     counties = _counties()
     start, end = _identified_months(counties)
@@ -135,6 +142,7 @@ def design_county_phase(
             *_identification_notes(n_counties, members, counties, start=start, end=end),
             *_dilution_notes(panel, members, start=start, last=months[-1]),
             *treatment_breaks(start),
+            *group_notes(panel, strata),
         ),
         estimand_words=(
             "members living in phase 1 counties after the transition from Whole Person Care or "

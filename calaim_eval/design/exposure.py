@@ -26,6 +26,7 @@ from calaim_eval.design.exposure_words import (
 )
 from calaim_eval.design.index_month import (
     at_index_month,
+    check_no_overlap,
     check_strata,
     group_labels,
 )
@@ -33,6 +34,7 @@ from calaim_eval.design.ledger import member_ledger
 from calaim_eval.design.member_month_parts import month_starts
 from calaim_eval.design.support import stratum_notes, unsupported
 from calaim_eval.errors import DesignError
+from calaim_eval.panel.grouped import group_notes
 
 if TYPE_CHECKING:
     from calaim_eval.panel import MemberMonths
@@ -133,6 +135,7 @@ def design_exposure(
     check_option("eligibility", eligibility, get_args(EligibilityRule))
     check_option("comparison", comparison, get_args(Comparison))
     check_option("eligibility_cell", eligibility_cell, get_args(EligibilityCell))
+    check_no_overlap(strata)
     check_strata(strata)
     check_population(population_of_focus, eligibility)
     months = analysis_months(panel, window)
@@ -193,6 +196,7 @@ def design_exposure(
                 comparison=comparison,
             ),
             *stratum_notes(members, strata=strata, cell=cell_column, comparison=comparison),
+            *group_notes(panel, strata),
         ),
         estimand_words=estimand_words(
             service, anchor, eligibility, comparison, high_use_visits, high_use_months

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.age_bands import AGE_BAND
 from calaim_eval.design.member_month_parts import member_month_parts
 from calaim_eval.errors import DesignError
+from calaim_eval.schema.overlapping import OVERLAPPING, overlapping_columns, why_no_stratum
 
 if TYPE_CHECKING:
     from calaim_eval.panel import MemberMonths
@@ -18,20 +20,23 @@ STRATA = ("race_ethnicity", "language", "sex", "county", "plan", "aid_code", "is
 
 
 def check_strata(strata: Sequence[str]) -> None:
-    """Raise DesignError unless every stratum is a grouping column of the panel."""
-    if "population_of_focus" in strata:
-        raise DesignError(
-            "`population_of_focus` cannot be a stratum: a member may belong to several, so the "
-            "groups overlap and their members would be counted more than once.\n"
-            '  Make one design for each: design_exposure(panel, population_of_focus="2", ...).'
-        )
-    unknown = [s for s in strata if s not in STRATA]
+    """Raise DesignError unless every stratum is a grouping column of the panel.
+
+    Columns of groups that overlap are; `check_no_overlap` refuses them where they cannot be.
+    """
+    allowed = (*STRATA, AGE_BAND, *OVERLAPPING)
+    unknown = [s for s in strata if s not in allowed]
     if unknown:
-        allowed = ", ".join(f"`{s}`" for s in STRATA)
         raise DesignError(
             f"`strata` names {', '.join(f'`{s}`' for s in unknown)}, not a grouping column of "
-            f"`member_month`.\n  Allowed: {allowed}."
+            f"`member_month`.\n  Allowed: {', '.join(f'`{s}`' for s in allowed)}."
         )
+
+
+def check_no_overlap(strata: Sequence[str]) -> None:
+    """Raise DesignError where the groups of a stratum share members."""
+    for column in overlapping_columns(strata):
+        raise DesignError(why_no_stratum(column))
 
 
 def at_index_month(

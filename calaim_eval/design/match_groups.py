@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from calaim_eval.design.index_month import STRATA, check_strata, group_labels
+from calaim_eval.design.age_bands import AGE_BAND, age_band
+from calaim_eval.design.index_month import STRATA, check_no_overlap, group_labels
 from calaim_eval.errors import DesignError
 
 SameEligibility = Literal["month", "quarter", "any"]
-AGE_BAND = "age_band"
 
 
 def check_exact(exact: Sequence[str]) -> None:
@@ -23,7 +22,7 @@ def check_exact(exact: Sequence[str]) -> None:
     if AGE_BAND in exact and len(exact) == 1:
         return
     unknown = [name for name in exact if name not in (*STRATA, AGE_BAND)]
-    check_strata([name for name in exact if name == "population_of_focus"])
+    check_no_overlap(exact)
     if unknown:
         allowed = ", ".join(f"`{name}`" for name in (*STRATA, AGE_BAND))
         raise DesignError(
@@ -43,26 +42,6 @@ def exact_groups(
         for name in dict.fromkeys(("county", *exact))
     }
     return pd.DataFrame(columns)
-
-
-def age_band(age_years: pd.Series, first_ages: Sequence[int]) -> pd.Series:
-    """Age band of each member as text, ``"unknown"`` without an age.
-
-    Examples
-    --------
-    >>> age_band(pd.Series([3.0, 18, 70, None]), [18, 65]).tolist()
-    ['0-17', '18-64', '65+', 'unknown']
-    """
-    starts = [0, *first_ages]
-    if any(b <= a for a, b in pairwise(starts)):
-        raise DesignError(
-            "`age_bands` must be rising first ages above 0, such as (18, 21, 45, 65)."
-        )
-    names = [f"{a}-{b - 1}" for a, b in pairwise(starts)]
-    labels = np.array([*names, f"{starts[-1]}+", "unknown"])
-    age = age_years.to_numpy(dtype=float, na_value=np.nan)
-    band = np.searchsorted(starts, np.where(age >= 0, age, 0), side="right") - 1
-    return pd.Series(labels[np.where(age >= 0, band, len(labels) - 1)])
 
 
 def match_cells(eligible: np.ndarray, groups: pd.DataFrame, same: SameEligibility) -> np.ndarray:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.age_bands import AGE_BAND
 from calaim_eval.design.candidates import Anchor, candidate_members
 from calaim_eval.design.checks import service_exposures
 from calaim_eval.design.eligibility import EligibilityRule, high_ed_use_months, listed_months
 from calaim_eval.design.index_month import at_index_month
-from calaim_eval.design.match_groups import AGE_BAND, exact_groups
+from calaim_eval.design.match_groups import exact_groups
 from calaim_eval.design.matched_rules import NOT_CHOSEN, UNKNOWN, RiskRules, broken_by_member
 from calaim_eval.design.matched_sets import MatchedSets
 from calaim_eval.design.risk_months import risk_months

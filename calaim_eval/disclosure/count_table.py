@@ -49,6 +49,9 @@ class CountTable:
     stages : tuple[str, tuple[str, ...]] | None
         Column and ordered values of a funnel: each stage is part of the one before.
     integer_numerator, integer_denominator : bool
+    overlaps : tuple[str, ...] | None
+        Key columns whose rows share members: each is part of the ``"all"`` row, and together they
+        hold everybody in it.
     """
 
     name: str
@@ -66,6 +69,7 @@ class CountTable:
     stages: tuple[str, tuple[str, ...]] | None
     integer_numerator: bool
     integer_denominator: bool
+    overlaps: tuple[str, ...] | None = ()
 
     def cell(self, row: int, *, part: Part) -> CellId:
         """Identity of the numerator or denominator of a row: what is counted, and of whom."""
@@ -172,6 +176,7 @@ def count_table(name: str, table: RateTable) -> CountTable:
         stages=_stages(keys, numerator, reduced, whole, margins) if is_proportion else None,
         integer_numerator=_all_whole_numbers(numerator),
         integer_denominator=_all_whole_numbers(denominator[has_denominator]),
+        overlaps=table.overlaps,
     )
 
 

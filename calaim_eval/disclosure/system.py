@@ -132,6 +132,7 @@ class _Builder:
                 complement = self._part_of(table, row, numerator, denominator)
             self.rows.append(Row(table.name, row, tuple(dict.fromkeys(shown)), complement))
         self._add_margins(table, numerators, denominators)
+        self._add_overlaps(table, numerators, denominators)
         self._add_stages(table, numerators)
 
     def link_tables(self) -> None:
@@ -259,6 +260,39 @@ class _Builder:
                 stated = [cell for cell in cells if cell is not None]
                 if column in table.denominator_margins and len(stated) == len(cells):
                     self._add_sum(stated[0], stated[1:])
+
+    def _add_overlaps(
+        self, table: CountTable, numerators: list[int], denominators: list[int | None]
+    ) -> None:
+        """Rows that share members: each part of their "all" row, together at least all of it."""
+        for column in table.overlaps or ():
+            for total, parts in margin_groups(table.keys, column):
+                self._add_cover(numerators[total], [numerators[p] for p in parts])
+                cells = [denominators[i] for i in (total, *parts)]
+                stated = [cell for cell in cells if cell is not None]
+                if column in table.denominator_keys and len(stated) == len(cells):
+                    self._add_cover(stated[0], stated[1:])
+
+    def _add_cover(self, total: int, parts: list[int]) -> None:
+        """Parts no larger than the total, and what they count more than once."""
+        known = [self.value[part] for part in parts]
+        if any(self._contradict([part], total, is_part=True) for part in parts) or (
+            sum(known) < self.value[total] - 1e-6
+        ):
+            return
+        for part in dict.fromkeys(parts):
+            if part != total:
+                self._left_over(part, total)
+        twice = self._cell(
+            ("counted more than once", ((str(total), ",".join(map(str, parts))),)),
+            sum(known) - self.value[total],
+            is_integer=all(self.is_integer[each] for each in (*parts, total)),
+            table="",
+        )
+        terms = {total: -1.0, twice: -1.0}
+        for part in parts:
+            terms[part] = terms.get(part, 0.0) + 1.0
+        self.equations.add(tuple(sorted((c, w) for c, w in terms.items() if w)))
 
     def _add_sum(self, total: int, parts: list[int]) -> None:
         """Parts add up to the total, each counted once."""

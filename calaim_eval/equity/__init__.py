@@ -26,10 +26,17 @@ from calaim_eval.equity.missing_race_effect_bounds import missing_race_effect_bo
 from calaim_eval.equity.multiplicity import adjust_p_values
 from calaim_eval.equity.oaxaca_blinder import oaxaca_blinder
 from calaim_eval.equity.ordered_disparity import ordered_disparity
+from calaim_eval.equity.overlapping_groups import rates_in_combination
 from calaim_eval.equity.probability_weighting import (
     probability_weighted_gap,
     probability_weighting_bias,
     weighted_by_group_probability,
+)
+from calaim_eval.equity.race_groups import (
+    person_categories,
+    with_age_bands,
+    with_populations,
+    with_race_ethnicity,
 )
 from calaim_eval.equity.rate_gap import rate_gap
 from calaim_eval.equity.rates import proportion_by_group, rate_by_group
@@ -43,6 +50,7 @@ from calaim_eval.equity.standardize_members import (
     direct_standardized_rate_by_group,
     indirect_standardized_ratio_by_group,
 )
+from calaim_eval.equity.standardized_funnel import standardized_funnel
 from calaim_eval.equity.tipping_point import tipping_point
 from calaim_eval.results.gamma_interval import fay_feuer_interval
 from calaim_eval.results.intervals import (
@@ -99,17 +107,23 @@ __all__ = [
     "missing_race_effect_bounds",
     "oaxaca_blinder",
     "ordered_disparity",
+    "person_categories",
     "probability_weighted_gap",
     "probability_weighting_bias",
     "proportion_by_group",
     "rate_by_group",
     "rate_gap",
+    "rates_in_combination",
     "reliability_flags",
     "rubin_pool",
     "shrink_estimates",
     "shrinkage_plot",
+    "standardized_funnel",
     "tipping_point",
     "utilization_trend",
     "weighted_by_group_probability",
     "wilson_interval",
+    "with_age_bands",
+    "with_populations",
+    "with_race_ethnicity",
 ]

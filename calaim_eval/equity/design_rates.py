@@ -14,6 +14,7 @@ from calaim_eval.equity.member_month_blocks import Counter, usable
 from calaim_eval.equity.person_sums import person_sums
 from calaim_eval.equity.rates import missing_notes, rate_table
 from calaim_eval.errors import DesignError
+from calaim_eval.panel.grouped import GroupedMonths, group_notes
 from calaim_eval.results import RateTable
 
 SIDE = {True: "exposed", False: "comparison"}
@@ -71,7 +72,7 @@ def baseline_utilization(
         per=per,
         margins=margins,
         interval="member_clustered",
-        notes=missing_notes(outcome, counter),
+        notes=(*missing_notes(outcome, counter), *group_notes(design.panel, keys)),
         numerator_name=f"{outcome}_before_eligibility",
         denominator_name="member_months_before_eligibility",
     )
@@ -127,7 +128,11 @@ def _design_parts(design: Design, *, outcome: str, by: Sequence[str]) -> Iterato
             "from balance(design)."
         )
     side = design.members["cohort"].notna().map(SIDE)
-    members = design.members.assign(side=side).set_index("member_id")
+    members = design.members.assign(side=side)
+    if isinstance(design.panel, GroupedMonths):
+        for name in (each for each in by if each in design.panel.groups and each not in members):
+            members[name] = design.panel.groups_of(name, members["member_id"])
+    members = members.set_index("member_id")
     check_columns(members, by)
     groups = as_groups(members[list(by)], by)
     eligible = month_numbers(members["eligibility_month"])

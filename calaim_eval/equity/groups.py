@@ -57,7 +57,7 @@ def in_group_order(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     race = {group: i for i, group in enumerate(race_ethnicity_groups())}
 
     def rank(values: pd.Series) -> pd.Series:
-        order = race if values.name == "race_ethnicity" else {}
+        order = race if str(values.name).startswith("race_ethnicity") else {}
         names = sorted(set(values) - set(order) - {ALL})
         full = {**order, **{name: len(order) + i for i, name in enumerate(names)}}
         return values.map({**full, ALL: len(full)})

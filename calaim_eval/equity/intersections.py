@@ -14,6 +14,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import ALL, EffectTable, RateTable
 from calaim_eval.results.estimand import CROSSED, JOIN, Method, crossed_columns
+from calaim_eval.schema.overlapping import overlapping_columns
 
 KEPT_APART = ("aian", "nhpi", "declined", "unknown")
 """Groups of `race_ethnicity` that are never folded into another."""
@@ -48,7 +49,8 @@ def intersect_groups(source: Crossed, columns: Sequence[str], *, name: str) -> C
     Raises
     ------
     TableError, EstimationError
-        A column is missing, fewer than two are named, or the name is taken.
+        A column is missing, fewer than two are named, the name is taken, or a frame's groups
+        overlap.
 
     Examples
     --------
@@ -68,6 +70,12 @@ def _crossed(source: Any, columns: Sequence[str], name: str) -> Any:
         raise EstimationError(
             f"intersect_groups: {len(columns)} columns for the new column `{name}`; it needs two "
             "or more, and a name that is not taken."
+        )
+    if isinstance(source, pd.DataFrame) and overlapping_columns(columns):
+        raise EstimationError(
+            f"intersect_groups: groups of `{overlapping_columns(columns)[0]}` overlap, so a member "
+            "has several intersections and no one label for them.\n  Take rates by all columns, "
+            "and cross those: intersect_groups(rate_by_group(panel, by=[...], ...), ...)."
         )
     labels = frame[list(columns)].astype("string").fillna(UNKNOWN).astype(str)
     is_all = labels.eq(ALL)
@@ -106,7 +114,10 @@ def _rates_by(rates: RateTable, keys: pd.DataFrame, columns: Sequence[str], name
     margins = tuple(c for c in rates.margins if c not in columns)
     if set(columns) <= set(rates.margins):
         margins = (*margins, name)
-    return replace(rates, keys=keys, margins=margins, denominator_keys=own)
+    overlaps = tuple(c for c in rates.overlaps if c not in columns)
+    if len(overlaps) < len(rates.overlaps):
+        overlaps = (*overlaps, name)
+    return replace(rates, keys=keys, margins=margins, denominator_keys=own, overlaps=overlaps)
 
 
 def merge_groups(
@@ -183,7 +194,7 @@ def _mapping(
         problems.append("each group goes into one new group, once")
     if taken := sorted(set(merge) & (there - set(named))):
         problems.append(f"already a group of its own: {', '.join(map(repr, taken))}")
-    if column == "race_ethnicity":
+    if column.startswith("race_ethnicity"):
         folded = sorted(
             {old for parts in merge.values() if len(parts) > 1 for old in parts} & set(KEPT_APART)
         )

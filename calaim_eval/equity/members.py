@@ -11,8 +11,11 @@ from calaim_eval.design.checks import to_month
 from calaim_eval.design.index_month import check_strata
 from calaim_eval.design.member_month_parts import member_month_parts
 from calaim_eval.equity.groups import as_groups, in_group_order, key_list, with_margins
+from calaim_eval.equity.overlapping_groups import one_row_a_group, overlap_notes
 from calaim_eval.panel import MemberMonths
+from calaim_eval.panel.grouped import group_notes
 from calaim_eval.results import ALL, Method, RateTable
+from calaim_eval.schema.overlapping import overlapping_columns
 
 
 def members_by_group(
@@ -28,15 +31,16 @@ def members_by_group(
     panel : MemberMonths
     by : str or sequence of str
         Grouping columns of the panel, as recorded in each member's last covered month; several
-        are crossed.
+        are crossed. `age_band`, `race_ethnicity_in_combination` and `population_of_focus` too,
+        where the panel has them; the last two make rows that overlap.
     month : str, optional
         Members covered in this month, such as ``"2024-12"``; default covered in any month.
 
     Returns
     -------
     RateTable
-        Keys `by`, each with an "all" row; numerator members of the group, denominator all members.
-        No interval: everybody is counted.
+        Keys `by`, each with an "all" row of everybody, once; numerator members of the group,
+        denominator all members. No interval: everybody is counted.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def members_by_group(
     counts = pd.concat(
         [part.groupby(columns).size() for part in with_margins(groups, columns)]
     ).reset_index(name="n")
-    counts = in_group_order(counts, columns)
+    counts = in_group_order(one_row_a_group(counts, columns), columns)
     n = counts["n"].to_numpy(dtype=float)
     when = "" if month is None else f"_{month}"
     return RateTable(
@@ -67,8 +71,10 @@ def members_by_group(
         unit="share of members",
         kind="proportion",
         method=Method("Count of members", {"month": month}),
-        margins=tuple(columns),
+        margins=tuple(c for c in columns if c not in overlapping_columns(columns)),
         denominator_keys=(),
+        notes=(*group_notes(panel, columns), *overlap_notes(columns)),
+        overlaps=overlapping_columns(columns),
     )
 
 

@@ -19,9 +19,11 @@ from calaim_eval.equity.groups import (
     with_margins,
 )
 from calaim_eval.equity.member_month_blocks import Counter, blocks
+from calaim_eval.equity.overlapping_groups import one_row_a_group, overlap_notes
 from calaim_eval.equity.person_sums import clustered_variance, person_sums
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.panel import MEASURES, MemberMonths
+from calaim_eval.panel.grouped import group_notes
 from calaim_eval.results import Method, RateTable
 from calaim_eval.results.intervals import (
     byar_interval,
@@ -30,6 +32,7 @@ from calaim_eval.results.intervals import (
     log_normal_interval,
     wilson_interval,
 )
+from calaim_eval.schema.overlapping import overlapping_columns
 
 RateInterval = Literal["member_clustered", "byar", "exact_poisson"]
 
@@ -68,7 +71,9 @@ def rate_by_group(
     outcome : str
         Column with the count (or amount) of each member-month.
     by : str or sequence of str
-        Grouping columns. A missing value is the group "unknown"; no group is dropped.
+        Grouping columns. A missing value is the group "unknown"; no group is dropped. Of
+        `race_ethnicity_in_combination` and `population_of_focus` the labels hold several groups
+        joined by ``";"``: a member counts in each, and the rows overlap.
     months : (str, str), optional
         First and last month, both included; default all.
     per : float, optional
@@ -130,7 +135,7 @@ def rate_by_group(
         unit=unit,
         margins=margins,
         interval=interval,
-        notes=missing_notes(outcome, counter),
+        notes=(*missing_notes(outcome, counter), *group_notes(source, keys)),
         numerator_name=numerator_name,
         denominator_name=denominator_name,
     )
@@ -155,7 +160,7 @@ def rate_table(
             f"`{outcome}`: no member-month with a known value is left. Check `months` and the "
             "groups, or whether the feed the outcome comes from is present."
         )
-    sums = in_group_order(sums, by)
+    sums = in_group_order(one_row_a_group(sums, by), by)
     measure = MEASURES.get(outcome)
     scale = per if per is not None else (measure.per if measure else 1000.0)
     used, low, high = _count_bounds(sums, outcome=outcome, interval=interval)
@@ -183,9 +188,10 @@ def rate_table(
             {"interval": used},
             DOBSON if used == "member_clustered" else "",
         ),
-        margins=tuple(margins),
+        margins=tuple(c for c in margins if c not in overlapping_columns(by)),
         per=scale,
-        notes=notes,
+        notes=(*notes, *overlap_notes(by)),
+        overlaps=overlapping_columns(by),
     )
 
 
@@ -257,7 +263,7 @@ def proportion_by_group(
         ],
         ignore_index=True,
     )
-    counted = in_group_order(counted, keys)
+    counted = in_group_order(one_row_a_group(counted, keys), keys)
     count, total = counted["sum"].to_numpy(dtype=float), counted["size"].to_numpy(dtype=float)
     low, high = wilson_interval(count, total)
     return RateTable(
@@ -277,11 +283,16 @@ def proportion_by_group(
             {"interval": "wilson"},
             "Wilson EB (1927). doi:10.1080/01621459.1927.10502953",
         ),
-        margins=tuple(margins),
+        margins=tuple(c for c in margins if c not in overlapping_columns(keys)),
         per=per,
-        notes=(f"`{has}` is missing for {count_words(unknown)} members, left out.",)
-        if unknown
-        else (),
+        notes=(
+            *(
+                [f"`{has}` is missing for {count_words(unknown)} members, left out."]
+                * bool(unknown)
+            ),
+            *overlap_notes(keys),
+        ),
+        overlaps=overlapping_columns(keys),
     )
 
 

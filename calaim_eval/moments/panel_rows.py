@@ -19,6 +19,7 @@ from calaim_eval.moments.periods import (
     period_labels,
     period_ordinals,
 )
+from calaim_eval.schema.overlapping import IN_COMBINATION, why_no_stratum
 
 if TYPE_CHECKING:
     from calaim_eval.moments.accumulate import Layout
@@ -42,6 +43,8 @@ class PanelColumns:
     def __post_init__(self) -> None:
         if not self.outcomes:
             raise TableError("`outcomes` is empty; name at least one outcome column.")
+        if IN_COMBINATION in self.stratum:
+            raise TableError(why_no_stratum(IN_COMBINATION))
         labels = ("cohort", *self.stratum, *self.covariate_cells)
         repeated = sorted({c for c in labels if labels.count(c) > 1})
         if repeated:

@@ -51,8 +51,11 @@ class RateTable:
     about : {"members", "organizations"}
         Counts of organizations are not personal data and are not suppressed.
     margins : tuple[str, ...]
-        Key columns whose ``"all"`` row is the sum of the other rows with equal other keys. A key
-        whose groups overlap (populations of focus) is not listed.
+        Key columns whose ``"all"`` row is the sum of the other rows with equal other keys.
+    overlaps : tuple[str, ...]
+        Key columns whose groups overlap (race alone or in combination): a member may be in
+        several rows, the rows are never added up, each is part of the ``"all"`` row, and together
+        they hold everybody in it.
     measure : str
         Name of the measure, e.g. "Referral closure".
     method : Method
@@ -81,6 +84,7 @@ class RateTable:
     per: float | np.ndarray = 1.0
     denominator_keys: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    overlaps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         k = len(self.keys)
@@ -95,7 +99,13 @@ class RateTable:
                 f"RateTable `{self.measure}`: {int(self.keys.duplicated().sum())} of {k} rows "
                 f"repeat the keys {list(self.keys.columns)}."
             )
-        for name in ("margins", "denominator_keys"):
+        both = [c for c in self.overlaps if c in self.margins]
+        if both:
+            raise EstimationError(
+                f"RateTable `{self.measure}`: the groups of {both} overlap, so their rows do not "
+                f"add up to `{ALL}` and are no `margins`."
+            )
+        for name in ("margins", "denominator_keys", "overlaps"):
             unknown = [c for c in getattr(self, name) or () if c not in self.keys.columns]
             if unknown:
                 raise EstimationError(
@@ -168,7 +178,7 @@ def stack_rates(tables: list[RateTable], *, key: str, labels: list[str]) -> Rate
     if not tables or len(tables) != len(labels):
         raise EstimationError(f"stack_rates: {len(tables)} tables and {len(labels)} labels.")
     first = tables[0]
-    for name in ("kind", "about", "denominator_name", "margins", "denominator_keys"):
+    for name in ("kind", "about", "denominator_name", "margins", "denominator_keys", "overlaps"):
         if len({getattr(t, name) for t in tables}) > 1:
             raise EstimationError(f"stack_rates: the tables differ in `{name}`.")
     keys = pd.concat(

@@ -132,6 +132,7 @@ def _write_rates(result: RateTable, folder: Path) -> dict[str, Any]:
                 "kind",
                 "about",
                 "margins",
+                "overlaps",
                 "denominator_keys",
                 "notes",
             )
@@ -148,7 +149,8 @@ def _read_one(folder: Path) -> Result:
         arrays = {name: stored[name] for name in stored.files}
     if about["kind"] == "rate":
         fields = about["fields"]
-        for name in ("margins", "notes", "denominator_keys"):
+        fields.setdefault("overlaps", ())
+        for name in ("margins", "overlaps", "notes", "denominator_keys"):
             fields[name] = None if fields[name] is None else tuple(fields[name])
         arrays["per"] = arrays["per"] if arrays["per"].ndim else float(arrays["per"])
         return RateTable(keys=keys, method=method, **arrays, **fields)

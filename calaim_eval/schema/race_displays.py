@@ -10,15 +10,12 @@ from collections.abc import Collection, Sequence
 from typing import Literal, get_args
 
 from calaim_eval.errors import TableError
+from calaim_eval.schema.overlapping import JOIN
 from calaim_eval.schema.race_schemas import NO_ANSWER, SEVERAL, UNSPLIT
 
 RaceDisplay = Literal["hispanic_first", "alone", "in_combination", "primary"]
 DISPLAYS: tuple[RaceDisplay, ...] = get_args(RaceDisplay)
 
-IN_COMBINATION = "race_ethnicity_in_combination"
-"""Column of labels that hold every category of a member, joined by `JOIN`."""
-
-JOIN = ";"
 _WORDS = {
     "hispanic_first": (
         "each member in one group: Hispanic whatever the race, else the one race named, else "

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError
+from calaim_eval.schema.overlapping import IN_COMBINATION, JOIN
 from calaim_eval.schema.race_displays import (
-    IN_COMBINATION,
     RaceDisplay,
     check_display,
     display_words,
@@ -102,7 +102,7 @@ class RecordedCategories:
             Native, Native Hawaiian and Pacific Islander, `declined` and `unknown` always there.
         """
         groups = self.groups(display, priority=priority).iloc[:, 1]
-        n = groups.str.split(";").explode().value_counts()
+        n = groups.str.split(JOIN).explode().value_counts()
         order = dict.fromkeys((*self.schema.categories, "multiple"))
         return n.reindex([*order, *NO_ANSWER], fill_value=0).astype(int).rename("n_members")
 
