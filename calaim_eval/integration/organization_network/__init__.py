@@ -15,6 +15,7 @@ from calaim_eval.integration.organization_network.density import (
 from calaim_eval.integration.organization_network.hierarchy import network_hierarchy
 from calaim_eval.integration.organization_network.mixing import MixingTable, ei_index
 from calaim_eval.integration.organization_network.multiplexity import network_multiplexity
+from calaim_eval.integration.organization_network.network_tables import network_tables
 from calaim_eval.integration.organization_network.non_response import NetworkBounds, network_bounds
 from calaim_eval.integration.organization_network.organization_network import OrganizationNetwork
 from calaim_eval.integration.organization_network.referral_network import referral_network
@@ -44,6 +45,7 @@ __all__ = [
     "network_multiplexity",
     "network_reciprocity",
     "network_strength",
+    "network_tables",
     "network_transitivity",
     "referral_network",
     "structural_holes",
