@@ -27,6 +27,7 @@ from calaim_eval.disclosure.quantities import (
     rows_carried_on,
 )
 from calaim_eval.errors import DisclosureError
+from calaim_eval.schema.overlapping import IN_COMBINATION
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -149,7 +150,20 @@ class _Builder:
                 at = self.index.get(lost.cell(groups))
                 if at is not None and not self._contradict([at], rest, is_part=True):
                     self._left_over(at, rest)
+        self._tie_displays()
         self._tie_sums()
+
+    def _tie_displays(self) -> None:
+        """A group of an exclusive display is part of the group alone or in combination."""
+        for (quantity, groups), whole in list(self.index.items()):
+            shown = dict(groups)
+            if IN_COMBINATION not in shown:
+                continue
+            alone = sorted({**shown, "race_ethnicity": shown[IN_COMBINATION]}.items())
+            named = tuple(pair for pair in alone if pair[0] != IN_COMBINATION)
+            part = self.index.get((quantity, named))
+            if part is not None and not self._contradict([part], whole, is_part=True):
+                self._left_over(part, whole)
 
     def _tie_sums(self) -> None:
         """Tie numbers that are one number, or the sum of others, in different tables."""

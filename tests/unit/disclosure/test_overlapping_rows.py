@@ -74,6 +74,29 @@ def test_rows_that_happen_to_add_up_are_protected_as_a_sum():
     assert shown.drop(index="aian").any()
 
 
+def test_few_members_of_several_groups_are_not_told_by_the_sum():
+    few = release({"t": table({"black": 60, "white": 43, "all": 100})}).tables["t"].frame
+    assert few["is_suppressed"].any()
+    many = release({"t": table({"black": 60, "white": 55, "all": 100})}).tables["t"].frame
+    assert not many["is_suppressed"].any()
+
+
+@pytest.mark.parametrize(("alone", "is_hidden"), [(60, False), (55, True), (30, False)])
+def test_two_displays_do_not_tell_the_few_who_are_in_one_only(alone, is_hidden):
+    exclusive = rate_table(
+        pd.DataFrame({"race_ethnicity": ["black", "other", "all"]}),
+        [alone, 100 - alone, 100],
+        margins=("race_ethnicity",),
+    )
+    inclusive = table({"black": 60, "other": 80, "all": 100})
+    found = release({"a": exclusive, "b": inclusive}).tables
+    black = [
+        frame.set_index(frame.columns[0]).loc["black", "is_suppressed"]
+        for frame in (found["a"].frame, found["b"].frame)
+    ]
+    assert any(black) == is_hidden
+
+
 def test_a_table_that_does_not_hold_together_is_not_tied():
     system = build_system([count_table("t", table({"black": 5, "white": 4, "all": 100}))])
     assert system.equations.shape[0] == 0
