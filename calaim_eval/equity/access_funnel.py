@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.checks import service_exposures, to_month
-from calaim_eval.design.index_month import check_strata
+from calaim_eval.design.index_month import check_no_overlap, check_strata
 from calaim_eval.design.ledger import count_words
 from calaim_eval.design.member_month_parts import month_numbers
 from calaim_eval.equity.groups import in_group_order, with_margins
@@ -104,6 +104,7 @@ def funnel_members(
 
     Parameters and errors as in `access_funnel`. A stage that cannot be known has no column.
     """
+    check_no_overlap((by,))
     check_strata((by,))
     exposures = service_exposures(panel, service)
     members = exposures.merge(last_groups(panel, by=by), on="member_id", how="inner")

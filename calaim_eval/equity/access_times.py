@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from calaim_eval.design.checks import service_exposures, to_month
-from calaim_eval.design.index_month import check_strata
+from calaim_eval.design.index_month import check_no_overlap, check_strata
 from calaim_eval.design.member_month_parts import month_numbers
 from calaim_eval.equity.members import last_groups
 from calaim_eval.equity.stage_spells import (
@@ -93,6 +93,7 @@ def access_times(
     left out, not entered late: those who still wait then are the slow ones (left truncation).
     Coverage ends with the first uncovered month; the next stage counts if it came before.
     """
+    check_no_overlap((by,))
     check_strata((by,))
     steps = _months(months)
     last = panel.last_month if through is None else to_month(through, name="through")

@@ -36,6 +36,7 @@ class StageTimes:
         Cumulative incidence. Keys `stage`, `by` ("all" first), `component` ("reached",
         "coverage_ended", other exits) and `within_months` (every month from 0 to the horizon);
         0 to 1. Joint covariance within a stage.
+        The events of its support are those of the month with fewest, as of `mean_months`.
     mean_months : EffectTable
         Of the months up to the horizon: mean waiting, and mean after each ending. Keys `stage`,
         `by`, `component`; the components of a group add up to the horizon.
@@ -121,34 +122,32 @@ def stage_times(
     for counted in spells.values():
         groups = in_group_order(counted[[by]].drop_duplicates(), [by])[by].tolist()
         named = {**options, RATES_OF: (members_after_stage(service),)}
-        curves.append(
-            incidence_table(
-                counted,
-                cluster=None,
-                group=counted[by],
-                groups=groups,
-                by=by,
-                times=np.arange(months[-1] + 1),
-                outcomes=outcomes,
-                estimand=_estimand(f"Access to {label}: share by month", "share of members"),
-                options=named,
-                unit="months",
-            )
+        curve = incidence_table(
+            counted,
+            cluster=None,
+            group=counted[by],
+            groups=groups,
+            by=by,
+            times=np.arange(months[-1] + 1),
+            outcomes=outcomes,
+            estimand=_estimand(f"Access to {label}: share by month", "share of members"),
+            options=named,
+            unit="months",
         )
-        means.append(
-            mean_time_table(
-                counted,
-                cluster=None,
-                group=counted[by],
-                groups=groups,
-                by=by,
-                horizon=float(months[-1]),
-                outcomes=outcomes,
-                estimand=_estimand(f"Access to {label}: mean months", "months"),
-                options=named,
-                unit="months",
-            )
+        mean = mean_time_table(
+            counted,
+            cluster=None,
+            group=counted[by],
+            groups=groups,
+            by=by,
+            horizon=float(months[-1]),
+            outcomes=outcomes,
+            estimand=_estimand(f"Access to {label}: mean months", "months"),
+            options=named,
+            unit="months",
         )
+        curves.append(_with_smallest_month(curve, counted, by=by, horizon=months[-1]))
+        means.append(_with_smallest_month(mean, counted, by=by, horizon=months[-1]))
     # `component`: disclosure control reads such rows as parts of what the counts hold.
     names = {"outcome": "component", "months": "within_months"}
     return StageTimes(
@@ -165,6 +164,24 @@ def _estimand(name: str, unit: str) -> Estimand:
     """Description, not effect."""
     contrast = "members by time since the stage began, other endings competing"
     return Estimand(name, contrast, unit, is_causal=False)
+
+
+def _with_smallest_month(
+    table: EffectTable, counted: pd.DataFrame, *, by: str, horizon: int
+) -> EffectTable:
+    """The table with the fewest members of any month and ending as its events.
+
+    A mean is a sum over months, two points of a curve differ by one: with the counts of longer
+    stretches beside it, what few members did in a month would follow.
+    """
+    within = counted["duration_months"] <= horizon
+    cause = counted["cause"].where(within, 0)
+    month = counted["duration_months"].where(within & (cause > 0), horizon)
+    both = pd.concat([counted.assign(**{by: ALL}), counted])
+    number = both[N_ALIKE].groupby([both[by], pd.concat([month, month]), pd.concat([cause, cause])])
+    fewest = number.sum().groupby(level=0).min()
+    support = table.support.assign(n_events=table.keys[by].map(fewest).to_numpy(dtype=float))
+    return replace(table, support=support)
 
 
 def _by_stage(

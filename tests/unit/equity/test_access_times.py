@@ -224,3 +224,20 @@ def test_members_not_followed_cannot_be_had_by_subtraction(late, is_given_away):
     is_whole = (times["state"] == "all") & (times["stage"] == "identified")
     is_shown_too = (is_whole & (times["race_ethnicity"] == "black") & ~times["is_suppressed"]).any()
     assert (shown and is_shown_too) != is_given_away
+
+
+def test_a_month_of_few_members_hides_the_mean_though_its_stretch_is_shown():
+    """35 and 4 in months 2 and 3 are one stretch; the mean would tell them apart."""
+    people = {
+        race: {"2022-03": 40, "2022-04": 35, "2022-05": n, "": 30}
+        for race, n in {"black": 4, "white": 20}.items()
+    }
+    times = access_times(hand_panel(many(people)), months=(1, 3))
+    groups = (times.mean_months.keys["race_ethnicity"] != "all").to_numpy()
+    tables = release({"times": times.counts, "mean": times.mean_months.select(groups)}).tables
+    counts = tables["times"].frame
+    mine = counts[(counts["stage"] == "identified") & (counts["race_ethnicity"] == "black")]
+    assert not mine["is_suppressed"].any()
+    mean = tables["mean"].frame.query("stage == 'identified'").set_index("race_ethnicity")
+    assert mean.loc["black", "is_suppressed"].all()
+    assert not mean.loc["white", "is_suppressed"].any()
