@@ -21,6 +21,7 @@ from calaim_eval.integration.network import (
     single_plan_dependence,
 )
 from calaim_eval.integration.organization_network import (
+    SMALLEST_SHOWN_TIE,
     BrokerageTable,
     MixingTable,
     NetworkBounds,
@@ -69,6 +70,7 @@ from calaim_eval.integration.summary import IntegrationMeasures, integration_mea
 from calaim_eval.integration.time_to_service import time_to_service
 
 __all__ = [
+    "SMALLEST_SHOWN_TIE",
     "BrokerageTable",
     "DominanceTable",
     "IntegrationMeasures",

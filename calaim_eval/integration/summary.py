@@ -23,7 +23,16 @@ from calaim_eval.integration.delivery import (
 )
 from calaim_eval.integration.inputs import Day, as_day, quarter_days
 from calaim_eval.integration.local_cbo import local_cbo_share
-from calaim_eval.integration.network import single_plan_dependence
+from calaim_eval.integration.network import (
+    contract_concentration,
+    network_cohesion,
+    single_plan_dependence,
+)
+from calaim_eval.integration.organization_network.network_rates import SMALLEST_SHOWN_TIE
+from calaim_eval.integration.organization_network.network_tables import (
+    NETWORK_TABLES,
+    network_tables,
+)
 from calaim_eval.integration.payment import payment_denials, payment_timeliness
 from calaim_eval.integration.referral_findings import referral_findings
 from calaim_eval.integration.referral_losses import referral_losses
@@ -63,6 +72,8 @@ def integration_measures(
     quarter: str,
     as_of: Day | None = None,
     maturation_days: int = 90,
+    coordinator: str | None = None,
+    smallest_tie: int = SMALLEST_SHOWN_TIE,
 ) -> IntegrationMeasures:
     """Who delivers, coverage, the referral loop and payment, for one quarter.
 
@@ -82,6 +93,11 @@ def integration_measures(
         day of the quarter.
     maturation_days : int
         Age a referral must have for `referral_closure`.
+    coordinator : str, optional
+        ``organization_id`` that is taken out of the referral network. Default: the organization
+        that most shortest paths go through.
+    smallest_tie : int
+        Members a tie of the referral network must have; see `network_tables`.
 
     Returns
     -------
@@ -91,7 +107,8 @@ def integration_measures(
         ``coverage_summary_two_or_more``, ``contracted_but_idle``, ``single_plan_dependence``,
         ``referral_funnel``, ``referral_closure``, ``referral_closure_by_service``,
         ``referral_closure_by_organization_type``, ``referral_losses``, ``referral_findings``,
-        ``payment_timeliness``, ``payment_denials``.
+        ``payment_timeliness``, ``payment_denials``, ``contract_concentration``,
+        ``plan_network_cohesion``, and the tables of `network_tables`.
 
     Raises
     ------
@@ -118,6 +135,7 @@ def integration_measures(
     }
     for name, (needs, measure) in recipes.items():
         _make(made, name, needs, measure, frames)
+    _add_network(made, frames, last=last, coordinator=coordinator, smallest_tie=smallest_tie)
     if "coverage" in made:
         made["coverage_summary"] = coverage_summary(made["coverage"])
         made["coverage_summary_two_or_more"] = coverage_summary(made["coverage"], at_least=2)
@@ -173,7 +191,57 @@ def _contract_recipes(*, quarter: str, ledger: RowLedger) -> dict[str, Recipe]:
                 f["contract"], f["organization"], quarter=quarter, ledger=ledger
             ),
         ),
+        "contract_concentration": (
+            ("contract",),
+            lambda f: contract_concentration(f["contract"], quarter=quarter),
+        ),
+        "plan_network_cohesion": (
+            ("contract",),
+            lambda f: network_cohesion(f["contract"], quarter=quarter),
+        ),
     }
+
+
+def _add_network(
+    made: IntegrationMeasures,
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    last: pd.Timestamp,
+    coordinator: str | None,
+    smallest_tie: int,
+) -> None:
+    """Tables of the referral network, all of one year's ties, or the reason why not."""
+    absent = _absent(("referral", "organization"), frames)
+    if absent:
+        made.skipped.update(dict.fromkeys(NETWORK_TABLES, absent))
+        return
+    try:
+        tables = network_tables(
+            frames["referral"],
+            frames["organization"],
+            as_of=last,
+            person=frames.get("person"),
+            coordinator=coordinator,
+            minimum_members=smallest_tie,
+            ledger=made.ledger,
+        )
+    except EstimationError as error:
+        made.skipped.update(dict.fromkeys(NETWORK_TABLES, str(error)))
+        logger.info("the referral network is skipped: %s", error)
+        return
+    made.update(tables)
+    if "referral_network_by_race" not in tables:
+        made.skipped["referral_network_by_race"] = _absent(("person",), frames)
+    if "referral_network_stability" not in tables:
+        made.skipped["referral_network_stability"] = (
+            f"the year before has no tie of {smallest_tie} members or more"
+        )
+
+
+def _absent(needs: tuple[str, ...], frames: Mapping[str, pd.DataFrame]) -> str:
+    """Say which tables are not there; empty where all are."""
+    absent = [f"`{table}`" for table in needs if table not in frames]
+    return f"not given, or without rows: {', '.join(absent)}" if absent else ""
 
 
 def _referral_recipes(
@@ -278,11 +346,9 @@ def _make(
     frames: Mapping[str, pd.DataFrame],
 ) -> None:
     """Make one measure, or keep the reason why not."""
-    absent = [table for table in needs if table not in frames]
+    absent = _absent(needs, frames)
     if absent:
-        made.skipped[name] = (
-            f"not given, or without rows: {', '.join(f'`{table}`' for table in absent)}"
-        )
+        made.skipped[name] = absent
     else:
         try:
             made[name] = measure(frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from calaim_eval.disclosure import load_policy
 from calaim_eval.equity import (
     access_funnel,
     baseline_utilization,
@@ -11,7 +12,11 @@ from calaim_eval.equity import (
     rate_by_group,
     utilization_trend,
 )
-from calaim_eval.integration import IntegrationMeasures, integration_measures
+from calaim_eval.integration import (
+    SMALLEST_SHOWN_TIE,
+    IntegrationMeasures,
+    integration_measures,
+)
 from calaim_eval.panel import MemberMonths
 from calaim_eval.pipeline.designs import (
     MAIN_ANCHOR,
@@ -19,6 +24,7 @@ from calaim_eval.pipeline.designs import (
     exposure_design,
     observed_outcomes,
 )
+from calaim_eval.pipeline.race_display import measure_in_combination
 from calaim_eval.results import Method, RateTable, stack_rates
 from calaim_eval.schema import TABLES
 from calaim_eval.study import Study
@@ -33,7 +39,8 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
         "row_ledger": ledger_rates(panel),
     }
     if study.file.exposure is None:
-        return results | _use_of_all_members(panel, outcomes)
+        combined = measure_in_combination(study, panel, None, outcomes)
+        return results | _use_of_all_members(panel, outcomes) | combined
     design = exposure_design(study, panel, anchor=MAIN_ANCHOR)
     lookback = study.file.exposure.lookback_months
     baseline = [
@@ -43,11 +50,16 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
         for o in outcomes
     ]
     trend = [utilization_trend(design, outcome=o) for o in outcomes]
-    return results | {
-        "baseline_utilization": stack_rates(baseline, key="outcome", labels=outcomes),
-        "utilization_trend": stack_rates(trend, key="outcome", labels=outcomes),
-        "access_funnel": access_funnel(panel, service=study.file.exposure.service, by=STRATUM),
-    }
+    combined = measure_in_combination(study, panel, design, outcomes)
+    return (
+        results
+        | combined
+        | {
+            "baseline_utilization": stack_rates(baseline, key="outcome", labels=outcomes),
+            "utilization_trend": stack_rates(trend, key="outcome", labels=outcomes),
+            "access_funnel": access_funnel(panel, service=study.file.exposure.service, by=STRATUM),
+        }
+    )
 
 
 def _use_of_all_members(panel: MemberMonths, outcomes: list[str]) -> dict[str, RateTable]:
@@ -71,6 +83,8 @@ def measure_integration(study: Study, tables: Tables, quarter: str) -> Integrati
         quarter=quarter,
         as_of=study.file.window.extract_date,
         maturation_days=study.file.integration.maturation_days,
+        coordinator=study.file.integration.coordinator,
+        smallest_tie=max(SMALLEST_SHOWN_TIE, load_policy(study.file.disclosure.policy).min_count),
     )
 
 

@@ -217,6 +217,7 @@ class Integration(_Section):
     """How referrals are followed."""
 
     maturation_days: int = Field(ge=1, le=365)
+    coordinator: str | None = None
 
 
 class Disclosure(_Section):

@@ -108,6 +108,7 @@ reference = "white"             # the group that gaps are taken from; name it, t
 
 [integration]
 maturation_days = 90            # a referral younger than this is not yet counted as open or closed
+# coordinator = "O00017"        # organization taken out of the referral network; else its broker
 
 [disclosure]
 policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be recovered from

@@ -15,6 +15,7 @@ from calaim_eval.integration.organization_network.density import (
 from calaim_eval.integration.organization_network.hierarchy import network_hierarchy
 from calaim_eval.integration.organization_network.mixing import MixingTable, ei_index
 from calaim_eval.integration.organization_network.multiplexity import network_multiplexity
+from calaim_eval.integration.organization_network.network_rates import SMALLEST_SHOWN_TIE
 from calaim_eval.integration.organization_network.network_tables import network_tables
 from calaim_eval.integration.organization_network.non_response import NetworkBounds, network_bounds
 from calaim_eval.integration.organization_network.organization_network import OrganizationNetwork
@@ -28,6 +29,7 @@ from calaim_eval.integration.organization_network.survey_network import survey_n
 from calaim_eval.integration.organization_network.transitivity import network_transitivity
 
 __all__ = [
+    "SMALLEST_SHOWN_TIE",
     "BrokerageTable",
     "MixingTable",
     "NetworkBounds",

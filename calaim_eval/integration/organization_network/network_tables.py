@@ -28,12 +28,23 @@ from calaim_eval.integration.organization_network.network_rates import (
 from calaim_eval.integration.organization_network.organization_network import OrganizationNetwork
 from calaim_eval.integration.organization_network.paths import betweenness
 from calaim_eval.integration.organization_network.referral_network import referral_network
+from calaim_eval.integration.organization_network.stability import tie_stability
 from calaim_eval.results import ALL, RateTable
 from calaim_eval.tables.ledger import RowLedger
 
 PLAN = "plan"
 BANDS = (50, 200)
 _PERMUTATIONS = 499
+NETWORK_TABLES = (
+    "referral_network_ties",
+    "referral_network_organizations",
+    "referral_network",
+    "referral_network_roles",
+    "referral_network_mixing",
+    "referral_network_by_race",
+    "referral_network_stability",
+)
+"""Names of the tables of `network_tables`; the last two only where they can be made."""
 
 
 def network_tables(
@@ -77,7 +88,9 @@ def network_tables(
         - ``referral_network``: the whole network, with the coordinator and without;
         - ``referral_network_roles``: open two-paths by role, with those expected;
         - ``referral_network_mixing``: ties between types, and between leaderships;
-        - ``referral_network_by_race``: each group's own network.
+        - ``referral_network_by_race``: each group's own network (with `person`);
+        - ``referral_network_stability``: ties kept, created and dissolved against the year
+          before, where it has a tie that is large enough.
 
     Raises
     ------
@@ -114,11 +127,33 @@ def network_tables(
         tables["referral_network_by_race"] = _by_race(
             referral, network, person, minimum_members=minimum_members, window=window
         )
+    tables |= _stability(referral, network, first=window["referred_from"], least=minimum_members)
     note = (
         f"Ties of {minimum_members} members or more in the year to {last.date()}; organizations "
         "with such a tie."
     )
     return {name: replace(t, notes=(*t.notes, note)) for name, t in tables.items()}
+
+
+def _stability(
+    referral: pd.DataFrame, network: OrganizationNetwork, *, first: pd.Timestamp, least: int
+) -> dict[str, RateTable]:
+    """Ties against those of the year before, over the organizations of either; or nothing."""
+    before = first - pd.Timedelta(days=1)
+    try:
+        earlier = referral_network(
+            referral,
+            as_of=before,
+            referred_from=first - pd.DateOffset(years=1),
+            referred_to=before,
+            minimum_members=least,
+        )
+        earlier = _with_ties(earlier, least)
+    except EstimationError:
+        return {}
+    names = np.union1d(earlier.organizations, network.organizations)
+    waves = (earlier.among(names), network.among(names))
+    return {"referral_network_stability": tie_stability(*waves)}
 
 
 def organization_types(network: OrganizationNetwork, organization: pd.DataFrame) -> pd.Series:

@@ -112,6 +112,37 @@ class OrganizationNetwork:
         """Network of some organizations and the ties among them."""
         return self._only(np.sort(self.positions(organizations)))
 
+    def among(self, organizations: Collection[str]) -> OrganizationNetwork:
+        """The same ties in a network of more organizations, which have none.
+
+        Raises
+        ------
+        EstimationError
+            An organization of the network is not among them.
+        """
+        names = np.array(sorted(set(organizations)), dtype=object)
+        place = pd.Index(names).get_indexer(pd.Index(self.organizations))
+        if (place < 0).any():
+            raise EstimationError(
+                f"{int((place < 0).sum())} of {self.n} organizations of the network are not among "
+                "those given.\n  Add them."
+            )
+
+        def moved(matrix: csr_array) -> csr_array:
+            at = matrix.tocoo()
+            return matrix_of(place[at.row], place[at.col], at.data, len(names))
+
+        answered = np.zeros(len(names), dtype=bool)
+        if self.has_answered is not None:
+            answered[place] = self.has_answered
+        return replace(
+            self,
+            organizations=names,
+            strength=moved(self.strength),
+            members=None if self.members is None else moved(self.members),
+            has_answered=None if self.has_answered is None else answered,
+        )
+
     def at_least(self, *, members: int = 0, strength: float = 0.0) -> OrganizationNetwork:
         """Network of the ties that are large enough; all organizations stay.
 

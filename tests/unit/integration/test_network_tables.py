@@ -155,6 +155,22 @@ def test_plans_are_a_type_of_their_own_and_shared_names_carry_their_id(simulated
     assert "referral_network_by_race" not in tables
 
 
+def test_ties_are_held_against_the_year_before(simulated):
+    ends = ["from_organization_id", "to_organization_id"]
+    earlier = _without_small(simulated)
+    dropped = earlier[ends].drop_duplicates().iloc[0]
+    is_dropped = (earlier[ends] == dropped).all(axis=1)
+    earlier = earlier[~is_dropped].assign(
+        referral_id=lambda f: "E" + f["referral_id"],
+        referred_date=lambda f: f["referred_date"] - pd.DateOffset(years=1),
+    )
+    both = pd.concat([simulated.referral, earlier], ignore_index=True)
+    tables = _tables(simulated, both)
+    counts = tables["referral_network_stability"].to_frame().set_index("tie")["numerator"]
+    n = len(simulated.large_ties)
+    assert counts.to_dict() == {"kept": n - 1, "created": 1, "dissolved": 0}
+
+
 def test_each_groups_network_is_of_ties_with_eleven_of_its_members(simulated):
     by_race = _tables(simulated, simulated.referral)["referral_network_by_race"].to_frame()
     race = simulated.person.set_index("member_id")["race_ethnicity"]

@@ -5,7 +5,9 @@ import pytest
 
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration import integration_measures
+from calaim_eval.integration.organization_network.network_tables import NETWORK_TABLES
 from calaim_eval.results import RateTable
+from calaim_eval.simulate import simulate_referral_network
 from calaim_eval.tables import Tables
 
 from .frames import CONTRACT, ORGANIZATION, SERVICE
@@ -34,11 +36,25 @@ RELEASE = {
 
 def test_every_item_of_the_release_with_its_keys():
     made = integration_measures(FRAMES, quarter="2024Q4")
-    assert made.skipped == {}
+    assert set(made.skipped) == set(NETWORK_TABLES)  # its ties are of fewer than 11 members
     for name, keys in RELEASE.items():
         assert isinstance(made[name], RateTable)
         assert list(made[name].keys.columns) == keys
     assert made["coverage_summary"].denominator[0] == 58
+
+
+def test_the_referral_network_comes_with_the_quarter():
+    simulated = simulate_referral_network(counties=2)
+    frames = {name: getattr(simulated, name) for name in ("referral", "organization", "person")}
+    made = integration_measures(frames, quarter="2024Q4")
+    assert set(NETWORK_TABLES) - set(made) == {"referral_network_stability"}
+    assert "the year before has no tie" in made.skipped["referral_network_stability"]
+    named = integration_measures(frames, quarter="2024Q4", coordinator="O00001")
+    assert "Fresno hospital 0" in set(named["referral_network"].keys["taken_out"])
+    unknown = integration_measures(frames, quarter="2024Q4", coordinator="nobody")
+    assert "`coordinator`" in unknown.skipped["referral_network"]
+    higher = integration_measures(frames, quarter="2024Q4", smallest_tie=30)
+    assert len(higher["referral_network_ties"]) < len(made["referral_network_ties"])
 
 
 def test_organizations_and_members_are_told_apart():
