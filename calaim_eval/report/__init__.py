@@ -1,6 +1,6 @@
 """Released tables to figures, tables, sentences and pages."""
 
-from calaim_eval.report import figures, phrases, tables, trend_words
+from calaim_eval.report import figures, phrases, recommendations, tables, trend_words
 from calaim_eval.report.completeness import Completeness, completeness
 from calaim_eval.report.errors import ReportError
 from calaim_eval.report.markdown import absences, block, section, simulated_notice
@@ -18,6 +18,7 @@ __all__ = [
     "figures",
     "open_release",
     "phrases",
+    "recommendations",
     "render_report",
     "section",
     "simulated_notice",
