@@ -1,12 +1,23 @@
 """How community-based organizations are part of care: who delivers, where, do referrals close."""
 
 from calaim_eval.integration.agreement import coder_agreement
+from calaim_eval.integration.asset_map import asset_map_change, listed_on
+from calaim_eval.integration.capacity import capacity_adequacy, capacity_use
 from calaim_eval.integration.claim_services import services_from_claims
+from calaim_eval.integration.composite import (
+    CompositeIndex,
+    IndexComponents,
+    IndexRule,
+    components_from_rates,
+    composite_index,
+    principal_components,
+)
 from calaim_eval.integration.coverage import (
     contracted_but_idle,
     coverage_summary,
     service_coverage,
 )
+from calaim_eval.integration.data_sharing import data_sharing_level
 from calaim_eval.integration.delivery import (
     delivery_contracts,
     delivery_members,
@@ -47,10 +58,32 @@ from calaim_eval.integration.organization_network import (
     tie_stability,
     without_coordinator,
 )
+from calaim_eval.integration.partner_survey import (
+    AggregationCheck,
+    AggregationRule,
+    FactorFit,
+    SurveyAnswers,
+    aggregation_check,
+    feldt_interval,
+    fit_factors,
+    scale_factors,
+    scale_reliability,
+    score_survey,
+    survey_agreement,
+    survey_respondents,
+    survey_response_rate,
+    survey_scores,
+)
 from calaim_eval.integration.payment import (
     payment_denials,
     payment_timeliness,
     time_to_payment,
+)
+from calaim_eval.integration.plan_requirements import (
+    distinct_layouts,
+    plan_similarity,
+    requirement_burden,
+    requirement_standardization,
 )
 from calaim_eval.integration.qca import fsqca, truth_table
 from calaim_eval.integration.referral_findings import referral_findings
@@ -71,28 +104,46 @@ from calaim_eval.integration.time_to_service import time_to_service
 
 __all__ = [
     "SMALLEST_SHOWN_TIE",
+    "AggregationCheck",
+    "AggregationRule",
     "BrokerageTable",
+    "CompositeIndex",
     "DominanceTable",
+    "FactorFit",
+    "IndexComponents",
+    "IndexRule",
     "IntegrationMeasures",
     "MixingTable",
     "NetworkBounds",
     "NetworkCorrelation",
     "OrganizationNetwork",
+    "SurveyAnswers",
+    "aggregation_check",
+    "asset_map_change",
     "brokerage_roles",
+    "capacity_adequacy",
+    "capacity_use",
     "coder_agreement",
+    "components_from_rates",
+    "composite_index",
     "contract_concentration",
     "contracted_but_idle",
     "contracts_per_organization",
     "coverage_summary",
+    "data_sharing_level",
     "delivery_contracts",
     "delivery_members",
     "delivery_organizations",
+    "distinct_layouts",
     "ei_index",
     "factor_selection",
+    "feldt_interval",
+    "fit_factors",
     "fsqca",
     "general_dominance",
     "integration_factors",
     "integration_measures",
+    "listed_on",
     "local_cbo_share",
     "main_broker",
     "network_bounds",
@@ -109,18 +160,29 @@ __all__ = [
     "network_transitivity",
     "payment_denials",
     "payment_timeliness",
+    "plan_similarity",
+    "principal_components",
     "referral_closure",
     "referral_findings",
     "referral_funnel",
     "referral_losses",
     "referral_network",
     "referral_step_conversion",
+    "requirement_burden",
+    "requirement_standardization",
+    "scale_factors",
+    "scale_reliability",
+    "score_survey",
     "service_concentration",
     "service_coverage",
     "services_from_claims",
     "single_plan_dependence",
     "structural_holes",
+    "survey_agreement",
     "survey_network",
+    "survey_respondents",
+    "survey_response_rate",
+    "survey_scores",
     "tie_stability",
     "time_to_payment",
     "time_to_service",

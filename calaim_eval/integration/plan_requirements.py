@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.integration.about_organizations import about_organizations
 from calaim_eval.integration.contracts import contracts_in_force, organization_trait, trait_values
 from calaim_eval.integration.inputs import Day, quarter_days
 from calaim_eval.integration.requirement_settings import (
@@ -17,7 +18,6 @@ from calaim_eval.integration.requirement_settings import (
     requirements_on,
 )
 from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.rate_table import RateKind
 from calaim_eval.tables.ledger import RowLedger
 
 _GOWER = "Gower JC (1971). Biometrics 27(4):857-871. doi:10.2307/2528823"
@@ -92,13 +92,14 @@ def plan_similarity(
     pairs = np.array([s[first, second] for s in similar.values()])
     w = np.array([weight[name] for name in similar])[:, None]
     known = np.isfinite(pairs)
-    return _about_plans(
+    return about_organizations(
         "How alike plans' requirements are",
         pd.DataFrame({"plan": plans[first], "other_plan": plans[second]}),
         (w * np.where(known, pairs, 0.0)).sum(axis=0),
         (w * known).sum(axis=0),
         names=("weighted_similarity_of_requirements", "weight_of_elements_compared"),
         unit=_SIMILARITY,
+        kind="proportion",
         method=Method("Gower similarity", {"as_of": str(pd.Timestamp(as_of).date())}, _GOWER),
     )
 
@@ -148,13 +149,14 @@ def requirement_standardization(
             )
         )
     frame = pd.concat(parts, ignore_index=True)
-    return _about_plans(
+    return about_organizations(
         "Standardization of plan requirements",
         frame[["requirement", "as_of"]],
         frame["numerator"].to_numpy(dtype=float),
         frame["denominator"].to_numpy(dtype=float),
         names=("similarity_of_pairs_of_plans", "pairs_of_plans_compared"),
         unit=_SIMILARITY,
+        kind="proportion",
         method=Method("Mean Gower similarity of two plans", {}, _GOWER),
         margins=("requirement",),
     )
@@ -213,7 +215,7 @@ def requirement_burden(
         rows.append(np.concatenate([[sums.sum()], sums]))
     sizes = [len(trait), *(int((trait == value).sum()) for value in order[1:])]
     keys = pd.MultiIndex.from_product([order, [ALL, *elements]], names=[by, "requirement"])
-    return _about_plans(
+    return about_organizations(
         "Further versions of requirements by organization",
         keys.to_frame(index=False),
         np.concatenate(rows),
@@ -257,7 +259,7 @@ def distinct_layouts(
     count = coded.groupby("organization_id")["layout"].nunique().reindex(trait.index)
     order = [ALL, *trait_values(by, trait)]
     is_in = [np.full(len(trait), fill_value=True), *((trait == v).to_numpy() for v in order[1:])]
-    return _about_plans(
+    return about_organizations(
         "Distinct layouts by organization",
         pd.DataFrame({by: order}),
         np.array([count[mask].sum() for mask in is_in], dtype=float),
@@ -338,35 +340,3 @@ def _versions(
     met = settings.reindex(pairs["plan"]).reset_index(drop=True)
     versions = met.groupby(pairs["organization_id"]).nunique().reindex(trait.index)
     return versions, trait
-
-
-def _about_plans(
-    measure: str,
-    keys: pd.DataFrame,
-    numerator: np.ndarray,
-    denominator: np.ndarray,
-    *,
-    names: tuple[str, str],
-    unit: str,
-    method: Method,
-    margins: tuple[str, ...] = (),
-    kind: RateKind = "proportion",
-) -> RateTable:
-    """Rate table about plans and organizations; every one is counted, so without interval."""
-    empty = np.full(len(keys), np.nan)
-    return RateTable(
-        measure=measure,
-        keys=keys.reset_index(drop=True),
-        numerator=np.asarray(numerator, dtype=float),
-        denominator=np.asarray(denominator, dtype=float),
-        conf_low=empty,
-        conf_high=empty,
-        n_members=empty,
-        numerator_name=names[0],
-        denominator_name=names[1],
-        unit=unit,
-        kind=kind,
-        method=method,
-        about="organizations",
-        margins=margins,
-    )

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.integration.composite_index import IndexRule, composite_index, spearman
-from calaim_eval.integration.index_components import IndexComponents
-from calaim_eval.integration.principal_components import principal_components
+from calaim_eval.integration.composite.composite_index import IndexRule, composite_index, spearman
+from calaim_eval.integration.composite.index_components import IndexComponents
+from calaim_eval.integration.composite.principal_components import principal_components
 
 pytestmark = pytest.mark.shared
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.integration.factor_fit import fit_factors
-from calaim_eval.integration.group_agreement import intraclass_correlation, r_wg
-from calaim_eval.integration.scale_statistics import (
+from calaim_eval.integration.partner_survey.factor_fit import fit_factors
+from calaim_eval.integration.partner_survey.group_agreement import intraclass_correlation, r_wg
+from calaim_eval.integration.partner_survey.scale_statistics import (
     correlation,
     cronbach_alpha,
     feldt_interval,

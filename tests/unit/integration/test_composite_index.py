@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from calaim_eval.disclosure import release
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.composite_index import (
+from calaim_eval.integration.composite.composite_index import (
     IndexRule,
     composite_index,
     normalize,
@@ -16,8 +16,11 @@ from calaim_eval.integration.composite_index import (
     spearman,
     weighted_mean,
 )
-from calaim_eval.integration.index_components import IndexComponents, components_from_rates
-from calaim_eval.integration.principal_components import principal_components
+from calaim_eval.integration.composite.index_components import (
+    IndexComponents,
+    components_from_rates,
+)
+from calaim_eval.integration.composite.principal_components import principal_components
 from calaim_eval.results import Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
 

@@ -7,16 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.factor_fit import fit_factors
-from calaim_eval.integration.scale_reliability import scale_factors, scale_reliability
-from calaim_eval.integration.scale_statistics import (
+from calaim_eval.integration.partner_survey.factor_fit import fit_factors
+from calaim_eval.integration.partner_survey.scale_reliability import (
+    scale_factors,
+    scale_reliability,
+)
+from calaim_eval.integration.partner_survey.scale_statistics import (
     cronbach_alpha,
     feldt_interval,
     guttman_lambda_6,
     item_rest_correlations,
     pairwise_covariance,
 )
-from calaim_eval.integration.survey_answers import score_survey
+from calaim_eval.integration.partner_survey.survey_answers import score_survey
 from calaim_eval.results import ALL
 
 from .survey_frames import codebook, survey

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.integration.survey_answers import score_survey
+from calaim_eval.integration.partner_survey.survey_answers import score_survey
 from calaim_eval.tables.ledger import RowLedger
 
 ITEM = pd.DataFrame(

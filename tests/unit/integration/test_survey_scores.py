@@ -7,15 +7,22 @@ import statsmodels.formula.api as smf
 
 from calaim_eval.disclosure import release
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.aggregation_check import AggregationRule, aggregation_check
-from calaim_eval.integration.group_agreement import intraclass_correlation, r_wg, uniform_variance
-from calaim_eval.integration.survey_answers import score_survey
-from calaim_eval.integration.survey_response_rates import (
+from calaim_eval.integration.partner_survey.aggregation_check import (
+    AggregationRule,
+    aggregation_check,
+)
+from calaim_eval.integration.partner_survey.group_agreement import (
+    intraclass_correlation,
+    r_wg,
+    uniform_variance,
+)
+from calaim_eval.integration.partner_survey.survey_answers import score_survey
+from calaim_eval.integration.partner_survey.survey_response_rates import (
     survey_agreement,
     survey_respondents,
     survey_response_rate,
 )
-from calaim_eval.integration.survey_scores import survey_scores
+from calaim_eval.integration.partner_survey.survey_scores import survey_scores
 
 from .survey_frames import codebook, survey
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.aggregation_check import (
+from calaim_eval.integration.contracts import organization_trait
+from calaim_eval.integration.inputs import UNKNOWN
+from calaim_eval.integration.partner_survey.aggregation_check import (
     AggregationRule,
     aggregation_check,
     require_aggregation,
 )
-from calaim_eval.integration.contracts import organization_trait
-from calaim_eval.integration.inputs import UNKNOWN
-from calaim_eval.integration.survey_answers import SurveyAnswers
+from calaim_eval.integration.partner_survey.survey_answers import SurveyAnswers
 from calaim_eval.results import ALL, EffectTable, Estimand, Method
 from calaim_eval.results.effect_table import stack
 

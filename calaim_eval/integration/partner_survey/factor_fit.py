@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.scale_statistics import correlation
+from calaim_eval.integration.partner_survey.scale_statistics import correlation
 
 _GRADIENT = 1e-4
 

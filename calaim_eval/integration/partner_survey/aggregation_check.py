@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.group_agreement import (
+from calaim_eval.integration.partner_survey.group_agreement import (
     IntraclassCorrelation,
     intraclass_correlation,
     r_wg,
     uniform_variance,
 )
-from calaim_eval.integration.survey_answers import SurveyAnswers
+from calaim_eval.integration.partner_survey.survey_answers import SurveyAnswers
 from calaim_eval.results import EffectTable, Estimand, Method
 
 _STATISTICS = ("icc_1", "icc_2", "mean_r_wg_j", "share_of_organizations_agreeing")

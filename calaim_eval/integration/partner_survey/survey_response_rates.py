@@ -10,8 +10,12 @@ from calaim_eval.integration.clustered_shares import clustered_shares
 from calaim_eval.integration.contracts import organization_trait, trait_values
 from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.inputs import take_columns
-from calaim_eval.integration.survey_answers import UNKNOWN_ROLE, SurveyAnswers
-from calaim_eval.integration.survey_scores import ORGANIZATION, ROLE, group_of_respondents
+from calaim_eval.integration.partner_survey.survey_answers import UNKNOWN_ROLE, SurveyAnswers
+from calaim_eval.integration.partner_survey.survey_scores import (
+    ORGANIZATION,
+    ROLE,
+    group_of_respondents,
+)
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.schema.fields import FIELDS

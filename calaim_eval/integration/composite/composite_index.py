@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.index_components import IndexComponents
-from calaim_eval.integration.principal_components import PrincipalComponents, principal_components
+from calaim_eval.integration.composite.index_components import IndexComponents
+from calaim_eval.integration.composite.principal_components import (
+    PrincipalComponents,
+    principal_components,
+)
 from calaim_eval.results import BoundsTable, Estimand, Method
 
 Normalization: TypeAlias = Literal["min_max", "z", "rank"]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.factor_fit import FactorFit, fit_factors
-from calaim_eval.integration.scale_statistics import (
+from calaim_eval.integration.partner_survey.factor_fit import FactorFit, fit_factors
+from calaim_eval.integration.partner_survey.scale_statistics import (
     correlation,
     cronbach_alpha,
     feldt_interval,
@@ -19,7 +19,7 @@ from calaim_eval.integration.scale_statistics import (
     mean_correlation,
     pairwise_covariance,
 )
-from calaim_eval.integration.survey_answers import SurveyAnswers
+from calaim_eval.integration.partner_survey.survey_answers import SurveyAnswers
 from calaim_eval.results import ALL, EffectTable, Estimand, Method
 
 Missing: TypeAlias = Literal["listwise", "pairwise"]
