@@ -98,7 +98,14 @@ from calaim_eval.report import open_release, render_report
 from calaim_eval.results import BoundsTable, EffectTable, Estimand, Method, RateTable
 from calaim_eval.schema import FIELDS, TABLES, load_codes
 from calaim_eval.study import Study, init_study, read_study
-from calaim_eval.tables import InputMap, RowLedger, Tables, read_tables
+from calaim_eval.tables import (
+    InputMap,
+    PartnerTables,
+    RowLedger,
+    Tables,
+    read_partner_files,
+    read_tables,
+)
 from calaim_eval.version import __version__
 
 __all__ = [
@@ -124,6 +131,7 @@ __all__ = [
     "MissingExtraError",
     "OutputError",
     "PanelRules",
+    "PartnerTables",
     "PowerTable",
     "RateTable",
     "Released",
@@ -192,6 +200,7 @@ __all__ = [
     "randomization_test",
     "rate_by_group",
     "rate_gap",
+    "read_partner_files",
     "read_study",
     "read_tables",
     "reduce_panel",

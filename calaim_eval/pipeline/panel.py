@@ -20,6 +20,7 @@ def read_study_tables(study: Study) -> Tables:
         input_map=study.file.input.input_map,
         extract_date=study.file.window.extract_date,
         extraction=study.file.input.extraction,
+        partners=study.partner_folders,
         memory_limit_gb=study.file.computing.memory_limit_gb,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calaim_eval.schema.field import Field, Table
+from calaim_eval.schema.partner_fields import PARTNER_FIELDS
 
 _F = Field
 
@@ -505,6 +506,8 @@ FIELDS: dict[str, Field] = {
             "Standing of the payment.",
             values=("paid", "denied", "pending"),
         ),
+        # --- partners' own systems ---
+        *PARTNER_FIELDS,
     )
 }
 

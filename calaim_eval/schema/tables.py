@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calaim_eval.schema.field import Table
+from calaim_eval.schema.partner_tables import PARTNER_TABLES
 
 _MODIFIERS = tuple(f"hcpcs_modifier_{i}" for i in range(1, 6))
 _DIAGNOSES = tuple(f"diagnosis_code_{i}" for i in range(1, 6))
@@ -247,6 +248,7 @@ _INPUTS = (
             "closed_date",
             "referral_status",
             "closure_reason",
+            "status_reason",
         ),
         required=("referral_id", "member_id", "service", "referred_date"),
         not_null=("referral_id", "member_id", "service", "referred_date"),
@@ -444,6 +446,7 @@ _INPUTS = (
         date_order=(("invoice_received_date", "paid_date"),),
         source="plan or CBO accounts",
     ),
+    *PARTNER_TABLES,
     Table(
         name="member_xref",
         grain="one former member identifier that was merged into another",

@@ -37,6 +37,7 @@ from calaim_eval.quality.checks import CHECKS
 from calaim_eval.tables.database import check_address
 from calaim_eval.tables.formats import FORMATS
 from calaim_eval.tables.input_map import InputMap
+from calaim_eval.tables.partners.read import PARTNER_FORMATS
 
 
 def _month(value: str) -> str:
@@ -55,6 +56,13 @@ def _format(value: str) -> str:
     if value not in FORMATS:
         raise ValueError(f"'{value}' is not one of {', '.join(FORMATS)}")
     return value
+
+
+def _partners(value: dict[str, str | list[str]]) -> dict[str, list[str]]:
+    for name in value:
+        if name not in PARTNER_FORMATS:
+            raise ValueError(f"'{name}' is not one of {', '.join(PARTNER_FORMATS)}")
+    return {name: [each] if isinstance(each, str) else each for name, each in value.items()}
 
 
 def _ages(value: tuple[int, int]) -> tuple[int, int]:
@@ -107,6 +115,9 @@ class Input(_Section):
     rename: dict[str, dict[str, str]] = Field(default_factory=dict)
     constants: dict[str, dict[str, str | int | float | bool | date]] = Field(default_factory=dict)
     values: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+    partners: Annotated[dict[str, str | list[str]], AfterValidator(_partners)] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _one_place(self) -> Input:

@@ -50,6 +50,14 @@ class Study:
         return self.file.input.database or self.input_folder
 
     @property
+    def partner_folders(self) -> dict[str, list[Path]]:
+        """Folders with files that partners hold, by format."""
+        return {
+            name: [(self.folder / each).resolve() for each in folders]
+            for name, folders in self.file.input.partners.items()
+        }
+
+    @property
     def restricted(self) -> Path:
         """Everything that holds member-level or unsuppressed numbers."""
         return self.folder / "restricted"

@@ -44,6 +44,9 @@ format = "$input_format"
 # plan = "Plan A"
 # [input.values.eligibility.payer_type]
 # MCAL = "medicaid"
+# Files that partners hold, put beside (docs/formats/partners.md): format = folder or folders.
+# [input.partners]
+# hmis = "raw/hmis"
 # Tables of a database instead of files: database in place of folder, no password in it (keep that
 # in PGPASSWORD or ~/.pgpass); [input.files] then names tables or views.
 # database = "postgresql://user@host/name"

@@ -7,6 +7,8 @@ from calaim_eval.tables.classify import (
 )
 from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import NOTICE, USED, RowLedger
+from calaim_eval.tables.partners.partner_tables import PartnerTables
+from calaim_eval.tables.partners.read import read_partner_files
 from calaim_eval.tables.read import open_tables, read_tables
 from calaim_eval.tables.tables import Tables
 
@@ -14,11 +16,13 @@ __all__ = [
     "NOTICE",
     "USED",
     "InputMap",
+    "PartnerTables",
     "RowLedger",
     "Tables",
     "classify_program_lines",
     "open_tables",
     "program_codes",
+    "read_partner_files",
     "read_tables",
     "unclassified_lines",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -41,6 +41,12 @@ from calaim_eval.tables.formats import SourceTables, require_format
 from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.monthly import MONTHS, SPANS, with_spans_of_months
+from calaim_eval.tables.partners.read import (
+    Folders,
+    add_partners,
+    describe_partners,
+    partner_sources,
+)
 from calaim_eval.tables.passes import settle_all, stage_all
 from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ
@@ -66,6 +72,7 @@ def read_tables(
     memory_limit_gb: float = MEMORY_LIMIT_GB,
     extract_date: date | str | None = None,
     extraction: str = "",
+    partners: Folders | None = None,
 ) -> Tables:
     """Read the input files of a study: check every row, account for it, bucket by member.
 
@@ -95,6 +102,9 @@ def read_tables(
     extraction : str
         Any name of this extraction of a database: a change of rows that changes neither their
         number nor a latest date goes unnoticed, and another name has them extracted again.
+    partners : mapping, optional
+        Files that partners hold, put beside: format (a name of
+        `tables.partners.read.PARTNER_FORMATS`, such as ``"hmis"``) to a folder or several.
 
     Returns
     -------
@@ -121,6 +131,7 @@ def read_tables(
     work_dir = Path(work_dir)
     input_map = _merged(rename, input_map)
     _check_options(input_map, n_buckets, source)
+    beside = partner_sources(partners or {})
     cut = date.fromisoformat(extract_date) if isinstance(extract_date, str) else extract_date
     backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=_unfinished(work_dir))
     try:
@@ -131,9 +142,10 @@ def read_tables(
             "extract_date": cut.isoformat() if cut else None,
             "extraction": extraction,
             "database": mark_of(folder, extraction=extraction),
+            **({"partners": [source for source, _ in beside]} if beside else {}),
         }
         with _opened(folder, source, input_map, backend) as opened:
-            return _read(opened, input_map, options, cut, work_dir, backend)
+            return _read(opened, input_map, options, cut, work_dir, backend, beside)
     finally:
         backend.disconnect()
 
@@ -166,10 +178,12 @@ def _read(
     cut: date | None,
     work_dir: Path,
     backend: ibis.BaseBackend,
+    beside: Sequence[tuple[str, Path]],
 ) -> Tables:
     """Reuse the earlier reading if it is of the same files and options, else read."""
     earlier = read_manifest(work_dir)
-    files = describe_sources(opened.files, known=(earlier or {}).get("files", ()))
+    sources = (*opened.files, *describe_partners(beside))
+    files = describe_sources(sources, known=(earlier or {}).get("files", ()))
     files += opened.described
     mark = fingerprint(files, options)
     if earlier and earlier.get("fingerprint") == mark and _is_complete(work_dir, earlier):
@@ -193,8 +207,9 @@ def _read(
     buckets = options["n_buckets"] or _count_buckets(tables, opened.labels, backend)
     ledger = RowLedger()
     ledger.extend(opened.ledger)
+    tables, added = add_partners(tables, beside, building / "partners", backend, ledger)
     tables, labels = with_spans_of_months(
-        tables, opened.labels, building, backend, buckets, cut, ledger
+        tables, {**added, **opened.labels}, building, backend, buckets, cut, ledger
     )
     stage_all(tables, labels, building, backend, buckets, cut, ledger)
     names = [name for name in tables if name != XREF]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from calaim_eval.engine import engine_failures
 from calaim_eval.errors import TableError
 from calaim_eval.schema.columns import match_columns
+from calaim_eval.schema.partner_tables import PARTNER_TABLES
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.input_map import Constant, add_constants, map_values
 from calaim_eval.tables.statistical_files import STATISTICAL_SUFFIXES, convert_statistical
@@ -168,6 +169,7 @@ def log_absent(found: Collection[str]) -> None:
         and table.is_optional
         and table.name not in found
         and table.name not in STANDS_IN.values()
+        and table not in PARTNER_TABLES
     ]
     if absent:
         listed = ", ".join(f"`{name}`" for name in absent)

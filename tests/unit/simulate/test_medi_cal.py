@@ -11,6 +11,7 @@ import pytest
 
 from calaim_eval.errors import OutputError, StudyFileError
 from calaim_eval.schema.fields import FIELDS
+from calaim_eval.schema.partner_tables import PARTNER_TABLES
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.simulate import SimulatedStudy, chunk, medi_cal, simulate_medi_cal
 
@@ -24,8 +25,12 @@ NOT_SIMULATED = {
     "feed_coverage",
     "acsc_diagnosis",
     "ed_avoidable_weight",
+    *(table.name for table in PARTNER_TABLES),
 }
-COLUMNS_NOT_SIMULATED = {"medical_claim": {"billing_taxonomy_code", "rendering_taxonomy_code"}}
+COLUMNS_NOT_SIMULATED = {
+    "medical_claim": {"billing_taxonomy_code", "rendering_taxonomy_code"},
+    "referral": {"status_reason"},
+}
 INPUTS = [name for name, table in TABLES.items() if table.is_input and name not in NOT_SIMULATED]
 
 

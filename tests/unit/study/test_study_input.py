@@ -7,7 +7,7 @@ import pytest
 
 from calaim_eval.errors import StudyFileError
 from calaim_eval.pipeline.panel import read_study_tables
-from calaim_eval.study import read_study
+from calaim_eval.study import init_study, read_study
 from calaim_eval.study.template import study_template
 
 NAMES = """
@@ -93,3 +93,19 @@ def test_a_password_is_refused_and_not_repeated(study):
     with pytest.raises(StudyFileError, match="holds a password") as raised:
         study(folder='database = "postgresql://me:tops3cret@host/db"')
     assert "tops3cret" not in str(raised.value)
+
+
+def test_folders_of_partners_are_named_by_format(tmp_path):
+    place = init_study(tmp_path / "s", input_format="calaim")
+    text = place.read_text(encoding="utf-8")
+    place.write_text(
+        text.replace('# [input.partners]\n# hmis = "raw/hmis"', '[input.partners]\nhmis = "h"'),
+        encoding="utf-8",
+    )
+    assert read_study(place).partner_folders == {"hmis": [(tmp_path / "s" / "h").resolve()]}
+    place.write_text(
+        text.replace('# [input.partners]\n# hmis = "raw/hmis"', '[input.partners]\nhmiss = "h"'),
+        encoding="utf-8",
+    )
+    with pytest.raises(StudyFileError, match="'hmiss' is not one of hmis"):
+        read_study(place)

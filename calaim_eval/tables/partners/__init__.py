@@ -1,0 +1,1 @@
+"""Files that partners hold (HMIS, referral platforms, plans' exchange files, 211) as tables."""

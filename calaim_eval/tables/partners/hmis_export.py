@@ -1,0 +1,205 @@
+"""HUD HMIS CSV exports: which there are in a folder, of which version, and their files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from calaim_eval.errors import TableError
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows, read_header
+from calaim_eval.tables.sources import TEXT_SUFFIXES
+
+RACE_COLUMNS = {
+    "FY2024": "HispanicLatinaeo",
+    "FY2026": "HispanicLatinao",
+}
+"""Column of `Client` that a version has and the others have not."""
+COMMON_RACES = (
+    "AmIndAKNative",
+    "Asian",
+    "BlackAfAmerican",
+    "MidEastNAfrican",
+    "NativeHIPacific",
+    "White",
+    "RaceNone",
+)
+NEEDED = ("Client", "Enrollment")
+WANTED = {
+    "Export": ("CSVVersion", "ImplementationID", "SourceID", "ExportDate"),
+    "Client": (
+        *("PersonalID", "DOB", "Sex", "VeteranStatus"),
+        *COMMON_RACES,
+        *RACE_COLUMNS.values(),
+        *("DateUpdated", "DateDeleted"),
+    ),
+    "Organization": ("OrganizationID", "OrganizationName", "DateUpdated", "DateDeleted"),
+    "Project": (
+        *("ProjectID", "OrganizationID", "ProjectName", "ProjectType"),
+        *("OperatingStartDate", "OperatingEndDate", "DateUpdated", "DateDeleted"),
+    ),
+    "Enrollment": (
+        *("EnrollmentID", "PersonalID", "ProjectID", "EntryDate", "HouseholdID"),
+        *("RelationshipToHoH", "LivingSituation", "DisablingCondition", "MoveInDate"),
+        *("DateUpdated", "DateDeleted"),
+    ),
+    "Exit": ("EnrollmentID", "ExitDate", "Destination", "DateUpdated", "DateDeleted"),
+    "IncomeBenefits": (
+        *("EnrollmentID", "InformationDate", "Medicaid", "DataCollectionStage"),
+        *("DateUpdated", "DateDeleted"),
+    ),
+    "Services": (
+        *("ServicesID", "EnrollmentID", "PersonalID", "DateProvided", "RecordType"),
+        *("TypeProvided", "DateUpdated", "DateDeleted"),
+    ),
+    "Event": (
+        *("EventID", "EnrollmentID", "PersonalID", "EventDate", "Event", "ProbSolDivRRResult"),
+        *("LocationCrisisOrPHHousing", "ReferralResult", "ResultDate"),
+        *("DateUpdated", "DateDeleted"),
+    ),
+    "Assessment": (
+        *("AssessmentID", "EnrollmentID", "PersonalID", "AssessmentDate"),
+        *("DateUpdated", "DateDeleted"),
+    ),
+    "AssessmentQuestions": (
+        *("AssessmentID", "PersonalID", "AssessmentQuestion", "AssessmentAnswer"),
+        *("DateUpdated", "DateDeleted"),
+    ),
+}
+"""Files that are read, with their columns."""
+REQUIRED = {
+    "Client": ("PersonalID",),
+    "Organization": ("OrganizationID",),
+    "Project": ("ProjectID", "OrganizationID"),
+    "Enrollment": ("EnrollmentID", "PersonalID", "ProjectID", "EntryDate"),
+    "Exit": ("EnrollmentID", "ExitDate"),
+    "IncomeBenefits": ("EnrollmentID", "Medicaid", "DataCollectionStage"),
+    "Services": ("ServicesID", "EnrollmentID", "DateProvided", "RecordType"),
+    "Event": ("EventID", "EnrollmentID", "EventDate", "Event"),
+    "Assessment": ("AssessmentID", "PersonalID"),
+    "AssessmentQuestions": ("AssessmentID", "AssessmentQuestion", "AssessmentAnswer"),
+}
+DELETED = "deleted in the HMIS (`DateDeleted`)"
+
+
+@dataclass(frozen=True)
+class HmisExport:
+    """One export: its files, what it says it is, and what its columns say.
+
+    Attributes
+    ----------
+    paths : dict[str, Path]
+        File by its HUD name.
+    version : str
+        ``"FY2024"`` or ``"FY2026"``, by the columns of `Client`.
+    scope : str
+        Implementation the identifiers belong to.
+    made : str
+        Day and time of the export, as written; empty where it is not told.
+    """
+
+    paths: dict[str, Path]
+    version: str
+    scope: str
+    made: str
+
+    @property
+    def hispanic_column(self) -> str:
+        """Column of `Client` for Hispanic or Latino."""
+        return RACE_COLUMNS[self.version]
+
+    def rows(self, file: str, ledger: RowLedger) -> FileRows:
+        """Rows of a file, those deleted in the HMIS set aside; none where it is not there."""
+        if file not in self.paths:
+            empty = pd.DataFrame(columns=list(WANTED[file]), dtype=object)
+            return FileRows(f"hmis {file}", empty, ledger, is_there=False)
+        rows = read_file_rows(
+            [self.paths[file]],
+            f"hmis {file}",
+            ledger,
+            columns=WANTED[file],
+            required=REQUIRED.get(file, ()),
+        )
+        if "DateDeleted" in rows.frame.columns:
+            rows.set_aside(rows["DateDeleted"].notna(), DELETED)
+        return rows
+
+
+def find_exports(folder: Path, ledger: RowLedger) -> list[HmisExport]:
+    """Exports in a folder or in the folders in it, the earliest made first.
+
+    Raises
+    ------
+    TableError
+        There is none, a needed file is missing, or the version is not one that is read.
+    """
+    places = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    found = [paths for paths in map(_files, places) if "Client" in paths]
+    if not found:
+        raise TableError(
+            f"`{folder}` holds no HMIS export.\n"
+            "  Unpack the export: `Client.csv`, `Enrollment.csv` and the others, in the folder or "
+            "one folder an export."
+        )
+    exports = [_export(paths, ledger) for paths in found]
+    return sorted(exports, key=lambda each: each.made)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Files of an export by HUD name."""
+    names = {name.lower(): name for name in WANTED}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        suffix = next((each for each in TEXT_SUFFIXES if path.name.lower().endswith(each)), None)
+        if suffix is None or not path.is_file():
+            continue
+        name = names.get(path.name.lower().split(".")[0])
+        if name is None:
+            continue
+        if name in found:
+            raise TableError(f"hmis {name} is there twice in one folder.\n  Keep one of the two.")
+        found[name] = path
+    return found
+
+
+def _export(paths: dict[str, Path], ledger: RowLedger) -> HmisExport:
+    """One export, its version by the columns of `Client`."""
+    lacking = [name for name in NEEDED if name not in paths]
+    if lacking:
+        raise TableError(
+            f"an HMIS export lacks `{lacking[0]}.csv`.\n  Export it again with all files."
+        )
+    version = _version(read_header(paths["Client"], "hmis Client"))
+    scope, made = "", ""
+    if "Export" in paths:
+        rows = read_file_rows([paths["Export"]], "hmis Export", ledger, columns=WANTED["Export"])
+        first = rows.frame.iloc[0] if len(rows.frame) else None
+        if first is not None:
+            scope = first["ImplementationID"] or first["SourceID"] or ""
+            made = first["ExportDate"] or ""
+        year = version.removeprefix("FY")
+        is_other = rows["CSVVersion"].notna() & ~rows["CSVVersion"].astype(str).str.contains(year)
+        rows.note(is_other, "`CSVVersion` is another version than the columns, which decide")
+        rows.used()
+    return HmisExport(paths, version, scope, made)
+
+
+def _version(header: list[str]) -> str:
+    """Version by the columns of `Client`."""
+    has = {head.strip().lower() for head in header}
+    fits = [version for version, column in RACE_COLUMNS.items() if column.lower() in has]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        raise TableError(
+            "hmis Client has the race columns of two versions "
+            f"({' and '.join(f'`{column}`' for column in RACE_COLUMNS.values())}).\n"
+            "  Export one version a folder."
+        )
+    raise TableError(
+        f"hmis Client is of no version that is read ({', '.join(RACE_COLUMNS)}): it lacks "
+        f"{' and '.join(f'`{column}`' for column in RACE_COLUMNS.values())}.\n"
+        "  Ask for an export in one of these versions; older ones split race and ethnicity."
+    )

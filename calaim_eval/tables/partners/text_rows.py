@@ -1,0 +1,253 @@
+"""Rows of a partner's delimited text, and what becomes of each: used, or set aside and counted."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.errors import TableError
+from calaim_eval.schema.values import MISSING_TEXTS
+from calaim_eval.tables.formats import SOURCE
+from calaim_eval.tables.ledger import USED, RowLedger
+from calaim_eval.tables.text_files import DELIMITERS, UNREADABLE, open_text
+
+RAGGED = "another number of cells than the header"
+EXACT = "exact duplicate"
+DAY_FORMATS = {
+    r"\d{4}-\d{2}-\d{2}(?:[ T].*)?": ("%Y-%m-%d", 10),
+    r"\d{8}": ("%Y%m%d", 8),
+    r"\d{1,2}/\d{1,2}/\d{4}(?: .*)?": ("%m/%d/%Y", 0),
+    r"\d{1,2}-\d{1,2}-\d{4}(?: .*)?": ("%m-%d-%Y", 0),
+}
+"""How a day may be written: pattern to format and length, 0 where it ends at the first blank."""
+_EARLIEST, _LATEST = np.datetime64("1900-01-01", "s"), np.datetime64("2100-01-01", "s")
+
+
+class FileRows:
+    """Rows of one kind of file; each is open until it is set aside or used.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file in the ledger, such as ``"hmis Client"``.
+    frame : pd.DataFrame
+        Text columns; a missing value is None.
+    ledger : RowLedger
+        Where rows are counted.
+    is_there : bool
+        False for a file that is not there: it has no rows and no line in the ledger.
+    """
+
+    def __init__(
+        self, name: str, frame: pd.DataFrame, ledger: RowLedger, *, is_there: bool = True
+    ) -> None:
+        self.name = name
+        self.is_there = is_there
+        self.frame = frame.reset_index(drop=True)
+        self.ledger = ledger
+        self.is_open = np.ones(len(frame), dtype=bool)
+
+    def __getitem__(self, column: str) -> pd.Series:
+        """One column of all rows."""
+        return self.frame[column]
+
+    def set_aside(self, mask: pd.Series | np.ndarray, reason: str) -> None:
+        """Count open rows under a reason and close them."""
+        here = np.asarray(mask, dtype=bool) & self.is_open
+        self.ledger.add(self.name, reason, int(here.sum()), stage=SOURCE)
+        self.is_open &= ~here
+
+    def note(self, mask: pd.Series | np.ndarray, remark: str) -> None:
+        """Remark on rows that stay."""
+        here = np.asarray(mask, dtype=bool) & self.is_open
+        self.ledger.note(self.name, remark, int(here.sum()))
+
+    def require(self, column: str) -> None:
+        """Set rows aside that lack a value."""
+        self.set_aside(self.frame[column].isna(), f"`{column}` is missing")
+
+    def day(self, column: str, *, is_needed: bool) -> pd.Series:
+        """Column as days; a row whose needed day is missing or no day is set aside."""
+        text = self.frame[column]
+        days = read_days(text)
+        is_bad = text.notna() & days.isna()
+        if is_needed:
+            self.require(column)
+            self.set_aside(is_bad, f"`{column}` cannot be read as a date of 1900 to 2100")
+        else:
+            self.note(is_bad, f"`{column}` cannot be read as a date (read as missing)")
+        return days
+
+    def keep_latest(self, key: Sequence[str], *, by: str) -> None:
+        """Of open rows with the same key keep the latest by a column of days; last one on a tie."""
+        open_rows = self.frame[self.is_open]
+        is_copy = pd.Series(data=False, index=self.frame.index)
+        is_copy[open_rows.index] = open_rows.duplicated(keep="first")
+        self.set_aside(is_copy, EXACT)
+        open_rows = self.frame.loc[self.is_open, list(key)].assign(
+            day=read_days(self.frame.loc[self.is_open, by])
+        )
+        if not open_rows.duplicated(list(key)).any():
+            return
+        ordered = open_rows.sort_values("day", kind="stable", na_position="first")
+        is_older = pd.Series(data=False, index=self.frame.index)
+        is_older[ordered.index] = ordered.duplicated(list(key), keep="last")
+        named = ", ".join(f"`{column}`" for column in key)
+        self.set_aside(is_older, f"repeats {named}; the latest is kept")
+
+    def used(self) -> np.ndarray:
+        """Count the rows that are left as used; their places."""
+        if self.is_there:
+            self.ledger.add(self.name, USED, int(self.is_open.sum()), stage=SOURCE)
+        return np.flatnonzero(self.is_open)
+
+
+def read_file_rows(
+    paths: Sequence[Path],
+    name: str,
+    ledger: RowLedger,
+    *,
+    columns: Sequence[str],
+    required: Sequence[str] = (),
+    heads: Mapping[str, str] | None = None,
+) -> FileRows:
+    """Read the files of one kind, all of one ledger name.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Text files, packed or not; each has a header.
+    name : str
+        Name in the ledger and in messages: names of files are not told.
+    ledger : RowLedger
+    columns : sequence of str
+        Columns to take; what a file lacks is missing.
+    required : sequence of str
+        Columns every file must have.
+    heads : mapping of str to str, optional
+        Head in the file to the name it is taken under, where they differ.
+
+    Returns
+    -------
+    FileRows
+        Rows with as many cells as the header; the others are counted.
+
+    Raises
+    ------
+    TableError
+        A file cannot be read, has no header, or lacks a required column.
+    """
+    held: dict[str, list[str | None]] = {column: [] for column in columns}
+    for place, path in enumerate(paths, start=1):
+        where = name if len(paths) == 1 else f"{name}, file {place} of {len(paths)}"
+        with_rows = _cells(path, where)
+        header = next(with_rows)
+        places = _places(header, columns, heads or {}, where)
+        lacking = [column for column in required if column not in places]
+        if lacking:
+            raise TableError(
+                f"{where} lacks column `{lacking[0]}`; it has {len(header)} columns.\n"
+                "  Export it again with all columns, or say what the column is called."
+            )
+        n_ragged = 0
+        for cells in with_rows:
+            if len(cells) != len(header):
+                n_ragged += 1
+                continue
+            for column, taken in held.items():
+                at = places.get(column)
+                taken.append(None if at is None else _value(cells[at]))
+        ledger.add(name, RAGGED, n_ragged, stage=SOURCE)
+    return FileRows(name, pd.DataFrame(held, columns=list(columns), dtype=object), ledger)
+
+
+def read_header(path: Path, where: str) -> list[str]:
+    """Heads of the columns of a file."""
+    return next(_cells(path, where))
+
+
+def read_days(text: pd.Series) -> pd.Series:
+    """Days out of text in one of `DAY_FORMATS`; missing where there is none of 1900 to 2100."""
+    values = text.astype("string").str.strip()
+    days = pd.Series(np.datetime64("NaT", "s"), index=text.index, dtype="datetime64[s]")
+    for pattern, (written, length) in DAY_FORMATS.items():
+        fits = values.str.fullmatch(pattern).fillna(value=False).to_numpy(dtype=bool)
+        if fits.any():
+            some = values[fits]
+            some = some.str[:length] if length else some.str.split(" ").str[0]
+            read = pd.to_datetime(some, format=written, errors="coerce")
+            days[fits] = read.astype("datetime64[s]")
+    outside = (days < _EARLIEST) | (days > _LATEST)
+    return days.mask(outside)
+
+
+def look_up(ids: pd.Series, column: pd.Series) -> pd.Series:
+    """Values of a column indexed by identifier, for each of `ids`; of the column's own type."""
+    found = column.reindex(pd.Index(ids, dtype=object))
+    found.index = ids.index
+    return found
+
+
+def _cells(path: Path, where: str) -> Iterator[list[str]]:
+    """Header, then the cells of each row that is not empty."""
+    try:
+        with open_text(path) as stream:
+            delimiter = _delimiter(stream, where)
+            for cells in csv.reader(stream, delimiter=delimiter, strict=True):
+                if cells:
+                    yield cells
+    except csv.Error:
+        raise TableError(
+            f"{where} cannot be read: a quote in it is not closed, or stands inside a cell.\n"
+            "  Write the file again; a quote inside a quoted cell is doubled."
+        ) from None
+    except UNREADABLE as problem:
+        raise TableError(
+            f"{where} cannot be read ({type(problem).__name__}).\n"
+            "  It is damaged, cut short, locked, or not UTF-8 text; fetch or write it again."
+        ) from None
+
+
+def _delimiter(stream: IO[str], where: str) -> str:
+    """Delimiter of the header; the stream is at its start again."""
+    line = stream.readline()
+    if not line.strip():
+        raise TableError(f"{where} has no header.\n  Its first line must name the columns.")
+    stream.seek(0)
+    return max(DELIMITERS, key=line.count)
+
+
+def _places(
+    header: Sequence[str], columns: Sequence[str], heads: Mapping[str, str], where: str
+) -> dict[str, int]:
+    """Where each wanted column is; upper and lower case and blanks around do not matter."""
+    wanted = {column.strip().lower(): column for column in columns}
+    renamed = {plain_head(head): column for head, column in heads.items()}
+    found: dict[str, int] = {}
+    for at, head in enumerate(header):
+        column = renamed.get(plain_head(head)) or wanted.get(head.strip().lower())
+        if column is None:
+            continue
+        if column in found:
+            raise TableError(
+                f"{where} has more than one column `{column}`.\n"
+                "  Give each column a name of its own."
+            )
+        found[column] = at
+    return found
+
+
+def plain_head(head: str) -> str:
+    """A head without case, blanks and punctuation, so that spellings of it compare."""
+    return "".join(letter for letter in head.lower() if letter.isalnum())
+
+
+def _value(cell: str) -> str | None:
+    """A cell without blanks around; what stands for missing is."""
+    text = cell.strip()
+    return None if text in MISSING_TEXTS else text
