@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_replaced(tmp_path):
     target = tmp_path / "out"
     (target / "new.html").mkdir(parents=True)
     with pytest.raises(OutputError, match="cannot write reports"):
-        render_module._publish({"html": made}, target)
+        render_module.publish({"html": made}, target)
     assert [p.name for p in target.iterdir()] == ["new.html"]
 
 
