@@ -191,7 +191,7 @@ def moments(
         typer.echo(f"{name}: " + ", ".join(str(file) for file in files))
     if out is not None and share and MAIN_ANCHOR in paths:
         whole = load_moments(paths[MAIN_ANCHOR][0])
-        shared = moments_to_share(whole, policy=loaded.file.disclosure.policy)
+        shared = moments_to_share(whole, policy=loaded.disclosure_policy)
         shared.save(out)
         typer.echo(
             f"{out}: {len(shared):,} of {len(whole):,} cells, each of at least as many members "
@@ -249,15 +249,43 @@ def integration(study: StudyArgument, *, quarter: QuarterOption) -> None:
 
 
 @app.command()
-def release(study: StudyArgument, *, quarter: QuarterOption) -> None:
-    """Disclosure control: restricted results to release/, with a ledger."""
-    from calaim_eval.pipeline import release_quarter
+def release(
+    study: StudyArgument,
+    *,
+    quarter: QuarterOption,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="TABLE:COLUMN, a column to do without; may be given several times."),
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="A table to do without; may be given several times."),
+    ] = None,
+) -> None:
+    """Disclosure control: restricted results to release/, with a ledger and a log to sign."""
+    from calaim_eval.pipeline import release_quarter, write_custodian_log
     from calaim_eval.study import read_study
 
     loaded = read_study(study)
-    released = _step("Disclosure control", lambda: release_quarter(loaded, quarter))
+    columns = [_table_and_column(text) for text in without or ()]
+    released = _step(
+        "Disclosure control",
+        lambda: release_quarter(loaded, quarter, without=columns, leave_out=leave_out or ()),
+    )
     typer.echo(released.summary())
+    log = _step("Writing the log to sign", lambda: write_custodian_log(loaded, quarter))
+    typer.echo("\nThe log a data custodian signs (restricted):")
+    for path in log.values():
+        typer.echo(f"  {path}")
     _say_next("report", study, quarter=quarter)
+
+
+def _table_and_column(text: str) -> tuple[str, str]:
+    """``"access_funnel:race_ethnicity"`` taken apart."""
+    table, found, column = text.partition(":")
+    if not found or not table or not column:
+        raise typer.BadParameter(f"--without {text}: write TABLE:COLUMN, as in log.md")
+    return table, column
 
 
 @app.command()

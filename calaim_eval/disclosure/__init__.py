@@ -1,6 +1,7 @@
 """The only door out: suppression, attacker audit, release ledger, `Released`."""
 
 from calaim_eval.disclosure.attacker import Certificate, audit
+from calaim_eval.disclosure.change_layout import change_layout
 from calaim_eval.disclosure.explain import explain
 from calaim_eval.disclosure.ledger import read_ledger
 from calaim_eval.disclosure.moments_to_share import moments_to_share
@@ -17,6 +18,7 @@ __all__ = [
     "Released",
     "ReleasedTable",
     "audit",
+    "change_layout",
     "ddg_score",
     "explain",
     "load_policy",

@@ -107,6 +107,20 @@ def read_ledger(path: str | Path) -> list[dict[str, Any]]:
     return entries
 
 
+def entry_seal(path: str | Path, content_sha256: str) -> tuple[int, str]:
+    """Number and hash of the last ledger entry of a release; (0, "") where there is none.
+
+    The hash seals the entry and everything before it, so that a signed page which states it
+    vouches for the ledger as it was.
+    """
+    entries = read_ledger(path)
+    numbers = [i for i, e in enumerate(entries, 1) if e["content_sha256"] == content_sha256]
+    if not numbers:
+        return 0, ""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return numbers[-1], str(json.loads(lines[numbers[-1] - 1])["hash"])
+
+
 def append_entry(path: Path, entry: Mapping[str, Any]) -> None:
     """Add an entry to the ledger and force it to disk.
 

@@ -1,6 +1,7 @@
 """The rooms in order, one function per command; no logic of its own."""
 
 from calaim_eval.pipeline.check import check_study, require_quality, stop_message
+from calaim_eval.pipeline.custodian_log import write_custodian_log
 from calaim_eval.pipeline.designs import MAIN_ANCHOR, build_moments
 from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.measures import measure_integration, measure_use
@@ -29,4 +30,5 @@ __all__ = [
     "require_quality",
     "run_study",
     "stop_message",
+    "write_custodian_log",
 ]

@@ -216,7 +216,7 @@ def _words(attempts: Attempts) -> list[str]:
 
 def _of_enough_members(dealt: pd.DataFrame, effects: EffectTable, study: Study) -> pd.DataFrame:
     """P-values of effects that may be shown; of the others nothing is told."""
-    few = small_effects(effects, policy=load_policy(study.file.disclosure.policy))
+    few = small_effects(effects, policy=load_policy(study.disclosure_policy))
     return dealt[~few & dealt["p_value"].notna().to_numpy()]
 
 

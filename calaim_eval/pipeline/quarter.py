@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from calaim_eval.disclosure import Released, release
+from calaim_eval.disclosure import Released, change_layout, release
 from calaim_eval.panel import MemberMonths
 from calaim_eval.pipeline.check import require_no_stop, require_quality
 from calaim_eval.pipeline.county_phase import check_county_phase
+from calaim_eval.pipeline.custodian_log import custody_file, write_custodian_log
 from calaim_eval.pipeline.designs import build_moments
 from calaim_eval.pipeline.effects import estimate_effects
 from calaim_eval.pipeline.equity import measure_disparity
@@ -21,6 +22,7 @@ from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.pipeline.power import say_power
 from calaim_eval.pipeline.sensitivity import sensitivity_of_effects
+from calaim_eval.pipeline.success import measure_success
 from calaim_eval.report import render_report
 from calaim_eval.schema import codes_sha256
 from calaim_eval.study import Study
@@ -39,8 +41,23 @@ class Step(Protocol):
         ...
 
 
-def release_quarter(study: Study, quarter: str) -> Released:
+def release_quarter(
+    study: Study,
+    quarter: str,
+    *,
+    without: Sequence[tuple[str, str]] = (),
+    leave_out: Sequence[str] = (),
+) -> Released:
     """Pass every result of the quarter through disclosure control.
+
+    Parameters
+    ----------
+    study : Study
+    quarter : str
+    without : sequence of (table, column)
+        Columns that a table is released without, so that fewer rows are hidden.
+    leave_out : sequence of str
+        Tables that are not released.
 
     Raises
     ------
@@ -55,13 +72,18 @@ def release_quarter(study: Study, quarter: str) -> Released:
     study.check_quarter(quarter)
     require_no_stop(study)
     results, left_out = kept(study, quarter)
+    results = change_layout(results, without=without, leave_out=leave_out)
+    left_out |= dict.fromkeys(leave_out, "left out when released")
+    layout = {"without": [f"{table}:{column}" for table, column in without]} if without else {}
     return release(
         results,
-        policy=study.file.disclosure.policy,
+        policy=study.disclosure_policy,
         to=study.folder / "release",
         quarter=quarter,
         ledger=study.folder / "release" / "ledger.jsonl",
-        provenance=provenance(study) | {"left_out": left_out},
+        provenance=provenance(study) | {"left_out": left_out} | layout,
+        residents=study.residents,
+        custody=custody_file(study, quarter),
     )
 
 
@@ -116,8 +138,9 @@ def estimate_quarterless(
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
     """CBO-integration measures of a quarter, kept in restricted/results."""
     measures = measure_integration(study, tables, quarter)
-    keep(study, f"integration-{quarter}", measures, measures.skipped)
-    return list(measures)
+    success, left_out = measure_success(study, tables, quarter)
+    keep(study, f"integration-{quarter}", {**measures, **success}, measures.skipped | left_out)
+    return [*measures, *success]
 
 
 def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:
@@ -139,6 +162,7 @@ def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:
     estimate_quarterless(study, panel, step=step)
     step("Measuring CBO integration", lambda: measure_quarter(study, tables, quarter))
     step("Disclosure control", lambda: release_quarter(study, quarter))
+    step("Writing the log to sign", lambda: write_custodian_log(study, quarter))
     return step("Rendering the report", lambda: render_quarter(study, quarter))
 
 

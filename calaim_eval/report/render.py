@@ -98,7 +98,7 @@ def render_report(
         made = render(
             copied, formats=wanted, parameters=parameters, title=title, stem=stem, notice=notice
         )
-        return _publish(made, target)
+        return publish(made, target)
 
 
 def _checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def _copy_source(qmd: Path, work: Path) -> Path:
     return folder / qmd.name
 
 
-def _publish(made: dict[str, Path], target: Path) -> dict[str, Path]:
+def publish(made: dict[str, Path], target: Path) -> dict[str, Path]:
     """Move the finished files into place: all are copied beside their place, then swapped in."""
     staged: dict[Path, Path] = {}
     try:

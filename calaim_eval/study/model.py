@@ -235,6 +235,7 @@ class Disclosure(_Section):
     """Rules for what may leave."""
 
     policy: str
+    residents: str | None = None
 
 
 def _findings(values: dict[str, object]) -> dict[str, object]:

@@ -62,6 +62,34 @@ class Study:
         """Everything that holds member-level or unsuppressed numbers."""
         return self.folder / "restricted"
 
+    @property
+    def disclosure_policy(self) -> str:
+        """Suppression policy: a name, or the path of a file of the study's own."""
+        policy = self.file.disclosure.policy
+        return str(self.folder / policy) if policy.endswith(".toml") else policy
+
+    @property
+    def residents(self) -> dict[str, int]:
+        """People living in each county, for the guideline's score; empty where not given.
+
+        Raises
+        ------
+        StudyFileError
+            The file is missing, or has no columns `county` and `residents` of whole numbers.
+        """
+        if self.file.disclosure.residents is None:
+            return {}
+        path = self.folder / self.file.disclosure.residents
+        wanted = (
+            f"{path} (disclosure.residents): expected a CSV file with the columns `county` and "
+            "`residents`, a whole number each."
+        )
+        try:
+            frame = pd.read_csv(path, dtype={"county": str})[["county", "residents"]]
+            return {str(c): int(n) for c, n in frame.itertuples(index=False)}
+        except (OSError, KeyError, ValueError):
+            raise StudyFileError(wanted) from None
+
     def release_folder(self, quarter: str) -> Path:
         """Suppressed tables of a quarter: the only input of the report."""
         return self.folder / "release" / quarter
@@ -133,7 +161,20 @@ def read_study(path: str | Path) -> Study:
         file = StudyFile.model_validate(content)
     except ValidationError as error:
         raise StudyFileError(_problems(path, error)) from None
-    return Study(path=path.resolve(), file=file, sha256=hashlib.sha256(raw).hexdigest())
+    study = Study(path=path.resolve(), file=file, sha256=hashlib.sha256(raw).hexdigest())
+    _require_policy(study)
+    return study
+
+
+def _require_policy(study: Study) -> None:
+    """Refuse a policy that is not there now, not after hours of work."""
+    from calaim_eval.disclosure import load_policy
+    from calaim_eval.errors import DisclosureError
+
+    try:
+        load_policy(study.disclosure_policy)
+    except DisclosureError as problem:
+        raise StudyFileError(f"{study.path}: disclosure.policy: {problem}") from None
 
 
 def _problems(path: Path, error: ValidationError) -> str:

@@ -115,6 +115,8 @@ maturation_days = 90            # a referral younger than this is not yet counte
 
 [disclosure]
 policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be recovered from
+# policy = "our_policy.toml"    # or rules of your own beside this file (docs/methods/disclosure.md)
+# residents = "residents.csv"   # county,residents: people living there, for the guideline's score
 
 # What the data are held against before anything is estimated: docs/data_quality.md has every check.
 [quality]

@@ -59,7 +59,7 @@ def render_embedded(
     ReportError
         The source cannot be parsed, a cell fails, or a conversion fails.
     """
-    _require(formats)
+    require_engine(formats)
     document = read_document(source)
     executed = execute(document, parameters=parameters, folder=source.parent)
     markdown = assemble(document, executed, folder=source.parent)
@@ -72,7 +72,7 @@ def render_embedded(
     }
 
 
-def _require(formats: Sequence[str]) -> None:
+def require_engine(formats: Sequence[str]) -> None:
     """Refuse early, naming the extra, where a package is missing."""
     needed = _NEEDED | ({"typst": "typst"} if "pdf" in formats else {})
     missing = [package for module, package in needed.items() if not _has(module)]
