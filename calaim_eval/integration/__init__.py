@@ -98,6 +98,7 @@ from calaim_eval.integration.success import (
     factor_selection,
     general_dominance,
     integration_factors,
+    success_units,
 )
 from calaim_eval.integration.summary import IntegrationMeasures, integration_measures
 from calaim_eval.integration.time_to_service import time_to_service
@@ -178,6 +179,7 @@ __all__ = [
     "services_from_claims",
     "single_plan_dependence",
     "structural_holes",
+    "success_units",
     "survey_agreement",
     "survey_network",
     "survey_respondents",

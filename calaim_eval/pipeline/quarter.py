@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from calaim_eval.disclosure import Released, change_layout, release
 from calaim_eval.panel import MemberMonths
+from calaim_eval.pipeline.access import measure_access
 from calaim_eval.pipeline.check import require_no_stop, require_quality
 from calaim_eval.pipeline.county_phase import check_county_phase
 from calaim_eval.pipeline.custodian_log import custody_file, write_custodian_log
@@ -102,12 +103,18 @@ def render_quarter(study: Study, quarter: str) -> dict[str, Path]:
 
 
 def estimate_quarterless(
-    study: Study, panel: MemberMonths, *, step: Step, pooled_with: Sequence[Path] = ()
+    study: Study,
+    panel: MemberMonths,
+    *,
+    step: Step,
+    tables: Tables | None = None,
+    pooled_with: Sequence[Path] = (),
 ) -> list[str]:
     """Use of care and effects, which do not depend on the quarter, kept in restricted/results."""
     use = step("Counting use of care and access", lambda: measure_use(study, panel))
     disparity, not_compared = step("Comparing groups", lambda: measure_disparity(study, panel, use))
-    keep(study, "use", {**use, **disparity}, not_compared)
+    access, unknown = step("Timing access", lambda: measure_access(study, panel, tables))
+    keep(study, "use", {**use, **disparity, **access}, not_compared | unknown)
     paths, refused = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
     if not pooled_with:
         say_power(study, paths)
@@ -132,7 +139,7 @@ def estimate_quarterless(
         effects | tested | checks | matched,
         refused | left_out | untested | unchecked | unmatched,
     )
-    return [*use, *disparity, *effects, *tested, *checks, *matched]
+    return [*use, *disparity, *access, *effects, *tested, *checks, *matched]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
@@ -159,7 +166,7 @@ def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:
     tables = step("Reading and checking the raw files", lambda: read_study_tables(study))
     step("Checking data quality", lambda: require_quality(study, tables))
     panel = step("Building the member-month panel", lambda: build_panel(study, tables))
-    estimate_quarterless(study, panel, step=step)
+    estimate_quarterless(study, panel, step=step, tables=tables)
     step("Measuring CBO integration", lambda: measure_quarter(study, tables, quarter))
     step("Disclosure control", lambda: release_quarter(study, quarter))
     step("Writing the log to sign", lambda: write_custodian_log(study, quarter))

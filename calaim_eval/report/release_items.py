@@ -52,6 +52,9 @@ EXPECTED_ITEMS: dict[str, tuple[str, str]] = {
 
 
 FURTHER_ITEMS: dict[str, str] = {
+    "members_in_combination": "Members by race and ethnicity, alone or in combination",
+    "use_in_combination": "Use of care by race and ethnicity, alone or in combination",
+    "access_in_combination": "From identified to served, alone or in combination",
     "use_disparity": "How unequal use of care is between groups",
     "access_gap": "Where gaps in access arise",
     "access_gap_ratio": "Where gaps in access arise, as ratios",
@@ -64,6 +67,7 @@ FURTHER_ITEMS: dict[str, str] = {
     "referral_losses": "Where referrals stop, and why",
     "referral_closure_by_organization_type": "Referral loops closed, by type of organization",
     "referral_findings": "Findings in the referral records",
+    "success_factors": "What goes with referrals that are closed",
     "negative_control": "Effects on outcomes out of reach",
     "matched_balance": "Members served and their matches before the first service",
     "matched_overall": "Overall effects against matched members",

@@ -34,6 +34,7 @@ from calaim_eval.panel.rules import (
     TransferRule,
 )
 from calaim_eval.quality.checks import CHECKS
+from calaim_eval.schema import RaceRule, race_schemas
 from calaim_eval.tables.database import check_address
 from calaim_eval.tables.formats import FORMATS
 from calaim_eval.tables.input_map import InputMap
@@ -218,10 +219,54 @@ class CountyPhase(_Section):
     lookback_months: int = Field(ge=2, le=24)
 
 
+def _race_schema(value: str) -> str:
+    if value not in race_schemas():
+        raise ValueError(f"'{value}' is not one of {', '.join(race_schemas())}")
+    return value
+
+
 class Equity(_Section):
-    """Groups compared, and the one the others are compared with."""
+    """Groups compared, the one the others are compared with, and how groups are shown."""
 
     reference: str
+    race_schema: Annotated[str, AfterValidator(_race_schema)] = "as_recorded"
+    race_display: Literal["hispanic_first", "alone", "primary"] = "hispanic_first"
+    race_priority: tuple[str, ...] = ()
+    race_in_combination: bool = False
+
+    @model_validator(mode="after")
+    def _one_group_each(self) -> Equity:
+        try:
+            _ = self.race_rule
+        except TableError as problem:
+            raise ValueError(str(problem)) from None
+        return self
+
+    @property
+    def race_rule(self) -> RaceRule:
+        """By which standard and in which display members get their one group."""
+        return RaceRule(self.race_schema, self.race_display, self.race_priority)
+    access_months: tuple[Annotated[int, Field(ge=0, le=60)], ...] = (3, 6)
+    standard_ages: tuple[Annotated[int, Field(ge=1, le=110)], ...] = (45,)
+
+
+class Success(_Section):
+    """Factors set against the share of referrals closed; none is chosen for the study."""
+
+    factors: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    units: Annotated[tuple[Literal["county", "plan", "service"], ...], Field(min_length=1)] = (
+        "county",
+        "plan",
+        "service",
+    )
+    county_factors: str | None = None
+
+    @model_validator(mode="after")
+    def _names_a_factor(self) -> Success:
+        if not self.factors and not self.categorical:
+            raise ValueError("name at least one factor in `factors` or `categorical`")
+        return self
 
 
 class Integration(_Section):
@@ -229,6 +274,7 @@ class Integration(_Section):
 
     maturation_days: int = Field(ge=1, le=365)
     coordinator: str | None = None
+    success: Success | None = None
 
 
 class Disclosure(_Section):

@@ -108,10 +108,22 @@ lookback_months = 12
 _TAIL = """
 [equity]
 reference = "white"             # the group that gaps are taken from; name it, there is no default
+# How race and ethnicity are read and shown (docs/methods/race_ethnicity.md). A member is in one
+# group: "hispanic_first" (Hispanic whatever the race), "alone" (several categories are "multiple")
+# or "primary" (the first named of race_priority).
+# race_schema = "omb_2024"      # default "as_recorded"
+# race_display = "alone"        # default "hispanic_first"
+# race_priority = ["aian", "nhpi", "black", "hispanic"]
+# race_in_combination = true    # members, use and access by every category a member has, as well
+# access_months = [3, 6]        # how many are reached and served so many months after a stage began
+# standard_ages = [45]          # first ages of the bands that access is standardized by, with sex
 
 [integration]
 maturation_days = 90            # a referral younger than this is not yet counted as open or closed
 # coordinator = "O00017"        # organization taken out of the referral network; else its broker
+# What goes with closed referrals (docs/methods/what_goes_with_success.md); county_factors is a CSV
+# beside this file with `county` and columns of your own.
+# success = { factors = ["cbo_share", "wpc_pilot"], categorical = ["plan_model_2024"] }
 
 [disclosure]
 policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be recovered from

@@ -3,5 +3,12 @@
 from calaim_eval.integration.success.dominance import DominanceTable, general_dominance
 from calaim_eval.integration.success.factor_selection import factor_selection
 from calaim_eval.integration.success.factors import integration_factors
+from calaim_eval.integration.success.units import success_units
 
-__all__ = ["DominanceTable", "factor_selection", "general_dominance", "integration_factors"]
+__all__ = [
+    "DominanceTable",
+    "factor_selection",
+    "general_dominance",
+    "integration_factors",
+    "success_units",
+]

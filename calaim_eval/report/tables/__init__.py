@@ -50,6 +50,7 @@ from calaim_eval.report.tables.sensitivity import (
     trends_table,
 )
 from calaim_eval.report.tables.shares import losses_table, shares_table
+from calaim_eval.report.tables.success import success_table
 
 __all__ = [
     "DisplayTable",
@@ -91,6 +92,7 @@ __all__ = [
     "referral_table",
     "row_ledger_table",
     "shares_table",
+    "success_table",
     "suppression_table",
     "trends_by_race_table",
     "trends_table",
