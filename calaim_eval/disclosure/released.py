@@ -266,6 +266,7 @@ STRUCTURE = (
     "is_proportion",
     "denominator_keys",
     "margins",
+    "overlaps",
     "denominator_margins",
     "whole",
     "stages",
