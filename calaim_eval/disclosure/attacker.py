@@ -42,12 +42,16 @@ class Certificate:
     min_interval : float
         Narrowest range among hidden counts that could be too small to show; infinite where there
         is none.
+    narrowed_before : tuple[CellId, ...]
+        Counts that an earlier release hid, that could be too small to show and have a narrower
+        range now than the policy asks for.
     """
 
     policy: str
     cell_ids: tuple[CellId, ...]
     cells: pd.DataFrame
     min_interval: float
+    narrowed_before: tuple[CellId, ...] = ()
 
 
 def audit(
@@ -56,6 +60,7 @@ def audit(
     policy: Policy,
     known: Mapping[CellId, float] | None = None,
     enough: Callable[[CellId], float] | None = None,
+    earlier: Sequence[CountTable] = (),
 ) -> Certificate:
     """Attack the tables as released.
 
@@ -69,14 +74,17 @@ def audit(
     enough : callable, optional
         Width of range beyond which a cell is not followed further; its range is then a lower
         bound. Default: every range is exact, which takes two linear programmes a cell.
+    earlier : Sequence[CountTable]
+        Tables of earlier releases whose numbers still hold, NaN where hidden.
 
     Returns
     -------
     Certificate
     """
-    system = build_system(tables)
+    system = build_system(tables, earlier=earlier)
     value = with_known(system, known or {})
-    hidden = sorted({c for row in system.rows for c in row.cells if np.isnan(value[c])})
+    stated = {c for row in system.rows for c in row.cells}
+    hidden = sorted(c for c in stated if np.isnan(value[c]))
     widths = None if enough is None else np.array([enough(system.cells[c]) for c in hidden])
     lowest, highest = possible_values(system, value, hidden, enough=widths)
     could_be_small = (lowest < policy.min_count) & (highest >= (1 if policy.zeros_shown else 0))
@@ -93,6 +101,31 @@ def audit(
             }
         ),
         min_interval=float(ranges.min()) if len(ranges) else np.inf,
+        narrowed_before=_narrowed(system, value, earlier, stated, policy),
+    )
+
+
+def _narrowed(
+    system: System,
+    value: np.ndarray,
+    earlier: Sequence[CountTable],
+    stated: set[int],
+    policy: Policy,
+) -> tuple[CellId, ...]:
+    """Small counts that only earlier tables hide, and that all tables together narrow down."""
+    cells = {cell for table in earlier for pair in table.cells() for cell in pair}
+    asked = [
+        i
+        for i, cell in enumerate(system.cells)
+        if cell in cells and i not in stated and np.isnan(value[i])
+    ]
+    lowest, highest = possible_values(
+        system, value, asked, enough=np.full(len(asked), policy.min_interval)
+    )
+    return tuple(
+        system.cells[i]
+        for i, low, high in zip(asked, lowest, highest, strict=True)
+        if 0 < high < policy.min_count and high - low < policy.min_interval
     )
 
 

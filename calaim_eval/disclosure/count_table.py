@@ -52,6 +52,11 @@ class CountTable:
     overlaps : tuple[str, ...] | None
         Key columns whose rows share members: each is part of the ``"all"`` row, and together they
         hold everybody in it.
+    unequal_sums : tuple[tuple[tuple[str, ...], CellId, str], ...]
+        Columns added up, a number stated elsewhere, and ``"rest"`` where the rows are less than it
+        or ``"none"``; see `linked_tables.link_tables`.
+    same_as : tuple[tuple[str, str], ...]
+        Pairs of quantity names that are of one count.
     """
 
     name: str
@@ -70,6 +75,8 @@ class CountTable:
     integer_numerator: bool
     integer_denominator: bool
     overlaps: tuple[str, ...] | None = ()
+    unequal_sums: tuple[tuple[tuple[str, ...], CellId, str], ...] = ()
+    same_as: tuple[tuple[str, str], ...] = ()
 
     def cell(self, row: int, *, part: Part) -> CellId:
         """Identity of the numerator or denominator of a row: what is counted, and of whom."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from calaim_eval.disclosure.complementary import Pattern, protect
 from calaim_eval.disclosure.count_table import CountTable
 from calaim_eval.disclosure.effects import Hidden
 from calaim_eval.disclosure.ledger import History
+from calaim_eval.disclosure.linked_tables import link_tables
 from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.primary import Population, Target, find_targets, small_rows
 from calaim_eval.disclosure.system import System, build_system
@@ -32,6 +33,7 @@ class Choice:
     targets: tuple[Target, ...]
     pattern: Pattern
     known: np.ndarray
+    earlier: tuple[CountTable, ...] = ()
 
 
 def hide_counts(
@@ -43,8 +45,10 @@ def hide_counts(
 ) -> tuple[Hidden, Choice]:
     """Rows to hide in every rate table, those needed to protect others included."""
     about_members = {table.name: rates[table.name] for table in counts}
-    system = build_system(counts, earlier=_consistent(history.tables, counts))
+    earlier = tuple(link_tables(_consistent(history.tables, counts), beside=counts))
+    system = build_system(counts, earlier=earlier)
     known, restated = _compare(system, history, policy)
+    restated |= _given_away(system, history)
     start = np.concatenate(
         [np.zeros(0, dtype=bool)]
         + [
@@ -65,6 +69,7 @@ def hide_counts(
         shown = system.shown(np.zeros(len(system.rows), dtype=bool))
         fixed |= shown & (system.value == 0)
     choice = _choose(system, targets, start, _costs(about_members, counts, policy), fixed, policy)
+    choice = replace(choice, earlier=earlier)
     _refuse_open_cells(choice, history)
     _LOG.info(
         "%d of %d rows about members are hidden, %d of them to protect the others",
@@ -159,6 +164,16 @@ def _compare(system: System, history: History, policy: Policy) -> tuple[np.ndarr
         elif change < policy.min_count and (policy.protect_changes or cell in history.same):
             restated.add(i)
     return known, restated
+
+
+def _given_away(system: System, history: History) -> set[int]:
+    """Counts hidden before that follow from sums of this release, though no row states them."""
+    displayed = {cell for row in system.rows for cell in row.cells}
+    return {
+        i
+        for i, cell in enumerate(system.cells)
+        if cell in history.hidden_cells and i not in displayed and system.value[i] > 0
+    }
 
 
 def _consistent(earlier: tuple[CountTable, ...], now: list[CountTable]) -> list[CountTable]:

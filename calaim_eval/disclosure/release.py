@@ -35,6 +35,7 @@ from calaim_eval.disclosure.ledger import (
     make_entry,
     read_ledger,
 )
+from calaim_eval.disclosure.linked_tables import link_tables
 from calaim_eval.disclosure.policy import Policy, load_policy
 from calaim_eval.disclosure.present import plain, released_table, without_small_counts
 from calaim_eval.disclosure.primary import small_populations
@@ -163,7 +164,7 @@ def protect_results(
     effects = {n: t for n, t in results.items() if isinstance(t, EffectTable)}
     rates = {n: t for n, t in results.items() if isinstance(t, RateTable)}
     bounds = {n: t for n, t in results.items() if isinstance(t, BoundsTable)}
-    counts = count_tables(rates)
+    counts = link_tables(count_tables(rates), beside=history.tables)
     populations = small_populations(counts, policy=policy)
     hidden, pattern = _with_narrowed(
         *hide_counts(rates, counts, policy, history, populations), policy
@@ -286,6 +287,7 @@ def _certify(
         policy=policy,
         known=_still_true(history, choice),
         enough=lambda cell: needed.get(cell, policy.min_interval),
+        earlier=choice.earlier,
     )
     _refuse_narrow_ranges(found, needed)
     n_rows = sum(len(t.frame) for t in tables.values())
@@ -321,7 +323,7 @@ def _still_true(history: History, choice: Choice) -> dict[CellId, float]:
 
 def _refuse_narrow_ranges(found: Certificate, needed: Mapping[CellId, float]) -> None:
     """Refuse where the audit of the released numbers contradicts the choice of rows."""
-    narrow = [
+    narrow = [*found.narrowed_before] + [
         cell
         for cell, low, high in zip(
             found.cell_ids, found.cells["lowest"], found.cells["highest"], strict=True

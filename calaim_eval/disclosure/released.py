@@ -272,6 +272,8 @@ STRUCTURE = (
     "stages",
     "integer_numerator",
     "integer_denominator",
+    "unequal_sums",
+    "same_as",
 )
 
 
@@ -317,5 +319,12 @@ def rebuild_counts(
         "denominator_margins": tuple(meta["denominator_margins"]),
         "whole": tuple((str(c), str(v)) for c, v in meta["whole"]),
         "stages": None if stages is None else (str(stages[0]), tuple(stages[1])),
+        "unequal_sums": _as_tuples(meta.get("unequal_sums") or ()),
+        "same_as": _as_tuples(meta.get("same_as") or ()),
     }
     return CountTable(**structure)  # type: ignore[arg-type]
+
+
+def _as_tuples(value: Any) -> Any:
+    """Lists of lists, as read from a file, as tuples."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calaim_eval.disclosure.count_table import CellId, CountTable, Part, margin_groups
+from calaim_eval.disclosure.linked_tables import broader_columns, sums_of
 from calaim_eval.disclosure.quantities import (
     LOST_BETWEEN,
     NESTED_REMAINDERS,
@@ -101,7 +102,7 @@ def build_system(tables: Sequence[CountTable], *, earlier: Sequence[CountTable] 
     n_rows = len(builder.rows)
     for table in earlier:
         builder.add(table)
-    builder.link_tables()
+    builder.link_tables(n_now=len(tables))
     return builder.finish(n_rows)
 
 
@@ -115,6 +116,7 @@ class _Builder:
     stated_in: list[str] = field(default_factory=list)
     equations: set[tuple[tuple[int, float], ...]] = field(default_factory=set)
     rows: list[Row] = field(default_factory=list)
+    tables: list[CountTable] = field(default_factory=list)
 
     def add(self, table: CountTable) -> None:
         """Add the cells of a table, then what ties them together."""
@@ -132,12 +134,16 @@ class _Builder:
             if table.is_proportion and denominator is not None and numerator != denominator:
                 complement = self._part_of(table, row, numerator, denominator)
             self.rows.append(Row(table.name, row, tuple(dict.fromkeys(shown)), complement))
+        self.tables.append(table)
         self._add_margins(table, numerators, denominators)
         self._add_overlaps(table, numerators, denominators)
         self._add_stages(table, numerators)
 
-    def link_tables(self) -> None:
-        """Tie quantities of different tables together, as their names say they hang together."""
+    def link_tables(self, *, n_now: int) -> None:
+        """Tie quantities of different tables together, as their names say they hang together.
+
+        The first `n_now` tables are those of the release.
+        """
         for link in PARTS:
             self._remainders(link)
         for inner, outer in NESTED_REMAINDERS:
@@ -152,6 +158,7 @@ class _Builder:
                     self._left_over(at, rest)
         self._tie_displays()
         self._tie_sums()
+        self._add_sums_between_tables(n_now)
 
     def _tie_displays(self) -> None:
         """A group of an exclusive display is part of the group alone or in combination."""
@@ -172,6 +179,54 @@ class _Builder:
                 self._tie(self.index[other], [self.index[one]])
         for total, parts in list(rows_carried_on(self.index)):
             self._tie(self.index[total], [self.index[cell] for cell in parts])
+
+    def _add_sums_between_tables(self, n_now: int) -> None:
+        """Rows that add up to a number of another table; names that are of one count."""
+        broader = broader_columns(self.tables)
+        stated = dict(self.index)
+        now = {cell for table in self.tables[:n_now] for pair in table.cells() for cell in pair}
+        for table in self.tables:
+            unequal = {(over, total): how for over, total, how in table.unequal_sums}
+            for each in sums_of(table, stated, broader):
+                how = unequal.get((each.over, each.total), "sum")
+                total, parts = self.index[each.total], [self.index[part] for part in each.parts]
+                if how == "sum":
+                    self._tie(total, parts)
+                    self._fill_in(now, [each.total, *each.parts], [total, *parts])
+                elif how == "rest" and not self._contradict(parts, total, is_part=True):
+                    self._left_over_of(parts, total)
+            for one, other in table.same_as:
+                self._tie_names(one, other)
+
+    def _fill_in(self, now: set[CellId], cells: list[CellId], at: list[int]) -> None:
+        """Work out the one number of a sum that an earlier release hid, from those of this one."""
+        missing = [i for i in range(len(at)) if np.isnan(self.value[at[i]])]
+        if len(missing) != 1 or cells[missing[0]] in now:
+            return
+        only = missing[0]
+        added = sum(self.value[i] for k, i in enumerate(at) if k not in (0, only))
+        self.value[at[only]] = added if only == 0 else max(self.value[at[0]] - added, 0.0)
+
+    def _tie_names(self, one: str, other: str) -> None:
+        """Two names of one count."""
+        for name, groups in list(self.index):
+            at = self.index.get((other, groups))
+            if name == one and at is not None:
+                self._tie(at, [self.index[name, groups]])
+
+    def _left_over_of(self, parts: list[int], whole: int) -> None:
+        """Cell of what several parts leave over of a whole."""
+        if len(parts) == 1:
+            self._left_over(parts[0], whole)
+            return
+        rest = self._cell(
+            ("left over", ((str(whole), ",".join(map(str, parts))),)),
+            self.value[whole] - sum(self.value[part] for part in parts),
+            is_integer=all(self.is_integer[each] for each in (*parts, whole)),
+            table="",
+        )
+        terms = [(part, 1.0) for part in parts] + [(rest, 1.0), (whole, -1.0)]
+        self.equations.add(tuple(sorted(terms)))
 
     def _linked(self, link: PartOf) -> list[tuple[int, int]]:
         """Positions of every part and whole of a link, of one group each."""
