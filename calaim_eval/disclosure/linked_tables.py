@@ -169,7 +169,7 @@ def _period(label: str, broad: str) -> str:
 def _skip(table: CountTable) -> frozenset[str]:
     """Columns whose sums are in the system already, or are none."""
     stage = () if table.stages is None else (table.stages[0],)
-    return frozenset((*table.margins, *(table.overlaps or ()), *stage))
+    return frozenset((*table.margins, *stage))
 
 
 def _sums(
