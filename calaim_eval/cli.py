@@ -222,12 +222,15 @@ def estimate(
     ] = None,
 ) -> None:
     """Effects and use of care, into restricted/."""
-    from calaim_eval.pipeline import build_panel, estimate_quarterless
+    from calaim_eval.pipeline import build_panel, estimate_quarterless, read_study_tables
     from calaim_eval.study import read_study
 
     loaded = read_study(study)
-    built = _step("Building the member-month panel", lambda: build_panel(loaded))
-    names = estimate_quarterless(loaded, built, pooled_with=tuple(others or ()), step=_step)
+    tables = _step("Reading and checking the raw files", lambda: read_study_tables(loaded))
+    built = _step("Building the member-month panel", lambda: build_panel(loaded, tables))
+    names = estimate_quarterless(
+        loaded, built, tables=tables, pooled_with=tuple(others or ()), step=_step
+    )
     typer.echo("Estimated: " + ", ".join(names))
     _say_stop(loaded)
     _say_next("integration", study, quarter=loaded.last_quarter)

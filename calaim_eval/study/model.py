@@ -246,7 +246,7 @@ class Equity(_Section):
     def race_rule(self) -> RaceRule:
         """By which standard and in which display members get their one group."""
         return RaceRule(self.race_schema, self.race_display, self.race_priority)
-    access_months: tuple[Annotated[int, Field(ge=0, le=60)], ...] = (3, 6)
+    access_months: tuple[Annotated[int, Field(ge=0, le=60)], ...] = (1, 6)
     standard_ages: tuple[Annotated[int, Field(ge=1, le=110)], ...] = (45,)
 
 

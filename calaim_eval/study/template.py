@@ -115,7 +115,7 @@ reference = "white"             # the group that gaps are taken from; name it, t
 # race_display = "alone"        # default "hispanic_first"
 # race_priority = ["aian", "nhpi", "black", "hispanic"]
 # race_in_combination = true    # members, use and access by every category a member has, as well
-# access_months = [3, 6]        # how many are reached and served so many months after a stage began
+# access_months = [1, 6]        # how many are reached and served so many months after a stage began
 # standard_ages = [45]          # first ages of the bands that access is standardized by, with sex
 
 [integration]

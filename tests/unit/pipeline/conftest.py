@@ -30,7 +30,7 @@ def small_run(tmp_path_factory):
     study = read_study(init_study(folder))
     tables = read_study_tables(study)
     panel = build_panel(study, tables)
-    names = estimate_quarterless(study, panel, step=just_do)
+    names = estimate_quarterless(study, panel, step=just_do, tables=tables)
     names += measure_quarter(study, tables, QUARTER)
     return SimpleNamespace(
         study=study,
