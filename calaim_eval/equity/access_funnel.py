@@ -11,10 +11,13 @@ from calaim_eval.design.ledger import count_words
 from calaim_eval.design.member_month_parts import month_numbers
 from calaim_eval.equity.groups import in_group_order, with_margins
 from calaim_eval.equity.members import last_groups
+from calaim_eval.equity.overlapping_groups import rates_in_combination
 from calaim_eval.errors import EstimationError
 from calaim_eval.panel import MemberMonths
+from calaim_eval.panel.grouped import group_notes
 from calaim_eval.results import Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
+from calaim_eval.schema.overlapping import overlapping_columns
 
 STAGES = ("identified", "outreached", "served", "cbo_served")
 
@@ -34,7 +37,8 @@ def access_funnel(
     service : str
         ``"ecm"``, a Community Support, or ``"any_community_support"``.
     by : str
-        Grouping column of the panel, as recorded in each member's last covered month.
+        Grouping column of the panel, as recorded in each member's last covered month. Groups may
+        overlap (`race_ethnicity_in_combination`): a member counts in each.
     through : str, optional
         Count what happened up to and including this month, such as ``"2024-12"``; default
         everything on record.
@@ -61,7 +65,7 @@ def access_funnel(
     that gave the *first* service; it is left out where no organization is classified.
     """
     exposures = service_exposures(panel, service)
-    members = funnel_members(panel, service=service, by=by, through=through)
+    members = funnel_members(panel, service=service, by=by, through=through, may_overlap=True)
     stages = stages_reached(members)
     counts = _counts(members, by=by, stages=stages)
     count = counts["count"].to_numpy(dtype=float)
@@ -69,7 +73,7 @@ def access_funnel(
     is_whole = (counts["stage"] == "identified").to_numpy()
     low, high = (np.where(is_whole, np.nan, each) for each in wilson_interval(count, total))
     until = "" if through is None else f"_through_{through}"
-    return RateTable(
+    table = RateTable(
         measure=f"Access to {'ECM' if service == 'ecm' else service.replace('_', ' ')}",
         keys=counts[[by, "stage"]],
         numerator=count,
@@ -88,23 +92,34 @@ def access_funnel(
         ),
         margins=(by,),
         denominator_keys=(by,),
-        notes=_notes(
-            members,
-            n_outside=len(exposures) - exposures["member_id"].isin(members["member_id"]).sum(),
-            stages=stages,
-            through=through,
+        notes=(
+            *_notes(
+                members,
+                n_outside=len(exposures) - exposures["member_id"].isin(members["member_id"]).sum(),
+                stages=stages,
+                through=through,
+            ),
+            *group_notes(panel, (by,)),
         ),
     )
+    return rates_in_combination(table) if overlapping_columns((by,)) else table
 
 
 def funnel_members(
-    panel: MemberMonths, *, service: str, by: str, through: str | None = None
+    panel: MemberMonths,
+    *,
+    service: str,
+    by: str,
+    through: str | None = None,
+    may_overlap: bool = False,
 ) -> pd.DataFrame:
     """Members identified, one row each, with their group and whether they reached each stage.
 
     Parameters and errors as in `access_funnel`. A stage that cannot be known has no column.
+    Groups that overlap are refused unless `may_overlap`: a member's group is then the label.
     """
-    check_no_overlap((by,))
+    if not may_overlap:
+        check_no_overlap((by,))
     check_strata((by,))
     exposures = service_exposures(panel, service)
     members = exposures.merge(last_groups(panel, by=by), on="member_id", how="inner")

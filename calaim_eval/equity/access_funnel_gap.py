@@ -12,6 +12,7 @@ from calaim_eval.equity.das_gupta import DAS_GUPTA, MOST_FACTORS
 from calaim_eval.equity.decomposition_table import ordered_groups, pair_support, parts_table
 from calaim_eval.equity.groups import check_columns
 from calaim_eval.equity.mixed_rates import effect_weights, product_rates
+from calaim_eval.equity.rate_gap import refuse_overlap
 from calaim_eval.equity.rates_of import rates_option
 from calaim_eval.errors import EstimationError
 from calaim_eval.results import EffectTable, Estimand, Method, RateTable, Scale
@@ -136,6 +137,7 @@ def access_funnel_gap(
 def _counts(funnel: RateTable, *, by: str, stages: Sequence[str] | None) -> pd.DataFrame:
     """Members by group (rows) and stage (columns in order), nested."""
     check_columns(funnel.keys, [by, "stage"])
+    refuse_overlap(funnel)
     long = funnel.keys[[by, "stage"]].astype(str).assign(n=funnel.numerator)
     present = list(dict.fromkeys(long["stage"]))
     order = present if stages is None else list(stages)

@@ -60,9 +60,8 @@ def one_row_a_group(sums: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def rates_in_combination(table: RateTable) -> RateTable:
     r"""Proportions by label to proportions by group, each member in every group of its label.
 
-    Use on a table that was made by a column of labels, such as ``access_funnel(panel,
-    by="race_ethnicity_in_combination")``. `rate_by_group`, `proportion_by_group` and
-    `members_by_group` do it themselves.
+    Use on a table of your own that was made by a column of labels. `rate_by_group`,
+    `proportion_by_group`, `members_by_group` and `access_funnel` do it themselves.
 
     Parameters
     ----------

@@ -120,14 +120,7 @@ def rate_std_error(table: RateTable) -> np.ndarray:
             "depend on each other.\n  Imputed groups: rubin_pool([rate_gap(...) for each]); "
             "probabilities: probability_weighted_gap(...)."
         )
-    if table.overlaps:
-        raise EstimationError(
-            f"`{table.measure}`: a member may be in several groups of "
-            f"{', '.join(f'`{c}`' for c in table.overlaps)}, so the groups' errors depend on each "
-            "other and their rates make no sum.\n  Compare groups of an exclusive display, or one "
-            "category with everybody else: with_race_ethnicity(panel, categories, "
-            "display='in_combination', only='aian')."
-        )
+    refuse_overlap(table)
     interval = table.method.options.get("interval")
     with np.errstate(divide="ignore", invalid="ignore"):
         if table.kind == "proportion":
@@ -143,6 +136,18 @@ def rate_std_error(table: RateTable) -> np.ndarray:
             error = np.sqrt(table.numerator) * (table.conf_high - table.conf_low) / (high - low)
     result: np.ndarray = np.where(error > 0, error, np.nan)
     return result
+
+
+def refuse_overlap(table: RateTable) -> None:
+    """Raise EstimationError where groups share members: no gap and no sum from such a table."""
+    if table.overlaps:
+        raise EstimationError(
+            f"`{table.measure}`: a member may be in several groups of "
+            f"{', '.join(f'`{c}`' for c in table.overlaps)}, so the groups' errors depend on each "
+            "other and their rates make no sum.\n  Compare groups of an exclusive display, or one "
+            "category with everybody else: with_race_ethnicity(panel, categories, "
+            "display='in_combination', only='aian')."
+        )
 
 
 def half_event_error(

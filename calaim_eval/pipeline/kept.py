@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calaim_eval.engine import write_json
 from calaim_eval.errors import TableError
+from calaim_eval.pipeline.race_display import say_display
 from calaim_eval.results import Result, load_results, save_results
 from calaim_eval.study import Study
 
@@ -21,7 +22,7 @@ def keep(
 ) -> None:
     """Keep results in restricted/results, with the reasons for those that are not there."""
     folder = study.restricted / "results"
-    save_results(results, folder / name)
+    save_results(say_display(study, results), folder / name)
     write_json({**made_from(study), "left_out": dict(left_out)}, folder / f"{name}.about.json")
 
 

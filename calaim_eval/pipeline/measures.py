@@ -24,6 +24,7 @@ from calaim_eval.pipeline.designs import (
     exposure_design,
     observed_outcomes,
 )
+from calaim_eval.pipeline.race_display import measure_in_combination
 from calaim_eval.results import Method, RateTable, stack_rates
 from calaim_eval.schema import TABLES
 from calaim_eval.study import Study
@@ -38,6 +39,7 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
         "row_ledger": ledger_rates(panel),
     }
     if study.file.exposure is None:
+        results |= measure_in_combination(study, panel, None, outcomes)
         return results | _use_of_all_members(panel, outcomes)
     design = exposure_design(study, panel, anchor=MAIN_ANCHOR)
     lookback = study.file.exposure.lookback_months
@@ -48,6 +50,7 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
         for o in outcomes
     ]
     trend = [utilization_trend(design, outcome=o) for o in outcomes]
+    results |= measure_in_combination(study, panel, design, outcomes)
     return results | {
         "baseline_utilization": stack_rates(baseline, key="outcome", labels=outcomes),
         "utilization_trend": stack_rates(trend, key="outcome", labels=outcomes),

@@ -22,6 +22,7 @@ def read_study_tables(study: Study) -> Tables:
         extraction=study.file.input.extraction,
         partners=study.partner_folders,
         memory_limit_gb=study.file.computing.memory_limit_gb,
+        race=study.file.equity.race_rule,
     )
 
 

@@ -6,6 +6,7 @@ from calaim_eval.schema.dictionary import dictionary_drift, write_dictionary
 from calaim_eval.schema.field import Field, Table
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.race_ethnicity import derive_race_ethnicity, race_ethnicity_groups
+from calaim_eval.schema.race_rule import RaceRule
 from calaim_eval.schema.race_schemas import RaceSchema, race_schema, race_schemas
 from calaim_eval.schema.recorded_race import RecordedCategories, recorded_categories
 from calaim_eval.schema.tables import TABLES
@@ -14,6 +15,7 @@ __all__ = [
     "FIELDS",
     "TABLES",
     "Field",
+    "RaceRule",
     "RaceSchema",
     "RecordedCategories",
     "Table",

@@ -7,14 +7,20 @@ One record, several lawful displays. `hispanic_first` and `alone` put every memb
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from calaim_eval.errors import TableError
 from calaim_eval.schema.overlapping import JOIN
 from calaim_eval.schema.race_schemas import NO_ANSWER, SEVERAL, UNSPLIT
 
 RaceDisplay = Literal["hispanic_first", "alone", "in_combination", "primary"]
-DISPLAYS: tuple[RaceDisplay, ...] = get_args(RaceDisplay)
+DISPLAYS: dict[RaceDisplay, str] = {
+    "hispanic_first": "Hispanic first",
+    "alone": "alone",
+    "in_combination": "alone or in combination",
+    "primary": "one primary group",
+}
+"""Displays and what a reader calls them."""
 
 _WORDS = {
     "hispanic_first": (
@@ -97,4 +103,4 @@ def display_words(display: RaceDisplay, *, schema: str, priority: Sequence[str] 
     """The sentence by which every output says which display it is in."""
     check_display(display)
     order = f" ({', '.join(priority)})" if display == "primary" and priority else ""
-    return f"Race and ethnicity ({schema}, {display}): {_WORDS[display]}{order}."
+    return f"Race and ethnicity ({schema}; {DISPLAYS[display]}): {_WORDS[display]}{order}."

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import engine_failures, track, write_json, write_parquet
+from calaim_eval.schema.race_rule import RaceRule
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.cross_reference import XREF, count_merges, read_merges, resolve_merges
 from calaim_eval.tables.ledger import RowLedger
@@ -105,14 +106,19 @@ def _stage_merges(
 
 
 def settle_all(
-    names: list[str], building: Path, backend: ibis.BaseBackend, n_buckets: int, ledger: RowLedger
+    names: list[str],
+    building: Path,
+    backend: ibis.BaseBackend,
+    n_buckets: int,
+    ledger: RowLedger,
+    race: RaceRule | None = None,
 ) -> None:
     """Second pass: tables without members at once, then one member bucket after the other."""
     of_members = [name for name in names if "member_id" in TABLES[name].fields]
     shared = [name for name in names if name not in of_members]
-    _settle_one(shared, 0, "shared", building, backend, ledger)
+    _settle_one(shared, 0, "shared", building, backend, ledger, race)
     for bucket in track(range(n_buckets), description="checking members"):
-        _settle_one(of_members, bucket, f"bucket-{bucket:04d}", building, backend, ledger)
+        _settle_one(of_members, bucket, f"bucket-{bucket:04d}", building, backend, ledger, race)
 
 
 def _settle_one(
@@ -122,6 +128,7 @@ def _settle_one(
     building: Path,
     backend: ibis.BaseBackend,
     ledger: RowLedger,
+    race: RaceRule | None,
 ) -> None:
     """Settle one bucket unless the broken-off reading has."""
     done = building / f"{step}.json"
@@ -132,7 +139,7 @@ def _settle_one(
                 name: open_staged(building / "staged" / name, TABLES[name], bucket, backend=backend)
                 for name in names
             }
-            counted = settle_bucket(staged, part_path=parts.__getitem__, backend=backend)
+            counted = settle_bucket(staged, part_path=parts.__getitem__, backend=backend, race=race)
         write_json({"ledger": counted.to_records()}, done)
     ledger.extend(read_counts(done))
 

@@ -26,6 +26,7 @@ from calaim_eval.engine import (
 )
 from calaim_eval.engine.failures import output_error
 from calaim_eval.errors import TableError
+from calaim_eval.schema.race_rule import RaceRule
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.cross_reference import XREF
 from calaim_eval.tables.database import connect, is_database, mark_of, open_database
@@ -72,6 +73,7 @@ def read_tables(
     memory_limit_gb: float = MEMORY_LIMIT_GB,
     extract_date: date | str | None = None,
     extraction: str = "",
+    race: RaceRule | None = None,
     partners: Folders | None = None,
 ) -> Tables:
     """Read the input files of a study: check every row, account for it, bucket by member.
@@ -102,6 +104,9 @@ def read_tables(
     extraction : str
         Any name of this extraction of a database: a change of rows that changes neither their
         number nor a latest date goes unnoticed, and another name has them extracted again.
+    race : RaceRule, optional
+        By which standard and in which display persons get their one group of race and ethnicity;
+        by default as recorded, Hispanic first.
     partners : mapping, optional
         Files that partners hold, put beside: format (a name of
         `tables.partners.read.PARTNER_FORMATS`, such as ``"hmis"``) to a folder or several.
@@ -142,10 +147,11 @@ def read_tables(
             "extract_date": cut.isoformat() if cut else None,
             "extraction": extraction,
             "database": mark_of(folder, extraction=extraction),
+            "race": (race or RaceRule()).to_dict(),
             **({"partners": [source for source, _ in beside]} if beside else {}),
         }
         with _opened(folder, source, input_map, backend) as opened:
-            return _read(opened, input_map, options, cut, work_dir, backend, beside)
+            return _read(opened, input_map, options, cut, work_dir, backend, beside, race)
     finally:
         backend.disconnect()
 
@@ -179,6 +185,7 @@ def _read(
     work_dir: Path,
     backend: ibis.BaseBackend,
     beside: Sequence[tuple[str, Path]],
+    race: RaceRule | None = None,
 ) -> Tables:
     """Reuse the earlier reading if it is of the same files and options, else read."""
     earlier = read_manifest(work_dir)
@@ -213,7 +220,7 @@ def _read(
     )
     stage_all(tables, labels, building, backend, buckets, cut, ledger)
     names = [name for name in tables if name != XREF]
-    settle_all(names, building, backend, buckets, ledger)
+    settle_all(names, building, backend, buckets, ledger, race)
     for name, raw in tables.items():
         with engine_failures(doing=f"counting the rows of `{name}`"):
             ledger.check(name, READ, int(backend.execute(raw.count())))

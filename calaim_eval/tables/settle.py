@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import write_parquet
-from calaim_eval.schema.race_ethnicity import CODE_COLUMNS, UNLISTED_RACE, derive_race_ethnicity
+from calaim_eval.schema.race_ethnicity import CODE_COLUMNS, UNLISTED_RACE
+from calaim_eval.schema.race_rule import RaceRule
 from calaim_eval.schema.rules import REASON
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import USED, RowLedger
@@ -34,6 +35,7 @@ def settle_bucket(
     *,
     part_path: Callable[[str], Path],
     backend: ibis.BaseBackend,
+    race: RaceRule | None = None,
 ) -> RowLedger:
     """Write the parts of one bucket.
 
@@ -44,6 +46,8 @@ def settle_bucket(
     part_path : callable
         Table name to the part to write.
     backend : ibis.BaseBackend
+    race : RaceRule, optional
+        The one group of race and ethnicity of each person.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def settle_bucket(
         _count_repeats(resolved, name, ledger)
         rows = _set_aside_strangers(resolved.rows, name, written, backend, ledger)
         if name == "person":
-            rows = _add_race_ethnicity(rows, backend, ledger)
+            rows = _add_race_ethnicity(rows, backend, ledger, race or RaceRule())
         write_parquet(_sorted(rows, name), part_path(name), backend=backend)
         written[name] = backend.read_parquet(str(part_path(name)))
         ledger.add(name, USED, _n_rows(part_path(name)), stage=READ)
@@ -95,7 +99,7 @@ def _set_aside_strangers(
 
 
 def _add_race_ethnicity(
-    persons: ibis.Table, backend: ibis.BaseBackend, ledger: RowLedger
+    persons: ibis.Table, backend: ibis.BaseBackend, ledger: RowLedger, race: RaceRule
 ) -> ibis.Table:
     """Persons with their derived group: derived once per combination of codes, then joined."""
     import ibis
@@ -106,7 +110,7 @@ def _add_race_ethnicity(
         **{column: codes[column].min() for column in CODE_COLUMNS}, n_rows=keyed.count()
     )
     frame = backend.execute(combinations)
-    derived = derive_race_ethnicity(frame)
+    derived = race.derive(frame)
     unlisted = derived["has_unlisted_code"].astype(bool)
     ledger.note("person", UNLISTED_RACE, int(frame.loc[unlisted, "n_rows"].sum()))
     lookup = frame[["codes_key"]].assign(race_ethnicity=derived["race_ethnicity"]).astype("str")

@@ -11,6 +11,7 @@ from calaim_eval.design import design_exposure
 from calaim_eval.design.member_month_parts import member_month_parts
 from calaim_eval.equity import (
     access_funnel,
+    access_funnel_gap,
     baseline_utilization,
     disparity_measures,
     intersect_groups,
@@ -29,6 +30,7 @@ from calaim_eval.moments import reduce_panel
 from calaim_eval.panel import MemberMonths
 from calaim_eval.results import RateTable
 from calaim_eval.schema import recorded_categories
+from calaim_eval.schema.race_displays import DISPLAYS
 from calaim_eval.tables import Tables
 
 COLUMN = "race_ethnicity_in_combination"
@@ -126,7 +128,7 @@ def test_crossed_with_age_band_and_sex_margins_count_members_once(inclusive):
 
 
 def test_the_funnel_by_labels_becomes_the_funnel_by_groups(inclusive):
-    table = rates_in_combination(access_funnel(inclusive, by=COLUMN))
+    table = access_funnel(inclusive, by=COLUMN)
     rows = table.to_frame().set_index([COLUMN, "stage"])
     for group, stages in {"white": [3, 3, 3], "black": [2, 1, 1], "aian": [1, 1, 0]}.items():
         found = rows.loc[group]
@@ -139,6 +141,7 @@ def test_the_funnel_by_labels_becomes_the_funnel_by_groups(inclusive):
     assert table.overlaps == (COLUMN,)
     assert COLUMN not in table.margins
     assert rates_in_combination(table) is table
+    assert any(DISPLAYS["in_combination"] in note for note in table.notes)
 
 
 def test_shares_of_a_frame_of_labels():
@@ -177,7 +180,7 @@ def test_exclusive_displays_take_the_place_of_the_panels_own(panel, categories):
 def test_every_output_says_its_display_and_what_was_not_read(panel, categories, display, by):
     shown = with_race_ethnicity(panel, categories, display=display)
     for table in (members_by_group(shown, by=by), rate_by_group(shown, outcome="ed_visits", by=by)):
-        assert any(f"{display})" in note for note in table.notes)
+        assert any(f"{DISPLAYS[display]})" in note for note in table.notes)
         assert any("not in the schema" in note and "fewer than 11" in note for note in table.notes)
     assert not members_by_group(shown, by="county").notes
 
@@ -247,6 +250,8 @@ def test_gaps_and_sums_over_groups_that_overlap_are_refused(inclusive):
         disparity_measures(
             table, stratum=COLUMN, reference="white", favourable=False, weights="population"
         )
+    with pytest.raises(EstimationError, match="make no sum"):
+        access_funnel_gap(access_funnel(inclusive, by=COLUMN), reference="white", by=COLUMN)
     with pytest.raises(EstimationError, match="overlap, so their rows do not add up"):
         RateTable(**_fields(table) | {"margins": (COLUMN,)})
 
