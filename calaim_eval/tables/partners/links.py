@@ -10,13 +10,12 @@ import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.schema.codes import load_codes
-from calaim_eval.tables.formats import SOURCE
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows
 from calaim_eval.tables.sources import TEXT_SUFFIXES
 
 MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP = "member_link", "organization_link", "service_map"
-LINK_FILES = (MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP)
+LINK_FILES = (MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP, "status_reason_map")
 UNLINKED = "person without a link to a member (kept under the source's own identifier)"
 SEVERAL = "one identifier linked to several"
 UNKNOWN_SERVICE = "`service` is neither `ecm` nor a listed support"
@@ -82,8 +81,8 @@ def find_links(folder: Path, source: str, ledger: RowLedger) -> Links:
     TableError
         A link file lacks a column or cannot be read.
     """
-    members = _pairs(folder, source, MEMBER_LINK, "source_person_id", "member_id", ledger)
-    organizations = _pairs(
+    members = find_pairs(folder, source, MEMBER_LINK, "source_person_id", "member_id", ledger)
+    organizations = find_pairs(
         folder, source, ORGANIZATION_LINK, "source_organization_id", "organization_id", ledger
     )
     services = _services(folder, source, ledger)
@@ -97,10 +96,10 @@ def link_paths(folder: Path) -> tuple[Path, ...]:
     )
 
 
-def _pairs(
+def find_pairs(
     folder: Path, source: str, name: str, of: str, to: str, ledger: RowLedger
 ) -> dict[str, str]:
-    """Identifiers to identifiers; one that is linked to several is set aside."""
+    """What a link file of two columns says; what is linked to several is set aside."""
     rows = _rows(folder, source, name, (of, to), ledger)
     if rows is None:
         return {}
@@ -161,6 +160,3 @@ def _marked(source: str, scope: str, ids: pd.Series) -> pd.Series:
     """Identifiers with the name of their source in front; missing ones stay missing."""
     front = f"{source}:{scope}:" if scope else f"{source}:"
     return (front + ids.astype("string")).astype(object).where(ids.notna(), None)
-
-
-__all__ = ["LINK_FILES", "SOURCE", "Links", "find_links", "link_paths"]

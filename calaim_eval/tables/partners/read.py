@@ -29,6 +29,10 @@ PARTNER_FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "HUD HMIS CSV exports, FY2024 and FY2026",
             "calaim_eval.tables.partners.hmis:read_hmis",
         ),
+        "fhir_sdoh": (
+            "FHIR R4 and R5 bundles of SDOH Clinical Care: referral tasks",
+            "calaim_eval.tables.partners.fhir_sdoh:read_fhir_sdoh",
+        ),
     }
 )
 """Formats of partners' files: what they are, and the function that reads a folder of them."""
