@@ -98,6 +98,7 @@ from calaim_eval.integration.success import (
     factor_selection,
     general_dominance,
     integration_factors,
+    integration_level,
     success_units,
 )
 from calaim_eval.integration.summary import IntegrationMeasures, integration_measures
@@ -143,6 +144,7 @@ __all__ = [
     "fsqca",
     "general_dominance",
     "integration_factors",
+    "integration_level",
     "integration_measures",
     "listed_on",
     "local_cbo_share",

@@ -13,7 +13,7 @@ import pytest
 import calaim_eval
 
 PACKAGE = Path(calaim_eval.__file__).parent
-ROOMS = ("results", "design", "moments", "estimate", "equity", "disclosure")
+ROOMS = ("results", "design", "moments", "estimate", "equity", "integration", "disclosure")
 
 
 def _modules() -> list[str]:

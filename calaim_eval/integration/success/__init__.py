@@ -3,6 +3,7 @@
 from calaim_eval.integration.success.dominance import DominanceTable, general_dominance
 from calaim_eval.integration.success.factor_selection import factor_selection
 from calaim_eval.integration.success.factors import integration_factors
+from calaim_eval.integration.success.integration_level import integration_level
 from calaim_eval.integration.success.units import success_units
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "factor_selection",
     "general_dominance",
     "integration_factors",
+    "integration_level",
     "success_units",
 ]

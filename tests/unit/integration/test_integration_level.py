@@ -1,0 +1,56 @@
+"""Counties by level of integration, and effects on members by it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import calaim_eval as ce
+from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.integration import integration_level
+
+UNITS = pd.DataFrame(
+    {
+        "county": ["Kings", "Kings", "Marin", "Yolo"],
+        "closure": [0.2, 0.8, 0.3, np.nan],
+        "n_referrals": [30, 10, 20, 20],
+    }
+)
+
+
+def test_a_county_is_the_weighted_average_of_its_units():
+    # Kings: (0.2 * 30 + 0.8 * 10) / 40 = 0.35.
+    assert integration_level(UNITS, cut=0.34).to_dict() == {"Kings": "higher", "Marin": "lower"}
+    assert integration_level(UNITS, cut=0.35)["Kings"] == "higher"
+
+
+def test_one_sided_cuts_and_absent_columns_are_refused():
+    with pytest.raises(EstimationError, match="all 2 counties are below"):
+        integration_level(UNITS, cut=0.9)
+    with pytest.raises(EstimationError, match="are at or above"):
+        integration_level(UNITS, cut=0.1)
+    with pytest.raises(TableError, match="lacks `score`"):
+        integration_level(UNITS, outcome="score", cut=0.5)
+
+
+def test_effects_by_level_find_the_difference_that_was_put_in():
+    """-0.1 visits a month where integration is lower, -0.25 where it is higher."""
+    rng = np.random.default_rng(6)
+    level = integration_level(UNITS, cut=0.34)
+    members = pd.DataFrame(
+        {
+            "member_id": np.arange(6000),
+            "county": rng.choice(level.index, 6000),
+            "cohort": np.where(rng.random(6000) < 0.4, 6.0, np.nan),
+        }
+    )
+    members["integration"] = members["county"].map(level)
+    panel = members.merge(pd.DataFrame({"month": np.arange(12)}), how="cross")
+    is_served = panel["month"] >= panel["cohort"]
+    effect = np.where(panel["integration"] == "higher", -0.25, -0.1)
+    panel["ed_visits"] = rng.poisson(0.5 + np.where(is_served, effect, 0))
+    moments = ce.reduce_panel(panel, outcomes=["ed_visits"], stratum="integration")
+    att = ce.group_time_att(moments, outcome="ed_visits", comparison="never_exposed")
+    effects = ce.aggregate(att)
+    gap = ce.effect_gap(effects, reference="lower", stratum="integration").to_frame().iloc[0]
+    assert gap["conf_low"] < -0.15 < gap["conf_high"]
+    assert gap["conf_high"] < 0
