@@ -126,9 +126,9 @@ def components_from_rates(tables: Mapping[str, RateTable], *, unit: str) -> Inde
 
     Examples
     --------
-    Closure and coverage of counties, ranked where both are known:
+    Closure and coverage of counties, ranked where both are known::
 
-    >>> # components = components_from_rates({"closure": closure, "coverage": cover}, unit="county")
+        components_from_rates({"closure": closure, "coverage": cover}, unit="county")
     """
     if not tables:
         raise EstimationError("components_from_rates: no table was given.\n  Give two or more.")
