@@ -10,6 +10,7 @@ from calaim_eval.report.figures.group_shares import (
     closure_by_race,
     referral_steps_by_race,
 )
+from calaim_eval.report.figures.network_map import network_map
 from calaim_eval.report.figures.referral_funnel import referral_funnel
 from calaim_eval.report.figures.theme import Figure
 from calaim_eval.report.figures.trend import utilization_trend
@@ -25,6 +26,7 @@ __all__ = [
     "event_study",
     "gaps_by_race",
     "love_plot",
+    "network_map",
     "pre_post_by_race",
     "referral_funnel",
     "referral_steps_by_race",

@@ -27,6 +27,11 @@ from calaim_eval.report.tables.equity import access_gap_table, disparity_table
 from calaim_eval.report.tables.headline import headline_outcome, headline_table
 from calaim_eval.report.tables.layout import DisplayTable
 from calaim_eval.report.tables.matched import balance_table, matched_table
+from calaim_eval.report.tables.network import (
+    brokers_table,
+    network_table,
+    networks_by_race_table,
+)
 from calaim_eval.report.tables.quality import (
     encounter_completeness_table,
     quality_notes,
@@ -58,6 +63,7 @@ __all__ = [
     "access_table",
     "balance_table",
     "baseline_table",
+    "brokers_table",
     "closure_by_service_table",
     "closure_table",
     "contents_table",
@@ -81,6 +87,8 @@ __all__ = [
     "matched_table",
     "members_table",
     "methods_table",
+    "network_table",
+    "networks_by_race_table",
     "notes_table",
     "other_outcomes",
     "policy_table",

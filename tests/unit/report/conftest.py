@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from calaim_eval.integration import network_tables
 from calaim_eval.results import ALL, BoundsTable, EffectTable, Estimand, Method, RateTable, Result
 from calaim_eval.schema.codes import load_codes
+from calaim_eval.simulate import simulate_referral_network
 from tests.unit.report.equity_tables import gaps, spreads
 from tests.unit.report.second_answers import second_answers
 
@@ -229,6 +231,10 @@ def make_results() -> dict[str, Result]:
     )
     out |= _utilization(rng) | _delivery(rng) | _effects(rng)
     out |= {"effect_bounds": _bounds(), **_no_effects()}
+    simulated = simulate_referral_network()
+    out |= network_tables(
+        simulated.referral, simulated.organization, as_of="2024-12-31", person=simulated.person
+    )
     out |= {"use_disparity": spreads(), **gaps(out["access_funnel"])}
     return out
 

@@ -1,0 +1,71 @@
+"""Names on a network map: set where they cover neither a mark nor another name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.report.labels import wrap
+
+_LETTER, _LINE, _GAP = 0.061, 0.135, 0.075
+_WRAP = 22
+
+
+def place_labels(
+    names: list[str], places: pd.DataFrame, *, width: float, height: float
+) -> pd.DataFrame:
+    """Where to write names, the most important first.
+
+    Parameters
+    ----------
+    names : list of str
+        In the order of importance: a later one that finds no room is left out.
+    places : pd.DataFrame
+        organization, x, y of every mark.
+    width, height : float
+        Inches of the panel that x and y span.
+
+    Returns
+    -------
+    pd.DataFrame
+        organization, words, x, y: middle of the written name, in the unit of `places`.
+    """
+    scale = np.array([_span(places["x"]) / width, _span(places["y"]) / height])
+    marks = places[["x", "y"]].to_numpy(dtype=float) / scale
+    own = dict(zip(places["organization"], marks, strict=True))
+    low, high = marks.min(axis=0), marks.max(axis=0)
+    taken: list[np.ndarray] = []
+    rows: list[tuple[str, str, float, float]] = []
+    for name in names:
+        words = wrap(name, width=_WRAP)
+        lines = words.split("\n")
+        size = np.array([_LETTER * max(map(len, lines)), _LINE * len(lines)])
+        for k, middle in enumerate(_candidates(own[name], size)):
+            box = np.array([middle - size / 2, middle + size / 2])
+            inside = (box[0] >= low - 0.25).all() and (box[1] <= high + 0.25).all()
+            is_last_for_first = not rows and k == 3
+            if inside and (is_last_for_first or _is_free(box, marks, taken)):
+                taken.append(box)
+                x, y = middle * scale
+                rows.append((name, words, float(x), float(y)))
+                break
+    return pd.DataFrame(rows, columns=["organization", "words", "x", "y"])
+
+
+def _candidates(point: np.ndarray, size: np.ndarray) -> list[np.ndarray]:
+    """Above, below, right and left of a mark, then the corners."""
+    dx, dy = size / 2 + _GAP
+    steps = [(0, dy), (0, -dy), (dx, 0), (-dx, 0), (dx, dy), (-dx, dy), (dx, -dy), (-dx, -dy)]
+    return [point + np.array(step) for step in steps]
+
+
+def _is_free(box: np.ndarray, marks: np.ndarray, taken: list[np.ndarray]) -> bool:
+    """Whether a box covers no mark and no other name."""
+    covers = ((marks >= box[0] - 0.03) & (marks <= box[1] + 0.03)).all(axis=1)
+    meets = [(box[0] < other[1]).all() and (box[1] > other[0]).all() for other in taken]
+    return not covers.any() and not any(meets)
+
+
+def _span(values: pd.Series) -> float:
+    """Range of values, 1 where there is none."""
+    return float(np.ptp(values)) or 1.0

@@ -1,0 +1,122 @@
+"""The referral network as a reader sees it: places that stay, names that can be read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from calaim_eval.disclosure import release
+from calaim_eval.integration import network_tables
+from calaim_eval.report import Absent, tables
+from calaim_eval.report.figures import network_map
+from calaim_eval.report.figures.network_labels import place_labels
+from calaim_eval.report.figures.network_layout import earlier_releases, network_positions
+from calaim_eval.simulate import simulate_referral_network
+
+
+def _released(referral: pd.DataFrame | None = None, **where):
+    simulated = simulate_referral_network(counties=3)
+    rows = simulated.referral if referral is None else referral
+    made = network_tables(rows, simulated.organization, as_of="2024-12-31", person=simulated.person)
+    return release(made, **where)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return _released()
+
+
+def _changed(seed: int = 1) -> pd.DataFrame:
+    """The year after: a tenth of the ties is gone, one new organization."""
+    simulated = simulate_referral_network(counties=3)
+    ends = simulated.referral[["from_organization_id", "to_organization_id"]]
+    pairs = ends.drop_duplicates().sample(frac=0.1, random_state=seed)
+    gone = set(map(tuple, pairs.to_numpy()))
+    stays = [tuple(p) not in gone for p in ends.to_numpy()]
+    new = simulated.referral.head(12).assign(
+        referral_id=[f"N{k}" for k in range(12)],
+        member_id=[f"M9{k}" for k in range(12)],
+        from_organization_id="O00001",
+        to_organization_id="O09999",
+    )
+    return pd.concat([simulated.referral[stays], new], ignore_index=True)
+
+
+def test_the_same_release_gives_the_same_map(network):
+    first, second = network_positions(network), network_positions(_released())
+    pd.testing.assert_frame_equal(first, second)
+    assert np.isfinite(first[["x", "y"]].to_numpy()).all()
+
+
+def test_organizations_keep_their_places_between_quarters(network):
+    before = network_positions(network).set_index("organization")
+    later = _released(_changed())
+    held = network_positions(later, earlier=[network]).set_index("organization")
+    alone = network_positions(later).set_index("organization")
+    both = before.index.intersection(held.index)
+    size = np.ptp(before["x"])
+
+    def moved(after: pd.DataFrame) -> float:
+        return float(np.linalg.norm(after.loc[both] - before.loc[both], axis=1).mean() / size)
+
+    assert moved(held) < 0.06
+    assert moved(held) < moved(alone)
+    assert "O09999" in held.index
+
+
+def test_no_two_marks_lie_on_each_other(network):
+    points = network_positions(network)[["x", "y"]].to_numpy()
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+    gaps[np.diag_indices(len(gaps))] = np.inf
+    assert gaps.min() > 0.01 * np.ptp(points[:, 0])
+
+
+def test_names_cover_no_mark_and_no_other_name():
+    rng = np.random.default_rng(3)
+    places = pd.DataFrame(
+        {"organization": [f"Org {k}" for k in range(40)], "x": rng.random(40), "y": rng.random(40)}
+    )
+    set_down = place_labels([f"Org {k}" for k in range(15)], places, width=2.6, height=2.9)
+    assert 3 <= len(set_down) <= 15
+    assert set_down["organization"].iloc[0] == "Org 0"
+    gaps = np.abs(set_down[["y"]].to_numpy() - set_down["y"].to_numpy())
+    near = np.abs(set_down[["x"]].to_numpy() - set_down["x"].to_numpy()) < 0.05
+    np.fill_diagonal(near, val=False)
+    assert not (near & (gaps < 0.03)).any()
+
+
+def test_the_map_says_what_falls_apart(network):
+    figure = network_map(network)
+    assert "without it in 3 pieces" in figure.alt_text
+    assert "Valley Care Coordination" in figure.caption
+    assert "11 members or more" in figure.caption
+
+
+def test_tables_of_the_network(network):
+    html = tables.network_table(network).to_html()
+    assert "Without Valley Care Coordination" in html
+    brokers = tables.brokers_table(network).to_html()
+    assert "Valley Care Coordination" in brokers
+    assert "Hispanic" in tables.networks_by_race_table(network).to_html()
+
+
+def test_what_is_absent_is_said():
+    nothing = release({}, quarter="2024Q4")
+    for make in (
+        network_map,
+        tables.network_table,
+        tables.brokers_table,
+        tables.networks_by_race_table,
+    ):
+        assert isinstance(make(nothing), Absent)
+    assert network_positions(nothing).empty
+
+
+def test_earlier_releases_are_found_beside_one(tmp_path):
+    for quarter in ("2024Q2", "2024Q3", "2024Q4"):
+        _released(to=tmp_path, quarter=quarter)
+    (tmp_path / "2024Q1").mkdir()
+    found = earlier_releases(tmp_path / "2024Q4")
+    assert len(found) == 2
+    assert network_positions(found[0]).shape == (25, 3)
