@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.disclosure.count_table import CellId, CountTable
+from calaim_eval.disclosure.integer_programme import solve_integer
 from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.system import System, build_system
 from calaim_eval.errors import DisclosureError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _SLACK = 1e-6
 _SWEEPS = 60
+_SWEEP_GAP = 0.1
+_END_SECONDS = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +150,8 @@ def possible_values(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest value each cell can have, given every value shown.
 
-    Linear programmes over the cells not shown; ends of the range are rounded inward for counts.
+    Linear programmes over the cells not shown; where their answer has fractions of a count,
+    integer programmes: a range of fractions may hold a single whole number.
 
     Parameters
     ----------
@@ -220,7 +224,7 @@ class _Block:
     whole: np.ndarray
 
     def ranges(self, at: np.ndarray, enough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest value of the unknowns `at`; no further than `enough`."""
+        """Lowest and highest whole number of the unknowns `at`; no further than `enough`."""
         low, high = np.full(len(at), np.inf), np.full(len(at), -np.inf)
         rng = np.random.default_rng(0)
         for _ in range(_SWEEPS if np.isfinite(enough).any() else 0):
@@ -229,13 +233,20 @@ class _Block:
                 break
             objective = np.zeros(self.matrix.shape[1])
             objective[at] = np.where(narrow, rng.choice([-1.0, 1.0], len(at)), 0.0)
-            found = self._solve(objective, ceiling=float(np.abs(self.right).sum()) + 1000.0)
+            found = self._world(objective, ceiling=float(np.abs(self.right).sum()) + 1000.0)
             if found is None:
                 break
             low, high = np.minimum(low, found[at]), np.maximum(high, found[at])
         for i in np.flatnonzero(~self._is_enough(low, high, at, enough)):
             low[i], high[i] = self._end(int(at[i]), 1.0), self._end(int(at[i]), -1.0)
         return self._inward(low, high, at)
+
+    def _world(self, objective: np.ndarray, *, ceiling: float) -> np.ndarray | None:
+        """Values in whole numbers that make the objective small, not always the smallest."""
+        found = self._solve(objective, ceiling=ceiling)
+        if found is None or self._is_whole(found):
+            return found
+        return self._solve_whole(objective, ceiling=ceiling, gap=_SWEEP_GAP, seconds=1.0)
 
     def _is_enough(
         self, low: np.ndarray, high: np.ndarray, at: np.ndarray, enough: np.ndarray
@@ -259,7 +270,41 @@ class _Block:
         objective = np.zeros(self.matrix.shape[1])
         objective[at] = sign
         found = self._solve(objective, ceiling=None)
-        return np.inf if found is None else float(found[at])
+        if found is None:
+            return np.inf
+        if not self._is_whole(found):
+            whole = self._solve_whole(objective, ceiling=np.inf, gap=0.0, seconds=_END_SECONDS)
+            found = found if whole is None else whole
+        return float(found[at])
+
+    def _is_whole(self, values: np.ndarray) -> bool:
+        """Whether every count is a whole number."""
+        counts = values[self.whole]
+        return bool(np.all(np.abs(counts - np.round(counts)) < _SLACK))
+
+    def _solve_whole(
+        self, objective: np.ndarray, *, ceiling: float, gap: float, seconds: float
+    ) -> np.ndarray | None:
+        """Values in whole numbers that make the objective smallest; None where none were found."""
+        from scipy import optimize
+
+        slack = self._slack()
+        solved = solve_integer(
+            objective,
+            integrality=self.whole.astype(int),
+            bounds=optimize.Bounds(0, ceiling),
+            constraints=optimize.LinearConstraint(
+                self.matrix, self.right - slack, self.right + slack
+            ),
+            options={"time_limit": seconds, "mip_rel_gap": gap},
+        )
+        return None if solved.x is None else np.asarray(solved.x)
+
+    def _slack(self) -> np.ndarray:
+        """Room in each equation: none between counts; amounts were rounded when added up."""
+        if self.whole.all():
+            return np.zeros(len(self.right))
+        return np.asarray(_SLACK * np.maximum(1.0, np.abs(self.right)))
 
     def _solve(self, objective: np.ndarray, *, ceiling: float | None) -> np.ndarray | None:
         """Values that make the objective smallest; None where nothing bounds it."""
@@ -268,7 +313,7 @@ class _Block:
         if self.whole.all():
             exact = {"A_eq": self.matrix, "b_eq": self.right}
         else:  # amounts were rounded when they were added up
-            slack = _SLACK * np.maximum(1.0, np.abs(self.right))
+            slack = self._slack()
             exact = {
                 "A_ub": sparse.vstack([self.matrix, -self.matrix], format="csr"),
                 "b_ub": np.concatenate([self.right + slack, slack - self.right]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -93,6 +94,8 @@ def _choose(
 ) -> Choice:
     """Protect the targets; then anything hidden beside them that would follow exactly."""
     wanted = targets
+    begun = time.monotonic()
+    bound = 0.0
     for _ in range(_BLUR_ROUNDS):
         pattern = protect(
             system,
@@ -100,8 +103,9 @@ def _choose(
             hidden_rows=start,
             cost=cost,
             known=known,
-            time_limit_seconds=policy.time_limit_seconds,
+            time_limit_seconds=policy.time_limit_seconds - (time.monotonic() - begun),
         )
+        bound = max(bound, pattern.bound)  # protecting more costs no less
         exact = _exact_cells(system, pattern.hidden_rows, known, {t.cell for t in wanted})
         if not exact:
             break
@@ -111,7 +115,7 @@ def _choose(
     return Choice(
         system,
         targets,
-        Pattern(pattern.hidden_rows, lost, pattern.cost, pattern.bound),
+        replace(pattern, open_cells=lost, bound=bound, seconds=time.monotonic() - begun),
         known,
     )
 

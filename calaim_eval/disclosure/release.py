@@ -305,9 +305,7 @@ def _certify(
         "n_suppressed_cells": len(found.cells),
         "narrowest_range": None if np.isinf(found.min_interval) else found.min_interval,
         "range_required": policy.min_interval,
-        "search": "fewest rows proved"
-        if choice.pattern.gap < 1e-3
-        else f"within {choice.pattern.gap:.0%} of the fewest rows",
+        **choice.pattern.record(),
     }
 
 
