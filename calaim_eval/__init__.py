@@ -37,6 +37,7 @@ from calaim_eval.equity import (
     rate_gap,
     rubin_pool,
     shrink_estimates,
+    with_race_ethnicity,
 )
 from calaim_eval.errors import (
     CalaimEvalError,
@@ -96,7 +97,7 @@ from calaim_eval.moments import CellMoments, load_moments, reduce_panel
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.report import open_release, render_report
 from calaim_eval.results import BoundsTable, EffectTable, Estimand, Method, RateTable
-from calaim_eval.schema import FIELDS, TABLES, load_codes
+from calaim_eval.schema import FIELDS, TABLES, load_codes, recorded_categories
 from calaim_eval.study import Study, init_study, read_study
 from calaim_eval.tables import (
     InputMap,
@@ -203,6 +204,7 @@ __all__ = [
     "read_partner_files",
     "read_study",
     "read_tables",
+    "recorded_categories",
     "reduce_panel",
     "regression",
     "release",
@@ -216,4 +218,5 @@ __all__ = [
     "two_way_fixed_effects",
     "two_way_fixed_effects_from_members",
     "wild_bootstrap_p_values",
+    "with_race_ethnicity",
 ]
