@@ -58,6 +58,11 @@ from calaim_eval.integration.organization_network import (
     tie_stability,
     without_coordinator,
 )
+from calaim_eval.integration.partner_measures import (
+    INDEX_COMPONENTS,
+    PartnerMeasures,
+    partner_measures,
+)
 from calaim_eval.integration.partner_survey import (
     AggregationCheck,
     AggregationRule,
@@ -105,6 +110,7 @@ from calaim_eval.integration.summary import IntegrationMeasures, integration_mea
 from calaim_eval.integration.time_to_service import time_to_service
 
 __all__ = [
+    "INDEX_COMPONENTS",
     "SMALLEST_SHOWN_TIE",
     "AggregationCheck",
     "AggregationRule",
@@ -119,6 +125,7 @@ __all__ = [
     "NetworkBounds",
     "NetworkCorrelation",
     "OrganizationNetwork",
+    "PartnerMeasures",
     "SurveyAnswers",
     "aggregation_check",
     "asset_map_change",
@@ -161,6 +168,7 @@ __all__ = [
     "network_strength",
     "network_tables",
     "network_transitivity",
+    "partner_measures",
     "payment_denials",
     "payment_timeliness",
     "plan_similarity",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -58,12 +58,15 @@ class IntegrationMeasures(dict[str, RateTable]):
         Measure name to the reason it is absent.
     ledger : RowLedger
         Rows used and set aside, by measure.
+    program_service : pd.DataFrame | None
+        Program records with the services seen in claims; of members, restricted.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.skipped: dict[str, str] = {}
         self.ledger = RowLedger()
+        self.program_service: pd.DataFrame | None = None
 
 
 def integration_measures(
@@ -125,7 +128,8 @@ def integration_measures(
             "  Report an earlier quarter, or use a later extract."
         )
     made = IntegrationMeasures()
-    frames = _frames(tables, quarter=quarter, ledger=made.ledger)
+    frames = frames_of_quarter(tables, quarter=quarter, ledger=made.ledger)
+    made.program_service = frames.get("program_service")
     recipes = {
         **_contract_recipes(quarter=quarter, ledger=made.ledger),
         **_referral_recipes(
@@ -358,25 +362,36 @@ def _make(
         logger.info("measure %s is skipped: %s", name, made.skipped[name])
 
 
-def _frames(
-    tables: Tables | Mapping[str, pd.DataFrame], *, quarter: str, ledger: RowLedger
+def frames_of_quarter(
+    tables: Tables | Mapping[str, pd.DataFrame],
+    *,
+    quarter: str,
+    ledger: RowLedger,
+    names: Sequence[str] = _TABLES,
+    program_service: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Frames of the tables that are there and hold rows."""
+    """Frames of the named tables that are there and hold rows.
+
+    From `Tables`, services seen in claims are added to the program records, unless
+    `program_service` has both.
+    """
     if not isinstance(tables, (Tables, Mapping)):
         raise TableError(
             f"expected Tables or a mapping of table names to frames, got "
             f"`{type(tables).__name__}`.\n  Pass what read_tables() returned."
         )
     if isinstance(tables, Mapping):
-        given = {name: tables[name] for name in _TABLES if name in tables}
+        given = {name: tables[name] for name in names if name in tables}
     else:
         given = {
             name: tables.frame(name, columns=_COLUMNS.get(name))
-            for name in _TABLES
-            if tables.has(name)
+            for name in names
+            if tables.has(name) and (name != "program_service" or program_service is None)
         }
-        if tables.has("medical_claim"):
+        if program_service is None and tables.has("medical_claim"):
             seen = services_from_claims(tables, quarter=quarter, ledger=ledger)
             records = [given["program_service"]] if "program_service" in given else []
             given["program_service"] = pd.concat([*records, seen], ignore_index=True)
+    if program_service is not None:
+        given["program_service"] = program_service
     return {name: frame for name, frame in given.items() if len(frame)}

@@ -21,10 +21,12 @@ from calaim_eval.pipeline.kept import keep, kept, made_from
 from calaim_eval.pipeline.matched import match_members
 from calaim_eval.pipeline.measures import measure_integration, measure_use
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
+from calaim_eval.pipeline.partners import measure_partners
 from calaim_eval.pipeline.power import say_power
 from calaim_eval.pipeline.sensitivity import sensitivity_of_effects
 from calaim_eval.pipeline.success import measure_success
 from calaim_eval.report import render_report
+from calaim_eval.results import Result
 from calaim_eval.schema import codes_sha256
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables
@@ -146,8 +148,15 @@ def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
     """CBO-integration measures of a quarter, kept in restricted/results."""
     measures = measure_integration(study, tables, quarter)
     success, left_out = measure_success(study, tables, quarter)
-    keep(study, f"integration-{quarter}", {**measures, **success}, measures.skipped | left_out)
-    return [*measures, *success]
+    partners = measure_partners(study, tables, quarter, program_service=measures.program_service)
+    results: dict[str, Result] = {**measures, **success, **partners}
+    keep(
+        study,
+        f"integration-{quarter}",
+        results,
+        measures.skipped | left_out | partners.skipped,
+    )
+    return list(results)
 
 
 def run_study(study: Study, quarter: str, *, step: Step) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Feeds about organizations: ties, survey answers, plan requirements, payments."""
+"""Feeds about organizations: ties, survey, data sharing, plan requirements, payments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from calaim_eval.simulate.calendar import Calendar, day_number
 from calaim_eval.simulate.columns import (
     NO_DAY,
+    boolean_column,
+    constant_column,
     date_column,
     id_column,
     integer_column,
@@ -32,6 +34,8 @@ ITEMS = (
     "payment_is_workable",
     "equity_is_addressed",
 )
+SCALES = ("perceived_improvement", "working_conditions")
+_SCALE_OF_ITEM = (0, 0, 0, 1, 1, 1)
 REQUIREMENTS = {
     "authorization_form": ("own form", "state form"),
     "authorization_days": ("3", "5", "10"),
@@ -110,6 +114,45 @@ def survey_columns(
         "wave_date": date_column(np.full(len(rows), day_number(WAVES[0]))),
         "item": text_column(item[rows], ITEMS),
         "response": number_column(np.clip(np.rint(score[rows]), 1, 5)),
+    }
+
+
+def survey_item_columns() -> dict[str, pa.Array]:
+    """Columns of the `survey_item` table: the codebook of the six items."""
+    n = len(ITEMS)
+    return {
+        "item": text_column(np.arange(n), ITEMS),
+        "scale": text_column(np.array(_SCALE_OF_ITEM), SCALES),
+        "lowest_response": number_column(np.full(n, 1.0)),
+        "highest_response": number_column(np.full(n, 5.0)),
+        "is_reversed": boolean_column(np.zeros(n, dtype=bool)),
+        "missing_codes": text_column(np.zeros(n, dtype=np.int64), ("8;9",)),
+        "asked_if_item": constant_column(None, n),
+        "asked_if_responses": constant_column(None, n),
+    }
+
+
+def data_sharing_columns(
+    organizations: Organizations, counties: Counties, *, rng: np.random.Generator
+) -> dict[str, pa.Array]:
+    """Columns of the `data_sharing` table: most pairs of plan and organization that share a county.
+
+    Community-based organizations share at lower levels than clinics; a fifth is not recorded.
+    """
+    is_there = np.zeros((len(counties.names), len(counties.plans)), dtype=bool)
+    for plans in (counties.plan_before, counties.plan_after):
+        place, slot = np.nonzero(np.arange(plans.shape[1]) < counties.n_plans[:, None])
+        is_there[place, plans[place, slot]] = True
+    organization, plan = np.nonzero(organizations.serves.astype(int) @ is_there.astype(int))
+    known = rng.random(len(organization)) < 0.8
+    organization, plan = organization[known], plan[known]
+    is_cbo = organizations.kind[organization] == TYPES.index("cbo")
+    level = rng.binomial(4, np.where(is_cbo, 0.35, 0.6))
+    return {
+        "plan": text_column(plan, counties.plans),
+        "organization_id": id_column("O", organization, width=5),
+        "effective_date": date_column(np.full(len(plan), day_number(WAVES[0]))),
+        "data_sharing_level": integer_column(level),
     }
 
 

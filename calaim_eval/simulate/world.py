@@ -18,9 +18,11 @@ from calaim_eval.simulate.organizations import (
 )
 from calaim_eval.simulate.parameters import Parameters, load_parameters
 from calaim_eval.simulate.partner_feeds import (
+    data_sharing_columns,
     payment_columns,
     requirement_columns,
     survey_columns,
+    survey_item_columns,
     tie_columns,
 )
 from calaim_eval.simulate.people import FocusList, load_focus_list
@@ -66,3 +68,5 @@ def write_shared_tables(world: World, writer: StudyWriter, *, rng: np.random.Gen
     writer.table("survey_response", survey_columns(organizations, rng=rng))
     writer.table("plan_requirement", requirement_columns(counties, rng=rng))
     writer.table("payment", payment_columns(organizations, counties, calendar=calendar, rng=rng))
+    writer.table("survey_item", survey_item_columns())
+    writer.table("data_sharing", data_sharing_columns(organizations, counties, rng=rng))

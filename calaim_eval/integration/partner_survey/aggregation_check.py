@@ -17,7 +17,13 @@ from calaim_eval.integration.partner_survey.group_agreement import (
 from calaim_eval.integration.partner_survey.survey_answers import SurveyAnswers
 from calaim_eval.results import EffectTable, Estimand, Method
 
-_STATISTICS = ("icc_1", "icc_2", "mean_r_wg_j", "share_of_organizations_agreeing")
+_STATISTICS = (
+    "icc_1",
+    "icc_2",
+    "mean_r_wg_j",
+    "share_of_organizations_agreeing",
+    "aggregation_supported",
+)
 _REFERENCE = "LeBreton JM, Senter JL (2008). doi:10.1177/1094428106296642"
 
 
@@ -70,9 +76,18 @@ class AggregationCheck:
         return not self.reasons
 
     def to_effects(self) -> EffectTable:
-        """ICC(1), ICC(2) and agreement as a table that may be released; no standard errors."""
+        """ICC(1), ICC(2) and agreement as a table that may be released; no standard errors.
+
+        The row ``"aggregation_supported"`` is 1 where every condition of the rule holds, else 0.
+        """
         values = np.array(
-            [self.variance.icc_1, self.variance.icc_2, self.mean_r_wg, self.share_agreeing]
+            [
+                self.variance.icc_1,
+                self.variance.icc_2,
+                self.mean_r_wg,
+                self.share_agreeing,
+                float(self.is_supported),
+            ]
         )
         n = float(self.variance.n_respondents)
         k = len(values)
@@ -93,7 +108,6 @@ class AggregationCheck:
                     "min_mean_r_wg": self.rule.min_mean_r_wg,
                     "min_icc_2": self.rule.min_icc_2,
                     "max_p_value": self.rule.max_p_value,
-                    "is_supported": self.is_supported,
                 },
                 _REFERENCE,
             ),

@@ -16,9 +16,10 @@ from calaim_eval.integration.partner_survey.aggregation_check import (
     aggregation_check,
     require_aggregation,
 )
-from calaim_eval.integration.partner_survey.survey_answers import SurveyAnswers
+from calaim_eval.integration.partner_survey.survey_answers import UNKNOWN_ROLE, SurveyAnswers
 from calaim_eval.results import ALL, EffectTable, Estimand, Method
 from calaim_eval.results.effect_table import stack
+from calaim_eval.schema.fields import FIELDS
 
 ORGANIZATION = "organization_id"
 ROLE = "respondent_role"
@@ -152,7 +153,7 @@ def _of_scale(
         organization=people[ORGANIZATION].to_numpy(dtype=object),
     )
     by_person = by == ORGANIZATION
-    labels, (design, weights) = _terms(rows, use_role=use_role, scale=scale)
+    labels, (design, weights) = _terms(rows, by=by, use_role=use_role, scale=scale)
     if by_person:  # the mean of all needs organizations as clusters: it is a table of its own
         labels, weights = labels[1:], weights[1:]
     n = np.array([(rows.group == g).sum() if g != ALL else len(rows.score) for g in labels])
@@ -197,11 +198,11 @@ def _n_organizations(rows: _Rows, group: str) -> int:
 
 
 def _terms(
-    rows: _Rows, *, use_role: bool, scale: str
+    rows: _Rows, *, by: str | None, use_role: bool, scale: str
 ) -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
     """Labels of the rows, the design matrix, and what each row is made of."""
-    groups = _ordered(rows.group)
-    roles = _ordered(rows.role) if use_role else []
+    groups = [ALL] if by is None else _ordered(rows.group, by)
+    roles = _ordered(rows.role, ROLE) if use_role else []
     of_group = (rows.group[:, None] == np.array(groups, dtype=object)).astype(float)
     of_role = (rows.role[:, None] == np.array(roles, dtype=object)).astype(float)
     design = np.hstack([of_group, of_role[:, 1:]])
@@ -218,9 +219,15 @@ def _terms(
     return [ALL, *groups], (design, np.vstack([overall, each]))
 
 
-def _ordered(values: np.ndarray) -> list[str]:
-    """Values in alphabetical order, the unknown last."""
-    return sorted({str(v) for v in values}, key=lambda v: (v in (UNKNOWN, "not_recorded"), v))
+def _ordered(values: np.ndarray, by: str) -> list[str]:
+    """Values there are, in the order of the code list, the unknown last."""
+    listed = list(FIELDS[by].values)
+
+    def place(value: str) -> tuple[bool, int, str]:
+        at = listed.index(value) if value in listed else len(listed)
+        return value in (UNKNOWN, UNKNOWN_ROLE), at, value
+
+    return sorted({str(value) for value in values}, key=place)
 
 
 def _fit(
