@@ -27,6 +27,7 @@ _LISTED = 3
 _CODES = re.compile(rf"\b({'|'.join(OUTCOMES)})\b")
 _COLUMNS = {
     "race_ethnicity": "race and ethnicity",
+    "race_ethnicity_in_combination": "race and ethnicity in combination",
     "matched_group": "linked sets of matches",
     "mahalanobis": "Mahalanobis",
 }
@@ -45,8 +46,20 @@ Found = dict[str, tuple[set[str], dict[str, None]]]
 _PARTS = {
     name: part
     for part, names in {
-        "Members": ("members_by_group", "access_funnel", "access_gap", "access_gap_ratio"),
-        "Use of care": ("baseline_utilization", "utilization_trend", "use_disparity"),
+        "Members": (
+            "members_by_group",
+            "members_in_combination",
+            "access_funnel",
+            "access_in_combination",
+            "access_gap",
+            "access_gap_ratio",
+        ),
+        "Use of care": (
+            "use_in_combination",
+            "baseline_utilization",
+            "utilization_trend",
+            "use_disparity",
+        ),
         "Effects": ("effect_event_study", "effect_overall"),
         "Effects by group": ("effect_by_race", "effect_gap", "effect_ratio"),
         "Tests of the effects": ("effect_bounds", "placebo_dates", "negative_control"),

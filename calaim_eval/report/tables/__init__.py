@@ -25,6 +25,7 @@ from calaim_eval.report.tables.effects import (
 )
 from calaim_eval.report.tables.equity import access_gap_table, disparity_table
 from calaim_eval.report.tables.headline import headline_outcome, headline_table
+from calaim_eval.report.tables.in_combination import in_combination_table
 from calaim_eval.report.tables.layout import DisplayTable
 from calaim_eval.report.tables.matched import balance_table, matched_table
 from calaim_eval.report.tables.network import (
@@ -83,6 +84,7 @@ __all__ = [
     "gaps_table",
     "headline_outcome",
     "headline_table",
+    "in_combination_table",
     "losses_table",
     "matched_table",
     "members_table",
