@@ -33,6 +33,10 @@ PARTNER_FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "FHIR R4 and R5 bundles of SDOH Clinical Care: referral tasks",
             "calaim_eval.tables.partners.fhir_sdoh:read_fhir_sdoh",
         ),
+        "plan_exchange": (
+            "member information files, return transmissions and outreach trackers of plans",
+            "calaim_eval.tables.partners.plan_exchange:read_plan_exchange",
+        ),
     }
 )
 """Formats of partners' files: what they are, and the function that reads a folder of them."""

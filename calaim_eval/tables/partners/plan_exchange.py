@@ -1,0 +1,419 @@
+"""Read what plans and ECM providers exchange: member lists, return transmissions, outreach.
+
+Which of the three a file is its columns say, in the words of the state's templates or of the
+plan's own `layout.toml`. Statements of a referral's status over the months become one referral.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from calaim_eval.errors import TableError
+from calaim_eval.schema.codes import load_codes
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.partners.exchange_layout import (
+    HEADS,
+    INFORMATION,
+    NAMES,
+    OUTREACH,
+    RETURN,
+    Layout,
+    read_layout,
+)
+from calaim_eval.tables.partners.links import Links, find_links, link_paths
+from calaim_eval.tables.partners.loop_status import fold_statements
+from calaim_eval.tables.partners.partner_tables import (
+    PartnerTables,
+    declared_frame,
+    joined_frames,
+)
+from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows, read_header
+from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
+
+NAME = "plan_exchange"
+DAYS = {
+    RETURN: ("start", "end", "served", "ended", "produced", "status_day"),
+    OUTREACH: ("outreach",),
+    INFORMATION: ("listed",),
+}
+NEEDED = {OUTREACH: "outreach", INFORMATION: "listed"}
+VOIDED = "voided by the sender"
+NO_SERVICE = "`service` is neither `ecm` nor a listed support"
+NO_PROVIDER = "provider is not told (kept without)"
+NO_PLAN = "plan is not told (kept without)"
+UNKNOWN = "`{}` is no value of the state or of the plan's layout (read as missing)"
+NOTHING = "row that tells neither of enrollment, nor of a service, nor of a referral"
+END_FIRST = "enrollment that ends before it begins"
+NO_STATUS_DAY = "referral status without a day (the day of the file is taken)"
+NO_DAY_AT_ALL = "referral status without any day (no referral is made of it)"
+OLDER_REPORT = "enrollment stated again (kept as last stated)"
+
+
+@dataclass
+class ExchangeRows:
+    """Rows of one file with their days read and members, providers and plans named."""
+
+    rows: FileRows
+    days: dict[str, pd.Series]
+    layout: Layout
+    cin: pd.Series
+    provider: pd.Series
+
+
+def read_plan_exchange(folder: Path) -> PartnerTables:
+    """Read the exchange files of one or several plans.
+
+    Parameters
+    ----------
+    folder : Path
+        Text files, or one folder a plan; in each folder may lie a `layout.toml`. Beside them may
+        lie `member_link` (the client index number) and `organization_link` (the NPI, else the tax
+        number, else the name as the files have them).
+
+    Returns
+    -------
+    PartnerTables
+        `program_enrollment`, `program_service`, `referral`, `organization`.
+
+    Raises
+    ------
+    TableError
+        There are no files, a file is of no kind that is read, or a layout is not understood.
+
+    Notes
+    -----
+    A client index number never leaves this function: members without a link are numbered.
+    """
+    ledger = RowLedger()
+    links = find_links(folder, NAME, ledger)
+    parts: dict[str, list[ExchangeRows]] = {kind: [] for kind in HEADS}
+    paths: list[Path] = []
+    for place in (folder, *sorted(each for each in folder.iterdir() if each.is_dir())):
+        layout = read_layout(place)
+        own = [path for path in _text_files(place) if path not in link_paths(place)]
+        for number, path in enumerate(own, start=1):
+            kind, rows = _read_file(path, f"file {number} of {len(own)} by name", layout, ledger)
+            parts[kind].append(_named(rows, kind, layout))
+        paths += own
+    if not paths:
+        raise TableError(
+            f"`{folder}` holds no exchange files.\n"
+            "  Save each sheet as CSV, in the folder or in one folder a plan."
+        )
+    every = [each for kind in parts.values() for each in kind]
+    members = _members(every, links, ledger)
+    frames = [{"organization": _organizations(every, links)}]
+    frames += [_outreach(each, members, links) for each in parts[OUTREACH]]
+    frames += [_listed(each, members, links) for each in parts[INFORMATION]]
+    frames += _returned(parts[RETURN], members, links, ledger)
+    found = _once(joined_frames(frames))
+    if "referral" in found:
+        reached = [_reached(each, members, links) for each in parts[OUTREACH]]
+        found["referral"] = _with_reached(found["referral"], reached)
+    layouts = tuple(folder.rglob("layout.toml"))
+    files = SourceFiles(NAME, (*paths, *link_paths(folder), *layouts), ".csv", is_bulk=True)
+    has_loop = any(each.rows["referral_status"].notna().any() for each in parts[RETURN])
+    version = "with closed-loop fields" if has_loop else "without closed-loop fields"
+    return PartnerTables(NAME, version, found, ledger, (files,))
+
+
+def _text_files(folder: Path) -> list[Path]:
+    """Text files of a folder in name order."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+        and path.name.lower().endswith(TEXT_SUFFIXES)
+        and not path.name.startswith(".")
+    ]
+
+
+def _read_file(path: Path, place: str, layout: Layout, ledger: RowLedger) -> tuple[str, FileRows]:
+    """Kind and rows of one file."""
+    header = read_header(path, f"{NAME}: {place}")
+    kind = layout.kind(header)
+    if kind is None:
+        raise TableError(
+            f"{NAME}: {place} is none of {', '.join(NAMES.values())}: it has no column with the "
+            "client index number, or none that tells what the file is about.\n"
+            "  Say in `layout.toml` what its columns are called, or take it out of the folder."
+        )
+    rows = read_file_rows(
+        [path],
+        f"{NAME} {NAMES[kind]}",
+        ledger,
+        columns=tuple(HEADS[kind]),
+        heads=layout.heads(kind),
+    )
+    return kind, rows
+
+
+def _named(rows: FileRows, kind: str, layout: Layout) -> ExchangeRows:
+    """Rows with what is asked of each: who, what for, and days that are days."""
+    rows.set_aside(_value(rows, "void", layout) == "yes", VOIDED)
+    rows.require("cin")
+    service = _service(rows, layout)
+    rows.set_aside(service.isna(), NO_SERVICE)
+    days = {column: rows.day(column, is_needed=column == NEEDED.get(kind)) for column in DAYS[kind]}
+    if layout.plan:
+        rows.frame["plan"] = layout.plan
+    rows.frame["plan"] = rows["plan"].where(rows["plan"].notna(), rows["payer"])
+    rows.note(rows["plan"].isna(), NO_PLAN)
+    provider = rows["npi"].where(rows["npi"].notna(), rows["tin"])
+    provider = provider.where(provider.notna(), rows["provider"])
+    rows.note(provider.isna(), NO_PROVIDER)
+    rows.frame["service"] = service
+    return ExchangeRows(rows, days, layout, rows["cin"], provider)
+
+
+def _service(rows: FileRows, layout: Layout) -> pd.Series:
+    """`ecm` or a support for each row; missing where it is neither."""
+    known = {"ecm", *load_codes("community_support")["service"]}
+    told = rows["service"].astype("string").str.lower()
+    mapped = told.map(layout.value("service")).astype(object)
+    mapped = mapped.where(mapped.notna(), told.astype(object)).where(told.notna(), layout.service)
+    return mapped.where(mapped.isin(known), None)
+
+
+def _value(rows: FileRows, column: str, layout: Layout) -> pd.Series:
+    """A column in our values; what is neither the state's nor the plan's is remarked on."""
+    told = rows[column].astype("string").str.lower()
+    mapped = told.map(layout.value(column)).astype(object)
+    mapped = mapped.where(mapped.notna(), None)
+    if column not in ("void", "is_reached"):
+        rows.note(told.notna() & mapped.isna(), UNKNOWN.format(column))
+    return mapped
+
+
+def _members(every: list[ExchangeRows], links: Links, ledger: RowLedger) -> dict[str, str]:
+    """Member of each client index number; those without a link are numbered."""
+    numbers = [each.cin[each.rows.is_open] for each in every]
+    cins = pd.concat(numbers, ignore_index=True).dropna()
+    links.note_unlinked(cins, ledger)
+    strange = sorted(set(cins) - set(links.members))
+    numbered = {cin: f"{NAME}:unlinked-{number}" for number, cin in enumerate(strange, start=1)}
+    return {**numbered, **links.members}
+
+
+def _organization(each: ExchangeRows, links: Links) -> pd.Series:
+    """Providers of rows: by link of NPI, tax number or name, else NPI or name, never tax number."""
+    rows = each.rows
+    found = pd.Series(None, index=rows.frame.index, dtype=object)
+    for column in ("npi", "tin", "provider"):
+        linked = rows[column].map(links.organizations).astype(object)
+        found = found.where(found.notna(), linked.where(linked.notna(), None))
+    own = rows["npi"].where(rows["npi"].notna(), rows["provider"])
+    marked = Links(NAME).organization(own.astype(object))
+    return found.where(found.notna(), marked)
+
+
+def _organizations(every: list[ExchangeRows], links: Links) -> pd.DataFrame:
+    """Providers that are not in the study's own list."""
+    parts = []
+    for each in every:
+        rows = each.rows
+        kept = rows.frame.assign(organization_id=_organization(each, links))[rows.is_open]
+        parts.append(kept[["organization_id", "provider", "npi"]])
+    both = pd.concat(parts, ignore_index=True).dropna(subset="organization_id")
+    own = both[both["organization_id"].str.startswith(f"{NAME}:")]
+    own = own.drop_duplicates("organization_id", ignore_index=True)
+    return declared_frame(
+        "organization",
+        {
+            "organization_id": own["organization_id"],
+            "organization_name": own["provider"],
+            "organization_type": pd.Series("unknown", index=own.index, dtype=object),
+            "npi": own["npi"],
+        },
+    )
+
+
+def _records(
+    each: ExchangeRows,
+    members: dict[str, str],
+    links: Links,
+    *,
+    kind: str,
+    day: pd.Series,
+    source: str,
+) -> pd.DataFrame:
+    """Rows of `program_service` for the rows that have a day."""
+    frame = each.rows.frame.assign(
+        member=each.cin.map(members), organization=_organization(each, links), day=day
+    )
+    kept = frame[each.rows.is_open & day.notna().to_numpy()]
+    told = kept["day"].dt.strftime("%Y-%m-%d")
+    parts = [kept["plan"], kept["member"], kept["organization"], kept["service"], told]
+    identifier = pd.Series(kind, index=kept.index, dtype=object)
+    for part in parts:
+        identifier = identifier + ":" + part.fillna("").astype(object)
+    population = kept.get("population", pd.Series(None, index=kept.index, dtype=object))
+    return declared_frame(
+        "program_service",
+        {
+            "record_id": identifier,
+            "member_id": kept["member"],
+            "program": kept["service"].where(kept["service"] == "ecm", "community_support"),
+            "service": kept["service"],
+            "record_type": pd.Series(kind, index=kept.index, dtype=object),
+            "record_date": kept["day"],
+            "organization_id": kept["organization"],
+            "plan": kept["plan"],
+            "population_of_focus": population,
+            "record_source": pd.Series(source, index=kept.index, dtype=object),
+        },
+    )
+
+
+def _outreach(each: ExchangeRows, members: dict[str, str], links: Links) -> dict[str, pd.DataFrame]:
+    """Attempts of an outreach tracker."""
+    each.rows.used()
+    day = each.days["outreach"]
+    source = "outreach_tracker"
+    return {
+        "program_service": _records(each, members, links, kind="outreach", day=day, source=source)
+    }
+
+
+def _reached(each: ExchangeRows, members: dict[str, str], links: Links) -> pd.DataFrame:
+    """Days on which an attempt reached the member."""
+    frame = pd.DataFrame(
+        {
+            "plan": each.rows["plan"],
+            "member_id": each.cin.map(members),
+            "to_organization_id": _organization(each, links),
+            "day": each.days["outreach"],
+        }
+    )
+    is_reached = _value(each.rows, "is_reached", each.layout) == "yes"
+    return frame[each.rows.is_open & is_reached.to_numpy(dtype=bool)]
+
+
+def _with_reached(referrals: pd.DataFrame, reached: list[pd.DataFrame]) -> pd.DataFrame:
+    """Referrals with the first day, from the referral on, on which the provider reached them."""
+    if not reached:
+        return referrals
+    key = ["plan", "member_id", "to_organization_id"]
+    pairs = referrals[["referral_id", "referred_date", *key]].merge(
+        pd.concat(reached, ignore_index=True), on=key
+    )
+    pairs = pairs[pairs["day"] >= pairs["referred_date"]]
+    first = pairs.groupby("referral_id")["day"].min()
+    days = first.reindex(pd.Index(referrals["referral_id"])).to_numpy()
+    return referrals.assign(reached_date=days.astype("datetime64[s]"))
+
+
+def _listed(each: ExchangeRows, members: dict[str, str], links: Links) -> dict[str, pd.DataFrame]:
+    """Members a plan lists for a provider."""
+    each.rows.used()
+    day = each.days["listed"]
+    source = "member_information_file"
+    return {
+        "program_service": _records(each, members, links, kind="identified", day=day, source=source)
+    }
+
+
+def _returned(
+    parts: list[ExchangeRows], members: dict[str, str], links: Links, ledger: RowLedger
+) -> list[dict[str, pd.DataFrame]]:
+    """Enrollments, services and referrals of return transmissions."""
+    frames, enrolled, statements = [], [], []
+    for each in parts:
+        rows, days = each.rows, each.days
+        end = days["end"].where(days["end"].notna(), days["ended"])
+        rows.set_aside(end < days["start"], END_FIRST)
+        status = _value(rows, "referral_status", each.layout)
+        tells = days["start"].notna() | days["served"].notna() | status.notna()
+        rows.set_aside(~tells, NOTHING)
+        statements.append(_statements(each, status, members, links))
+        enrolled.append(_enrollments(each, end, members, links))
+        rows.used()
+        source = "return_transmission_file"
+        day = days["served"]
+        frames.append(
+            {
+                "program_service": _records(
+                    each, members, links, kind="service", day=day, source=source
+                )
+            }
+        )
+    if enrolled:
+        frames.append({"program_enrollment": _as_last_stated(enrolled, ledger)})
+    stated = pd.concat(statements, ignore_index=True) if statements else pd.DataFrame()
+    if len(stated):
+        referrals, remarks = fold_statements(stated)
+        for remark, n_rows in remarks.items():
+            ledger.note(f"{NAME} {NAMES[RETURN]}", remark, n_rows)
+        for column in ("referred_date", "accepted_date", "closed_date"):
+            referrals[column] = pd.to_datetime(referrals[column]).astype("datetime64[s]")
+        frames.append({"referral": declared_frame("referral", dict(referrals.items()))})
+    return frames
+
+
+def _statements(
+    each: ExchangeRows, status: pd.Series, members: dict[str, str], links: Links
+) -> pd.DataFrame:
+    """What rows say of the status of a referral."""
+    rows, days = each.rows, each.days
+    day = days["status_day"].where(days["status_day"].notna(), days["produced"])
+    has_status = status.notna()
+    rows.note(has_status & days["status_day"].isna() & day.notna(), NO_STATUS_DAY)
+    rows.note(has_status & day.isna(), NO_DAY_AT_ALL)
+    frame = pd.DataFrame(
+        {
+            "plan": rows["plan"],
+            "member_id": each.cin.map(members),
+            "organization_id": _organization(each, links),
+            "service": rows["service"],
+            "day": day,
+            "status": status,
+            "reason": _value(rows, "closure_reason", each.layout),
+            "produced": days["produced"],
+        }
+    )
+    return frame[rows.is_open & has_status.to_numpy() & day.notna().to_numpy()]
+
+
+def _enrollments(
+    each: ExchangeRows, end: pd.Series, members: dict[str, str], links: Links
+) -> pd.DataFrame:
+    """Enrollments that rows tell of."""
+    rows, days = each.rows, each.days
+    is_told = rows.is_open & days["start"].notna().to_numpy()
+    frame = declared_frame(
+        "program_enrollment",
+        {
+            "member_id": each.cin.map(members),
+            "plan": rows["plan"],
+            "organization_id": _organization(each, links),
+            "population_of_focus": rows["population"],
+            "program_status": rows["program_status"],
+            "program_start_date": days["start"],
+            "program_end_date": end,
+            "end_reason": _value(rows, "end_reason", each.layout),
+            "reported_date": days["produced"],
+        },
+    )
+    return frame[is_told]
+
+
+def _as_last_stated(parts: list[pd.DataFrame], ledger: RowLedger) -> pd.DataFrame:
+    """Each enrollment once, as the latest file states it."""
+    both = pd.concat(parts, ignore_index=True)
+    key = ["member_id", "plan", "organization_id", "program_start_date"]
+    both = both.sort_values("reported_date", kind="stable", na_position="first")
+    is_older = both.duplicated(key, keep="last")
+    ledger.note(f"{NAME} {NAMES[RETURN]}", OLDER_REPORT, int(is_older.sum()))
+    return both[~is_older].sort_index().reset_index(drop=True)
+
+
+def _once(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Records that monthly files repeat, once."""
+    if "program_service" in frames:
+        frames["program_service"] = frames["program_service"].drop_duplicates(
+            "record_id", keep="last", ignore_index=True
+        )
+    return frames
