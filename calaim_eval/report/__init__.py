@@ -1,6 +1,6 @@
 """Released tables to figures, tables, sentences and pages."""
 
-from calaim_eval.report import figures, phrases, recommendations, tables, trend_words
+from calaim_eval.report import access_words, figures, phrases, recommendations, tables, trend_words
 from calaim_eval.report.completeness import Completeness, completeness
 from calaim_eval.report.errors import ReportError
 from calaim_eval.report.markdown import absences, block, section, simulated_notice
@@ -13,6 +13,7 @@ __all__ = [
     "Completeness",
     "ReportError",
     "absences",
+    "access_words",
     "block",
     "completeness",
     "figures",

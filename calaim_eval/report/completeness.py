@@ -27,6 +27,10 @@ TESTS_OF_EFFECTS = frozenset(
         "use_disparity",
         "access_gap",
         "access_gap_ratio",
+        "access_times",
+        "access_waiting",
+        "access_standardized",
+        "access_standardized_gap",
     }
 )
 """Withheld where effects, use or access are, many times over: they would drown all others."""

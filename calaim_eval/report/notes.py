@@ -53,6 +53,10 @@ _PARTS = {
             "access_in_combination",
             "access_gap",
             "access_gap_ratio",
+            "access_times",
+            "access_waiting",
+            "access_standardized",
+            "access_standardized_gap",
         ),
         "Use of care": (
             "use_in_combination",

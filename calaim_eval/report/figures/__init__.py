@@ -1,5 +1,7 @@
 """Figures of a release. Each takes a `Released` and returns a `Figure`, or `Absent`."""
 
+from calaim_eval.report.figures.access_time import access_times
+from calaim_eval.report.figures.access_waterfall import access_waterfall
 from calaim_eval.report.figures.balance import love_plot
 from calaim_eval.report.figures.coverage import coverage_maps
 from calaim_eval.report.figures.delivery import delivery_shares
@@ -19,6 +21,8 @@ from calaim_eval.report.figures.trends import trend_bounds
 __all__ = [
     "Figure",
     "access_funnel",
+    "access_times",
+    "access_waterfall",
     "closure_by_race",
     "coverage_maps",
     "delivery_shares",

@@ -1,5 +1,6 @@
 """Tables of a release. Each takes a `Released` and returns a `DisplayTable`, or `Absent`."""
 
+from calaim_eval.report.tables.access import access_standardized_table, access_times_table
 from calaim_eval.report.tables.county_phase import (
     county_phase_checks_table,
     county_phase_methods_table,
@@ -61,7 +62,9 @@ from calaim_eval.report.tables.success import success_table
 __all__ = [
     "DisplayTable",
     "access_gap_table",
+    "access_standardized_table",
     "access_table",
+    "access_times_table",
     "balance_table",
     "baseline_table",
     "brokers_table",

@@ -1,0 +1,181 @@
+"""How long access takes and where its gaps arise, as a reader sees it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from calaim_eval.disclosure import release
+from calaim_eval.report import Absent, access_words, figures, tables
+from calaim_eval.report.access_counts import stage_counts
+from calaim_eval.report.numbers import SUPPRESSED_MARK
+from calaim_eval.results import EffectTable, Estimand, Method, RateTable
+from calaim_eval.results.estimand import RATES_OF
+from calaim_eval.results.intervals import wilson_interval
+from tests.unit.report.conftest import proportions
+from tests.unit.report.equity_tables import RACE, gaps
+
+STATES = [("all", "all"), ("reached", "all"), ("coverage_ended", "all"), ("waiting", "all"),
+          ("reached", "0-1"), ("reached", "2-6")]  # fmt: skip
+# Reached in months 0 to 1 and 2 to 6, coverage ended, still waiting.
+COUNTS = {
+    "asian": (60, 30, 0, 110),
+    "black": (120, 40, 20, 20),
+    "white": (500, 250, 50, 200),
+}
+
+
+def times(counts: dict[str, tuple[int, int, int, int]] = COUNTS) -> RateTable:
+    everybody = tuple(int(n) for n in np.sum(list(counts.values()), axis=0))
+    rows = []
+    for group, (soon, late, ended, waiting) in {**counts, "all": everybody}.items():
+        total = soon + late + ended + waiting
+        numbers = (total, soon + late, ended, waiting, soon, late)
+        rows += [(group, "identified", *s, n, total) for s, n in zip(STATES, numbers, strict=True)]
+    frame = pd.DataFrame(rows, columns=[RACE, "stage", "state", "months", "n", "total"])
+    n, total = frame["n"].to_numpy(float), frame["total"].to_numpy(float)
+    low, high = wilson_interval(n, total)
+    return RateTable(
+        measure="Time in the stages of access",
+        keys=frame[[RACE, "stage", "state", "months"]],
+        numerator=n,
+        denominator=total,
+        conf_low=low,
+        conf_high=high,
+        n_members=n,
+        numerator_name="members_after_stage_of_ecm",
+        denominator_name="members_after_stage_of_ecm",
+        unit="share",
+        kind="proportion",
+        method=Method("counts"),
+        margins=(RACE, "state", "months"),
+        denominator_keys=(RACE, "stage"),
+    )
+
+
+def cells_of(table) -> dict[str, list[str]]:
+    """Text of the rows of the body by their first cell."""
+    body = re.search(r"<tbody.*?</tbody>", table.to_html(), flags=re.S).group(0)
+    found = {}
+    for row in re.findall(r"<tr.*?</tr>", body, flags=re.S):
+        cells = [
+            re.sub(r"<[^>]+>", "", cell).replace("\xa0", " ").strip()
+            for cell in re.findall(r"<t[hd][^>]*>.*?</t[hd]>", row, flags=re.S)
+        ]
+        if len(cells) > 1:
+            found[cells[0]] = cells[1:]
+    return found
+
+
+def test_the_table_adds_up_months_and_leaves_endings_apart():
+    rows = cells_of(tables.access_times_table(release({"access_times": times()})))
+    assert rows["Black or African American"] == ["200", "60%", "80% (74 to 85)", "10%", "10%"]
+    assert rows["All members"][:2] == ["1,400", "49%"]
+
+
+def test_a_withheld_month_hides_sums_that_would_need_it():
+    counts = {**COUNTS, "asian": (60, 5, 25, 110)}
+    released = release({"access_times": times(counts)})
+    row = cells_of(tables.access_times_table(released))["Asian"]
+    assert row[1] == SUPPRESSED_MARK or row[2].startswith(SUPPRESSED_MARK)
+    asian = stage_counts(released)["identified"]["asian"]
+    assert np.isnan(asian.within["2-6"])
+
+
+def test_sentences_say_how_soon_and_between_which_groups():
+    text = access_words.access_times_sentence(release({"access_times": times()}))
+    assert text == (
+        "Of members identified as eligible, 49% by month 1 and 71% by month 6 were reached by "
+        "outreach. By month 1 the groups shown lie between 30% (Asian) and 60% (Black or African "
+        "American)."
+    )
+    assert "Not in this release" in access_words.access_times_sentence(release({}))
+
+
+def test_the_bars_are_the_shares_and_withheld_parts_are_empty():
+    counts = {**COUNTS, "asian": (60, 5, 25, 110)}
+    figure = figures.access_times(release({"access_times": times(counts)}))
+    drawn = figure.plot.data
+    black = drawn[(drawn[RACE] == "black") & (drawn["width"] > 0)].set_index("part")
+    assert black.loc["Within 1 month", ["low", "high"]].tolist() == pytest.approx([0, 0.6])
+    assert black.loc["Still waiting", ["low", "high"]].tolist() == pytest.approx([0.8, 0.9])
+    assert black.loc["Coverage ended, or died", "high"] == pytest.approx(1)
+    asian = drawn[(drawn[RACE] == "asian") & (drawn["width"] > 0)]
+    assert "In months 2 to 6" not in set(asian["part"])
+    assert "not shown (small numbers)" in figure.caption
+    assert "within 1 month" in figure.alt_text
+
+
+def test_a_waterfall_goes_from_nothing_to_the_gap():
+    """30 % against 50 % served: reached 60 against 80 %, served of these 50 against 62.5 %."""
+    keys = [
+        (g, s) for g in ("black", "nhpi", "white") for s in ("identified", "outreached", "served")
+    ]
+    funnel = proportions(
+        "Access to ECM",
+        pd.DataFrame(keys, columns=[RACE, "stage"]),
+        [1000, 600, 300, 60, 30, 4, 2000, 1600, 1000],
+        [1000] * 3 + [60] * 3 + [2000] * 3,
+        ("members_reaching_stage_of_ecm", "members_identified_for_ecm"),
+    )
+    figure = figures.access_waterfall(release({"access_funnel": funnel, **gaps(funnel)}))
+    bars = figure.plot.data
+    assert set(bars[RACE]) == {"black"}
+    at = bars.set_index("component")
+    assert at.loc["outreached", "start"] == 0
+    assert at.loc["outreached", "end"] == at.loc["served", "start"]
+    assert at.loc["served", "end"] == pytest.approx(at.loc["gap", "end"], abs=0.11)
+    assert at.loc["gap", "end"] == pytest.approx(-20, abs=0.1)
+    assert "Native Hawaiian or Pacific Islander" in figure.caption
+    assert "Native Hawaiian or Pacific Islander" in figure.alt_text
+    assert "−20.0" in figure.alt_text
+
+
+def standardized(n_events: float) -> EffectTable:
+    keys = pd.DataFrame(
+        [("black", "outreached"), ("black", "served")], columns=[RACE, "component"]
+    ).assign(share_of="identified")
+    return EffectTable(
+        keys=keys,
+        estimate=np.array([0.62, 0.02]),
+        covariance=np.diag([0.02**2, 0.015**2]),
+        support=pd.DataFrame(
+            {"n_members": 100.0, "n_events": [50.0, n_events], "member_months": 0.0}
+        ),
+        estimand=Estimand("Access", "share", "share of members", is_causal=False),
+        method=Method("direct", {RATES_OF: ("members_reaching_stage_of_ecm",)}),
+    )
+
+
+def test_standardized_shares_stand_beside_the_crude_ones_inside_0_to_100():
+    funnel = proportions(
+        "Access to ECM",
+        pd.DataFrame(
+            [("black", s) for s in ("identified", "outreached", "served")], columns=[RACE, "stage"]
+        ),
+        [1000, 600, 300],
+        [1000] * 3,
+        ("members_reaching_stage_of_ecm", "members_identified_for_ecm"),
+    )
+    shown = release({"access_funnel": funnel, "access_standardized": standardized(20)})
+    row = cells_of(tables.access_standardized_table(shown))["Black or African American"]
+    assert row == ["60%", "62% (58 to 66)", "30%", "2% (0 to 5)"]
+    hidden = release({"access_funnel": funnel, "access_standardized": standardized(5)})
+    row = cells_of(tables.access_standardized_table(hidden))["Black or African American"]
+    assert row[3] == SUPPRESSED_MARK
+
+
+PAGE = (
+    figures.access_times,
+    figures.access_waterfall,
+    tables.access_times_table,
+    tables.access_standardized_table,
+)
+
+
+@pytest.mark.parametrize("make", PAGE)
+def test_what_is_not_released_is_absent(make):
+    assert isinstance(make(release({})), Absent)
