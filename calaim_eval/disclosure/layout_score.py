@@ -15,6 +15,7 @@ from calaim_eval.disclosure.released import TableContent, key_columns
 from calaim_eval.disclosure.score import DdgScore, ddg_score
 from calaim_eval.errors import DisclosureError
 from calaim_eval.results import ALL
+from calaim_eval.schema.overlapping import IN_COMBINATION
 
 STATE = 39_000_000
 """People of California, where a table is of the whole study and nothing is said of its area."""
@@ -193,7 +194,7 @@ def _personal(
 ) -> tuple[str | None, str | int]:
     """Variable and value of a column that the guideline knows; no variable for any other."""
     groups = set(labels) - {ALL}
-    if column == "race_ethnicity":
+    if column in ("race_ethnicity", IN_COMBINATION):
         four = "White, Asian, Black, Hispanic" + (", MENA" if edition == "2.0" else "")
         is_fine = bool(groups & _RACES_BEYOND_FOUR)
         return "race_ethnicity_combined", "adds AI/AN, NHPI, mixed" if is_fine else four

@@ -108,3 +108,10 @@ def test_stored_results_keep_what_overlaps(tmp_path):
     found = load_results(tmp_path)
     assert found["t"].overlaps == (COLUMN,)
     assert found["u"].overlaps == ()
+
+
+def test_the_layout_scores_as_race_whatever_the_display():
+    counts = {"aian": 150, "white": 900, "all": 1000}
+    (found,) = release({"t": table(counts)}, quarter="2024Q4").scores
+    variables = {part["variable"]: part["score"] for part in found["parts"]}
+    assert variables["race_ethnicity_combined"] == 3
