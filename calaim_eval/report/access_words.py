@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calaim_eval.report.access_counts import StageCounts, last_month, stage_counts
-from calaim_eval.report.labels import race_label
+from calaim_eval.report.labels import short_race_label
 from calaim_eval.report.numbers import percent
 from calaim_eval.report.release_items import Absent
 from calaim_eval.results import ALL
@@ -65,5 +65,5 @@ def _range(groups: dict[str, StageCounts]) -> str:
     low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
     return (
         f" By month {month} the groups shown lie between {percent(shares[low])} "
-        f"({race_label(low)}) and {percent(shares[high])} ({race_label(high)})."
+        f"({short_race_label(low)}) and {percent(shares[high])} ({short_race_label(high)})."
     )

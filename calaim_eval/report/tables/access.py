@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from calaim_eval.disclosure.released import ReleasedTable
 
 _GROUP = "Race and ethnicity"
+_MEAN = (
+    "Mean months waiting: of the months followed, those before anything ended the wait (95% "
+    "interval). It is shown where no single month has a small number of members."
+)
 _SHARES = {"outreached": "Reached by outreach", "served": "Served"}
 
 
@@ -75,15 +79,16 @@ def access_times_table(released: Released) -> DisplayTable | Absent:
         caption=(
             f"How long access takes: members followed for {horizon} months from the beginning of "
             "each stage, the share who got to the next one (95% interval at the last month), and "
-            "what became of the others."
+            "what became of the others, as shares of the members followed."
         ),
         row_name=_GROUP,
         row_group="Stage",
-        spanners={"Got to the next stage": soon, "Of the others": ended},
+        spanners={"Got to the next stage": soon, "Did not": ended},
         notes=(
             "The month the stage began is month 0. Members who lose coverage can no longer get to "
             "the next stage: they compete, and are not taken for people who might still get there.",
             "Members whose stage began before the data, or too late to be followed, are left out.",
+            *(() if waiting is None else (_MEAN,)),
         ),
         n_suppressed=int(released.tables["access_times"].frame["is_suppressed"].sum()),
     )
