@@ -79,17 +79,18 @@ class RecordedCategories:
         sets = self.members[columns].to_numpy(dtype=bool)
         if display == "primary":
             self._check_priority(priority, sets[:, : len(self.schema.categories)])
-        patterns, which = np.unique(sets, axis=0, return_inverse=True)
+        bits = sets @ (1 << np.arange(len(columns)))
+        _, first, which = np.unique(bits, return_index=True, return_inverse=True)
         labels = [
             shown_group(
                 {name for name, has in zip(columns, pattern, strict=True) if has},
                 display=display,
                 priority=priority,
             )
-            for pattern in patterns
+            for pattern in sets[first]
         ]
         name = IN_COMBINATION if display == "in_combination" else "race_ethnicity"
-        shown = np.array(labels, dtype=object)[which.ravel()].astype(str)
+        shown = np.array(labels, dtype=object)[which].astype(str)
         return pd.DataFrame({"member_id": self.members["member_id"], name: shown})
 
     def counts(self, display: RaceDisplay, *, priority: Sequence[str] = ()) -> pd.Series:
@@ -101,8 +102,10 @@ class RecordedCategories:
             By group, in display order, groups that nobody is in as 0; American Indian and Alaska
             Native, Native Hawaiian and Pacific Islander, `declined` and `unknown` always there.
         """
-        groups = self.groups(display, priority=priority).iloc[:, 1]
-        n = groups.str.split(JOIN).explode().value_counts()
+        labels = self.groups(display, priority=priority).iloc[:, 1].value_counts()
+        rows = labels.rename_axis("group").reset_index(name="n")
+        rows["group"] = rows["group"].str.split(JOIN)
+        n = rows.explode("group").groupby("group")["n"].sum()
         order = dict.fromkeys((*self.schema.categories, "multiple"))
         return n.reindex([*order, *NO_ANSWER], fill_value=0).astype(int).rename("n_members")
 
