@@ -37,6 +37,7 @@ from calaim_eval.equity import (
     rate_gap,
     rubin_pool,
     shrink_estimates,
+    standardized_funnel,
     with_race_ethnicity,
 )
 from calaim_eval.errors import (
@@ -212,6 +213,7 @@ __all__ = [
     "rubin_pool",
     "shrink_estimates",
     "simultaneous_bands",
+    "standardized_funnel",
     "sun_abraham",
     "synthetic_did",
     "triple_difference",
