@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from calaim_eval.design.age_bands import AGE_BAND
 from calaim_eval.design.candidates import Anchor, check_population
 from calaim_eval.design.checks import analysis_months, check_option, check_windows
 from calaim_eval.design.design import Design
@@ -38,6 +39,7 @@ from calaim_eval.design.matched_words import (
     nobody_at_risk_message,
 )
 from calaim_eval.errors import DesignError
+from calaim_eval.panel.grouped import group_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,16 +222,19 @@ def design_matched(
         covariate_cells=("index_month", "n_matches"),
         cluster="matched_group",
         ledger=ledger,
-        notes=matched_notes(
-            members,
-            ledger,
-            match_on=match_on,
-            distance=distance,
-            caliper=caliper,
-            ratio=ratio,
-            replacement=replacement,
-            censor=censor,
-            n_not_in_panel=candidates.n_not_in_panel,
+        notes=(
+            *matched_notes(
+                members,
+                ledger,
+                match_on=match_on,
+                distance=distance,
+                caliper=caliper,
+                ratio=ratio,
+                replacement=replacement,
+                censor=censor,
+                n_not_in_panel=candidates.n_not_in_panel,
+            ),
+            *group_notes(panel, [each for each in exact if each != AGE_BAND]),
         ),
         estimand_words=matched_words(
             service, anchor, eligibility, high_use_visits, high_use_months, censor=censor
