@@ -131,8 +131,8 @@ PARTNER_FIELDS: tuple[Field, ...] = (
     _F(
         "county_basis",
         "string",
-        "What the county is taken from: area served, or address of a place of service.",
-        values=("area_served", "address", "none"),
+        "What the county is taken from: area served, or address of a place of service; `state` serves the whole state and has no county.",
+        values=("area_served", "address", "state", "none"),
     ),
     _F("units_available", "number", "Units open at the last update.", unit="count", minimum=0),
     _F("units_in_all", "number", "Units the service has.", unit="count", minimum=0),

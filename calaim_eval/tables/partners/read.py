@@ -37,6 +37,14 @@ PARTNER_FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "member information files, return transmissions and outreach trackers of plans",
             "calaim_eval.tables.partners.plan_exchange:read_plan_exchange",
         ),
+        "hsds": (
+            "HSDS datapackages of resource directories, 2.x, 3.0 and 3.1",
+            "calaim_eval.tables.partners.hsds:read_hsds",
+        ),
+        "icarol": (
+            "resource exports shaped as iCarol writes them",
+            "calaim_eval.tables.partners.icarol:read_icarol",
+        ),
     }
 )
 """Formats of partners' files: what they are, and the function that reads a folder of them."""
