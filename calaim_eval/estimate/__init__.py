@@ -37,6 +37,7 @@ from calaim_eval.estimate.series.interrupted_series_effects import InterruptedSe
 from calaim_eval.estimate.series.interrupted_time_series import interrupted_time_series
 from calaim_eval.estimate.synthetic.synthetic_did import synthetic_did
 from calaim_eval.estimate.synthetic.synthetic_did_effects import SyntheticDidEffects
+from calaim_eval.estimate.time_to_event.competing_hazards import competing_hazards
 from calaim_eval.estimate.two_way.bacon import BaconDecomposition, bacon_decomposition
 from calaim_eval.estimate.two_way.sun_abraham import sun_abraham
 from calaim_eval.estimate.two_way.triple_difference import triple_difference
@@ -58,6 +59,7 @@ __all__ = [
     "breakdown_value",
     "cluster_intervals",
     "cluster_jackknife",
+    "competing_hazards",
     "count_effects",
     "event_periods",
     "falsification_flags",

@@ -107,7 +107,7 @@ from calaim_eval.integration.success import (
     success_units,
 )
 from calaim_eval.integration.summary import IntegrationMeasures, integration_measures
-from calaim_eval.integration.time_to_service import time_to_service
+from calaim_eval.integration.time_to_service import referral_spells, time_to_service
 
 __all__ = [
     "INDEX_COMPONENTS",
@@ -178,6 +178,7 @@ __all__ = [
     "referral_funnel",
     "referral_losses",
     "referral_network",
+    "referral_spells",
     "referral_step_conversion",
     "requirement_burden",
     "requirement_standardization",

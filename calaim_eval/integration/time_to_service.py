@@ -82,24 +82,14 @@ def time_to_service(
     """
     days = _horizons(horizon_days)
     day = as_day(as_of, name="as_of")
-    own = RowLedger()
-    roots = root_referrals(
+    spells = referral_spells(
         referral,
         as_of=day,
         referred_from=referred_from,
         referred_to=referred_to,
         chain=chain,
-        ledger=own,
-        stage="time_to_service",
+        ledger=ledger,
     )
-    spells, n_early, n_undated = _spells(roots, day=day)
-    if ledger is not None:
-        _count(ledger, own, n_early=n_early, n_undated=n_undated)
-    if spells.empty:
-        raise EstimationError(
-            f"table `referral`: none of {len(roots):,} root referrals has usable dates.\n"
-            "  Check `service_started_date` and `closed_date` against `referred_date`."
-        )
     group, groups = group_referrals(spells, by, person=person, organization=organization)
     return incidence_table(
         spells,
@@ -117,6 +107,56 @@ def time_to_service(
         ),
         options={"as_of": str(day.date()), "chain": chain, "cluster": "member"},
     )
+
+
+def referral_spells(
+    referral: pd.DataFrame,
+    *,
+    as_of: Day,
+    referred_from: Day | None = None,
+    referred_to: Day | None = None,
+    chain: Chain = "root_record",
+    ledger: RowLedger | None = None,
+) -> pd.DataFrame:
+    """Root referrals with the days they waited and how that ended, for `competing_hazards`.
+
+    Parameters
+    ----------
+    referral, as_of, referred_from, referred_to, chain, ledger
+        As in `time_to_service`.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per root referral: its columns, ``duration_days`` and ``cause`` (1 service started,
+        2 ended without, 0 still open on the day looked at). Restricted.
+
+    Raises
+    ------
+    TableError
+        Columns are absent or cannot be read, or referral ids repeat.
+    EstimationError
+        No root referral has usable dates.
+    """
+    day, own = as_day(as_of, name="as_of"), RowLedger()
+    roots = root_referrals(
+        referral,
+        as_of=day,
+        referred_from=referred_from,
+        referred_to=referred_to,
+        chain=chain,
+        ledger=own,
+        stage="time_to_service",
+    )
+    spells, n_early, n_undated = _spells(roots, day=day)
+    if ledger is not None:
+        _count(ledger, own, n_early=n_early, n_undated=n_undated)
+    if spells.empty:
+        raise EstimationError(
+            f"table `referral`: none of {len(roots):,} root referrals has usable dates.\n"
+            "  Check `service_started_date` and `closed_date` against `referred_date`."
+        )
+    return spells
 
 
 def _spells(roots: pd.DataFrame, *, day: pd.Timestamp) -> tuple[pd.DataFrame, int, int]:
