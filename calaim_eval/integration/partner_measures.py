@@ -169,12 +169,12 @@ def _add_survey(made: PartnerMeasures, frames: Frames, *, last: pd.Timestamp) ->
     except EstimationError as error:
         made.skipped |= dict.fromkeys(SURVEY_MEASURES, str(error))
         return
-    recipes = _survey_recipes(answers, agree_from=_agreement_begins(frames["survey_item"]))
+    recipes = survey_recipes(answers, agree_from=_agreement_begins(frames["survey_item"]))
     for name, (needs, measure) in recipes.items():
         _make(made, name, needs, measure, frames)
 
 
-def _survey_recipes(answers: SurveyAnswers, *, agree_from: float | None) -> dict[str, Recipe]:
+def survey_recipes(answers: SurveyAnswers, *, agree_from: float | None) -> dict[str, Recipe]:
     """Survey measures: the tables each needs beside the answers, and its call."""
     roster = ("organization",)
 

@@ -101,6 +101,20 @@ def outcome_label(code: str) -> str:
     return OUTCOMES.get(code, readable(code))
 
 
+_LEADERSHIP = {
+    "nhpi_led": "NHPI-led",
+    "other_bipoc_led": "Other BIPOC-led",
+    "not_reported": "Leadership not reported",
+    "unknown": "Leadership not known",
+    ALL: "All organizations",
+}
+
+
+def leadership_label(code: str) -> str:
+    """Who leads an organization, for a reader."""
+    return _LEADERSHIP.get(code, readable(code).replace(" led", "-led"))
+
+
 def service_label(code: str) -> str:
     """Short name of a Community Support, or of Enhanced Care Management."""
     return _service_labels().get(code, readable(code))

@@ -13,6 +13,9 @@ from calaim_eval.report.figures.group_shares import (
     referral_steps_by_race,
 )
 from calaim_eval.report.figures.network_map import network_map
+from calaim_eval.report.figures.partner_survey import survey_score_groups
+from calaim_eval.report.figures.plan_requirements import requirement_similarity
+from calaim_eval.report.figures.rank_ranges import rank_ranges
 from calaim_eval.report.figures.referral_funnel import referral_funnel
 from calaim_eval.report.figures.theme import Figure
 from calaim_eval.report.figures.trend import utilization_trend
@@ -32,8 +35,11 @@ __all__ = [
     "love_plot",
     "network_map",
     "pre_post_by_race",
+    "rank_ranges",
     "referral_funnel",
     "referral_steps_by_race",
+    "requirement_similarity",
+    "survey_score_groups",
     "trend_bounds",
     "utilization_trend",
 ]

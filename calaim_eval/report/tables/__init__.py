@@ -34,6 +34,12 @@ from calaim_eval.report.tables.network import (
     network_table,
     networks_by_race_table,
 )
+from calaim_eval.report.tables.partners import (
+    asset_map_table,
+    data_sharing_table,
+    layouts_table,
+    reliability_table,
+)
 from calaim_eval.report.tables.quality import (
     encounter_completeness_table,
     quality_notes,
@@ -65,6 +71,7 @@ __all__ = [
     "access_standardized_table",
     "access_table",
     "access_times_table",
+    "asset_map_table",
     "balance_table",
     "baseline_table",
     "brokers_table",
@@ -76,6 +83,7 @@ __all__ = [
     "county_phase_methods_table",
     "county_phase_table",
     "coverage_table",
+    "data_sharing_table",
     "definitions_table",
     "delivery_table",
     "disparity_table",
@@ -88,6 +96,7 @@ __all__ = [
     "headline_outcome",
     "headline_table",
     "in_combination_table",
+    "layouts_table",
     "losses_table",
     "matched_table",
     "members_table",
@@ -103,6 +112,7 @@ __all__ = [
     "quality_table",
     "ratios_table",
     "referral_table",
+    "reliability_table",
     "row_ledger_table",
     "shares_table",
     "success_table",

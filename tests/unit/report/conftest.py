@@ -14,6 +14,7 @@ from calaim_eval.results import ALL, BoundsTable, EffectTable, Estimand, Method,
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.simulate import simulate_referral_network
 from tests.unit.report.equity_tables import gaps, spreads
+from tests.unit.report.partner_tables import plan_results, survey_results
 from tests.unit.report.second_answers import second_answers
 
 if TYPE_CHECKING:
@@ -236,6 +237,7 @@ def make_results() -> dict[str, Result]:
         simulated.referral, simulated.organization, as_of="2024-12-31", person=simulated.person
     )
     out |= {"use_disparity": spreads(), **gaps(out["access_funnel"])}
+    out |= survey_results() | plan_results()
     return out
 
 
