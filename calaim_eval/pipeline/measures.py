@@ -18,6 +18,7 @@ from calaim_eval.integration import (
     integration_measures,
 )
 from calaim_eval.panel import MemberMonths
+from calaim_eval.pipeline.crossed_groups import measure_crossings
 from calaim_eval.pipeline.designs import (
     MAIN_ANCHOR,
     STRATUM,
@@ -37,6 +38,7 @@ def measure_use(study: Study, panel: MemberMonths) -> dict[str, RateTable]:
     results = {
         "members_by_group": members_by_group(panel, by=STRATUM),
         "row_ledger": ledger_rates(panel),
+        **measure_crossings(study, panel, outcomes),
     }
     if study.file.exposure is None:
         results |= measure_in_combination(study, panel, None, outcomes)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from calaim_eval.design.age_bands import FIRST_AGES
 from calaim_eval.design.match_groups import SameEligibility
 from calaim_eval.design.match_metric import Distance
 from calaim_eval.design.matched_candidates import UseIn
@@ -225,6 +227,21 @@ def _race_schema(value: str) -> str:
     return value
 
 
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError(f"{list(value)} has a column twice")
+    return value
+
+
+def _rising_ages(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not value or any(b <= a for a, b in pairwise((0, *value))):
+        raise ValueError(f"{list(value)} are not rising first ages above 0; write [18, 65]")
+    return value
+
+
+CrossedWith = Literal["language", "sex", "age_band", "county", "plan", "population_of_focus"]
+
+
 class Equity(_Section):
     """Groups compared, the one the others are compared with, and how groups are shown."""
 
@@ -233,6 +250,8 @@ class Equity(_Section):
     race_display: Literal["hispanic_first", "alone", "primary"] = "hispanic_first"
     race_priority: tuple[str, ...] = ()
     race_in_combination: bool = False
+    crossed_with: Annotated[tuple[CrossedWith, ...], AfterValidator(_each_once)] = ()
+    age_bands: Annotated[tuple[int, ...], AfterValidator(_rising_ages)] = FIRST_AGES
 
     @model_validator(mode="after")
     def _one_group_each(self) -> Equity:

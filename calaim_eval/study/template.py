@@ -115,6 +115,8 @@ reference = "white"             # the group that gaps are taken from; name it, t
 # race_display = "alone"        # default "hispanic_first"
 # race_priority = ["aian", "nhpi", "black", "hispanic"]
 # race_in_combination = true    # members, use and access by every category a member has, as well
+# crossed_with = ["age_band", "language"]  # members and use by race and one more column at a time
+# age_bands = [18, 65]          # first ages of the bands after the lowest; default [18, 21, 45, 65]
 # access_months = [1, 6]        # how many are reached and served so many months after a stage began
 # standard_ages = [45]          # first ages of the bands that access is standardized by, with sex
 
