@@ -51,6 +51,7 @@ from calaim_eval.equity.standardize_members import (
     indirect_standardized_ratio_by_group,
 )
 from calaim_eval.equity.standardized_funnel import standardized_funnel
+from calaim_eval.equity.standardized_rates import standardized_rates, standardized_ratios
 from calaim_eval.equity.tipping_point import tipping_point
 from calaim_eval.results.gamma_interval import fay_feuer_interval
 from calaim_eval.results.intervals import (
@@ -119,6 +120,8 @@ __all__ = [
     "shrink_estimates",
     "shrinkage_plot",
     "standardized_funnel",
+    "standardized_rates",
+    "standardized_ratios",
     "tipping_point",
     "utilization_trend",
     "weighted_by_group_probability",

@@ -121,8 +121,8 @@ def indirect_standardized_ratio_by_group(
     Returns
     -------
     pd.DataFrame
-        The columns of `indirect_standardized_ratio` with Dobson's interval, and `n_members` with an
-        event; `attrs["notes"]` as there.
+        The columns of `indirect_standardized_ratio` with Dobson's interval, `n_members` with an
+        event and `std_error` of the ratio; `attrs["notes"]` as there.
 
     Notes
     -----
@@ -170,7 +170,8 @@ def indirect_standardized_ratio_by_group(
         interval="dobson",
         conf_level=conf_level,
     )
-    table = table.merge(persons[[*keys, "n_members"]], on=keys)
+    table = table.merge(persons[[*keys, "n_members", "total"]], on=keys)
+    table = table.assign(std_error=np.sqrt(table.pop("total")) / table["expected"])
     table.attrs["notes"] = missing_notes(outcome, counter)
     return table
 
