@@ -16,11 +16,12 @@ from calaim_eval.design.index_month import (
     group_labels,
     is_outside_age,
 )
-from calaim_eval.design.ledger import count_words, first_reason, member_ledger, share_words
+from calaim_eval.design.ledger import count_words, first_reason, member_ledger
 from calaim_eval.design.member_month_parts import member_month_parts, month_numbers, month_starts
 from calaim_eval.design.policy_calendar import treatment_breaks
 from calaim_eval.errors import DesignError
 from calaim_eval.panel.grouped import group_notes
+from calaim_eval.results.share_words import share_words
 from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:

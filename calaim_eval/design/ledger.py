@@ -66,16 +66,6 @@ def part_words(part: int, whole: int, noun: str) -> str:
     return f"{part:,} of {whole:,} {noun}"
 
 
-def share_words(count: int, total: int) -> str:
-    """A share in whole percent for a note; withheld where 1 to 10 members are on either side.
-
-    Of a total known from a table, a share with more digits is a count.
-    """
-    if 0 < count < FEW or 0 < total - count < FEW or total < FEW:
-        return f"a share that rests on fewer than {FEW} members"
-    return f"about {100 * count / total:.0f} %" if count >= total / 100 else "less than 1 %"
-
-
 def largest_reasons(ledger: pd.DataFrame, n_reasons: int = 3) -> str:
     """The reasons that set most members aside, with their counts, for an error message."""
     aside = ledger[~ledger["is_kept"] & (ledger["n_members"] > 0)]

@@ -9,8 +9,9 @@ import pandas as pd
 
 from calaim_eval.design.design import PANEL_MEMBER
 from calaim_eval.design.exposure_words import ANCHOR_WORDS, RULE_WORDS
-from calaim_eval.design.ledger import count_words, largest_reasons, member_ledger, share_words
+from calaim_eval.design.ledger import count_words, largest_reasons, member_ledger
 from calaim_eval.design.matched_rules import ALL_USED, FAR, NOBODY, REASONS
+from calaim_eval.results.share_words import share_words
 
 _CENSOR_WORDS = {
     "set": "A set is followed until the month before the first of its matches is exposed; from "

@@ -10,9 +10,9 @@ import pandas as pd
 
 from calaim_eval.design.checks import check_option
 from calaim_eval.design.covariate_columns import Covariates, covariates
-from calaim_eval.design.ledger import share_words
 from calaim_eval.design.weights import MemberWeights, WeightTarget, weight_diagnostics
 from calaim_eval.errors import DesignError
+from calaim_eval.results.share_words import share_words
 
 WHERE = "propensity_weights"
 LARGEST_SLOPE = 15.0

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.design import Comparison, Design
-from calaim_eval.design.ledger import share_words
 from calaim_eval.errors import DesignError
+from calaim_eval.results.share_words import share_words
 
 NO_COMPARISON = "no comparison member became eligible in the same period"
 NO_EXPOSED = "no exposed member became eligible in the same period"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from calaim_eval.errors import DisclosureError
 from calaim_eval.results import ALL, RateTable
+from calaim_eval.results.estimand import JOIN, crossed_columns
 
 CellId = tuple[str, tuple[tuple[str, str], ...]]
 Part = Literal["numerator", "denominator"]
@@ -57,6 +58,8 @@ class CountTable:
         or ``"none"``; see `linked_tables.link_tables`.
     same_as : tuple[tuple[str, str], ...]
         Pairs of quantity names that are of one count.
+    crossed : tuple[tuple[str, tuple[str, ...]], ...]
+        Columns of groups made from several, each with those it is made from.
     """
 
     name: str
@@ -77,6 +80,7 @@ class CountTable:
     overlaps: tuple[str, ...] | None = ()
     unequal_sums: tuple[tuple[tuple[str, ...], CellId, str], ...] = ()
     same_as: tuple[tuple[str, str], ...] = ()
+    crossed: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def cell(self, row: int, *, part: Part) -> CellId:
         """Identity of the numerator or denominator of a row: what is counted, and of whom."""
@@ -84,29 +88,53 @@ class CountTable:
             name, columns = self.numerator_name, tuple(self.keys.columns)
         else:
             name, columns = self.denominator_name, self.denominator_keys
-        return name, cell_keys(self.keys, row, columns)
+        return name, cell_keys(self.keys, row, columns, dict(self.crossed))
 
     def cells(self) -> Iterator[tuple[CellId, CellId]]:
         """Identities of the numerator and of the denominator of each row, in order."""
         columns = sorted(c for c in self.keys.columns if c not in _LABEL_COLUMNS)
         texts = {c: [str(value) for value in self.keys[c]] for c in columns}
+        crossed = dict(self.crossed)
         for row in range(len(self.keys)):
             groups = [(c, texts[c][row]) for c in columns if texts[c][row] != ALL]
             below = [pair for pair in groups if pair[0] in self.denominator_keys]
-            yield (self.numerator_name, tuple(groups)), (self.denominator_name, tuple(below))
+            yield (
+                (self.numerator_name, taken_apart(groups, crossed)),
+                (self.denominator_name, taken_apart(below, crossed)),
+            )
 
 
 def cell_keys(
-    keys: pd.DataFrame, row: int, columns: tuple[str, ...]
+    keys: pd.DataFrame,
+    row: int,
+    columns: tuple[str, ...],
+    crossed: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[tuple[str, str], ...]:
     """Restrictions that a row places on a count; an ``"all"`` restricts nothing."""
-    return tuple(
-        sorted(
-            (column, str(keys[column].iloc[row]))
-            for column in columns
-            if column not in _LABEL_COLUMNS and keys[column].iloc[row] != ALL
-        )
-    )
+    groups = [
+        (column, str(keys[column].iloc[row]))
+        for column in columns
+        if column not in _LABEL_COLUMNS and keys[column].iloc[row] != ALL
+    ]
+    return taken_apart(groups, crossed or {})
+
+
+def taken_apart(
+    groups: Sequence[tuple[str, str]], crossed: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[str, str], ...]:
+    """Groups in order, those made from several columns ("aian & female") as the groups of these.
+
+    So the row is the cell of the table by both columns. A label that does not come apart into as
+    many groups stays whole.
+    """
+    found: list[tuple[str, str]] = []
+    for column, label in groups:
+        held, parts = crossed.get(column, ()), label.split(JOIN)
+        if held and len(held) == len(parts):
+            found += [pair for pair in zip(held, parts, strict=True) if pair[1] != ALL]
+        else:
+            found.append((column, label))
+    return tuple(sorted(found))
 
 
 def count_tables(tables: Mapping[str, RateTable]) -> list[CountTable]:
@@ -184,6 +212,7 @@ def count_table(name: str, table: RateTable) -> CountTable:
         integer_numerator=_all_whole_numbers(numerator),
         integer_denominator=_all_whole_numbers(denominator[has_denominator]),
         overlaps=table.overlaps,
+        crossed=tuple(crossed_columns(table.method).items()),
     )
 
 

@@ -58,6 +58,7 @@ def hide_effects(
        least ``policy.support_needed`` members; groups to keep readable come last.
     5. Estimates at false dates are averages of months before exposure: hidden where such a month
        is of an event study of the same outcome, group and comparison.
+    6. An effect and its checks (key `check`), which state it once more, are hidden together.
 
     Returns
     -------
@@ -75,13 +76,15 @@ def hide_effects(
     columns = strata(tables, policy)
     n_before = -1
     while n_before != (n_before := sum(int(rows.sum()) for rows in hidden.values())):
+        _hide_false_dates(tables, hidden)
+        _hide_same_estimates(tables, hidden)
         for name, table in tables.items():
+            _hide_checks_together(table, hidden[name])
             _hide_beside_differences(table, hidden[name])
             if "reference" not in table.keys:
                 for column in sorted(columns & set(table.keys.columns)):
                     hide_beside(name, column, tables, hidden, policy)
     _hide_gaps_of_hidden_effects(tables, hidden)
-    _hide_false_dates(tables, hidden)
     return hidden
 
 
@@ -140,6 +143,51 @@ def _hide_false_dates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None
             same = [row in known for row in keys[shared].itertuples(index=False, name=None)]
             everybody = keys[apart].isin(TOTALS).all(axis=1).to_numpy()
             hidden[name] |= np.array(same, dtype=bool) & everybody
+
+
+def _hide_same_estimates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
+    """Hide what states a hidden estimate once more: an effect, and the checks it is held against.
+
+    The same number to ten digits in a table with the key `check` and in one without, and no key
+    of both says that it is of something else.
+    """
+    gone: dict[float, list[tuple[str, dict[str, str]]]] = {}
+    for name, table in tables.items():
+        for row in map(int, np.flatnonzero(hidden[name] & np.isfinite(table.estimate))):
+            if table.estimate[row] != 0:
+                said = (name, _about(table, row))
+                gone.setdefault(_as_told(table.estimate[row]), []).append(said)
+    for name, table in tables.items():
+        for row in map(int, np.flatnonzero(~hidden[name])):
+            others = [
+                about
+                for other, about in gone.get(_as_told(table.estimate[row]), ())
+                if ("check" in table.keys) != ("check" in tables[other].keys)
+            ]
+            mine = _about(table, row) if others else {}
+            hidden[name][row] = any(
+                all(mine.get(column, value) == value for column, value in about.items())
+                for about in others
+            )
+
+
+def _as_told(estimate: float) -> float:
+    """The estimate to the digits that two ways of adding up agree on."""
+    return float(f"{estimate:.9e}")
+
+
+def _about(table: EffectTable, row: int) -> dict[str, str]:
+    """What a row is of; a total is of everybody and tells nothing apart."""
+    pairs = {c: str(table.keys[c].iloc[row]) for c in table.keys.columns if c != "unit"}
+    return {column: value for column, value in pairs.items() if value not in TOTALS}
+
+
+def _hide_checks_together(table: EffectTable, hidden: np.ndarray) -> None:
+    """Hide all checks of an effect where one of them is hidden: they are all about its size."""
+    if "check" not in table.keys:
+        return
+    for rows in _groups(table.keys.astype(str), "check"):
+        hidden[rows] |= bool(hidden[rows].any())
 
 
 def _compares_otherwise(table: EffectTable, other: EffectTable) -> bool:

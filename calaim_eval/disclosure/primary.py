@@ -87,7 +87,7 @@ def small_populations(tables: Sequence[CountTable], *, policy: Policy) -> tuple[
         if not splits_everyone:
             continue
         found += [
-            frozenset(cell_keys(table.keys, row, tuple(columns)))
+            frozenset(cell_keys(table.keys, row, tuple(columns), dict(table.crossed)))
             for row in map(int, np.flatnonzero(policy.is_small(table.numerator)))
         ]
     return tuple(dict.fromkeys(found))

@@ -274,6 +274,7 @@ STRUCTURE = (
     "integer_denominator",
     "unequal_sums",
     "same_as",
+    "crossed",
 )
 
 
@@ -321,6 +322,7 @@ def rebuild_counts(
         "stages": None if stages is None else (str(stages[0]), tuple(stages[1])),
         "unequal_sums": _as_tuples(meta.get("unequal_sums") or ()),
         "same_as": _as_tuples(meta.get("same_as") or ()),
+        "crossed": _as_tuples(meta.get("crossed") or ()),
     }
     return CountTable(**structure)  # type: ignore[arg-type]
 

@@ -27,6 +27,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.panel import MEASURES, MemberMonths
 from calaim_eval.results import BoundsTable, Estimand, Method, RateTable, Scale
 from calaim_eval.results.estimand import RATES_OF
+from calaim_eval.results.share_words import share_words
 from calaim_eval.results.smallest_support import fewest_events
 
 Restriction = Literal["worst_case", "missing_no_lower", "missing_no_higher"]
@@ -332,7 +333,8 @@ def _no_interval_note(limits: np.ndarray) -> tuple[str, ...]:
 def _missing_note(recorded: dict[str, MemberPatterns], pool: MemberPatterns) -> str:
     """Share of members without a recorded group."""
     n = sum(own.n_members for own in recorded.values())
-    share = pool.n_members / (n + pool.n_members)
+    share = share_words(pool.n_members, n + pool.n_members)
     return (
-        f"{share:.0%} of members have no recorded group; every row but `reported_only` counts them."
+        f"Members without a recorded group: {share} of all; every row but `reported_only` counts "
+        "them."
     )

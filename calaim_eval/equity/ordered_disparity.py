@@ -182,7 +182,9 @@ def _ranked(groups: GroupRates, order: list[str], stratum: str) -> GroupRates:
     if not left:
         return ranked
     share = 1 - ranked.population.sum() / groups.population.sum()
-    note = f"{', '.join(left)}: no rank, left out ({share:.1%} of the population)."
+    # In tenths: a finer share of a population that is known is a count.
+    words = f"about {share:.0%}" if (share := round(share, 1)) else "less than 5%"
+    note = f"{', '.join(left)}: no rank, left out ({words} of the population)."
     return replace(ranked, notes=(*ranked.notes, note))
 
 

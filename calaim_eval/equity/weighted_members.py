@@ -11,6 +11,7 @@ import pandas as pd
 from calaim_eval.equity.group_probabilities import GroupProbabilities
 from calaim_eval.equity.groups import as_groups, check_columns
 from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.results.share_words import share_words
 
 KNOWN_BIAS = (
     "Probability weighting misses a group's rate by minus the mean covariance, among members of "
@@ -82,7 +83,7 @@ def weighted_members(
         notes = (
             *given.notes,
             f"Thresholded: members without a probability of at least {threshold} are left out "
-            f"({left:.0%} of members). Who is left differs from who is not.",
+            f"({share_words(left, len(members))} of all). Who is left differs from who is not.",
         )
     events = members[outcome].to_numpy(dtype=float)
     if time is None and not np.isin(events, (0.0, 1.0)).all():
@@ -127,11 +128,11 @@ def _weights(
     return weights[:, used], tuple(g for g, use in zip(groups, used, strict=True) if use)
 
 
-def _cut(weights: np.ndarray, threshold: float) -> tuple[np.ndarray, float]:
-    """Weights of 1 where a probability reaches the threshold; share of members without any."""
+def _cut(weights: np.ndarray, threshold: float) -> tuple[np.ndarray, int]:
+    """Weights of 1 where a probability reaches the threshold; members without any."""
     if not 0.5 < threshold <= 1:
         raise EstimationError(
             f"`threshold` is {threshold}; it must lie above 0.5 and be at most 1."
         )
     hard = (weights >= threshold).astype(float)
-    return hard, float(1 - hard.sum(axis=1).mean())
+    return hard, round(len(hard) - float(hard.sum()))

@@ -83,7 +83,8 @@ def test_dilution_is_the_share_served_by_the_last_month():
     phase_2 = ["x | Fresno | 2021-10..2022-06 | 2022-02", "y | Butte | 2021-10..2022-06 | "]
     rows = "\n".join([*served, *others, *later, *phase_2])
     notes = design_county_phase(hand_panel(f"member | county | covered | service\n{rows}")).notes
-    assert any("about 20 % of members in phase 1" in note for note in notes)
+    # 12 of 60, in steps of 11 members or more.
+    assert any("about 25 % of members in phase 1" in note for note in notes)
     assert any("phase 2 counties with an ECM service by 2022-06" in note for note in notes)
 
 

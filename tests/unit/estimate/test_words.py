@@ -6,6 +6,7 @@ import pytest
 
 from calaim_eval.design import ledger
 from calaim_eval.estimate.words import count_words, share_words
+from calaim_eval.results.share_words import share_words as share_of_design
 
 
 @pytest.mark.parametrize("count", range(1, 11))
@@ -34,9 +35,9 @@ def test_the_share_of_a_group_is_a_band(part, words):
 
 @pytest.mark.parametrize(("part", "whole"), [(3, 1000), (995, 1000), (4, 9)])
 def test_a_share_of_a_design_is_withheld_where_it_rests_on_few(part, whole):
-    assert ledger.share_words(part, whole) == "a share that rests on fewer than 11 members"
+    assert share_of_design(part, whole) == "a share that rests on fewer than 11 members"
 
 
 def test_a_share_of_a_design_has_whole_percent():
-    assert ledger.share_words(299, 10_000) == "about 3 %"
-    assert ledger.share_words(50, 10_000) == "less than 1 %"
+    assert share_of_design(299, 10_000) == "about 3 %"
+    assert share_of_design(50, 10_000) == "less than 1 %"

@@ -1,0 +1,265 @@
+"""Routes by which a hidden count could be read off something else; each is tried."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from disclosure_tables import effect_table, rate_table, two_way
+
+from calaim_eval.disclosure import load_policy, release
+from calaim_eval.disclosure.effects import hide_effects
+from calaim_eval.disclosure.round_numbers import round_bounds
+from calaim_eval.equity import intersect_groups
+from calaim_eval.results import BoundsTable, Estimand, Method
+
+
+def hidden(released, name="t"):
+    return released.tables[name].frame["is_suppressed"].tolist()
+
+
+def everything(released):
+    """All numbers a reader gets of a release, hidden rows included."""
+    return json.dumps(
+        {n: [t.frame.to_csv(index=False), t.meta] for n, t in released.tables.items()}
+    )
+
+
+# A rate with a known denominator, its interval, a mean, a share: each is the count.
+
+
+@pytest.mark.parametrize("kind", ["rate", "proportion"])
+def test_no_number_of_a_hidden_rate_is_left(kind):
+    keys = pd.DataFrame({"county": ["Alpine", "Kern", "all"]})
+    table = rate_table(
+        keys, [4, 60, 64], [120, 900, 1020], kind=kind, n_members=[4, 60, 64],
+        names=("served", "members"), margins=("county",),
+    )  # fmt: skip
+    frame = release({"t": table}).tables["t"].frame
+    numbers = frame.select_dtypes("float")
+    assert hidden(release({"t": table}))[0]
+    assert numbers[frame["is_suppressed"]].isna().all(axis=None)
+
+
+def test_a_mean_goes_with_the_few_members_it_is_of():
+    """9,100 dollars of 7 members: the mean is a rate whose members are few."""
+    keys = pd.DataFrame({"service": ["meals", "housing"]})
+    table = rate_table(
+        keys, [9100.0, 52_000.0], [7, 400], n_members=[7, 400], kind="rate",
+        names=("paid_usd", "members_paid_for"),
+    )  # fmt: skip
+    assert hidden(release({"t": table})) == [True, False]
+
+
+def test_a_share_and_what_it_leaves_over_go_together():
+    table = rate_table(
+        pd.DataFrame({"county": ["Kern"]}), [893], [900], kind="proportion", names=("served", "m")
+    )
+    assert hidden(release({"t": table})) == [True]
+
+
+def test_an_effect_of_few_members_or_few_events_goes():
+    keys = pd.DataFrame({"race_ethnicity": ["white", "black", "nhpi"]})
+    table = effect_table(keys, [400, 400, 10], [300, 10, 300])
+    assert hidden(release({"t": table})) == [False, True, True]
+
+
+def test_a_difference_of_two_released_tables_is_no_small_count():
+    """All members by county and those 65 and over by county: what is left is those under 65."""
+    keys = pd.DataFrame({"county": ["Kern", "Yolo"]})
+    older = rate_table(
+        keys, [94, 300], [100, 700], kind="proportion", names=("members_65", "members"),
+        denominator_keys=("county",),
+    )  # fmt: skip
+    assert hidden(release({"t": older}))[0]
+
+
+# The same cell under other keys.
+
+
+def by_both():
+    keys = pd.DataFrame(
+        [
+            {"race_ethnicity": r, "sex": s}
+            for r, s in itertools.product(["white", "black", "nhpi", "all"], ["f", "m", "all"])
+        ]
+    )
+    inner = np.array([[300, 280], [80, 90], [7, 60]])
+    wide = np.hstack([inner, inner.sum(axis=1, keepdims=True)])
+    counts = np.vstack([wide, wide.sum(axis=0, keepdims=True)]).ravel()
+    return rate_table(keys, counts, margins=("race_ethnicity", "sex"))
+
+
+def test_a_crossed_table_is_the_cells_of_the_table_by_both_columns():
+    """The count hidden beside a small one may not stand in the crossed table."""
+    both = by_both()
+    crossed = intersect_groups(both, ["race_ethnicity", "sex"], name="race_by_sex")
+    # Alone, the crossed table has no total by race, and hides nothing but the small one.
+    released = release({"both": both, "crossed": crossed})
+    frame = released.tables["both"].frame
+    wide = {
+        (r, s): h
+        for r, s, h in frame[["race_ethnicity", "sex", "is_suppressed"]].itertuples(index=False)
+    }
+    narrow = released.tables["crossed"].frame
+    for label, is_hidden in narrow[["race_by_sex", "is_suppressed"]].itertuples(index=False):
+        if label != "all":
+            assert is_hidden >= wide[tuple(label.split(" & "))]
+    assert sum(wide.values()) >= 4
+
+
+def test_a_crossed_table_released_later_shows_nothing_hidden_before(tmp_path):
+    both = by_both()
+    crossed = intersect_groups(both, ["race_ethnicity", "sex"], name="race_by_sex")
+    first = release({"both": both}, to=tmp_path, quarter="2024Q4").tables["both"].frame
+    second = release({"crossed": crossed}, to=tmp_path, quarter="2024Q4").tables["crossed"].frame
+    gone = {
+        f"{r} & {s}"
+        for r, s, h in first[["race_ethnicity", "sex", "is_suppressed"]].itertuples(index=False)
+        if h
+    }
+    shown = set(second.loc[~second["is_suppressed"], "race_by_sex"])
+    assert not gone & shown
+
+
+# One estimate in two tables.
+
+
+OUTCOME = {"outcome": "ed_visits", "unit": "visits"}
+
+
+def stated_twice(n_members):
+    months = effect_table(
+        pd.DataFrame({**OUTCOME, "event_time": ["0", "1", "overall"]}), [400, 400, n_members]
+    )
+    checks = effect_table(
+        pd.DataFrame({**OUTCOME, "check": ["county_clustered", "synthetic_did"]}), [400, 400]
+    )
+    checks = replace(checks, estimate=np.array([months.estimate[2], 2.9]))
+    return {"county_phase": months, "county_phase_checks": checks}
+
+
+def test_an_estimate_hidden_in_one_table_is_not_stated_in_another():
+    released = release(stated_twice(6))
+    assert hidden(released, "county_phase")[2]
+    assert hidden(released, "county_phase_checks") == [True, True]
+    assert not any(hidden(release(stated_twice(400)), "county_phase_checks"))
+
+
+def test_checks_go_with_the_effect_after_a_restatement(tmp_path):
+    """Hidden in the first release of the quarter, the effect stays hidden, and so do its checks."""
+    first = {"county_phase": stated_twice(6)["county_phase"]}
+    release(first, to=tmp_path, quarter="2024Q4")
+    later = release(stated_twice(400), to=tmp_path, quarter="2024Q4")
+    assert hidden(later, "county_phase")[2]
+    assert hidden(later, "county_phase_checks") == [True, True]
+
+
+def test_one_number_of_two_outcomes_or_groups_is_no_repetition():
+    keys = pd.DataFrame({"outcome": ["ed", "stays"], "race_ethnicity": ["nhpi", "white"]})
+    one = effect_table(keys.iloc[[0]], [6])
+    other = replace(effect_table(keys.iloc[[1]], [400]), estimate=one.estimate.copy())
+    assert hidden(release({"one": one, "other": other}), "other") == [False]
+
+
+def test_a_group_hidden_with_its_false_dates_does_not_follow_from_the_average():
+    """False dates are hidden before what protects an average is looked for."""
+    groups = ["white", "black", "nhpi", "overall"]
+    keys = pd.DataFrame({**OUTCOME, "race_ethnicity": groups, "months_earlier": "3"})
+    dates = effect_table(keys, [400, 300, 200, 900])
+    study = effect_table(
+        pd.DataFrame({**OUTCOME, "race_ethnicity": groups, "event_time": ["-2"] * 4}),
+        [400, 300, 6, 906],
+    )
+    found = hide_effects({"dates": dates, "study": study}, policy=load_policy("calhhs_ddg_2"))
+    assert found["dates"][2]
+    parts = found["dates"][:3]
+    assert found["dates"][3] or parts.sum() >= 2
+
+
+# Digits.
+
+
+def bounds(low, breakdown):
+    grid = np.array([0.5, 1.0, 2.0])
+    keys = pd.DataFrame({**OUTCOME, "restriction": "relative", "bound": grid})
+    ends = low - 1.7 * grid
+    return BoundsTable(
+        keys=keys,
+        set_low=ends + 1,
+        set_high=ends + 5,
+        conf_low=ends,
+        conf_high=ends + 6,
+        conf_level=0.95,
+        support=pd.DataFrame({"n_members": [50] * 3, "n_events": [60] * 3, "member_months": 600}),
+        estimand=Estimand("ATT", "exposed minus comparison", "visits"),
+        method=Method("honest"),
+        bound_words="times",
+        breakdown=np.full(3, breakdown),
+    )
+
+
+def test_a_breakdown_value_tells_no_more_than_the_ends_of_the_intervals():
+    """`low - 1.7 * breakdown = 0`: a finer breakdown would give the end to more digits."""
+    shown = {}
+    for low in np.arange(2.0, 4.0, 0.01):
+        frame = release({"t": bounds(low, low / 1.7)}).tables["t"].frame
+        ends = tuple(frame[["set_low", "set_high", "conf_low", "conf_high"]].to_numpy().ravel())
+        shown.setdefault(ends, set()).add(frame["breakdown"].iloc[0])
+    # The ends have one decimal place; steps of 0.1 are steps of 0.06 in the breakdown.
+    steps = np.diff(sorted({value for values in shown.values() for value in values}))
+    assert 1.7 * steps.min() >= 0.1 - 1e-9
+
+
+def test_without_the_bounds_a_breakdown_keeps_one_digit():
+    numbers = release({"t": bounds(3.0, 3.0 / 1.7)}).tables["t"].frame
+    one = numbers[["set_low", "set_high", "conf_low", "conf_high"]].assign(breakdown=1.7647)
+    rounded = round_bounds(one, np.zeros(3, dtype=int), 0.95)
+    assert rounded["breakdown"].tolist() == [2.0] * 3
+
+
+# Words.
+
+
+@pytest.mark.parametrize("text", ["4 members", "7 of 58 members", "1 referral", "10 events"])
+def test_words_carry_no_small_count(text):
+    table = replace(
+        effect_table(pd.DataFrame({"event_time": [0]}), [400]), notes=(f"Left out: {text}.",)
+    )
+    released = release({"t": table}, provenance={"left_out": {"x": f"only {text} there"}})
+    small = re.compile(r"(?<![\d.,-])(?:10|[1-9]) (?:of|members?|referrals?|events?)\b")
+    assert not small.search(everything(released))
+    assert not small.search(json.dumps(released.provenance))
+    assert text not in released.summary()
+
+
+def test_a_share_in_words_stands_for_eleven_counts_or_more():
+    from calaim_eval.results.share_words import share_words
+
+    for whole in (12, 30, 44, 60, 100, 300, 800, 1099, 1100, 5000):
+        meant: dict[str, list[int]] = {}
+        for part in range(whole + 1):
+            meant.setdefault(share_words(part, whole), []).append(part)
+        for words, parts in meant.items():
+            inside = parts[0] > 0 and parts[-1] < whole
+            at_an_end = parts[0] <= 11 or parts[-1] >= whole - 11
+            if inside and not at_an_end:
+                assert len(parts) >= 10, (whole, words, parts)
+        small = {share_words(part, whole) for part in range(1, min(11, whole))}
+        left_out = {share_words(whole - part, whole) for part in range(1, min(11, whole))}
+        assert len(small) == 1
+        assert small == left_out
+
+
+# Margins, complements and tables together are attacked in test_disclosure_attacker.py.
+
+
+def test_the_number_of_hidden_rows_by_reason_is_not_released():
+    _, table = two_way([[5, 30, 40], [60, 70, 80], [90, 200, 300]])
+    text = everything(release({"t": table})) + release({"t": table}).summary()
+    assert "protects another row" not in text
