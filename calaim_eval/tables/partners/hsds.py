@@ -23,7 +23,7 @@ from calaim_eval.tables.partners.directory_rows import (
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
 from calaim_eval.tables.partners.links import find_links, link_paths
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
-from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows, read_header
+from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
 from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
 
 NAME = "hsds"
@@ -190,8 +190,8 @@ def _count_others(files: dict[str, Path], ledger: RowLedger) -> None:
 def _organizations(rows: FileRows) -> pd.DataFrame:
     """Organizations with their ownership, where it is said."""
     kept = rows.frame.iloc[rows.used()]
-    said = kept["tax_status"].map(ownership_of).astype(object)
-    legal = kept["legal_status"].map(ownership_of).astype(object)
+    said = by_value(kept["tax_status"], ownership_of)
+    legal = by_value(kept["legal_status"], ownership_of)
     return pd.DataFrame(
         {
             "organization_id": kept["id"],

@@ -18,7 +18,7 @@ from calaim_eval.tables.partners.directory_rows import (
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
 from calaim_eval.tables.partners.links import find_links, link_paths
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
-from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows, read_header
+from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
 from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
 
 NAME = "icarol"
@@ -113,8 +113,8 @@ def _frames(
 
 def _organizations(kept: pd.DataFrame) -> pd.DataFrame:
     """Agencies with their ownership, where it is said."""
-    tax = kept["IRSStatus"].map(ownership_of).astype(object)
-    legal = kept["LegalStatus"].map(ownership_of).astype(object)
+    tax = by_value(kept["IRSStatus"], ownership_of)
+    legal = by_value(kept["LegalStatus"], ownership_of)
     return pd.DataFrame(
         {
             "organization_id": kept["ResourceAgencyNum"],

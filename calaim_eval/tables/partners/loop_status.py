@@ -6,7 +6,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
+import numpy as np
 import pandas as pd
 
 KEY = ("plan", "member_id", "organization_id", "service")
@@ -18,13 +21,21 @@ CLOSED_FIRST = "closed before it was opened (kept; the day of closing is read as
 REPEATED = "status stated again, as it was"
 
 
+_RANKS = {"pending": 0, "accepted": 1, "declined": 2, "closed": 3}
+
+Statement = tuple[int, int, str, str | None]
+"""Number of the plan, member, provider and service; day; status; reason."""
+
+
 @dataclass
 class _Loop:
-    """One referral while its statements are read."""
+    """One referral while its statements are read; days are counted from 1970."""
 
-    referred: pd.Timestamp
-    accepted: pd.Timestamp | None = None
-    closed: pd.Timestamp | None = None
+    of: int
+    number: int
+    referred: int
+    accepted: int | None = None
+    closed: int | None = None
     status: str = "pending"
     reason: str | None = None
 
@@ -53,46 +64,50 @@ def fold_statements(statements: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str
     another. What a later file says of a day that is told already changes nothing.
     """
     remarks: Counter[str] = Counter()
-    order = {"pending": 0, "accepted": 1, "declined": 2, "closed": 3}
-    rows = statements.assign(rank=statements["status"].map(order))
-    rows = rows.sort_values(["produced", "day", "rank"], kind="stable", na_position="first")
-    found = []
-    for key, group in rows.groupby(list(KEY), sort=True, dropna=False):
-        plain = [None if pd.isna(each) else str(each) for each in key]
-        for number, loop in enumerate(_loops(group, remarks)):
-            found.append(_row(plain, loop, number))
-    return pd.DataFrame(found), remarks
+    loops: list[_Loop] = []
+    of = statements.groupby(list(KEY), sort=True, dropna=False).ngroup()
+    for _, group in groupby(_in_order(statements, of), key=itemgetter(0)):
+        loops += _loops(group, remarks)
+    first = statements[list(KEY)].assign(of=of).drop_duplicates("of").set_index("of")
+    return _frame(loops, first), remarks
 
 
-def _loops(group: pd.DataFrame, remarks: Counter[str]) -> Iterator[_Loop]:
+def _in_order(statements: pd.DataFrame, of: pd.Series) -> list[Statement]:
+    """Statements by what they are about, then file, day and status."""
+    day, produced = (
+        statements[name].to_numpy().astype("datetime64[D]").astype("int64")
+        for name in ("day", "produced")
+    )
+    rank = statements["status"].map(_RANKS).to_numpy()
+    # A missing day of the file is the smallest number: such statements go first.
+    order = np.lexsort((rank, day, produced, of.to_numpy()))
+    columns = (of, pd.Series(day), statements["status"], statements["reason"])
+    return list(zip(*(column.to_numpy()[order].tolist() for column in columns), strict=True))
+
+
+def _loops(group: Iterator[Statement], remarks: Counter[str]) -> list[_Loop]:
     """Referrals of one plan, member, provider and service, one after the other."""
-    current: _Loop | None = None
-    told: set[tuple[pd.Timestamp, str]] = set()
-    for day, status, reason in group[["day", "status", "reason"]].itertuples(index=False):
+    found: list[_Loop] = []
+    told: set[tuple[int, str]] = set()
+    for of, day, status, reason in group:
         if (day, status) in told:
             remarks[REPEATED] += 1
             continue
         told.add((day, status))
-        if current is not None and _is_next(current, day, status):
-            yield current
-            current = None
-        if current is None:
-            current = _Loop(day)
+        if not found or _is_next(found[-1], day, status):
+            found.append(_Loop(of, len(found), day))
             remarks[SEEN_LATE] += status != "pending"
-        _state(current, day, status, reason, remarks)
-    if current is not None:
-        yield current
+        _state(found[-1], day, status, reason, remarks)
+    return found
 
 
-def _is_next(loop: _Loop, day: pd.Timestamp, status: str) -> bool:
+def _is_next(loop: _Loop, day: int, status: str) -> bool:
     """Whether a statement is of another referral, after one that has ended."""
     has_ended = loop.status in FINAL
     return has_ended and status not in FINAL and (loop.closed is None or day > loop.closed)
 
 
-def _state(
-    loop: _Loop, day: pd.Timestamp, status: str, reason: str | None, remarks: Counter[str]
-) -> None:
+def _state(loop: _Loop, day: int, status: str, reason: str | None, remarks: Counter[str]) -> None:
     """Take one statement."""
     if status in FINAL:
         is_early = day < loop.referred
@@ -108,22 +123,37 @@ def _state(
         loop.status = "accepted"
 
 
-def _row(key: list[str | None], loop: _Loop, number: int) -> dict[str, object]:
-    """A referral as a row; its identifier is the same whenever the files are read again."""
-    plan, member, organization, service = key
-    parts = "|".join([*(each or "" for each in key), str(number)])
-    identifier = f"loop:{hashlib.sha256(parts.encode()).hexdigest()[:20]}"
-    return {
-        "referral_id": identifier,
-        "root_referral_id": identifier,
-        "member_id": member,
-        "from_organization_id": plan,
-        "to_organization_id": organization,
-        "plan": plan,
-        "service": service,
-        "referred_date": loop.referred,
-        "accepted_date": loop.accepted,
-        "closed_date": loop.closed,
-        "referral_status": loop.status,
-        "closure_reason": loop.reason if loop.status in FINAL else None,
-    }
+def _frame(loops: list[_Loop], about: pd.DataFrame) -> pd.DataFrame:
+    """Referrals as rows; an identifier is the same whenever the files are read again."""
+    rows = about.loc[[loop.of for loop in loops]].reset_index(drop=True)
+    rows = rows.astype(object).where(rows.notna(), None)
+    words = rows.fillna("").agg("|".join, axis=1) if len(rows) else pd.Series([], dtype=object)
+    identifiers = [
+        f"loop:{hashlib.sha256(f'{text}|{loop.number}'.encode()).hexdigest()[:20]}"
+        for text, loop in zip(words, loops, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "referral_id": identifiers,
+            "root_referral_id": identifiers,
+            "member_id": rows["member_id"],
+            "from_organization_id": rows["plan"],
+            "to_organization_id": rows["organization_id"],
+            "plan": rows["plan"],
+            "service": rows["service"],
+            "referred_date": _days([loop.referred for loop in loops]),
+            "accepted_date": _days([loop.accepted for loop in loops]),
+            "closed_date": _days([loop.closed for loop in loops]),
+            "referral_status": [loop.status for loop in loops],
+            "closure_reason": [loop.reason if loop.status in FINAL else None for loop in loops],
+        }
+    )
+
+
+def _days(counted: list[int] | list[int | None]) -> pd.Series:
+    """Days out of their number from 1970."""
+    days = np.array(
+        [np.datetime64("NaT", "D") if day is None else np.datetime64(day, "D") for day in counted],
+        dtype="datetime64[D]",
+    )
+    return pd.Series(days.astype("datetime64[s]"))

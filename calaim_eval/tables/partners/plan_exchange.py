@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError
@@ -30,7 +31,7 @@ from calaim_eval.tables.partners.partner_tables import (
     declared_frame,
     joined_frames,
 )
-from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows, read_header
+from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
 from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
 
 NAME = "plan_exchange"
@@ -54,13 +55,11 @@ OLDER_REPORT = "enrollment stated again (kept as last stated)"
 
 @dataclass
 class ExchangeRows:
-    """Rows of one file with their days read and members, providers and plans named."""
+    """Rows of one file with their days; `member` and `organization` are named for all together."""
 
     rows: FileRows
     days: dict[str, pd.Series]
     layout: Layout
-    cin: pd.Series
-    provider: pd.Series
 
 
 def read_plan_exchange(folder: Path) -> PartnerTables:
@@ -104,14 +103,16 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
             "  Save each sheet as CSV, in the folder or in one folder a plan."
         )
     every = [each for kind in parts.values() for each in kind]
-    members = _members(every, links, ledger)
-    frames = [{"organization": _organizations(every, links)}]
-    frames += [_outreach(each, members, links) for each in parts[OUTREACH]]
-    frames += [_listed(each, members, links) for each in parts[INFORMATION]]
-    frames += _returned(parts[RETURN], members, links, ledger)
+    _name_members(every, links, ledger)
+    for each in every:
+        each.rows.frame["organization"] = _organization(each.rows, links)
+    frames = [{"organization": _organizations(every)}]
+    frames += [_outreach(each) for each in parts[OUTREACH]]
+    frames += [_listed(each) for each in parts[INFORMATION]]
+    frames += _returned(parts[RETURN], ledger)
     found = _once(joined_frames(frames))
     if "referral" in found:
-        reached = [_reached(each, members, links) for each in parts[OUTREACH]]
+        reached = [_reached(each) for each in parts[OUTREACH]]
         found["referral"] = _with_reached(found["referral"], reached)
     layouts = tuple(folder.rglob("layout.toml"))
     files = SourceFiles(NAME, (*paths, *link_paths(folder), *layouts), ".csv", is_bulk=True)
@@ -166,43 +167,42 @@ def _named(rows: FileRows, kind: str, layout: Layout) -> ExchangeRows:
     provider = provider.where(provider.notna(), rows["provider"])
     rows.note(provider.isna(), NO_PROVIDER)
     rows.frame["service"] = service
-    return ExchangeRows(rows, days, layout, rows["cin"], provider)
+    return ExchangeRows(rows, days, layout)
 
 
 def _service(rows: FileRows, layout: Layout) -> pd.Series:
     """`ecm` or a support for each row; missing where it is neither."""
     known = {"ecm", *load_codes("community_support")["service"]}
-    told = rows["service"].astype("string").str.lower()
-    mapped = told.map(layout.value("service")).astype(object)
-    mapped = mapped.where(mapped.notna(), told.astype(object)).where(told.notna(), layout.service)
-    return mapped.where(mapped.isin(known), None)
+    words = layout.value("service")
+    told = by_value(rows["service"], lambda text: words.get(text.lower(), text.lower()))
+    told = told.where(told.notna(), layout.service)
+    return told.where(told.isin(known), None)
 
 
 def _value(rows: FileRows, column: str, layout: Layout) -> pd.Series:
     """A column in our values; what is neither the state's nor the plan's is remarked on."""
-    told = rows[column].astype("string").str.lower()
-    mapped = told.map(layout.value(column)).astype(object)
-    mapped = mapped.where(mapped.notna(), None)
+    words = layout.value(column)
+    mapped = by_value(rows[column], lambda text: words.get(text.lower()))
     if column not in ("void", "is_reached"):
-        rows.note(told.notna() & mapped.isna(), UNKNOWN.format(column))
+        rows.note(rows[column].notna() & mapped.isna(), UNKNOWN.format(column))
     return mapped
 
 
-def _members(every: list[ExchangeRows], links: Links, ledger: RowLedger) -> dict[str, str]:
-    """Member of each client index number; those without a link are numbered."""
-    numbers = [each.cin[each.rows.is_open] for each in every]
-    cins = pd.concat(numbers, ignore_index=True).dropna()
+def _name_members(every: list[ExchangeRows], links: Links, ledger: RowLedger) -> None:
+    """Put the member of each client index number into the rows; those without one get numbers."""
+    cins = pd.concat([each.rows["cin"][each.rows.is_open] for each in every], ignore_index=True)
     links.note_unlinked(cins, ledger)
     strange = sorted(set(cins) - set(links.members))
     numbered = {cin: f"{NAME}:unlinked-{number}" for number, cin in enumerate(strange, start=1)}
-    return {**numbered, **links.members}
+    members = {**numbered, **links.members}
+    for each in every:
+        each.rows.frame["member"] = each.rows["cin"].map(members)
 
 
-def _organization(each: ExchangeRows, links: Links) -> pd.Series:
+def _organization(rows: FileRows, links: Links) -> pd.Series:
     """Providers of rows: by link of NPI, tax number or name, else NPI or name, never tax number."""
-    rows = each.rows
     found = pd.Series(None, index=rows.frame.index, dtype=object)
-    for column in ("npi", "tin", "provider"):
+    for column in ("npi", "tin", "provider") if links.organizations else ():
         linked = rows[column].map(links.organizations).astype(object)
         found = found.where(found.notna(), linked.where(linked.notna(), None))
     own = rows["npi"].where(rows["npi"].notna(), rows["provider"])
@@ -210,20 +210,19 @@ def _organization(each: ExchangeRows, links: Links) -> pd.Series:
     return found.where(found.notna(), marked)
 
 
-def _organizations(every: list[ExchangeRows], links: Links) -> pd.DataFrame:
+def _organizations(every: list[ExchangeRows]) -> pd.DataFrame:
     """Providers that are not in the study's own list."""
     parts = []
     for each in every:
-        rows = each.rows
-        kept = rows.frame.assign(organization_id=_organization(each, links))[rows.is_open]
-        parts.append(kept[["organization_id", "provider", "npi"]])
-    both = pd.concat(parts, ignore_index=True).dropna(subset="organization_id")
-    own = both[both["organization_id"].str.startswith(f"{NAME}:")]
-    own = own.drop_duplicates("organization_id", ignore_index=True)
+        kept = each.rows.frame[each.rows.is_open]
+        parts.append(kept[["organization", "provider", "npi"]].drop_duplicates("organization"))
+    both = pd.concat(parts, ignore_index=True).dropna(subset="organization")
+    own = both[both["organization"].astype(str).str.startswith(f"{NAME}:")]
+    own = own.drop_duplicates("organization", ignore_index=True)
     return declared_frame(
         "organization",
         {
-            "organization_id": own["organization_id"],
+            "organization_id": own["organization"],
             "organization_name": own["provider"],
             "organization_type": pd.Series("unknown", index=own.index, dtype=object),
             "npi": own["npi"],
@@ -233,19 +232,16 @@ def _organizations(every: list[ExchangeRows], links: Links) -> pd.DataFrame:
 
 def _records(
     each: ExchangeRows,
-    members: dict[str, str],
-    links: Links,
     *,
     kind: str,
     day: pd.Series,
     source: str,
 ) -> pd.DataFrame:
     """Rows of `program_service` for the rows that have a day."""
-    frame = each.rows.frame.assign(
-        member=each.cin.map(members), organization=_organization(each, links), day=day
-    )
+    frame = each.rows.frame.assign(day=day)
     kept = frame[each.rows.is_open & day.notna().to_numpy()]
-    told = kept["day"].dt.strftime("%Y-%m-%d")
+    days = np.datetime_as_string(kept["day"].to_numpy().astype("datetime64[D]"))
+    told = pd.Series(days, index=kept.index, dtype=object)
     parts = [kept["plan"], kept["member"], kept["organization"], kept["service"], told]
     identifier = pd.Series(kind, index=kept.index, dtype=object)
     for part in parts:
@@ -268,28 +264,27 @@ def _records(
     )
 
 
-def _outreach(each: ExchangeRows, members: dict[str, str], links: Links) -> dict[str, pd.DataFrame]:
+def _outreach(each: ExchangeRows) -> dict[str, pd.DataFrame]:
     """Attempts of an outreach tracker."""
     each.rows.used()
     day = each.days["outreach"]
     source = "outreach_tracker"
-    return {
-        "program_service": _records(each, members, links, kind="outreach", day=day, source=source)
-    }
+    return {"program_service": _records(each, kind="outreach", day=day, source=source)}
 
 
-def _reached(each: ExchangeRows, members: dict[str, str], links: Links) -> pd.DataFrame:
+def _reached(each: ExchangeRows) -> pd.DataFrame:
     """Days on which an attempt reached the member."""
+    rows = each.rows
     frame = pd.DataFrame(
         {
-            "plan": each.rows["plan"],
-            "member_id": each.cin.map(members),
-            "to_organization_id": _organization(each, links),
+            "plan": rows["plan"],
+            "member_id": rows["member"],
+            "to_organization_id": rows["organization"],
             "day": each.days["outreach"],
         }
     )
-    is_reached = _value(each.rows, "is_reached", each.layout) == "yes"
-    return frame[each.rows.is_open & is_reached.to_numpy(dtype=bool)]
+    is_reached = _value(rows, "is_reached", each.layout) == "yes"
+    return frame[rows.is_open & is_reached.to_numpy(dtype=bool)]
 
 
 def _with_reached(referrals: pd.DataFrame, reached: list[pd.DataFrame]) -> pd.DataFrame:
@@ -306,19 +301,15 @@ def _with_reached(referrals: pd.DataFrame, reached: list[pd.DataFrame]) -> pd.Da
     return referrals.assign(reached_date=days.astype("datetime64[s]"))
 
 
-def _listed(each: ExchangeRows, members: dict[str, str], links: Links) -> dict[str, pd.DataFrame]:
+def _listed(each: ExchangeRows) -> dict[str, pd.DataFrame]:
     """Members a plan lists for a provider."""
     each.rows.used()
     day = each.days["listed"]
     source = "member_information_file"
-    return {
-        "program_service": _records(each, members, links, kind="identified", day=day, source=source)
-    }
+    return {"program_service": _records(each, kind="identified", day=day, source=source)}
 
 
-def _returned(
-    parts: list[ExchangeRows], members: dict[str, str], links: Links, ledger: RowLedger
-) -> list[dict[str, pd.DataFrame]]:
+def _returned(parts: list[ExchangeRows], ledger: RowLedger) -> list[dict[str, pd.DataFrame]]:
     """Enrollments, services and referrals of return transmissions."""
     frames, enrolled, statements = [], [], []
     for each in parts:
@@ -328,18 +319,12 @@ def _returned(
         status = _value(rows, "referral_status", each.layout)
         tells = days["start"].notna() | days["served"].notna() | status.notna()
         rows.set_aside(~tells, NOTHING)
-        statements.append(_statements(each, status, members, links))
-        enrolled.append(_enrollments(each, end, members, links))
+        statements.append(_statements(each, status))
+        enrolled.append(_enrollments(each, end))
         rows.used()
         source = "return_transmission_file"
         day = days["served"]
-        frames.append(
-            {
-                "program_service": _records(
-                    each, members, links, kind="service", day=day, source=source
-                )
-            }
-        )
+        frames.append({"program_service": _records(each, kind="service", day=day, source=source)})
     if enrolled:
         frames.append({"program_enrollment": _as_last_stated(enrolled, ledger)})
     stated = pd.concat(statements, ignore_index=True) if statements else pd.DataFrame()
@@ -347,15 +332,11 @@ def _returned(
         referrals, remarks = fold_statements(stated)
         for remark, n_rows in remarks.items():
             ledger.note(f"{NAME} {NAMES[RETURN]}", remark, n_rows)
-        for column in ("referred_date", "accepted_date", "closed_date"):
-            referrals[column] = pd.to_datetime(referrals[column]).astype("datetime64[s]")
         frames.append({"referral": declared_frame("referral", dict(referrals.items()))})
     return frames
 
 
-def _statements(
-    each: ExchangeRows, status: pd.Series, members: dict[str, str], links: Links
-) -> pd.DataFrame:
+def _statements(each: ExchangeRows, status: pd.Series) -> pd.DataFrame:
     """What rows say of the status of a referral."""
     rows, days = each.rows, each.days
     day = days["status_day"].where(days["status_day"].notna(), days["produced"])
@@ -365,8 +346,8 @@ def _statements(
     frame = pd.DataFrame(
         {
             "plan": rows["plan"],
-            "member_id": each.cin.map(members),
-            "organization_id": _organization(each, links),
+            "member_id": rows["member"],
+            "organization_id": rows["organization"],
             "service": rows["service"],
             "day": day,
             "status": status,
@@ -377,18 +358,16 @@ def _statements(
     return frame[rows.is_open & has_status.to_numpy() & day.notna().to_numpy()]
 
 
-def _enrollments(
-    each: ExchangeRows, end: pd.Series, members: dict[str, str], links: Links
-) -> pd.DataFrame:
+def _enrollments(each: ExchangeRows, end: pd.Series) -> pd.DataFrame:
     """Enrollments that rows tell of."""
     rows, days = each.rows, each.days
     is_told = rows.is_open & days["start"].notna().to_numpy()
     frame = declared_frame(
         "program_enrollment",
         {
-            "member_id": each.cin.map(members),
+            "member_id": rows["member"],
             "plan": rows["plan"],
-            "organization_id": _organization(each, links),
+            "organization_id": rows["organization"],
             "population_of_focus": rows["population"],
             "program_status": rows["program_status"],
             "program_start_date": days["start"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -173,8 +173,9 @@ def read_header(path: Path, where: str) -> list[str]:
 
 def read_days(text: pd.Series) -> pd.Series:
     """Days out of text in one of `DAY_FORMATS`; missing where there is none of 1900 to 2100."""
-    values = text.astype("string").str.strip()
-    days = pd.Series(np.datetime64("NaT", "s"), index=text.index, dtype="datetime64[s]")
+    at, distinct = pd.factorize(text.astype("string").str.strip())
+    values = pd.Series(distinct, dtype="string")
+    days = pd.Series(np.datetime64("NaT", "s"), index=values.index, dtype="datetime64[s]")
     for pattern, (written, length) in DAY_FORMATS.items():
         fits = values.str.fullmatch(pattern).fillna(value=False).to_numpy(dtype=bool)
         if fits.any():
@@ -182,8 +183,17 @@ def read_days(text: pd.Series) -> pd.Series:
             some = some.str[:length] if length else some.str.split(" ").str[0]
             read = pd.to_datetime(some, format=written, errors="coerce")
             days[fits] = read.astype("datetime64[s]")
-    outside = (days < _EARLIEST) | (days > _LATEST)
-    return days.mask(outside)
+    days = days.mask((days < _EARLIEST) | (days > _LATEST))
+    # Place -1, of what is missing, is the last one.
+    every = np.append(days.to_numpy(), np.datetime64("NaT", "s"))
+    return pd.Series(every[at], index=text.index)
+
+
+def by_value(text: pd.Series, function: Callable[[str], str | None]) -> pd.Series:
+    """What a function makes of each text, called once for each that differs; missing stays so."""
+    made = {each: function(each) for each in text.dropna().unique()}
+    found = text.map(made).astype(object)
+    return found.where(found.notna(), None)
 
 
 def look_up(ids: pd.Series, column: pd.Series) -> pd.Series:
