@@ -55,6 +55,7 @@ from calaim_eval.integration.organization_network import (
     referral_network,
     structural_holes,
     survey_network,
+    survey_network_tables,
     tie_stability,
     without_coordinator,
 )
@@ -193,6 +194,7 @@ __all__ = [
     "success_units",
     "survey_agreement",
     "survey_network",
+    "survey_network_tables",
     "survey_respondents",
     "survey_response_rate",
     "survey_scores",

@@ -33,6 +33,10 @@ from calaim_eval.integration.organization_network.network_tables import (
     NETWORK_TABLES,
     network_tables,
 )
+from calaim_eval.integration.organization_network.survey_tables import (
+    SURVEY_NETWORK_TABLES,
+    survey_network_tables,
+)
 from calaim_eval.integration.payment import payment_denials, payment_timeliness
 from calaim_eval.integration.referral_findings import referral_findings
 from calaim_eval.integration.referral_losses import referral_losses
@@ -46,7 +50,16 @@ logger = logging.getLogger(__name__)
 Recipe: TypeAlias = tuple[tuple[str, ...], Callable[[Mapping[str, pd.DataFrame]], RateTable]]
 
 _COLUMNS = {"person": ["member_id", "race_ethnicity"]}
-_TABLES = ("contract", "organization", "program_service", "referral", "person", "payment")
+_TABLES = (
+    "contract",
+    "organization",
+    "program_service",
+    "referral",
+    "person",
+    "payment",
+    "tie",
+    "survey_response",
+)
 
 
 class IntegrationMeasures(dict[str, RateTable]):
@@ -86,7 +99,8 @@ def integration_measures(
     Parameters
     ----------
     tables : Tables or mapping of table name to DataFrame
-        Uses `contract`, `organization`, `program_service`, `referral`, `payment`, and `person`
+        Uses `contract`, `organization`, `program_service`, `referral`, `payment`, `tie` (with
+        `survey_response`, which says who answered), and `person`
         with ``race_ethnicity``. From `Tables`, services seen in `medical_claim` are added to the
         program records (`services_from_claims`); with a mapping, put them there yourself.
     quarter : str
@@ -111,7 +125,8 @@ def integration_measures(
         ``referral_funnel``, ``referral_closure``, ``referral_closure_by_service``,
         ``referral_closure_by_organization_type``, ``referral_losses``, ``referral_findings``,
         ``payment_timeliness``, ``payment_denials``, ``contract_concentration``,
-        ``plan_network_cohesion``, and the tables of `network_tables`.
+        ``plan_network_cohesion``, and the tables of `network_tables` and of
+        `survey_network_tables`.
 
     Raises
     ------
@@ -139,6 +154,7 @@ def integration_measures(
     }
     for name, (needs, measure) in recipes.items():
         _make(made, name, needs, measure, frames)
+    _add_survey_network(made, frames, last=last)
     _add_network(made, frames, last=last, coordinator=coordinator, smallest_tie=smallest_tie)
     if "coverage" in made:
         made["coverage_summary"] = coverage_summary(made["coverage"])
@@ -240,6 +256,28 @@ def _add_network(
         made.skipped["referral_network_stability"] = (
             f"the year before has no tie of {smallest_tie} members or more"
         )
+
+
+def _add_survey_network(
+    made: IntegrationMeasures, frames: Mapping[str, pd.DataFrame], *, last: pd.Timestamp
+) -> None:
+    """Networks of the latest survey wave, or the reason why not."""
+    reason = _absent(("tie",), frames)
+    if not reason:
+        try:
+            made.update(
+                survey_network_tables(
+                    frames["tie"],
+                    as_of=last,
+                    survey_response=frames.get("survey_response"),
+                    ledger=made.ledger,
+                )
+            )
+            reason = "the survey has one kind of tie, or one wave, only"
+        except EstimationError as error:
+            reason = str(error)
+            logger.info("the survey's networks are skipped: %s", error)
+    made.skipped.update({n: reason for n in SURVEY_NETWORK_TABLES if n not in made})
 
 
 def _absent(needs: tuple[str, ...], frames: Mapping[str, pd.DataFrame]) -> str:

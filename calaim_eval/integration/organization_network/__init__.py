@@ -26,6 +26,7 @@ from calaim_eval.integration.organization_network.stability import (
     tie_stability,
 )
 from calaim_eval.integration.organization_network.survey_network import survey_network
+from calaim_eval.integration.organization_network.survey_tables import survey_network_tables
 from calaim_eval.integration.organization_network.transitivity import network_transitivity
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "referral_network",
     "structural_holes",
     "survey_network",
+    "survey_network_tables",
     "tie_stability",
     "without_coordinator",
 ]

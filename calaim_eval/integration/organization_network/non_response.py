@@ -18,6 +18,7 @@ from calaim_eval.integration.organization_network.organization_network import (
 )
 
 _SECONDS = 10.0
+_WHOLE = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +84,8 @@ def network_bounds(network: OrganizationNetwork) -> NetworkBounds:
     or both ends answered; one that needs two (``"both"``) where both answered or one that did
     denies it. Bounds run over all unseen ties. The largest centralization gives every unseen tie
     to one organization; the smallest is found exactly, by closed form with directions and by an
-    integer programme (its relaxation, which is wider, where time runs out) without.
+    integer programme without (its relaxation, which is at least as wide, where more than 2,000
+    ties are unseen or time runs out).
 
     Parameters
     ----------
@@ -220,9 +222,17 @@ def _smallest_sum(degree: np.ndarray, is_unknown: np.ndarray) -> float:
     solved = milp(
         costs,
         constraints=LinearConstraint(limits, ub=-degree.astype(float)),
-        integrality=np.ones(len(costs)),
+        integrality=np.full(len(costs), float(len(first) <= _WHOLE)),
         bounds=Bounds(0, np.append(np.ones(len(first)), np.inf)),
         options={"time_limit": _SECONDS},
     )
-    bound = solved.mip_dual_bound if solved.mip_dual_bound is not None else -2 * len(first)
+    bound = _lower_bound(solved, -2.0 * len(first))
     return float(max(0.0, np.ceil(bound - 1e-6) - degree.sum()))
+
+
+def _lower_bound(solved: object, otherwise: float) -> float:
+    """Proven lower bound of a programme: its optimum, or the bound where time ran out."""
+    bound = getattr(solved, "mip_dual_bound", None)
+    if bound is None and getattr(solved, "success", False):
+        bound = solved.fun  # type: ignore[attr-defined]
+    return otherwise if bound is None else float(bound)
