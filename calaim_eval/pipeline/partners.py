@@ -28,5 +28,6 @@ def measure_partners(
         quarter=quarter,
         as_of=study.file.window.extract_date,
         maturation_days=study.file.integration.maturation_days,
+        index_rule=study.file.integration.index_rule,
         program_service=program_service,
     )

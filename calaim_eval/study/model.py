@@ -17,7 +17,8 @@ from calaim_eval.design.match_metric import Distance
 from calaim_eval.design.matched_candidates import UseIn
 from calaim_eval.design.matched_sets import Censoring, Replacement
 from calaim_eval.engine import MEMORY_LIMIT_GB
-from calaim_eval.errors import TableError
+from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.integration import INDEX_COMPONENTS, IndexRule
 from calaim_eval.moments.unbalanced import Unbalanced
 from calaim_eval.panel.measures import MEASURES
 from calaim_eval.panel.rules import (
@@ -265,6 +266,7 @@ class Equity(_Section):
     def race_rule(self) -> RaceRule:
         """By which standard and in which display members get their one group."""
         return RaceRule(self.race_schema, self.race_display, self.race_priority)
+
     access_months: tuple[Annotated[int, Field(ge=0, le=60)], ...] = (1, 6)
     standard_ages: tuple[Annotated[int, Field(ge=1, le=110)], ...] = (45,)
 
@@ -288,12 +290,30 @@ class Success(_Section):
         return self
 
 
+def _index_weights(value: dict[str, float]) -> dict[str, float]:
+    unknown = [name for name in value if name not in INDEX_COMPONENTS]
+    if unknown:
+        raise ValueError(f"{unknown} are not among {', '.join(INDEX_COMPONENTS)}")
+    if value:
+        try:
+            IndexRule(weights=value)
+        except EstimationError as problem:
+            raise ValueError(str(problem)) from None
+    return value
+
+
 class Integration(_Section):
-    """How referrals are followed."""
+    """How referrals are followed, and what an index of counties is made of."""
 
     maturation_days: int = Field(ge=1, le=365)
     coordinator: str | None = None
     success: Success | None = None
+    index_weights: Annotated[dict[str, float], AfterValidator(_index_weights)] = {}
+
+    @property
+    def index_rule(self) -> IndexRule | None:
+        """Weights of the index of counties; None where the study declares none."""
+        return IndexRule(weights=self.index_weights) if self.index_weights else None
 
 
 class Disclosure(_Section):

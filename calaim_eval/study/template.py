@@ -126,6 +126,8 @@ maturation_days = 90            # a referral younger than this is not yet counte
 # What goes with closed referrals (docs/methods/what_goes_with_success.md); county_factors is a CSV
 # beside this file with `county` and columns of your own.
 # success = { factors = ["cbo_share", "wpc_pilot"], categorical = ["plan_model_2024"] }
+# Ranges of ranks of counties (docs/methods/composite_index.md); declare weights before looking.
+# index_weights = { services_covered = 0.4, members_served_by_cbos = 0.3, referrals_closed = 0.3 }
 
 [disclosure]
 policy = "calhhs_ddg_2"         # 1 to 10 suppressed, and whatever they could be recovered from
