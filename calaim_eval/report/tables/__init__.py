@@ -33,6 +33,7 @@ from calaim_eval.report.tables.network import (
     brokers_table,
     network_table,
     networks_by_race_table,
+    survey_networks_table,
 )
 from calaim_eval.report.tables.partners import (
     asset_map_table,
@@ -117,6 +118,7 @@ __all__ = [
     "shares_table",
     "success_table",
     "suppression_table",
+    "survey_networks_table",
     "trends_by_race_table",
     "trends_table",
 ]

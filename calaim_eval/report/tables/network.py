@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.report.labels import ORGANIZATION_TYPES, ordered, race_label, race_order, readable
-from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, percent
+from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, percent, unbroken
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
 from calaim_eval.results import ALL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from calaim_eval.disclosure import Released
 
 _MEASURES = {
@@ -158,6 +160,68 @@ def networks_by_race_table(released: Released) -> DisplayTable | Absent:
     )
 
 
+def survey_networks_table(released: Released) -> DisplayTable | Absent:
+    """Networks that organizations report, with the range that unseen ties leave.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `partner_network`.
+
+    Returns
+    -------
+    DisplayTable | Absent
+    """
+    found = find_item(released, "partner_network")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("tie_type", "rule", "measure", "value"))
+    frame = found.frame
+    rates = frame.set_index(["tie_type", "rule", "measure", "value"])["rate"]
+    rows = []
+    for kind in dict.fromkeys(frame["tie_type"]):
+        for rule, words in _RULES.items():
+            central = "in_degree_centralization" if rule == "reported" else "degree_centralization"
+            rows.append(
+                {
+                    "Kind of tie": readable(kind),
+                    "Ties counted": words,
+                    "Answered": percent(rates[(kind, "reported", "response", "reported")]),
+                    "Possible ties that are there": _range(rates, (kind, rule, "density"), percent),
+                    "Hangs on one organization (0 to 1)": _range(
+                        rates, (kind, rule, central), _index
+                    ),
+                }
+            )
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=(
+            "Networks that organizations report, with the smallest and largest value that the "
+            "ties of those who did not answer allow."
+        ),
+        row_name="Ties counted",
+        row_group="Kind of tie",
+        notes=(
+            "Where fewer than 70% answered, only the range is given for how far a network hangs "
+            "on one organization.",
+        ),
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def _range(rates: pd.Series, key: tuple[str, str, str], written: Callable[[float], str]) -> str:
+    """Value as reported, where given, with its smallest and largest in brackets."""
+    low, high = (written(rates[(*key, name)]) for name in ("lowest", "highest"))
+    span = unbroken(f"{low} to {high}")
+    seen = (*key, "reported")
+    return f"{written(rates[seen])} ({span})" if seen in rates.index else span
+
+
+_RULES = {
+    "reported": "As reported, with direction",
+    "either": "Named by one end at least",
+    "both": "Confirmed by both ends",
+}
 _TYPES = {**ORGANIZATION_TYPES, "cbo": "Community-based organization", "plan": "Health plan"}
 
 

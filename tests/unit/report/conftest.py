@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.integration import network_tables
+from calaim_eval.integration import network_tables, survey_network_tables
 from calaim_eval.results import ALL, BoundsTable, EffectTable, Estimand, Method, RateTable, Result
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.simulate import simulate_referral_network
@@ -159,6 +159,21 @@ def _staged(
     return pd.DataFrame(rows), top, bottom
 
 
+def _reported_ties() -> pd.DataFrame:
+    """Two waves of a survey of 20 organizations, of which three never answer."""
+    rng = np.random.default_rng(9)
+    rows = [
+        (wave, f"o{a:02d}", f"o{b:02d}", kind)
+        for wave in ("2023-07-01", "2024-07-01")
+        for kind in ("referral", "data")
+        for a in range(17)
+        for b in range(20)
+        if a != b and rng.random() < 0.2
+    ]
+    columns = ["wave_date", "from_organization_id", "to_organization_id", "tie_type"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def make_results() -> dict[str, Result]:
     """Every item of a quarterly release, with the keys the report documents."""
     rng = np.random.default_rng(7)
@@ -236,6 +251,7 @@ def make_results() -> dict[str, Result]:
     out |= network_tables(
         simulated.referral, simulated.organization, as_of="2024-12-31", person=simulated.person
     )
+    out |= survey_network_tables(_reported_ties(), as_of="2024-12-31")
     out |= {"use_disparity": spreads(), **gaps(out["access_funnel"])}
     out |= survey_results() | plan_results()
     return out

@@ -41,6 +41,7 @@ OPTIONAL = [
     "ratios_table",
     "referral_table",
     "row_ledger_table",
+    "survey_networks_table",
     "trends_by_race_table",
     "trends_table",
 ]
