@@ -13,6 +13,7 @@ from scipy import special
 
 from calaim_eval.equity.groups import in_group_order
 from calaim_eval.equity.stage_spells import REACHED
+from calaim_eval.estimate.time_to_event.gray_test import gray_test
 from calaim_eval.estimate.time_to_event.grouped_spells import N_ALIKE
 from calaim_eval.estimate.time_to_event.incidence_table import (
     WAITING,
@@ -49,6 +50,9 @@ class StageTimes:
     months : tuple[int, ...]
         Months to report; the last is the horizon.
     notes : tuple[str, ...]
+    spells : Mapping[str, pd.DataFrame]
+        By stage, members counted by group, months (`duration_months`) and ending (`cause`). Not
+        to be released.
     """
 
     curves: EffectTable
@@ -57,6 +61,7 @@ class StageTimes:
     by: str
     months: tuple[int, ...]
     notes: tuple[str, ...]
+    spells: Mapping[str, pd.DataFrame]
 
     def at_months(self) -> EffectTable:
         """Cumulative incidence at the months to report, with its joint covariance.
@@ -89,6 +94,28 @@ class StageTimes:
             }
             for (stage, group), mine in frame.groupby(["stage", self.by], sort=False)
         ]
+        return pd.DataFrame(rows)
+
+    def gray_test(self) -> pd.DataFrame:
+        """Gray's test that a stage ends as soon in all groups, by whole curves.
+
+        Returns
+        -------
+        pd.DataFrame
+            `stage`, `statistic`, `df`, `p_value`; NaN where nobody got to the next stage or there
+            is one group. All groups are compared, "unknown" among them.
+        """
+        rows = []
+        for stage, counted in self.spells.items():
+            row = dict.fromkeys(("statistic", "df", "p_value"), np.nan)
+            if (counted["cause"] == 1).any() and len(counted[self.by].unique()) > 1:
+                row = gray_test(
+                    counted["duration_months"].to_numpy(),
+                    counted["cause"].to_numpy(),
+                    counted[self.by].to_numpy(),
+                    weights=counted[N_ALIKE].to_numpy(),
+                )
+            rows.append({"stage": stage, **row})
         return pd.DataFrame(rows)
 
     def __repr__(self) -> str:
@@ -157,6 +184,7 @@ def stage_times(
         by=by,
         months=months,
         notes=notes,
+        spells=spells,
     )
 
 

@@ -38,6 +38,8 @@ from calaim_eval.estimate.series.interrupted_time_series import interrupted_time
 from calaim_eval.estimate.synthetic.synthetic_did import synthetic_did
 from calaim_eval.estimate.synthetic.synthetic_did_effects import SyntheticDidEffects
 from calaim_eval.estimate.time_to_event.competing_hazards import competing_hazards
+from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
+from calaim_eval.estimate.time_to_event.gray_test import gray_test
 from calaim_eval.estimate.two_way.bacon import BaconDecomposition, bacon_decomposition
 from calaim_eval.estimate.two_way.sun_abraham import sun_abraham
 from calaim_eval.estimate.two_way.triple_difference import triple_difference
@@ -61,8 +63,10 @@ __all__ = [
     "cluster_jackknife",
     "competing_hazards",
     "count_effects",
+    "cumulative_incidence",
     "event_periods",
     "falsification_flags",
+    "gray_test",
     "group_time_att",
     "group_time_rates",
     "honest_did",

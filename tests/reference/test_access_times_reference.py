@@ -59,3 +59,10 @@ def test_with_censoring_there_are_no_counts_to_release(times):
     assert times.counts is None
     sums = times.mean_months.to_frame().groupby("sex")["estimate"].sum()
     np.testing.assert_allclose(sums, 240)
+
+
+def test_grays_test_equals_r_cmprsk(folder, times):
+    values = pd.read_csv(folder / "reference_values.csv")
+    values = values[values["dataset"] == "survival_mgus2"].set_index("measure")["value"]
+    found = times.gray_test().iloc[0]
+    assert found["statistic"] == pytest.approx(float(values["Gray test pcm by sex stat"]), abs=1e-4)

@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
+from calaim_eval.estimate.time_to_event.gray_test import gray_test
 from calaim_eval.integration import (
     contract_concentration,
     network_cohesion,
@@ -27,7 +29,6 @@ from calaim_eval.integration.bipartite import (
     mean_shared_partners,
     shared_partner_pairs,
 )
-from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
 
 pytestmark = pytest.mark.shared
 
@@ -69,6 +70,14 @@ def test_aalen_johansen_and_its_standard_error_equal_r_survival(reference, mgus2
     assert curve.estimate[0, 1] == pytest.approx(of["CIF death"], abs=1e-9)
     # R prints the infinitesimal jackknife too: same formula, so far tighter than the 1e-3 listed.
     assert std_error[0, 0] == pytest.approx(of["SE CIF pcm"], abs=1e-9)
+
+
+@pytest.mark.parametrize(("cause", "name"), [(1, "pcm"), (2, "death")])
+def test_grays_test_equals_r_cmprsk(reference, mgus2, cause, name):
+    found = gray_test(mgus2["etime"], mgus2["event"], mgus2["sex"], of=cause)
+    expected = reference("survival_mgus2", f"Gray test {name} by sex stat")
+    assert found["statistic"] == pytest.approx(expected, abs=1e-4)
+    assert found["df"] == 1
 
 
 def test_the_wrong_estimate_would_be_twice_as_large(reference, mgus2):

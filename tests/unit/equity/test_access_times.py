@@ -156,6 +156,9 @@ def test_groups_are_compared_with_their_joint_error():
     assert gap["std_error"] == pytest.approx(np.sqrt(0.25 / 40 + 0.1875 / 40))
     test = effect_homogeneity(mine)
     assert float(test["statistic"].iloc[0]) == pytest.approx((0.25 / gap["std_error"]) ** 2)
+    # Everybody at one month: Gray's score is 20 less 40 * 50 / 80, its variance hypergeometric.
+    gray = times.gray_test().set_index("stage").loc["identified"]
+    assert gray["statistic"] == pytest.approx(5**2 / (40 * 40 * 50 * 30 / (80**2 * 79)))
 
 
 def test_what_is_refused():
