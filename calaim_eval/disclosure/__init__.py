@@ -3,6 +3,7 @@
 from calaim_eval.disclosure.attacker import Certificate, audit
 from calaim_eval.disclosure.change_layout import change_layout
 from calaim_eval.disclosure.explain import explain
+from calaim_eval.disclosure.export import export_released
 from calaim_eval.disclosure.ledger import read_ledger
 from calaim_eval.disclosure.moments_to_share import moments_to_share
 from calaim_eval.disclosure.policy import Policy, load_policy, policy_names
@@ -21,6 +22,7 @@ __all__ = [
     "change_layout",
     "ddg_score",
     "explain",
+    "export_released",
     "load_policy",
     "moments_to_share",
     "policy_names",

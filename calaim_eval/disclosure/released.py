@@ -206,6 +206,22 @@ class Released(_Sealed):
 
         return make_released(read_folder(Path(folder)))
 
+    def export(self, to: str | Path) -> Path:
+        """Write the tables as a workbook (``.xlsx``) or a folder of CSV files.
+
+        Parameters
+        ----------
+        to : path
+
+        Returns
+        -------
+        Path
+            See `export_released`.
+        """
+        from calaim_eval.disclosure.export import export_released
+
+        return export_released(self, to)
+
     def summary(self) -> str:
         """What was released and what was hidden, in plain words."""
         from calaim_eval.disclosure.explain import explain
