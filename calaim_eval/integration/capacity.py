@@ -14,6 +14,7 @@ from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.tables.ledger import RowLedger
 
 _CELL = ["county", "service"]
+_CAPACITY = (ALL, "stated", "not_stated")
 _TRAITS = ("organization_type", "leadership", "population_served")
 
 
@@ -28,8 +29,10 @@ def capacity_use(
 ) -> RateTable:
     """Members served over the places organizations state: above 1, more are served than stated.
 
-    Only organizations that state a capacity enter, on both sides. Places are those at a time and
-    members those of the quarter, so the rate is the upper end where members come and go.
+    Only members served by an organization that states a capacity there are set against places;
+    the others have a row of their own, so that no small number hides between two tables. Places
+    are those at a time and members those of the quarter: the rate is the upper end where members
+    come and go.
 
     Parameters
     ----------
@@ -48,9 +51,11 @@ def capacity_use(
     Returns
     -------
     RateTable
-        Key `by` with ``"all"`` (not the sum of the rows: a member may be in several); numerator:
-        distinct members served by organizations with a stated capacity for the service in the
-        county; denominator: places stated. No interval.
+        Keys `by` with ``"all"`` (not the sum of the rows: a member may be in several) and
+        ``capacity`` (``"stated"``, ``"not_stated"`` and their margin ``"all"``); numerator:
+        distinct members served, ``"stated"`` where any organization that served them states
+        places for the service in the county; denominator: places, in the rows ``"stated"`` only.
+        No interval.
 
     Raises
     ------
@@ -65,28 +70,36 @@ def capacity_use(
     )
     unit = ["organization_id", *_CELL]
     stated = places.groupby(unit, as_index=False)["capacity_members"].sum()
-    members = served[[*unit, "member_id"]].dropna().merge(stated[unit], how="inner")
-    labels_of_places = _label(stated, by, organization)
-    labels_of_members = _label(members, by, organization)
-    order = _order(by, set(labels_of_places))
-    numerator = [members["member_id"].nunique()]
-    numerator += [members.loc[labels_of_members == v, "member_id"].nunique() for v in order]
+    members = served[[*unit, "member_id"]].drop_duplicates()
+    members = members.merge(stated[unit].assign(is_stated=True), how="left", on=unit)
+    members["is_stated"] = members["is_stated"].notna()
+    of_places = _label(stated, by, organization)
+    of_members = _label(members, by, organization).fillna(UNKNOWN)
+    order = _order(by, {*of_places, *of_members})
+    groups = [members, *(members[of_members == value] for value in order)]
+    numerator = np.concatenate([_members_by_capacity(group) for group in groups])
     total = stated["capacity_members"]
-    denominator = [total.sum(), *(total[labels_of_places == v].sum() for v in order)]
+    sums = [total.sum(), *(total[of_places == value].sum() for value in order)]
+    keys = pd.MultiIndex.from_product([[ALL, *order], _CAPACITY], names=[by, "capacity"])
     return _table(
         "Members served per stated place",
-        pd.DataFrame({by: [ALL, *order]}),
-        np.array(numerator, dtype=float),
-        np.array(denominator, dtype=float),
-        names=(
-            f"members_served_in_{quarter}_by_organizations_stating_capacity",
-            f"places_stated_in_{quarter}",
-        ),
+        keys.to_frame(index=False),
+        numerator,
+        np.concatenate([[np.nan, places_of, np.nan] for places_of in map(float, sums)]),
+        names=(f"members_served_in_{quarter}_all_types", f"places_stated_in_{quarter}"),
         unit="members served per stated place",
         method=Method("Members over stated places", {"quarter": quarter}),
-        n_members=np.array(numerator, dtype=float),
+        n_members=numerator,
         notes=_unstated(contract, quarter),
+        margins=("capacity",),
     )
+
+
+def _members_by_capacity(rows: pd.DataFrame) -> np.ndarray:
+    """Distinct members in all, with a stated capacity, and without."""
+    is_stated = rows.groupby("member_id")["is_stated"].any()
+    n_stated = float(is_stated.sum())
+    return np.array([float(len(is_stated)), n_stated, len(is_stated) - n_stated])
 
 
 def capacity_adequacy(
@@ -222,7 +235,8 @@ def _label(rows: pd.DataFrame, by: str, organization: pd.DataFrame | None) -> pd
 def _order(by: str, values: set[object]) -> list[str]:
     """Values in the order reports show them."""
     if by == "service":
-        return [service for service in known_services() if service in values]
+        known = known_services()
+        return [*(s for s in known if s in values), *sorted(map(str, values - {*known}))]
     return sorted(map(str, values), key=lambda v: (v == UNKNOWN, v))
 
 
@@ -258,6 +272,7 @@ def _table(
     method: Method,
     n_members: np.ndarray,
     notes: tuple[str, ...],
+    margins: tuple[str, ...] = (),
 ) -> RateTable:
     """Rates that are no shares and no samples: without interval."""
     empty = np.full(len(keys), np.nan)
@@ -274,5 +289,6 @@ def _table(
         unit=unit,
         kind="rate",
         method=method,
+        margins=margins,
         notes=notes,
     )

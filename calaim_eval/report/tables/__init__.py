@@ -37,6 +37,7 @@ from calaim_eval.report.tables.network import (
 )
 from calaim_eval.report.tables.partners import (
     asset_map_table,
+    capacity_table,
     data_sharing_table,
     layouts_table,
     reliability_table,
@@ -76,6 +77,7 @@ __all__ = [
     "balance_table",
     "baseline_table",
     "brokers_table",
+    "capacity_table",
     "closure_by_service_table",
     "closure_table",
     "contents_table",

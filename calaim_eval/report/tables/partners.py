@@ -250,6 +250,55 @@ def _cell(cell: pd.Series, column: str = "") -> str:
     return percent(cell["numerator"] / cell["denominator"])
 
 
+def capacity_table(released: Released) -> DisplayTable | Absent:
+    """Places stated and members served, by service.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `capacity_use` (keys `service`, `capacity`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row a service in which places are stated or a member was served.
+    """
+    found = find_item(released, "capacity_use")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("service", "capacity"))
+    rows = []
+    for service, part in found.frame.groupby("service", sort=False):
+        cells = part.set_index("capacity")
+        stated = cells.loc["stated"]
+        rows.append(
+            {
+                "Service": service_label(str(service)),
+                "Places stated": _cell(stated, "denominator"),
+                "Members served there": _cell(stated, "numerator"),
+                "Per 100 places": _per_100(stated),
+                "Members served elsewhere": _cell(cells.loc["not_stated"], "numerator"),
+            }
+        )
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=(
+            "Places organizations state, and members served in the quarter where places are "
+            "stated and elsewhere. A member may receive several services."
+        ),
+        row_name="Service",
+        n_suppressed=int(found.frame["is_suppressed"].sum()),
+    )
+
+
+def _per_100(cell: pd.Series) -> str:
+    if cell["is_suppressed"]:
+        return SUPPRESSED_MARK
+    if not cell["denominator"] > 0:
+        return UNDEFINED_MARK
+    return number(100 * cell["numerator"] / cell["denominator"], decimals=1)
+
+
 def asset_map_table(released: Released) -> DisplayTable | Absent:
     """Counties in which a service became available, stayed, or was lost within the year.
 

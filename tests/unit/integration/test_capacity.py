@@ -7,6 +7,7 @@ import pytest
 from calaim_eval.disclosure import release
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.capacity import capacity_adequacy, capacity_use
+from calaim_eval.integration.delivery import delivery_members
 
 from .frames import CONTRACT, ORGANIZATION, SERVICE, one_row
 
@@ -16,16 +17,51 @@ PLACES = CONTRACT.assign(capacity_members=["10", "4", "6", None, "20", None, "5"
 def test_members_over_places_by_hand():
     frame = capacity_use(PLACES, SERVICE, quarter="2024Q4").to_frame()
     # In force and stated: o1 Kings ecm 10 + 6, housing 4; o3 Tulare 20; o5 Kings 5, Tulare 3.
-    # Served there: m1 by o1 and o5 in Kings, m2 by o5 in Tulare; o6 states none in force.
-    ecm = one_row(frame, service="ecm")
+    # Served there: m1 by o1 and o5 in Kings, m2 by o5 in Tulare. m3 is served by o6, which has no
+    # contract in force, m4 by nobody known.
+    ecm = one_row(frame, service="ecm", capacity="stated")
     assert [ecm["numerator"], ecm["denominator"]] == [2, 44]
-    assert one_row(frame, service="housing_deposits")["denominator"] == 4
-    assert one_row(frame, service="all")["denominator"] == 48
+    assert ecm["rate"] == pytest.approx(2 / 44)
+    others = one_row(frame, service="ecm", capacity="not_stated")
+    assert others["numerator"] == 1
+    assert np.isnan(others["rate"])
+    housing = one_row(frame, service="housing_deposits", capacity="stated")
+    assert [housing["numerator"], housing["denominator"]] == [0, 4]
+    whole = frame[frame["service"] == "all"].set_index("capacity")
+    assert whole["numerator"].to_dict() == {"all": 4, "stated": 2, "not_stated": 2}
+    assert whole.loc["stated", "denominator"] == 48
     by_type = capacity_use(
         PLACES, SERVICE, quarter="2024Q4", by="organization_type", organization=ORGANIZATION
     ).to_frame()
-    profit = one_row(by_type, organization_type="for_profit")
+    profit = one_row(by_type, organization_type="for_profit", capacity="stated")
     assert [profit["numerator"], profit["denominator"]] == [2, 8]
+    assert one_row(by_type, organization_type="unknown", capacity="not_stated")["numerator"] == 1
+
+
+def test_few_members_without_stated_places_are_not_left_between_two_tables():
+    """63 members served, 60 of them where places are stated: the 3 must not follow."""
+    n = 63
+    service = pd.DataFrame(
+        {
+            "member_id": [f"m{i}" for i in range(n)],
+            "service": "ecm",
+            "record_type": "service",
+            "record_date": "2024-11-01",
+            "organization_id": ["o1"] * 60 + ["o4"] * 3,
+            "county": ["Kings"] * 60 + ["Tulare"] * 3,
+        }
+    )
+    results = {
+        "delivery_members": delivery_members(service, ORGANIZATION, quarter="2024Q4"),
+        "capacity_use": capacity_use(PLACES, service, quarter="2024Q4"),
+    }
+    released = release(results)
+    total = released.tables["delivery_members"].frame
+    assert total.loc[total["organization_type"] == "cbo", "numerator"].tolist() == [n]
+    frame = released.tables["capacity_use"].frame
+    parts = frame[frame["capacity"] != "all"]
+    with_members = parts[results["capacity_use"].numerator[parts.index] > 0]
+    assert with_members["is_suppressed"].all()
 
 
 def test_what_states_no_capacity_is_said():
@@ -38,7 +74,7 @@ def test_a_renewal_does_not_count_twice():
         [PLACES, PLACES[:1].assign(contract_start_date="2024-11-01", capacity_members="12")]
     )
     frame = capacity_use(doubled, SERVICE, quarter="2024Q4").to_frame()
-    assert one_row(frame, service="ecm")["denominator"] == 46
+    assert one_row(frame, service="ecm", capacity="stated")["denominator"] == 46
 
 
 def test_adequacy_has_both_ends_of_the_eligible():

@@ -7,6 +7,7 @@ import pandas as pd
 
 from calaim_eval.integration import (
     asset_map_change,
+    capacity_use,
     data_sharing_level,
     distinct_layouts,
     requirement_burden,
@@ -99,6 +100,11 @@ def plan_results() -> dict[str, Result]:
         "distinct_layouts_by_leadership": distinct_layouts(*three, by="leadership", **options),
         "data_sharing_level": data_sharing_level(
             sharing, service, by="race_ethnicity", person=person, **options
+        ),
+        "capacity_use": capacity_use(
+            contract.assign(capacity_members=[30, 10, None, 5]),
+            service.assign(county=["Kings"] * 40 + ["Tulare"] * 30 + ["Kings"] * 20),
+            **options,
         ),
         "asset_map_coverage": asset_map_change(
             pairs[:3],

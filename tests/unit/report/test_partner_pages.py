@@ -82,6 +82,9 @@ def test_layouts_data_sharing_and_asset_map_in_tables(plan_release):
     sharing = tables.data_sharing_table(plan_release).to_html()
     assert "44%" in sharing  # 40 of 90 with systems that read and write
     assert "22%" in sharing  # not recorded
+    capacity = tables.capacity_table(plan_release).to_html()
+    assert ">133.3<" in capacity  # 60 members, 45 places of o1 and o3
+    assert ">30<" in capacity  # of o2, which states none
     asset_map = tables.asset_map_table(plan_release)
     assert "between 2023-12-31 and 2024-12-31" in asset_map.caption
 
@@ -123,6 +126,7 @@ def test_what_is_absent_is_said():
         tables.layouts_table,
         tables.data_sharing_table,
         tables.asset_map_table,
+        tables.capacity_table,
     ):
         assert isinstance(make(nothing), Absent)
     assert partner_words.response_sentence(nothing) == ""
