@@ -15,6 +15,7 @@ ROW_KEYS = (
     "months_earlier",
     "anticipation_months",
     "row",
+    "term",
     "outcome",
     "unit",
 )

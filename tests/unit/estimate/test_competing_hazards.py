@@ -6,7 +6,7 @@ import pytest
 from scipy.optimize import minimize
 
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.estimate import competing_hazards
+from calaim_eval.estimate import competing_hazards, joint_test
 from calaim_eval.estimate.time_to_event.subdistribution_fit import fit_subdistribution
 
 
@@ -148,3 +148,14 @@ def test_rows_with_missing_values_are_counted():
     frame.loc[:3, "x"] = np.nan
     table = competing_hazards(frame, duration="time", cause="cause", factors=["x"])
     assert "4 of 100" in table.notes[0]
+
+
+def test_groups_are_tested_together():
+    """The joint test of three terms is the Wald statistic of their log ratios."""
+    frame = competing(np.random.default_rng(9), 400, beta=0.0)
+    frame["group"] = np.random.default_rng(1).choice(["a", "b", "c", "d"], 400)
+    table = competing_hazards(frame, duration="time", cause="cause", categorical=["group"])
+    log, error = np.log(table.estimate), table.covariance / np.outer(table.estimate, table.estimate)
+    found = joint_test(table)
+    assert found["df"].tolist() == [3]
+    assert found["statistic"].iloc[0] == pytest.approx(log @ np.linalg.solve(error, log), rel=1e-9)
