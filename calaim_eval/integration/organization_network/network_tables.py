@@ -305,7 +305,7 @@ def _mixing(
     keys, numbers, notes = [], [], []
     for grouping, groups in groupings.items():
         mixing = ei_index(network, groups, n_permutations=_PERMUTATIONS)
-        keys += [(grouping, group) for group in mixing.group]
+        keys += [(group, grouping) for group in mixing.group]
         numbers += list(zip(mixing.n_external, mixing.n_external + mixing.n_internal, strict=True))
         first = mixing.to_frame().iloc[0]
         notes.append(
@@ -316,7 +316,7 @@ def _mixing(
     table = network_rates(
         network,
         "Ties to another group of organizations",
-        pd.DataFrame(keys, columns=["grouping", "group"]),
+        pd.DataFrame(keys, columns=["group", "grouping"]),
         sums[:, 0],
         sums[:, 1],
         names=("ties_between_groups", "ties_of_the_group"),

@@ -174,4 +174,6 @@ def _stability(
         return {}
     if not tables:
         return {}
-    return {"partner_network_stability": stack_rates(tables, key="tie_type", labels=kinds)}
+    stacked = stack_rates(tables, key="tie_type", labels=kinds)
+    stacked = replace(stacked, keys=stacked.keys[["tie", "tie_type"]], per=1.0)
+    return {"partner_network_stability": stacked}

@@ -10,6 +10,7 @@ from calaim_eval.report.labels import (
     LOCAL_DEFINITIONS,
     ORGANIZATION_TYPES,
     REFERRAL_STEPS,
+    leadership_label,
     readable,
     service_label,
 )
@@ -36,6 +37,11 @@ _HEADINGS = {
     "within_days": "Paid within",
     "ending": "How it ended",
     "last_step": "Last step reached",
+    "group": "Group of organizations",
+    "grouping": "Grouped by",
+    "tie": "Ties",
+    "tie_type": "Kind of tie",
+    "n_tie_types": "Kinds of tie",
 }
 _VALUES = {"organization_type": ORGANIZATION_TYPES, "definition": LOCAL_DEFINITIONS}
 _NUMBERS = ("numerator", "denominator", "rate", "conf_low", "conf_high", "is_suppressed", "unit")
@@ -130,6 +136,8 @@ def _value(key: str, value: object) -> str:
         return service_label(text)
     if key == "within_days":
         return f"Within {text} days"
+    if key == "group":
+        return ORGANIZATION_TYPES.get(text) or leadership_label(text)
     return _VALUES.get(key, {}).get(text, readable(text))
 
 

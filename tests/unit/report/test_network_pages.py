@@ -101,6 +101,15 @@ def test_tables_of_the_network(network):
     assert "Hispanic" in tables.networks_by_race_table(network).to_html()
 
 
+def test_shares_of_ties_are_laid_out(released):
+    for item in ("referral_network_mixing", "partner_network_stability"):
+        html = tables.shares_table(released, item).to_html()
+        assert "Kept" in html or "Hospital" in html
+    reported = tables.survey_networks_table(released).to_html()
+    assert "Confirmed by both ends" in reported
+    assert "85%" in reported  # 17 of 20 answered
+
+
 def test_what_is_absent_is_said():
     nothing = release({}, quarter="2024Q4")
     for make in (
@@ -108,6 +117,7 @@ def test_what_is_absent_is_said():
         tables.network_table,
         tables.brokers_table,
         tables.networks_by_race_table,
+        tables.survey_networks_table,
     ):
         assert isinstance(make(nothing), Absent)
     assert network_positions(nothing).empty
