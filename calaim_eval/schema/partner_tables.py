@@ -5,8 +5,8 @@ from __future__ import annotations
 from calaim_eval.schema.field import Table
 
 _UNLINKED = (
-    "`member_id` of a person whom no link file joins to a member is the source's own, with its "
-    "name in front; such rows are set aside, counted, when they are read beside `eligibility`."
+    "A person whom no link file joins to a member is in no table of a study: such rows are counted. "
+    "Read alone, the files keep them under the source's own identifier, its name in front."
 )
 _HMIS = "HUD HMIS CSV export"
 

@@ -32,6 +32,7 @@ NO_ENROLLMENT = "enrollment not in `Enrollment`, or set aside there"
 NO_ASSESSMENT = "assessment not in `Assessment`, or set aside there"
 NO_PROJECT = "project not in `Project` (kept without organization)"
 EXIT_FIRST = "`ExitDate` before `EntryDate`"
+SAME_MEMBER = "person linked to the same member as another (one row in `homeless_person`)"
 NO_RACE = "person without any race recorded (counted as not collected)"
 LATER_EXPORT = "the same record is in a later export, which is kept"
 IDENTIFIED = {
@@ -208,7 +209,9 @@ def _persons(
             "is_veteran": _yes_no(kept["VeteranStatus"]),
         },
     )
-    persons = persons.drop_duplicates("member_id", keep="last", ignore_index=True)
+    is_again = persons.duplicated("member_id", keep="last")
+    ledger.note("hmis Client", SAME_MEMBER, int(is_again.sum()))
+    persons = persons[~is_again].reset_index(drop=True)
     return persons, _races(kept, members, races, export), kept["PersonalID"]
 
 

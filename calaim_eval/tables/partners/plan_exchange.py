@@ -50,6 +50,7 @@ NOTHING = "row that tells neither of enrollment, nor of a service, nor of a refe
 END_FIRST = "enrollment that ends before it begins"
 NO_STATUS_DAY = "referral status without a day (the day of the file is taken)"
 NO_DAY_AT_ALL = "referral status without any day (no referral is made of it)"
+SAME_RECORD = "the same service, attempt or listing stated again (one record)"
 OLDER_REPORT = "enrollment stated again (kept as last stated)"
 
 
@@ -110,7 +111,7 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
     frames += [_outreach(each) for each in parts[OUTREACH]]
     frames += [_listed(each) for each in parts[INFORMATION]]
     frames += _returned(parts[RETURN], ledger)
-    found = _once(joined_frames(frames))
+    found = _once(joined_frames(frames), ledger)
     if "referral" in found:
         reached = [_reached(each) for each in parts[OUTREACH]]
         found["referral"] = _with_reached(found["referral"], reached)
@@ -389,10 +390,11 @@ def _as_last_stated(parts: list[pd.DataFrame], ledger: RowLedger) -> pd.DataFram
     return both[~is_older].sort_index().reset_index(drop=True)
 
 
-def _once(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def _once(frames: dict[str, pd.DataFrame], ledger: RowLedger) -> dict[str, pd.DataFrame]:
     """Records that monthly files repeat, once."""
     if "program_service" in frames:
-        frames["program_service"] = frames["program_service"].drop_duplicates(
-            "record_id", keep="last", ignore_index=True
-        )
+        records = frames["program_service"]
+        is_again = records.duplicated("record_id", keep="last")
+        ledger.note(f"{NAME} records", SAME_RECORD, int(is_again.sum()))
+        frames["program_service"] = records[~is_again].reset_index(drop=True)
     return frames

@@ -14,12 +14,15 @@ from calaim_eval.engine import engine_failures
 from calaim_eval.errors import TableError
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.schema.values import as_text
-from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.formats import SOURCE
+from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.partners.partner_tables import PartnerTables
 from calaim_eval.tables.sources import SourceFiles
 
 if TYPE_CHECKING:
     import ibis
+
+UNLINKED_ROWS = "person of the {} files without a link to a member"
 
 Folders: TypeAlias = Mapping[str, "Path | str | Sequence[Path | str]"]
 
@@ -157,9 +160,29 @@ def add_partners(
             with engine_failures(doing=f"reading the {source} files of a partner"):
                 rows = backend.read_parquet(str(path))
             name = path.stem
+            rows = _linked(rows, name, source, backend, ledger)
+            if rows is None:
+                continue
             labels.setdefault(name, f"{source} files")
             joined[name] = _both(joined[name], rows, name) if name in joined else rows
     return joined, labels
+
+
+def _linked(
+    rows: ibis.Table, name: str, source: str, backend: ibis.BaseBackend, ledger: RowLedger
+) -> ibis.Table | None:
+    """Rows of persons who are members; those of others are counted. Nothing where none is left.
+
+    Most persons of a homeless-services system are no members of the plan, which is no fault of the
+    files: their rows do not reach the check for members without eligibility.
+    """
+    if "member_id" not in TABLES[name].fields:
+        return rows
+    linked = rows.filter(~rows.member_id.startswith(f"{source}:"))
+    n_all, n_linked = (int(backend.execute(each.count())) for each in (rows, linked))
+    ledger.add(name, UNLINKED_ROWS.format(source), n_all - n_linked, stage=SOURCE)
+    ledger.add(name, USED, n_linked, stage=SOURCE)
+    return linked if n_linked else None
 
 
 def _both(one: ibis.Table, other: ibis.Table, name: str) -> ibis.Table:

@@ -202,6 +202,8 @@ def test_two_persons_linked_to_one_member_are_one_person(tmp_path):
     )
     found = read_hmis(folder)
     assert found.frame("homeless_person")["member_id"].tolist() == ["m1"]
+    remark = "person linked to the same member as another (one row in `homeless_person`)"
+    assert counts(found, "Client", "notice") == {remark: 1}
     assert len(found.frame("homeless_enrollment")) == 3
 
 

@@ -77,8 +77,12 @@ def test_linked_persons_are_kept_and_others_counted(raw, hmis, tmp_path):
     ledger = tables.ledger
     assert ledger.used("homeless_enrollment", stage="read") == 2
     frame = ledger.to_frame().set_index(["table", "reason"])["n_rows"]
-    assert frame["homeless_enrollment", "member not in `eligibility`"] == 1
+    without = "person of the hmis files without a link to a member"
+    assert frame["homeless_enrollment", without] == 1
+    assert frame["homeless_person", without] == 1
     assert frame["hmis Enrollment", USED] == 3
+    # Persons a plan does not know are no fault of its files.
+    assert ("homeless_enrollment", "member not in `eligibility`") not in frame.index
 
 
 def test_rows_of_a_table_that_both_have_come_together(raw, hmis, tmp_path):
@@ -99,6 +103,14 @@ def test_a_changed_file_of_a_partner_is_read_again_and_an_unchanged_one_is_not(r
     )
     assert len(read(raw, hmis, tmp_path).frame("homeless_person")) == 2
     assert "hmis" not in str(sorted(each["file"] for each in first.manifest["files"]))
+
+
+def test_without_any_link_a_study_has_organizations_only(raw, hmis, tmp_path):
+    (hmis / "member_link.csv").unlink()
+    tables = read(raw, hmis, tmp_path)
+    assert {"organization", "homeless_project"} <= set(tables.names)
+    assert not {"homeless_person", "homeless_enrollment", "race_record"} & set(tables.names)
+    assert len(tables.frame("referral")) == 1
 
 
 def test_saved_tables_can_lie_beside_the_files_of_a_study(raw, hmis, tmp_path):

@@ -170,6 +170,8 @@ def test_enrollments_are_kept_as_last_stated_and_services_once(tmp_path):
     assert served["record_type"].tolist() == ["service", "service"]
     assert served["record_date"].dt.strftime("%m-%d").tolist() == ["07-30", "09-12"]
     assert set(served["record_source"]) == {"return_transmission_file"}
+    again = counts(found, "notice", "plan_exchange records")
+    assert again == {"the same service, attempt or listing stated again (one record)": 1}
     assert found.version == "without closed-loop fields"
 
 
