@@ -82,7 +82,7 @@ def measure_integration(study: Study, tables: Tables, quarter: str) -> Integrati
         as_of=study.file.window.extract_date,
         maturation_days=study.file.integration.maturation_days,
         coordinator=study.file.integration.coordinator,
-        smallest_tie=max(SMALLEST_SHOWN_TIE, load_policy(study.file.disclosure.policy).min_count),
+        smallest_tie=max(SMALLEST_SHOWN_TIE, load_policy(study.disclosure_policy).min_count),
     )
 
 
