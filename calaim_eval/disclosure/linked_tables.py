@@ -9,7 +9,8 @@ whether it holds; what is found is kept with the table, so that the attacker kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
@@ -64,6 +65,7 @@ def link_tables(
     """
     stated = _stated([*tables, *beside])
     broader = broader_columns([*tables, *beside])
+    stated |= _most_common_sums(tables, stated, broader)
     same = _same_names(_stated(tables))
     return [
         replace(
@@ -101,7 +103,7 @@ def _unequal_sums(
     return tuple((over, total, how) for (over, total), how in found.items())
 
 
-def sums_of(table: CountTable, stated: Mapping[CellId, object], broader: Broader) -> Iterator[Sum]:
+def sums_of(table: CountTable, stated: Container[CellId], broader: Broader) -> Iterator[Sum]:
     """Every number stated somewhere that rows of this table could add up to.
 
     Sums over a declared margin of the table to its own "all" row are left out.
@@ -109,8 +111,8 @@ def sums_of(table: CountTable, stated: Mapping[CellId, object], broader: Broader
     Parameters
     ----------
     table : CountTable
-    stated : Mapping[CellId, object]
-        Cells of any table.
+    stated : Container[CellId]
+        Totals to look for.
     broader : Broader
         Of `broader_columns`.
     """
@@ -146,7 +148,7 @@ def broader_columns(tables: Sequence[CountTable]) -> Broader:
     kept = {
         pair: lies_in
         for pair, lies_in in found.items()
-        if pair not in refused and len(lies_in) > len(set(lies_in.values())) > 1
+        if pair not in refused and len(set(lies_in.values())) > 1
     }
     for fine, broad in (("month", "quarter"), ("month", "year"), ("quarter", "year")):
         if fine in columns and broad in columns:
@@ -175,7 +177,7 @@ def _skip(table: CountTable) -> frozenset[str]:
 def _sums(
     cells: Sequence[CellId],
     own: set[CellId],
-    stated: Mapping[CellId, object],
+    stated: Container[CellId],
     broader: Broader,
     *,
     skip: frozenset[str],
@@ -218,6 +220,46 @@ def _added_up(
             total = (name, tuple(sorted({**left, **carried}.items())))
             sums.setdefault(total, []).append((name, groups))
     yield from sums.items()
+
+
+def shared_totals(
+    tables: Sequence[CountTable], stated: Container[CellId], broader: Broader
+) -> dict[CellId, list[Sum]]:
+    """Totals that no table states and the rows of two tables or more add up to.
+
+    Counties of one table and age groups of another add up to the same race, stated or not.
+    """
+    by_total: dict[CellId, dict[str, list[Sum]]] = {}
+    for table in tables:
+        for each in sums_of(table, _NotIn(stated), broader):
+            by_total.setdefault(each.total, {}).setdefault(table.name, []).append(each)
+    return {
+        total: [each for found in by_table.values() for each in found]
+        for total, by_table in by_total.items()
+        if len(by_table) > 1
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _NotIn:
+    """Every cell but some."""
+
+    cells: Container[CellId]
+
+    def __contains__(self, cell: object) -> bool:
+        return cell not in self.cells
+
+
+def _most_common_sums(
+    tables: Sequence[CountTable], stated: Mapping[CellId, float], broader: Broader
+) -> dict[CellId, float]:
+    """Number of each shared total: what most of its sums come to."""
+    found = {}
+    for total, sums in shared_totals(tables, stated, broader).items():
+        added = [sum(stated[part] for part in each.parts) for each in sums]
+        at_hand = Counter(value for value in added if value >= 0)
+        found[total] = at_hand.most_common(1)[0][0] if at_hand else float("nan")
+    return found
 
 
 def _relation(found: Sum, stated: Mapping[CellId, float]) -> str | None:

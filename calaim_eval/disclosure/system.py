@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calaim_eval.disclosure.count_table import CellId, CountTable, Part, margin_groups
-from calaim_eval.disclosure.linked_tables import broader_columns, sums_of
+from calaim_eval.disclosure.linked_tables import broader_columns, shared_totals, sums_of
 from calaim_eval.disclosure.quantities import (
     LOST_BETWEEN,
     NESTED_REMAINDERS,
@@ -183,7 +183,12 @@ class _Builder:
     def _add_sums_between_tables(self, n_now: int) -> None:
         """Rows that add up to a number of another table; names that are of one count."""
         broader = broader_columns(self.tables)
-        stated = dict(self.index)
+        stated = set(self.index)
+        for cell, sums in shared_totals(self.tables, stated, broader).items():
+            added = [self.index[part] for each in sums for part in each.parts]
+            is_integer = all(self.is_integer[at] for at in added)
+            self._cell(cell, np.nan, is_integer=is_integer, table="")
+        stated = set(self.index)
         now = {cell for table in self.tables[:n_now] for pair in table.cells() for cell in pair}
         for table in self.tables:
             unequal = {(over, total): how for over, total, how in table.unequal_sums}
