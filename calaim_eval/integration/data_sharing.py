@@ -19,6 +19,7 @@ from calaim_eval.integration.inputs import (
     take_columns,
 )
 from calaim_eval.integration.services import Program, services_in_quarter
+from calaim_eval.integration.settings_in_force import not_in_force
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.tables.ledger import RowLedger
@@ -147,16 +148,8 @@ def _levels_on_last_day(
             "numbers from 0 to 4.\n  Recode them; the data dictionary says what each means."
         )
     pair = ["plan", "organization_id"]
-    is_missing = rows[[*pair, "data_sharing_level"]].isna().any(axis=1)
-    is_later = rows["effective_date"] > last
-    since = rows["effective_date"].fillna(pd.Timestamp.min.ceil("D")).where(~is_missing & ~is_later)
-    newest = since.groupby([rows[c] for c in pair], dropna=False).transform("max")
     is_kept = set_aside(
-        {
-            "plan, organization or level missing": is_missing,
-            "not yet in force": is_later,
-            "replaced by a later level": (since != newest) & since.notna(),
-        },
+        not_in_force(rows, key=pair, value="data_sharing_level", day=last),
         table="data_sharing",
         stage="data_sharing_level",
         ledger=ledger,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -18,6 +17,7 @@ from calaim_eval.integration.coverage import service_coverage
 from calaim_eval.integration.data_sharing import data_sharing_level
 from calaim_eval.integration.delivery import delivery_members
 from calaim_eval.integration.inputs import Day, as_day, quarter_days, take_columns
+from calaim_eval.integration.measures_made import MeasuresMade, absent_tables
 from calaim_eval.integration.partner_survey import (
     SurveyAnswers,
     aggregation_check,
@@ -38,8 +38,6 @@ from calaim_eval.integration.summary import frames_of_quarter
 from calaim_eval.results import RateTable, Result, stack
 from calaim_eval.tables import Tables
 from calaim_eval.tables.ledger import RowLedger
-
-logger = logging.getLogger(__name__)
 
 Frames: TypeAlias = Mapping[str, pd.DataFrame]
 Recipe: TypeAlias = tuple[tuple[str, ...], Callable[[Frames], Result]]
@@ -71,21 +69,8 @@ SURVEY_MEASURES = (
 _SEED = 20220101
 
 
-class PartnerMeasures(dict[str, Result]):
-    """Measures by name, with what could not be made and why.
-
-    Attributes
-    ----------
-    skipped : dict[str, str]
-        Measure name to the reason it is absent.
-    ledger : RowLedger
-        Rows used and set aside, by measure.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.skipped: dict[str, str] = {}
-        self.ledger = RowLedger()
+class PartnerMeasures(MeasuresMade[Result]):
+    """Tables of any kind by name, with what could not be made and why."""
 
 
 def partner_measures(
@@ -148,16 +133,16 @@ def partner_measures(
         ),
     }
     for name, (needs, measure) in recipes.items():
-        _make(made, name, needs, measure, frames)
+        made.make(name, needs, measure, frames)
     _add_survey(made, frames, last=last)
     return made
 
 
 def _add_survey(made: PartnerMeasures, frames: Frames, *, last: pd.Timestamp) -> None:
     """Measures of the latest wave, from answers scored once."""
-    absent = [table for table in _SURVEY if table not in frames]
+    absent = absent_tables(_SURVEY, frames)
     if absent:
-        made.skipped |= dict.fromkeys(SURVEY_MEASURES, _absence(absent))
+        made.skipped |= dict.fromkeys(SURVEY_MEASURES, absent)
         return
     try:
         answers = score_survey(
@@ -171,7 +156,7 @@ def _add_survey(made: PartnerMeasures, frames: Frames, *, last: pd.Timestamp) ->
         return
     recipes = survey_recipes(answers, agree_from=_agreement_begins(frames["survey_item"]))
     for name, (needs, measure) in recipes.items():
-        _make(made, name, needs, measure, frames)
+        made.make(name, needs, measure, frames)
 
 
 def survey_recipes(answers: SurveyAnswers, *, agree_from: float | None) -> dict[str, Recipe]:
@@ -397,28 +382,3 @@ def services_covered(coverage: RateTable) -> RateTable:
         kind="proportion",
         method=coverage.method,
     )
-
-
-def _make(
-    made: PartnerMeasures,
-    name: str,
-    needs: tuple[str, ...],
-    measure: Callable[[Frames], Result],
-    frames: Frames,
-) -> None:
-    """Make one measure, or keep the reason why not."""
-    absent = [table for table in needs if table not in frames]
-    if absent:
-        made.skipped[name] = _absence(absent)
-    else:
-        try:
-            made[name] = measure(frames)
-        except EstimationError as error:
-            made.skipped[name] = str(error)
-    if name in made.skipped:
-        logger.info("measure %s is skipped: %s", name, made.skipped[name])
-
-
-def _absence(tables: list[str]) -> str:
-    """Words for tables that are not there."""
-    return f"not given, or without rows: {', '.join(f'`{table}`' for table in tables)}"

@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.inputs import Day, as_day, set_aside, take_columns
+from calaim_eval.integration.settings_in_force import not_in_force
 from calaim_eval.tables.ledger import RowLedger
 
 ElementKind: TypeAlias = Literal["category", "number", "set"]
@@ -58,18 +59,9 @@ def requirements_on(
         optional=("effective_date",),
     )
     key = ["plan", "requirement"]
-    text = rows["requirement_value"].str.strip()
-    is_later = rows["effective_date"] > day
-    candidate = ~is_later & rows[key].notna().all(axis=1) & text.notna()
-    since = rows["effective_date"].where(candidate)
-    begun = since.fillna(pd.Timestamp.min.ceil("D")).where(candidate)
-    newest = begun.groupby([rows[c] for c in key], dropna=False).transform("max")
+    rows["requirement_value"] = rows["requirement_value"].str.strip()
     is_kept = set_aside(
-        {
-            "plan, element or setting missing": rows[key].isna().any(axis=1) | text.isna(),
-            "not yet in force": is_later,
-            "replaced by a later setting": candidate & (begun != newest),
-        },
+        not_in_force(rows, key=key, value="requirement_value", day=day),
         table="plan_requirement",
         stage=stage,
         ledger=ledger,
@@ -79,7 +71,7 @@ def requirements_on(
             f"table `plan_requirement`: none of {len(rows):,} rows is in force on the day.\n"
             "  Check `effective_date` and `as_of`."
         )
-    kept = rows[is_kept].assign(requirement_value=text[is_kept])
+    kept = rows[is_kept]
     _refuse_two_settings(kept, key)
     first = kept.drop_duplicates(key)
     wide = first.set_index(key)["requirement_value"].unstack("requirement")  # noqa: PD010
@@ -167,8 +159,6 @@ def _shared_entries(values: pd.Series) -> np.ndarray:
 
 def _refuse_two_settings(kept: pd.DataFrame, key: list[str]) -> None:
     """Refuse two settings of one element from the same day on."""
-    from calaim_eval.errors import TableError
-
     settings = kept.drop_duplicates([*key, "requirement_value"])
     n_double = int(settings.duplicated(key).sum())
     if n_double:

@@ -23,6 +23,7 @@ from calaim_eval.integration.delivery import (
 )
 from calaim_eval.integration.inputs import Day, as_day, quarter_days
 from calaim_eval.integration.local_cbo import local_cbo_share
+from calaim_eval.integration.measures_made import MeasuresMade, absent_tables
 from calaim_eval.integration.network import (
     contract_concentration,
     network_cohesion,
@@ -62,23 +63,17 @@ _TABLES = (
 )
 
 
-class IntegrationMeasures(dict[str, RateTable]):
+class IntegrationMeasures(MeasuresMade[RateTable]):
     """Integration measures by name, with what could not be made and why.
 
     Attributes
     ----------
-    skipped : dict[str, str]
-        Measure name to the reason it is absent.
-    ledger : RowLedger
-        Rows used and set aside, by measure.
     program_service : pd.DataFrame | None
         Program records with the services seen in claims; of members, restricted.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.skipped: dict[str, str] = {}
-        self.ledger = RowLedger()
         self.program_service: pd.DataFrame | None = None
 
 
@@ -153,7 +148,7 @@ def integration_measures(
         **_payment_recipes(quarter=quarter, day=day, ledger=made.ledger),
     }
     for name, (needs, measure) in recipes.items():
-        _make(made, name, needs, measure, frames)
+        made.make(name, needs, measure, frames)
     _add_survey_network(made, frames, last=last)
     _add_network(made, frames, last=last, coordinator=coordinator, smallest_tie=smallest_tie)
     if "coverage" in made:
@@ -231,7 +226,7 @@ def _add_network(
     smallest_tie: int,
 ) -> None:
     """Tables of the referral network, all of one year's ties, or the reason why not."""
-    absent = _absent(("referral", "organization"), frames)
+    absent = absent_tables(("referral", "organization"), frames)
     if absent:
         made.skipped.update(dict.fromkeys(NETWORK_TABLES, absent))
         return
@@ -251,7 +246,7 @@ def _add_network(
         return
     made.update(tables)
     if "referral_network_by_race" not in tables:
-        made.skipped["referral_network_by_race"] = _absent(("person",), frames)
+        made.skipped["referral_network_by_race"] = absent_tables(("person",), frames)
     if "referral_network_stability" not in tables:
         made.skipped["referral_network_stability"] = (
             f"the year before has no tie of {smallest_tie} members or more"
@@ -262,7 +257,7 @@ def _add_survey_network(
     made: IntegrationMeasures, frames: Mapping[str, pd.DataFrame], *, last: pd.Timestamp
 ) -> None:
     """Networks of the latest survey wave, or the reason why not."""
-    reason = _absent(("tie",), frames)
+    reason = absent_tables(("tie",), frames)
     if not reason:
         try:
             made.update(
@@ -278,12 +273,6 @@ def _add_survey_network(
             reason = str(error)
             logger.info("the survey's networks are skipped: %s", error)
     made.skipped.update({n: reason for n in SURVEY_NETWORK_TABLES if n not in made})
-
-
-def _absent(needs: tuple[str, ...], frames: Mapping[str, pd.DataFrame]) -> str:
-    """Say which tables are not there; empty where all are."""
-    absent = [f"`{table}`" for table in needs if table not in frames]
-    return f"not given, or without rows: {', '.join(absent)}" if absent else ""
 
 
 def _referral_recipes(
@@ -378,26 +367,6 @@ def _payment_recipes(*, quarter: str, day: pd.Timestamp, ledger: RowLedger) -> d
             ),
         ),
     }
-
-
-def _make(
-    made: IntegrationMeasures,
-    name: str,
-    needs: tuple[str, ...],
-    measure: Callable[[Mapping[str, pd.DataFrame]], RateTable],
-    frames: Mapping[str, pd.DataFrame],
-) -> None:
-    """Make one measure, or keep the reason why not."""
-    absent = _absent(needs, frames)
-    if absent:
-        made.skipped[name] = absent
-    else:
-        try:
-            made[name] = measure(frames)
-        except EstimationError as error:
-            made.skipped[name] = str(error)
-    if name in made.skipped:
-        logger.info("measure %s is skipped: %s", name, made.skipped[name])
 
 
 def frames_of_quarter(

@@ -51,7 +51,7 @@ def test_a_member_counts_at_the_highest_level_and_unrecorded_is_not_zero():
     assert _at(lowest, "0") == 2
     counted = ledger.to_frame()
     counted = counted[counted["table"] == "data_sharing"].set_index("reason")["n_rows"]
-    assert counted["replaced by a later level"] == 1
+    assert counted["replaced by a later row"] == 1
     assert counted["not yet in force"] == 1
     assert counted.sum() == len(SHARING)
 

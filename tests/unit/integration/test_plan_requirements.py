@@ -64,7 +64,7 @@ def test_the_latest_setting_in_force_counts():
     assert found.loc["C", "portal"] == "exchange"
     assert requirements_on(REQUIREMENT, as_of="2024-06-30").loc["B", "portal"] == "own"
     counted = ledger.to_frame().set_index("reason")["n_rows"]
-    assert counted["replaced by a later setting"] == 1
+    assert counted["replaced by a later row"] == 1
     assert counted["not yet in force"] == 1
     assert counted.sum() == len(REQUIREMENT)
 
