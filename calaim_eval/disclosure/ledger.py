@@ -39,6 +39,17 @@ RowId = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
+class ShownComparison:
+    """Rows of estimates or bounds that an earlier release shows, and which rates they compare."""
+
+    name: str
+    quarter: str
+    keys: pd.DataFrame
+    options: Mapping[str, Any]
+    is_causal: bool
+
+
+@dataclass(frozen=True, eq=False)
 class History:
     """What earlier releases let a reader know.
 
@@ -57,6 +68,8 @@ class History:
         Tables of the latest release of the same numbers, NaN where hidden.
     held_back : frozenset[CellId]
         Counts that releases of the same numbers hid and did not show.
+    comparisons : tuple[ShownComparison, ...]
+        Estimates and bounds that releases of the same numbers show.
     """
 
     known: Mapping[CellId, float] = field(default_factory=dict)
@@ -65,6 +78,7 @@ class History:
     hidden_rows: frozenset[RowId] = frozenset()
     tables: tuple[CountTable, ...] = ()
     held_back: frozenset[CellId] = frozenset()
+    comparisons: tuple[ShownComparison, ...] = ()
 
 
 def read_ledger(path: str | Path) -> list[dict[str, Any]]:
@@ -173,6 +187,7 @@ def history_of(
     hidden_cells: set[CellId] = set()
     hidden_rows: set[RowId] = set()
     latest: dict[str, CountTable] = {}
+    comparisons: list[ShownComparison] = []
     for entry in entries:
         same_quarter = entry["quarter"] == quarter
         same_numbers = same_quarter or _same_inputs(entry["provenance"], provenance or {})
@@ -197,6 +212,8 @@ def history_of(
                 hidden_cells.add(identity)
         if same_numbers and is_exact:
             latest |= tables
+        if same_numbers:
+            comparisons += _comparisons(entry)
         for name, table in entry["tables"].items():
             same_rows = same_quarter or (same_numbers and table["kind"] != "rate")
             if same_rows or _TIME_COLUMNS & set(table["keys"]):
@@ -208,7 +225,23 @@ def history_of(
         frozenset(hidden_rows),
         tuple(latest.values()),
         frozenset(hidden_cells - same),
+        tuple(comparisons),
     )
+
+
+def _comparisons(entry: Mapping[str, Any]) -> list[ShownComparison]:
+    """Estimates and bounds that a release shows."""
+    return [
+        ShownComparison(
+            name,
+            entry["quarter"],
+            pd.DataFrame(table["shown_keys"], columns=table["keys"], dtype=str),
+            {name: value for name, value in table["compares"].items() if value is not None},
+            table["is_causal"],
+        )
+        for name, table in entry["tables"].items()
+        if table.get("shown_keys")
+    ]
 
 
 def rounding_of(entry: Mapping[str, Any]) -> str:
@@ -286,6 +319,13 @@ def _table_entry(name: str, table: TableContent) -> dict[str, Any]:
         "keys": keys,
         "hidden": [list(row) for row in texts[hidden]],
     }
+    if table.kind != "rate":
+        shown_keys = [list(row) for row in texts[~hidden]]
+        return entry | {
+            "shown_keys": shown_keys,
+            "compares": table.meta.get("compares", {}),
+            "is_causal": table.meta.get("is_causal", True),
+        }
     if count_table_of(name, table) is None:
         return entry
     shown = table.frame.loc[~hidden, ["numerator", "denominator"]]

@@ -14,7 +14,8 @@ from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.released import TableContent, TableKind
 from calaim_eval.disclosure.round_counts import round_rate_table
 from calaim_eval.disclosure.round_numbers import round_bounds, round_effects, round_intervals
-from calaim_eval.results import BoundsTable, EffectTable, RateTable, Result
+from calaim_eval.results import BoundsTable, EffectTable, Method, RateTable, Result
+from calaim_eval.results.estimand import CROSSED, RATES_OF, RATES_WHERE
 
 _EFFECT_COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
 _FEW_PEOPLE = re.compile(
@@ -99,6 +100,7 @@ def _meta(result: Result, policy: Policy) -> dict[str, Any]:
             "unit": result.estimand.unit,
             "scale": result.estimand.scale,
             "is_causal": result.estimand.is_causal,
+            "compares": _compared_rates(result.method),
             **words,
             **shared,
             "notes": [*shared["notes"], *([_ROUNDED_ESTIMATES] if is_rounded else [])],
@@ -114,6 +116,11 @@ def _meta(result: Result, policy: Policy) -> dict[str, Any]:
         "per": [float(p) for p in per] if isinstance(per, np.ndarray) else float(per),
         **shared,
     }
+
+
+def _compared_rates(method: Method) -> dict[str, Any]:
+    """Which rates a comparison is made from, as a later release asks the ledger."""
+    return {name: method.options.get(name) for name in (RATES_OF, RATES_WHERE, CROSSED)}
 
 
 def _plain_keys(keys: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pandas as pd
 from calaim_eval.disclosure.attacker import Certificate, audit
 from calaim_eval.disclosure.bounds import hide_bounds
 from calaim_eval.disclosure.count_table import CellId, CountTable, count_tables
+from calaim_eval.disclosure.earlier_comparisons import refuse_given_away_before
 from calaim_eval.disclosure.effects import Hidden, hide_effects
 from calaim_eval.disclosure.explain import write_log
 from calaim_eval.disclosure.folder import write_manifest, write_tables
@@ -168,6 +169,9 @@ def protect_results(
     populations = small_populations(counts, policy=policy)
     hidden, pattern = _with_narrowed(
         *hide_counts(rates, counts, policy, history, populations), policy
+    )
+    refuse_given_away_before(
+        history, pattern.system, pattern.pattern.hidden_rows, of=names_of_stacked_rates(rates)
     )
     given_away = _given_away({**effects, **bounds}, rates, pattern, history)
     before = {
