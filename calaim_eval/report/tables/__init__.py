@@ -36,6 +36,7 @@ from calaim_eval.report.tables.network import (
     survey_networks_table,
 )
 from calaim_eval.report.tables.partners import (
+    agreement_table,
     asset_map_table,
     capacity_table,
     data_sharing_table,
@@ -73,6 +74,7 @@ __all__ = [
     "access_standardized_table",
     "access_table",
     "access_times_table",
+    "agreement_table",
     "asset_map_table",
     "balance_table",
     "baseline_table",

@@ -64,7 +64,7 @@ def reliability_table(released: Released) -> DisplayTable | Absent:
         cells = part.drop_duplicates("statistic").set_index("statistic")
         row = {"Scale": readable(str(scale))}
         row |= {label: _statistic(cells, name) for name, label in _STATISTICS.items()}
-        row["By organization"] = _supported(cells)
+        row["Averages by organization"] = _supported(cells)
         rows.append(row)
     return lay_out(
         pd.DataFrame(rows),
@@ -73,7 +73,7 @@ def reliability_table(released: Released) -> DisplayTable | Absent:
             "colleagues answer alike."
         ),
         row_name="Scale",
-        left=("By organization",),
+        left=("Averages by organization",),
         notes=(
             "ICC(1): how alike two colleagues are; ICC(2): how reliable the mean of an "
             "organization is; r_wg(j): agreement inside organizations.",
@@ -100,7 +100,55 @@ def _supported(cells: pd.DataFrame) -> str:
     row = cells.loc["aggregation_supported"]
     if row["is_suppressed"]:
         return SUPPRESSED_MARK
-    return "may be averaged" if row["estimate"] > 0 else "not averaged: not supported"
+    return "supported" if row["estimate"] > 0 else "not supported"
+
+
+def agreement_table(released: Released) -> DisplayTable | Absent:
+    """Share of respondents who agree with each item, by role.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `survey_agreement` (keys `item`, `respondent_role`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row an item, one column a role in which somebody answered.
+    """
+    found = find_item(released, "survey_agreement")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("item", "respondent_role"))
+    frame = found.frame
+    answered = frame["is_suppressed"] | (frame["denominator"] > 0)
+    roles = list(dict.fromkeys(frame.loc[answered, "respondent_role"]))
+    cells = frame.set_index(["item", "respondent_role"])
+    rows = []
+    for item in dict.fromkeys(frame["item"]):
+        row = {"Item": readable(str(item)), "Answers": _cell(cells.loc[(item, ALL)], "denominator")}
+        row |= {
+            "All" if r == ALL else readable(str(r)): _share(cells.loc[(item, r)]) for r in roles
+        }
+        rows.append(row)
+    least = found.meta.get("options", {}).get("agree_from", "")
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=(
+            f"Respondents who agree (answers of {least} or more), by role, with 95% intervals that "
+            "respect that colleagues answer alike."
+        ),
+        row_name="Item",
+        n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def _share(cell: pd.Series) -> str:
+    text = _cell(cell)
+    if text in (SUPPRESSED_MARK, UNDEFINED_MARK) or pd.isna(cell["conf_low"]):
+        return text
+    ends = (100 * cell["conf_low"], 100 * cell["conf_high"])
+    return f"{text} ({interval(*ends, decimals=0, is_signed=False)})"
 
 
 def layouts_table(released: Released) -> DisplayTable | Absent:

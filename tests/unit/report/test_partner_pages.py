@@ -42,7 +42,16 @@ def test_reliability_says_whether_colleagues_may_be_averaged(survey_release):
     html = tables.reliability_table(survey_release).to_html()
     alpha = survey_release.tables["survey_reliability"].frame.iloc[0]
     assert f"{alpha['estimate']:.2f} ({alpha['conf_low']:.2f} to {alpha['conf_high']:.2f})" in html
-    assert "not averaged: not supported" in html
+    assert "not supported" in html
+
+
+def test_agreement_by_role_in_one_row_an_item(survey_release):
+    html = tables.agreement_table(survey_release).to_html()
+    frame = survey_release.tables["survey_agreement"].frame
+    row = frame[(frame["item"] == "helps") & (frame["respondent_role"] == "frontline")].iloc[0]
+    assert f"{100 * row['numerator'] / row['denominator']:.0f}% (" in html
+    assert "answers of 4 or more" in tables.agreement_table(survey_release).caption
+    assert "Not recorded" not in html
 
 
 def test_who_answered_in_a_sentence(survey_release):
@@ -122,6 +131,7 @@ def test_what_is_absent_is_said():
     for make in (
         figures.survey_score_groups,
         figures.requirement_similarity,
+        tables.agreement_table,
         tables.reliability_table,
         tables.layouts_table,
         tables.data_sharing_table,
