@@ -9,17 +9,18 @@ from calaim_eval.report.labels import wrap
 
 _LETTER, _LINE, _GAP = 0.061, 0.135, 0.075
 _WRAP = 22
+_MARGIN = 0.25
 
 
 def place_labels(
-    names: list[str], places: pd.DataFrame, *, width: float, height: float
+    words: dict[str, str], places: pd.DataFrame, *, width: float, height: float
 ) -> pd.DataFrame:
-    """Where to write names, the most important first.
+    """Where to write words beside marks, the most important first.
 
     Parameters
     ----------
-    names : list of str
-        In the order of importance: a later one that finds no room is left out.
+    words : dict of organization to str
+        In the order of importance: one that finds no room is left out.
     places : pd.DataFrame
         organization, x, y of every mark.
     width, height : float
@@ -28,28 +29,31 @@ def place_labels(
     Returns
     -------
     pd.DataFrame
-        organization, words, x, y: middle of the written name, in the unit of `places`.
+        organization, words, x, y: middle of the written words, in the unit of `places`.
     """
     scale = np.array([_span(places["x"]) / width, _span(places["y"]) / height])
     marks = places[["x", "y"]].to_numpy(dtype=float) / scale
     own = dict(zip(places["organization"], marks, strict=True))
-    low, high = marks.min(axis=0), marks.max(axis=0)
+    low, high = marks.min(axis=0) - _MARGIN, marks.max(axis=0) + _MARGIN
     taken: list[np.ndarray] = []
     rows: list[tuple[str, str, float, float]] = []
-    for name in names:
-        words = wrap(name, width=_WRAP)
-        lines = words.split("\n")
-        size = np.array([_LETTER * max(map(len, lines)), _LINE * len(lines)])
-        for k, middle in enumerate(_candidates(own[name], size)):
+    for name, text in words.items():
+        lines = wrap(text, width=_WRAP)
+        size = _size(lines)
+        for middle in _candidates(own[name], size):
             box = np.array([middle - size / 2, middle + size / 2])
-            inside = (box[0] >= low - 0.25).all() and (box[1] <= high + 0.25).all()
-            is_last_for_first = not rows and k == 3
-            if inside and (is_last_for_first or _is_free(box, marks, taken)):
+            if (box[0] >= low).all() and (box[1] <= high).all() and _is_free(box, marks, taken):
                 taken.append(box)
                 x, y = middle * scale
-                rows.append((name, words, float(x), float(y)))
+                rows.append((name, lines, float(x), float(y)))
                 break
     return pd.DataFrame(rows, columns=["organization", "words", "x", "y"])
+
+
+def _size(lines: str) -> np.ndarray:
+    """Inches that words take."""
+    parts = lines.split("\n")
+    return np.array([_LETTER * max(map(len, parts)), _LINE * len(parts)])
 
 
 def _candidates(point: np.ndarray, size: np.ndarray) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ import pandas as pd
 from calaim_eval.report.figures.network_labels import place_labels
 from calaim_eval.report.figures.network_layout import drawn_ties, network_positions
 from calaim_eval.report.figures.theme import INK, QUIET, WIDTH, Figure, report_theme
-from calaim_eval.report.labels import ORGANIZATION_TYPES, ordered, wrap
+from calaim_eval.report.labels import ORGANIZATION_TYPES, ordered
 from calaim_eval.report.numbers import percent, plural
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 
@@ -87,6 +87,7 @@ def network_map(released: Released, *, earlier: Sequence[Released] = ()) -> Figu
             f"{_smallest(ties)} members or more, thicker the more members; smaller ties are not "
             "drawn and enter no number. Named are the organizations that most shortest paths go "
             "through."
+            + _labels(points, center)[1]
             + (
                 f" Drawn are the {len(points)} of {n_all} organizations with most partners."
                 if n_all > len(points)
@@ -114,10 +115,10 @@ def _points(places: pd.DataFrame, organizations: pd.DataFrame) -> pd.DataFrame:
 def _draw(ties: pd.DataFrame, points: pd.DataFrame, center: str) -> ggplot:
     import plotnine as p9
 
-    panels = (f"With {wrap(center, width=44)}", "Without")
+    panels = ("With the coordinator", "Without")
     lines, marks = _two_panels(ties, points, center, panels)
     types = ordered(points["organization_type"], order=tuple(TYPES))
-    named = place_labels(_brokers(points, center), points, width=_SPAN[0], height=_SPAN[1])
+    named, _ = _labels(points, center)
     named["panel"] = pd.Categorical([panels[0]] * len(named), categories=list(panels))
     return (
         p9.ggplot()
@@ -191,6 +192,18 @@ def _two_panels(
     for frame in both:
         frame["panel"] = pd.Categorical(frame["panel"], categories=list(panels), ordered=True)
     return both[0], both[1]
+
+
+def _labels(points: pd.DataFrame, center: str) -> tuple[pd.DataFrame, str]:
+    """Names on the map; where there is no room for all, numbers, and their key in words."""
+    brokers = _brokers(points, center)
+    span = {"width": _SPAN[0], "height": _SPAN[1]}
+    names = place_labels({name: name for name in brokers}, points, **span)
+    if len(names) == len(brokers):
+        return names, ""
+    numbers = {name: str(k) for k, name in enumerate(brokers, start=1)}
+    key = "; ".join(f"{k}: {name}" for name, k in numbers.items())
+    return place_labels(numbers, points, **span), f" Numbers on the map: {key}."
 
 
 def _brokers(points: pd.DataFrame, center: str) -> list[str]:
