@@ -18,7 +18,7 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     """Moments without the cells that tell of few members; for a partner under an agreement.
 
     A cell is kept when its members, and its members covered in each month, are 0 or at least
-    ``policy.min_count``. Sums by county are kept when that holds of every county of every kept
+    ``policy.support_needed``. Sums by county are kept when that holds of every county of every kept
     cell. Events do not decide: leaving out cells for their events would bias every effect.
 
     What is left is fit for pooling, not for publication: events, and members covered in one month
@@ -28,7 +28,8 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     ----------
     moments : CellMoments
     policy : Policy or str
-        Policy, or its name (`policy_names`).
+        Policy, its name (`policy_names`) or its file. One that shows small counts rounded keeps
+        back cells of fewer members than an estimate needs: moments are exact.
 
     Returns
     -------
@@ -58,17 +59,17 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
             "times, so their counts do not say how few members they are of.\n  Share the moments "
             "of another design, or release the effects."
         )
-    is_kept = ~rule.is_small(moments.n_members) & ~rule.is_small(moments.at_risk).any(axis=1)
+    is_kept = ~_is_few(moments.n_members, rule) & ~_is_few(moments.at_risk, rule).any(axis=1)
     if not is_kept.any():
         raise DisclosureError(
-            f"none of the {len(moments):,} cells has {rule.min_count} members, and as many covered "
-            "in each month.\n  Reduce with fewer strata, covariate cells or cohorts: "
+            f"none of the {len(moments):,} cells has {rule.support_needed} members, and as many "
+            "covered in each month.\n  Reduce with fewer strata, covariate cells or cohorts: "
             "`moments.pooled(...)`."
         )
     shared = reduce(_centred_on_itself, moments.outcomes, moments.select(is_kept))
     clusters = shared.clusters
     if clusters is not None and (
-        rule.is_small(clusters.n_members).any() or rule.is_small(clusters.at_risk).any()
+        _is_few(clusters.n_members, rule).any() or _is_few(clusters.at_risk, rule).any()
     ):
         clusters = None
     provenance = {key: value for key, value in moments.provenance.items() if key != COVERAGE}
@@ -77,6 +78,12 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
         "notes": _notes(moments, shared, rule, is_without_clusters=clusters is None),
     }
     return replace(shared, clusters=clusters, provenance=provenance)
+
+
+def _is_few(members: np.ndarray, rule: Policy) -> np.ndarray:
+    """Members from 1 to one fewer than an estimate may rest on; moments cannot be rounded."""
+    counts = np.asarray(members, dtype=float)
+    return np.asarray((counts > 0) & (counts < rule.support_needed))
 
 
 def _centred_on_itself(moments: CellMoments, outcome: str) -> CellMoments:
@@ -98,13 +105,13 @@ def _notes(
         bound = next((b for b in (0.01, 0.05, 0.1, 0.25, 0.5) if left <= b), None)
         share = "more than half" if bound is None else f"at most {bound:.0%}"
         notes.append(
-            f"Cells with fewer than {rule.min_count} members, or members covered in a month, "
+            f"Cells with fewer than {rule.support_needed} members, or members covered in a month, "
             f"were not shared: {len(moments) - len(shared):,} of {len(moments):,} cells, {share} "
             "of the plan's members."
         )
     if moments.clusters is not None and is_without_clusters:
         notes.append(
             f"Sums by {moments.clusters.name} were not shared: some are of fewer than "
-            f"{rule.min_count} members. Errors are clustered by member."
+            f"{rule.support_needed} members. Errors are clustered by member."
         )
     return notes

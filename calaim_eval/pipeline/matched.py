@@ -103,7 +103,7 @@ def match_members(
         design,
         outcomes=observed_outcomes(study, panel),
         options=options,
-        min_count=load_policy(study.disclosure_policy).min_count,
+        min_count=load_policy(study.disclosure_policy).support_needed,
     )
     return results, attempts.left_out
 

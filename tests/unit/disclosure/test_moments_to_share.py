@@ -109,3 +109,27 @@ def test_nothing_to_share_is_refused():
     )
     with pytest.raises(DisclosureError, match="none of the 2 cells has 11 members"):
         moments_to_share(moments, policy=POLICY)
+
+
+def test_a_policy_that_rounds_small_counts_shares_no_cell_of_few():
+    """Moments are not rounded, so the fewest members of an estimate decide: 8."""
+    moments = reduce_panel(
+        panel({"many": 60, "few": 14}), outcomes="visits", stratum="group", unbalanced="cell_means"
+    )
+    shared = moments_to_share(moments, policy="opensafely_midpoint_6")
+    assert set(shared.cells["group"]) == {"many"}
+    assert "fewer than 8 members" in shared.provenance["notes"][-1]
+    least = reduce_panel(panel({"many": 60, "few": 16}), outcomes="visits", stratum="group")
+    assert len(moments_to_share(least, policy="opensafely_midpoint_6")) == 4
+
+
+def test_every_month_of_a_cell_needs_its_members_under_any_policy():
+    frame = panel({"many": 60, "gap": 60})
+    is_last = (frame["group"] == "gap") & (frame["month"] == 4)
+    for left, is_shared in ((20, False), (22, True)):
+        kept = frame[~is_last | frame["member_id"].isin([f"gap{n}" for n in range(left)])]
+        moments = reduce_panel(kept, outcomes="visits", stratum="group", unbalanced="cell_means")
+        shared = moments_to_share(moments, policy=POLICY)
+        assert ("gap" in set(shared.cells["group"])) is is_shared
+        left_out = len(moments) - len(shared)
+        assert is_shared or f"{left_out} of {len(moments)} cells" in shared.provenance["notes"][-1]
