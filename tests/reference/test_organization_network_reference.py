@@ -6,6 +6,7 @@ igraph 1.3.5; Wasserman and Faust 1994), beside the data they were computed on.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from calaim_eval.integration import (
     tie_stability,
     without_coordinator,
 )
-from calaim_eval.integration.bipartite import herfindahl_counts
+from calaim_eval.integration.bipartite import herfindahl_counts, incidence_matrix
 from calaim_eval.integration.organization_network.paths import betweenness, weak_components
 
 pytestmark = pytest.mark.shared
@@ -176,6 +177,20 @@ def test_two_waves_of_friendship(same, reference, data):
     assert (counts["created"], counts["dissolved"], counts["kept"]) == (created, dissolved, kept)
     correlation = network_correlation(fall, spring, n_permutations=0).correlation
     same("coleman_waves", "graph correlation gcor", correlation)
+
+
+def test_share_of_events_each_woman_attended(reference, data):
+    davis = pd.read_csv(data / "davis_southern_women" / "edges.csv")
+    ties = incidence_matrix(davis["woman"], davis["event"])
+    share = np.asarray(ties.sum(axis=1)) / ties.shape[1]
+    label = (
+        "2-mode degree centralization women mode, Borgatti-Everett: sum(max-d)/((n_o... raw "
+        "normalised d/14)"
+    )
+    value, tol = reference("davis_southern_women", label)
+    largest, mean = (float(v) for v in re.findall(r"\d\.\d+", value))
+    assert share.max() == pytest.approx(largest, abs=tol)
+    assert share.mean() == pytest.approx(mean, abs=tol)
 
 
 def test_textbook_concentration(same):
