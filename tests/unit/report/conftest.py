@@ -13,6 +13,7 @@ from calaim_eval.integration import network_tables, survey_network_tables
 from calaim_eval.results import ALL, BoundsTable, EffectTable, Estimand, Method, RateTable, Result
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.simulate import simulate_referral_network
+from tests.unit.report.access_tables import made_up_times, standardized
 from tests.unit.report.equity_tables import gaps, spreads
 from tests.unit.report.partner_tables import plan_results, survey_results
 from tests.unit.report.second_answers import second_answers
@@ -246,6 +247,7 @@ def make_results() -> dict[str, Result]:
         about="organizations",
     )
     out |= _utilization(rng) | _delivery(rng) | _effects(rng)
+    out |= {"access_times": made_up_times(), "access_standardized": standardized(20)}
     out |= {"effect_bounds": _bounds(), **_no_effects()}
     simulated = simulate_referral_network()
     out |= network_tables(

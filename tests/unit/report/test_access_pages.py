@@ -12,48 +12,9 @@ from calaim_eval.disclosure import release
 from calaim_eval.report import Absent, access_words, figures, tables
 from calaim_eval.report.access_counts import stage_counts
 from calaim_eval.report.numbers import SUPPRESSED_MARK
-from calaim_eval.results import EffectTable, Estimand, Method, RateTable
-from calaim_eval.results.estimand import RATES_OF
-from calaim_eval.results.intervals import wilson_interval
+from tests.unit.report.access_tables import COUNTS, made_up_times, standardized
 from tests.unit.report.conftest import proportions
 from tests.unit.report.equity_tables import RACE, gaps
-
-STATES = [("all", "all"), ("reached", "all"), ("coverage_ended", "all"), ("waiting", "all"),
-          ("reached", "0-1"), ("reached", "2-6")]  # fmt: skip
-# Reached in months 0 to 1 and 2 to 6, coverage ended, still waiting.
-COUNTS = {
-    "asian": (60, 30, 0, 110),
-    "black": (120, 40, 20, 20),
-    "white": (500, 250, 50, 200),
-}
-
-
-def times(counts: dict[str, tuple[int, int, int, int]] = COUNTS) -> RateTable:
-    everybody = tuple(int(n) for n in np.sum(list(counts.values()), axis=0))
-    rows = []
-    for group, (soon, late, ended, waiting) in {**counts, "all": everybody}.items():
-        total = soon + late + ended + waiting
-        numbers = (total, soon + late, ended, waiting, soon, late)
-        rows += [(group, "identified", *s, n, total) for s, n in zip(STATES, numbers, strict=True)]
-    frame = pd.DataFrame(rows, columns=[RACE, "stage", "state", "months", "n", "total"])
-    n, total = frame["n"].to_numpy(float), frame["total"].to_numpy(float)
-    low, high = wilson_interval(n, total)
-    return RateTable(
-        measure="Time in the stages of access",
-        keys=frame[[RACE, "stage", "state", "months"]],
-        numerator=n,
-        denominator=total,
-        conf_low=low,
-        conf_high=high,
-        n_members=n,
-        numerator_name="members_after_stage_of_ecm",
-        denominator_name="members_after_stage_of_ecm",
-        unit="share",
-        kind="proportion",
-        method=Method("counts"),
-        margins=(RACE, "state", "months"),
-        denominator_keys=(RACE, "stage"),
-    )
 
 
 def cells_of(table) -> dict[str, list[str]]:
@@ -71,14 +32,14 @@ def cells_of(table) -> dict[str, list[str]]:
 
 
 def test_the_table_adds_up_months_and_leaves_endings_apart():
-    rows = cells_of(tables.access_times_table(release({"access_times": times()})))
+    rows = cells_of(tables.access_times_table(release({"access_times": made_up_times()})))
     assert rows["Black or African American"] == ["200", "60%", "80% (74 to 85)", "10%", "10%"]
     assert rows["All members"][:2] == ["1,400", "49%"]
 
 
 def test_a_withheld_month_hides_sums_that_would_need_it():
     counts = {**COUNTS, "asian": (60, 5, 25, 110)}
-    released = release({"access_times": times(counts)})
+    released = release({"access_times": made_up_times(counts)})
     row = cells_of(tables.access_times_table(released))["Asian"]
     assert row[1] == SUPPRESSED_MARK or row[2].startswith(SUPPRESSED_MARK)
     asian = stage_counts(released)["identified"]["asian"]
@@ -86,7 +47,7 @@ def test_a_withheld_month_hides_sums_that_would_need_it():
 
 
 def test_sentences_say_how_soon_and_between_which_groups():
-    text = access_words.access_times_sentence(release({"access_times": times()}))
+    text = access_words.access_times_sentence(release({"access_times": made_up_times()}))
     assert text == (
         "Of members identified as eligible, 49% by month 1 and 71% by month 6 were reached by "
         "outreach. By month 1 the groups shown lie between 30% (Asian) and 60% (Black or African "
@@ -97,7 +58,7 @@ def test_sentences_say_how_soon_and_between_which_groups():
 
 def test_the_bars_are_the_shares_and_withheld_parts_are_empty():
     counts = {**COUNTS, "asian": (60, 5, 25, 110)}
-    figure = figures.access_times(release({"access_times": times(counts)}))
+    figure = figures.access_times(release({"access_times": made_up_times(counts)}))
     drawn = figure.plot.data
     black = drawn[(drawn[RACE] == "black") & (drawn["width"] > 0)].set_index("part")
     assert black.loc["Within 1 month", ["low", "high"]].tolist() == pytest.approx([0, 0.6])
@@ -132,22 +93,6 @@ def test_a_waterfall_goes_from_nothing_to_the_gap():
     assert "Native Hawaiian or Pacific Islander" in figure.caption
     assert "Native Hawaiian or Pacific Islander" in figure.alt_text
     assert "−20.0" in figure.alt_text
-
-
-def standardized(n_events: float) -> EffectTable:
-    keys = pd.DataFrame(
-        [("black", "outreached"), ("black", "served")], columns=[RACE, "component"]
-    ).assign(share_of="identified")
-    return EffectTable(
-        keys=keys,
-        estimate=np.array([0.62, 0.02]),
-        covariance=np.diag([0.02**2, 0.015**2]),
-        support=pd.DataFrame(
-            {"n_members": 100.0, "n_events": [50.0, n_events], "member_months": 0.0}
-        ),
-        estimand=Estimand("Access", "share", "share of members", is_causal=False),
-        method=Method("direct", {RATES_OF: ("members_reaching_stage_of_ecm",)}),
-    )
 
 
 def test_standardized_shares_stand_beside_the_crude_ones_inside_0_to_100():

@@ -15,7 +15,9 @@ from tests.unit.report.conftest import UNITS, effects, proportions
 
 OPTIONAL = [
     "access_gap_table",
+    "access_standardized_table",
     "access_table",
+    "access_times_table",
     "balance_table",
     "baseline_table",
     "brokers_table",
