@@ -96,7 +96,7 @@ from calaim_eval.estimate import (
     two_way_fixed_effects_from_members,
     wild_bootstrap_p_values,
 )
-from calaim_eval.integration import integration_measures
+from calaim_eval.integration import integration_measures, partner_measures
 from calaim_eval.moments import CellMoments, load_moments, reduce_panel
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.report import open_release, render_report
@@ -196,6 +196,7 @@ __all__ = [
     "open_release",
     "ordered_disparity",
     "overlap_plot",
+    "partner_measures",
     "placebo_dates",
     "placebo_moments",
     "power",
