@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.partners.hmis_events import event_frames, project_referrals
-from calaim_eval.tables.partners.hmis_export import COMMON_RACES, HmisExport, find_exports
+from calaim_eval.tables.partners.hmis_export import HmisExport, find_exports
+from calaim_eval.tables.partners.hmis_persons import person_frames, yes_no
 from calaim_eval.tables.partners.links import Links, find_links, link_paths
 from calaim_eval.tables.partners.partner_tables import (
     PartnerTables,
@@ -25,26 +25,23 @@ from calaim_eval.tables.partners.partner_tables import (
 from calaim_eval.tables.partners.text_rows import FileRows, look_up
 from calaim_eval.tables.sources import SourceFiles
 
-SEXES = {"0": "female", "1": "male", "8": "unknown", "9": "unknown", "99": "unknown"}
-YES_NO = {"1": True, "0": False}
 NO_PERSON = "person not in `Client`"
 NO_ENROLLMENT = "enrollment not in `Enrollment`, or set aside there"
 NO_ASSESSMENT = "assessment not in `Assessment`, or set aside there"
 NO_PROJECT = "project not in `Project` (kept without organization)"
 EXIT_FIRST = "`ExitDate` before `EntryDate`"
-SAME_MEMBER = "person linked to the same member as another (one row in `homeless_person`)"
-NO_RACE = "person without any race recorded (counted as not collected)"
 LATER_EXPORT = "the same record is in a later export, which is kept"
 IDENTIFIED = {
-    "homeless_person": "member_id",
-    "homeless_project": "project_id",
-    "organization": "organization_id",
-    "homeless_enrollment": "homeless_enrollment_id",
-    "homeless_service": "homeless_service_id",
-    "social_referral": "referral_id",
-    "referral": "referral_id",
+    "homeless_person": ["member_id"],
+    "homeless_project": ["project_id"],
+    "organization": ["organization_id"],
+    "homeless_enrollment": ["homeless_enrollment_id"],
+    "homeless_service": ["homeless_service_id"],
+    "homeless_assessment": ["assessment_id", "question"],
+    "social_referral": ["referral_id"],
+    "referral": ["referral_id"],
 }
-"""Column that two exports of one implementation share."""
+"""Columns by which two exports of one implementation have the same record."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ def _read_export(
     """Tables of one export, and its persons."""
     organization = _organizations(export, links, ledger)
     project, projects = _projects(export, links, ledger)
-    persons, races, known = _persons(export, links, ledger)
+    persons, races, known = person_frames(export, links, ledger)
     medicaid = _medicaid(export, ledger)
     exits = export.rows("Exit", ledger)
     enrolled, enrollments = _enrollments(export, links, known, projects, exits, medicaid, ledger)
@@ -187,63 +184,6 @@ def _projects(
     return frame, by_id
 
 
-def _persons(
-    export: HmisExport, links: Links, ledger: RowLedger
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
-    """Persons, what their records say of race, and the identifiers that are kept."""
-    rows = export.rows("Client", ledger)
-    rows.require("PersonalID")
-    rows.keep_latest(["PersonalID"], by="DateUpdated")
-    born = rows.day("DOB", is_needed=False)
-    races = (*COMMON_RACES, export.hispanic_column)
-    rows.note(~_has_race(rows.frame, races), NO_RACE)
-    at = rows.used()
-    kept = rows.frame.iloc[at]
-    members = links.member(kept["PersonalID"], export.scope)
-    persons = declared_frame(
-        "homeless_person",
-        {
-            "member_id": members,
-            "birth_date": born.iloc[at],
-            "sex": kept["Sex"].map(SEXES).astype(object),
-            "is_veteran": _yes_no(kept["VeteranStatus"]),
-        },
-    )
-    is_again = persons.duplicated("member_id", keep="last")
-    ledger.note("hmis Client", SAME_MEMBER, int(is_again.sum()))
-    persons = persons[~is_again].reset_index(drop=True)
-    return persons, _races(kept, members, races, export), kept["PersonalID"]
-
-
-def _has_race(frame: pd.DataFrame, races: tuple[str, ...]) -> np.ndarray:
-    """Whether anything but no and nothing is recorded."""
-    said = frame[list(races)]
-    has: np.ndarray = (said.notna() & (said != "0")).any(axis=1).to_numpy()
-    return has
-
-
-def _races(
-    kept: pd.DataFrame, members: pd.Series, races: tuple[str, ...], export: HmisExport
-) -> pd.DataFrame:
-    """One row for each item of race that a person's record says something of but no."""
-    long = kept[list(races)].assign(member_id=members).melt("member_id", list(races))
-    long = long[long["value"].notna() & (long["value"] != "0")]
-    silent = members[~_has_race(kept, races)]
-    none = pd.DataFrame({"member_id": silent, "variable": "RaceNone", "value": "99"})
-    long = pd.concat([long, none], ignore_index=True).drop_duplicates(["member_id", "variable"])
-    return declared_frame(
-        "race_record",
-        {
-            "member_id": long["member_id"],
-            "race_item": long["variable"],
-            "race_item_value": long["value"],
-            "race_item_system": pd.Series(
-                f"hmis_{export.version.lower()}", index=long.index, dtype=object
-            ),
-        },
-    )
-
-
 def _medicaid(export: HmisExport, ledger: RowLedger) -> pd.Series:
     """Medicaid at entry by EnrollmentID, as the latest record of that stage says."""
     rows = export.rows("IncomeBenefits", ledger)
@@ -251,7 +191,7 @@ def _medicaid(export: HmisExport, ledger: RowLedger) -> pd.Series:
     rows.set_aside(rows["DataCollectionStage"] != "1", "not recorded at entry")
     rows.keep_latest(["EnrollmentID"], by="DateUpdated")
     kept = rows.frame.iloc[rows.used()]
-    said = _yes_no(kept["Medicaid"])
+    said = yes_no(kept["Medicaid"])
     said.index = pd.Index(kept["EnrollmentID"])
     return said
 
@@ -295,7 +235,7 @@ def _enrollments(
             "relationship_to_head_code": kept["RelationshipToHoH"],
             "living_situation_code": kept["LivingSituation"],
             "destination_code": look_up(ids, left["destination"]),
-            "has_disabling_condition": _yes_no(kept["DisablingCondition"]),
+            "has_disabling_condition": yes_no(kept["DisablingCondition"]),
             "is_on_medicaid": look_up(ids, medicaid),
         },
     )
@@ -391,9 +331,9 @@ def own_id(export: HmisExport, ids: pd.Series) -> pd.Series:
 
 def _without_earlier(frames: dict[str, pd.DataFrame], ledger: RowLedger) -> dict[str, pd.DataFrame]:
     """Of records that several exports have, those of the latest."""
-    for name, column in IDENTIFIED.items():
+    for name, columns in IDENTIFIED.items():
         if name in frames:
-            is_earlier = frames[name].duplicated(column, keep="last")
+            is_earlier = frames[name].duplicated(columns, keep="last")
             ledger.note(name, LATER_EXPORT, int(is_earlier.sum()))
             frames[name] = frames[name][~is_earlier].reset_index(drop=True)
     if "race_record" in frames:
@@ -404,8 +344,3 @@ def _without_earlier(frames: dict[str, pd.DataFrame], ledger: RowLedger) -> dict
             ["member_id", "race_item"], keep="last", ignore_index=True
         )
     return frames
-
-
-def _yes_no(codes: pd.Series) -> pd.Series:
-    """1 and 0 as yes and no, everything else as not known."""
-    return codes.map(YES_NO).astype("boolean")

@@ -6,14 +6,12 @@ plan's own `layout.toml`. Statements of a referral's status over the months beco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError
-from calaim_eval.schema.codes import load_codes
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.partners.exchange_layout import (
     HEADS,
@@ -21,46 +19,32 @@ from calaim_eval.tables.partners.exchange_layout import (
     NAMES,
     OUTREACH,
     RETURN,
-    Layout,
     read_layout,
 )
-from calaim_eval.tables.partners.links import Links, find_links, link_paths
+from calaim_eval.tables.partners.exchange_rows import (
+    NAME,
+    ExchangeRows,
+    name_members,
+    named_rows,
+    organization_of,
+    read_exchange_file,
+    value_of,
+)
+from calaim_eval.tables.partners.links import find_links, link_paths
 from calaim_eval.tables.partners.loop_status import fold_statements
 from calaim_eval.tables.partners.partner_tables import (
     PartnerTables,
     declared_frame,
     joined_frames,
 )
-from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
 from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
 
-NAME = "plan_exchange"
-DAYS = {
-    RETURN: ("start", "end", "served", "ended", "produced", "status_day"),
-    OUTREACH: ("outreach",),
-    INFORMATION: ("listed",),
-}
-NEEDED = {OUTREACH: "outreach", INFORMATION: "listed"}
-VOIDED = "voided by the sender"
-NO_SERVICE = "`service` is neither `ecm` nor a listed support"
-NO_PROVIDER = "provider is not told (kept without)"
-NO_PLAN = "plan is not told (kept without)"
-UNKNOWN = "`{}` is no value of the state or of the plan's layout (read as missing)"
 NOTHING = "row that tells neither of enrollment, nor of a service, nor of a referral"
 END_FIRST = "enrollment that ends before it begins"
 NO_STATUS_DAY = "referral status without a day (the day of the file is taken)"
 NO_DAY_AT_ALL = "referral status without any day (no referral is made of it)"
 SAME_RECORD = "the same service, attempt or listing stated again (one record)"
 OLDER_REPORT = "enrollment stated again (kept as last stated)"
-
-
-@dataclass
-class ExchangeRows:
-    """Rows of one file with their days; `member` and `organization` are named for all together."""
-
-    rows: FileRows
-    days: dict[str, pd.Series]
-    layout: Layout
 
 
 def read_plan_exchange(folder: Path) -> PartnerTables:
@@ -95,8 +79,10 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
         layout = read_layout(place)
         own = [path for path in _text_files(place) if path not in link_paths(place)]
         for number, path in enumerate(own, start=1):
-            kind, rows = _read_file(path, f"file {number} of {len(own)} by name", layout, ledger)
-            parts[kind].append(_named(rows, kind, layout))
+            kind, rows = read_exchange_file(
+                path, f"file {number} of {len(own)} by name", layout, ledger
+            )
+            parts[kind].append(named_rows(rows, kind, layout))
         paths += own
     if not paths:
         raise TableError(
@@ -104,9 +90,9 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
             "  Save each sheet as CSV, in the folder or in one folder a plan."
         )
     every = [each for kind in parts.values() for each in kind]
-    _name_members(every, links, ledger)
+    name_members(every, links, ledger)
     for each in every:
-        each.rows.frame["organization"] = _organization(each.rows, links)
+        each.rows.frame["organization"] = organization_of(each.rows, links)
     frames = [{"organization": _organizations(every)}]
     frames += [_outreach(each) for each in parts[OUTREACH]]
     frames += [_listed(each) for each in parts[INFORMATION]]
@@ -131,84 +117,6 @@ def _text_files(folder: Path) -> list[Path]:
         and path.name.lower().endswith(TEXT_SUFFIXES)
         and not path.name.startswith(".")
     ]
-
-
-def _read_file(path: Path, place: str, layout: Layout, ledger: RowLedger) -> tuple[str, FileRows]:
-    """Kind and rows of one file."""
-    header = read_header(path, f"{NAME}: {place}")
-    kind = layout.kind(header)
-    if kind is None:
-        raise TableError(
-            f"{NAME}: {place} is none of {', '.join(NAMES.values())}: it has no column with the "
-            "client index number, or none that tells what the file is about.\n"
-            "  Say in `layout.toml` what its columns are called, or take it out of the folder."
-        )
-    rows = read_file_rows(
-        [path],
-        f"{NAME} {NAMES[kind]}",
-        ledger,
-        columns=tuple(HEADS[kind]),
-        heads=layout.heads(kind),
-    )
-    return kind, rows
-
-
-def _named(rows: FileRows, kind: str, layout: Layout) -> ExchangeRows:
-    """Rows with what is asked of each: who, what for, and days that are days."""
-    rows.set_aside(_value(rows, "void", layout) == "yes", VOIDED)
-    rows.require("cin")
-    service = _service(rows, layout)
-    rows.set_aside(service.isna(), NO_SERVICE)
-    days = {column: rows.day(column, is_needed=column == NEEDED.get(kind)) for column in DAYS[kind]}
-    if layout.plan:
-        rows.frame["plan"] = layout.plan
-    rows.frame["plan"] = rows["plan"].where(rows["plan"].notna(), rows["payer"])
-    rows.note(rows["plan"].isna(), NO_PLAN)
-    provider = rows["npi"].where(rows["npi"].notna(), rows["tin"])
-    provider = provider.where(provider.notna(), rows["provider"])
-    rows.note(provider.isna(), NO_PROVIDER)
-    rows.frame["service"] = service
-    return ExchangeRows(rows, days, layout)
-
-
-def _service(rows: FileRows, layout: Layout) -> pd.Series:
-    """`ecm` or a support for each row; missing where it is neither."""
-    known = {"ecm", *load_codes("community_support")["service"]}
-    words = layout.value("service")
-    told = by_value(rows["service"], lambda text: words.get(text.lower(), text.lower()))
-    told = told.where(told.notna(), layout.service)
-    return told.where(told.isin(known), None)
-
-
-def _value(rows: FileRows, column: str, layout: Layout) -> pd.Series:
-    """A column in our values; what is neither the state's nor the plan's is remarked on."""
-    words = layout.value(column)
-    mapped = by_value(rows[column], lambda text: words.get(text.lower()))
-    if column not in ("void", "is_reached"):
-        rows.note(rows[column].notna() & mapped.isna(), UNKNOWN.format(column))
-    return mapped
-
-
-def _name_members(every: list[ExchangeRows], links: Links, ledger: RowLedger) -> None:
-    """Put the member of each client index number into the rows; those without one get numbers."""
-    cins = pd.concat([each.rows["cin"][each.rows.is_open] for each in every], ignore_index=True)
-    links.note_unlinked(cins, ledger)
-    strange = sorted(set(cins) - set(links.members))
-    numbered = {cin: f"{NAME}:unlinked-{number}" for number, cin in enumerate(strange, start=1)}
-    members = {**numbered, **links.members}
-    for each in every:
-        each.rows.frame["member"] = each.rows["cin"].map(members)
-
-
-def _organization(rows: FileRows, links: Links) -> pd.Series:
-    """Providers of rows: by link of NPI, tax number or name, else NPI or name, never tax number."""
-    found = pd.Series(None, index=rows.frame.index, dtype=object)
-    for column in ("npi", "tin", "provider") if links.organizations else ():
-        linked = rows[column].map(links.organizations).astype(object)
-        found = found.where(found.notna(), linked.where(linked.notna(), None))
-    own = rows["npi"].where(rows["npi"].notna(), rows["provider"])
-    marked = Links(NAME).organization(own.astype(object))
-    return found.where(found.notna(), marked)
 
 
 def _organizations(every: list[ExchangeRows]) -> pd.DataFrame:
@@ -284,7 +192,7 @@ def _reached(each: ExchangeRows) -> pd.DataFrame:
             "day": each.days["outreach"],
         }
     )
-    is_reached = _value(rows, "is_reached", each.layout) == "yes"
+    is_reached = value_of(rows, "is_reached", each.layout) == "yes"
     return frame[rows.is_open & is_reached.to_numpy(dtype=bool)]
 
 
@@ -317,7 +225,7 @@ def _returned(parts: list[ExchangeRows], ledger: RowLedger) -> list[dict[str, pd
         rows, days = each.rows, each.days
         end = days["end"].where(days["end"].notna(), days["ended"])
         rows.set_aside(end < days["start"], END_FIRST)
-        status = _value(rows, "referral_status", each.layout)
+        status = value_of(rows, "referral_status", each.layout)
         tells = days["start"].notna() | days["served"].notna() | status.notna()
         rows.set_aside(~tells, NOTHING)
         statements.append(_statements(each, status))
@@ -352,7 +260,7 @@ def _statements(each: ExchangeRows, status: pd.Series) -> pd.DataFrame:
             "service": rows["service"],
             "day": day,
             "status": status,
-            "reason": _value(rows, "closure_reason", each.layout),
+            "reason": value_of(rows, "closure_reason", each.layout),
             "produced": days["produced"],
         }
     )
@@ -373,7 +281,7 @@ def _enrollments(each: ExchangeRows, end: pd.Series) -> pd.DataFrame:
             "program_status": rows["program_status"],
             "program_start_date": days["start"],
             "program_end_date": end,
-            "end_reason": _value(rows, "end_reason", each.layout),
+            "end_reason": value_of(rows, "end_reason", each.layout),
             "reported_date": days["produced"],
         },
     )

@@ -230,8 +230,14 @@ def test_two_exports_of_one_hmis_in_different_versions_are_one_with_the_latest(t
     old = basic("FY2024")
     old["Export"][0]["ExportDate"] = "2023-09-01"
     old["Exit"] = []
+    new = basic("FY2026")
+    for files in (old, new):
+        files["Assessment"] = [{"AssessmentID": "s1", "EnrollmentID": "1", "PersonalID": "a"}]
+        files["AssessmentQuestions"] = [
+            {"AssessmentID": "s1", "AssessmentQuestion": "q", "AssessmentAnswer": "1"}
+        ]
     write_hmis(tmp_path / "hmis" / "z_old", {k: v for k, v in old.items() if v})
-    write_hmis(tmp_path / "hmis" / "a_new", basic("FY2026"))
+    write_hmis(tmp_path / "hmis" / "a_new", new)
     found = read_hmis(tmp_path / "hmis")
     assert found.version == "FY2024, FY2026"
     assert len(found.frame("homeless_person")) == 2
@@ -239,6 +245,7 @@ def test_two_exports_of_one_hmis_in_different_versions_are_one_with_the_latest(t
     assert len(enrolled) == 3
     assert enrolled.loc["hmis:I1:1", "exit_date"] == pd.Timestamp("2023-06-30")
     assert set(found.frame("race_record")["race_item_system"]) == {"hmis_fy2026"}
+    assert len(found.frame("homeless_assessment")) == 1
     ledger = found.ledger.to_frame()
     doubled = ledger[ledger["reason"].str.contains("later export")]
     assert doubled.set_index("table")["n_rows"]["homeless_enrollment"] == 3

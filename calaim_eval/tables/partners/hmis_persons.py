@@ -1,0 +1,78 @@
+"""Persons of an HMIS export, and what their records say of race and ethnicity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.partners.hmis_export import COMMON_RACES, HmisExport
+from calaim_eval.tables.partners.links import Links
+from calaim_eval.tables.partners.partner_tables import declared_frame
+
+SEXES = {"0": "female", "1": "male", "8": "unknown", "9": "unknown", "99": "unknown"}
+YES_NO = {"1": True, "0": False}
+SAME_MEMBER = "person linked to the same member as another (one row in `homeless_person`)"
+NO_RACE = "person without any race recorded (counted as not collected)"
+
+
+def person_frames(
+    export: HmisExport, links: Links, ledger: RowLedger
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """Persons, what their records say of race, and the identifiers that are kept."""
+    rows = export.rows("Client", ledger)
+    rows.require("PersonalID")
+    rows.keep_latest(["PersonalID"], by="DateUpdated")
+    born = rows.day("DOB", is_needed=False)
+    races = (*COMMON_RACES, export.hispanic_column)
+    rows.note(~_has_race(rows.frame, races), NO_RACE)
+    at = rows.used()
+    kept = rows.frame.iloc[at]
+    members = links.member(kept["PersonalID"], export.scope)
+    persons = declared_frame(
+        "homeless_person",
+        {
+            "member_id": members,
+            "birth_date": born.iloc[at],
+            "sex": kept["Sex"].map(SEXES).astype(object),
+            "is_veteran": yes_no(kept["VeteranStatus"]),
+        },
+    )
+    is_again = persons.duplicated("member_id", keep="last")
+    ledger.note("hmis Client", SAME_MEMBER, int(is_again.sum()))
+    persons = persons[~is_again].reset_index(drop=True)
+    return persons, _races(kept, members, races, export), kept["PersonalID"]
+
+
+def _has_race(frame: pd.DataFrame, races: tuple[str, ...]) -> np.ndarray:
+    """Whether anything but no and nothing is recorded."""
+    said = frame[list(races)]
+    has: np.ndarray = (said.notna() & (said != "0")).any(axis=1).to_numpy()
+    return has
+
+
+def _races(
+    kept: pd.DataFrame, members: pd.Series, races: tuple[str, ...], export: HmisExport
+) -> pd.DataFrame:
+    """One row for each item of race that a person's record says something of but no."""
+    long = kept[list(races)].assign(member_id=members).melt("member_id", list(races))
+    long = long[long["value"].notna() & (long["value"] != "0")]
+    silent = members[~_has_race(kept, races)]
+    none = pd.DataFrame({"member_id": silent, "variable": "RaceNone", "value": "99"})
+    long = pd.concat([long, none], ignore_index=True).drop_duplicates(["member_id", "variable"])
+    return declared_frame(
+        "race_record",
+        {
+            "member_id": long["member_id"],
+            "race_item": long["variable"],
+            "race_item_value": long["value"],
+            "race_item_system": pd.Series(
+                f"hmis_{export.version.lower()}", index=long.index, dtype=object
+            ),
+        },
+    )
+
+
+def yes_no(codes: pd.Series) -> pd.Series:
+    """1 and 0 as yes and no, everything else as not known."""
+    return codes.map(YES_NO).astype("boolean")
