@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -14,12 +15,15 @@ from calaim_eval.estimate.time_to_event.subdistribution_fit import (
     FARTHEST,
     HazardFit,
     fit_subdistribution,
+    goes_on_for_ever,
 )
 from calaim_eval.results import EffectTable, Estimand, Method
 
 HazardModel = Literal["subdistribution", "cause_specific"]
 FEWEST_EVENTS = 5
 """Events a term must have."""
+_UNFINISHED = 1e-6
+"""A step that would still add this to the log likelihood: the fit did not arrive."""
 _REFERENCE = {
     "subdistribution": "Fine JP, Gray RJ (1999). J Am Stat Assoc 94(446):496-509. "
     "doi:10.1080/01621459.1999.10474144",
@@ -86,8 +90,8 @@ def competing_hazards(
     TableError
         A column is absent, or durations are negative or infinite.
     EstimationError
-        No factor, fewer than five events a term, a factor that does not vary, or no finite
-        maximum.
+        No factor, fewer than five events a term, a factor that does not vary, one cluster, or no
+        finite maximum (a group has none of the endings, or no others).
 
     Notes
     -----
@@ -115,11 +119,15 @@ def competing_hazards(
     if found is None:
         raise EstimationError(
             "the hazard regression has no finite maximum: a factor tells exactly who has the "
-            "ending. Leave it out, or compare cumulative incidences."
+            "ending, or a group has none. Leave it out, or compare cumulative incidences."
         )
     ratio = np.exp(found.coef)
     sums = pd.DataFrame(found.influence).groupby(clusters).sum()
     n = len(sums)
+    if n < 2:
+        raise EstimationError(
+            f"`{cluster}` has 1 cluster; an error needs several. Take finer ones."
+        )
     scaled = sums.to_numpy() * np.sqrt(n / (n - 1)) * ratio
     return EffectTable(
         keys=pd.DataFrame({"term": list(terms)}),
@@ -194,14 +202,52 @@ def _fit_cause_specific(time: np.ndarray, ending: np.ndarray, x: np.ndarray) -> 
     from statsmodels.duration.hazard_regression import PHReg
 
     size = x.std(axis=0)
-    model = PHReg(time, x / size, status=(ending == 1).astype(float), ties="efron")
-    result = model.fit()
+    z = (x - x.mean(axis=0)) / size
+    model = PHReg(time, z, status=(ending == 1).astype(float), ties="efron")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = model.fit()
     coef = np.asarray(result.params)
     if not np.isfinite(coef).all() or np.abs(coef).max() > FARTHEST:
         return None
-    residual = np.nan_to_num(np.asarray(result.score_residuals))
-    inverse = np.asarray(np.linalg.inv(-model.hessian(coef)))
+    at_start, information = (-np.asarray(model.hessian(b)) for b in (np.zeros(len(coef)), coef))
+    if goes_on_for_ever(at_start, information):
+        return None
+    residual = _efron_residuals(time, ending == 1, z, coef)
+    inverse, score = np.linalg.inv(information), residual.sum(axis=0)
+    if float(score @ inverse @ score) > _UNFINISHED:
+        return None
     return HazardFit(coef / size, residual @ inverse / size)
+
+
+def _efron_residuals(
+    time: np.ndarray, is_event: np.ndarray, x: np.ndarray, coef: np.ndarray
+) -> np.ndarray:
+    """What each subject adds to the score with Efron's ties; they add up to 0; shape (n, p).
+
+    Of d events on one day the k-th finds the d weighed at (d - k + 1)/d among those at risk.
+    """
+    grid, place = np.unique(time, return_inverse=True)
+    weight = np.exp(x @ coef)
+    both = np.column_stack([weight, weight[:, None] * x])
+    here, tied = np.zeros((2, len(grid), both.shape[1]))
+    np.add.at(here, place, both)
+    np.add.at(tied, place[is_event], both[is_event])
+    at_risk = here[::-1].cumsum(axis=0)[::-1]
+    n_events = np.bincount(place[is_event], minlength=len(grid))
+    at = np.repeat(np.arange(len(grid)), n_events)
+    first = np.cumsum(n_events) - n_events
+    done = ((np.arange(len(at)) - first[at]) / n_events[at])[:, None]
+    sums = at_risk[at] - done * tied[at]
+    mean = sums[:, 1:] / sums[:, :1]
+    hazard = np.column_stack([np.ones(len(at)), mean]) / sums[:, :1]
+    each, of_tied, average = np.zeros((3, *here.shape))
+    np.add.at(each, at, hazard)
+    np.add.at(of_tied, at, done * hazard)
+    np.add.at(average[:, 1:], at, mean / n_events[at][:, None])
+    own = each.cumsum(axis=0)[place] - np.where(is_event[:, None], of_tied[place], 0.0)
+    jumps = np.where(is_event[:, None], x - average[place, 1:], 0.0)
+    return np.asarray(jumps - weight[:, None] * (own[:, :1] * x - own[:, 1:]))
 
 
 def _support(x: np.ndarray, ending: np.ndarray) -> pd.DataFrame:

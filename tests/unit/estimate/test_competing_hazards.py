@@ -83,6 +83,41 @@ def test_influence_is_the_change_when_a_subject_leaves():
     assert np.corrcoef(gone, whole.influence[:60, 0])[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("model", ["subdistribution", "cause_specific"])
+def test_errors_allow_for_many_endings_on_one_day(model):
+    """Times in months: the error is that of the jackknife, subject by subject."""
+    frame = competing(np.random.default_rng(10), 150)
+    frame["time"] = np.ceil(frame["time"] * 4)
+    arguments = {"duration": "time", "cause": "cause", "factors": ["x"], "model": model}
+    whole = competing_hazards(frame, **arguments)
+    left = [np.log(competing_hazards(frame.drop(i), **arguments).estimate[0]) for i in frame.index]
+    jackknife = np.sqrt(149 / 150 * ((np.array(left) - np.mean(left)) ** 2).sum())
+    assert whole.std_error[0] / whole.estimate[0] == pytest.approx(jackknife, rel=0.06)
+
+
+@pytest.mark.parametrize("model", ["subdistribution", "cause_specific"])
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_a_group_without_the_ending_has_no_ratio(model, share):
+    """Its likelihood rises for ever: no ratio near 0 with a narrow interval."""
+    rng = np.random.default_rng(11)
+    frame = competing(rng, 1000).assign(few=rng.random(1000) < share)
+    frame.loc[frame["few"] & (frame["cause"] == 1), "cause"] = 2
+    with pytest.raises(EstimationError, match="no finite maximum"):
+        competing_hazards(frame, duration="time", cause="cause", factors=["few", "x"], model=model)
+    # One ending in the group is enough for a ratio, however uncertain.
+    frame.loc[frame.index[frame["few"]][0], "cause"] = 1
+    table = competing_hazards(
+        frame, duration="time", cause="cause", factors=["few", "x"], model=model
+    )
+    assert 0 < table.estimate[0] < 1
+
+
+def test_one_cluster_has_no_error():
+    frame = competing(np.random.default_rng(12), 100).assign(member="same")
+    with pytest.raises(EstimationError, match="1 cluster"):
+        competing_hazards(frame, duration="time", cause="cause", factors=["x"], cluster="member")
+
+
 def test_intervals_cover_a_known_ratio_and_clusters_count():
     rng = np.random.default_rng(4)
     covered = np.zeros(2)
