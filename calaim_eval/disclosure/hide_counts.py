@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.disclosure.complementary import Pattern, protect
-from calaim_eval.disclosure.count_table import CountTable
+from calaim_eval.disclosure.count_table import CellId, CountTable
 from calaim_eval.disclosure.effects import Hidden
 from calaim_eval.disclosure.ledger import History
 from calaim_eval.disclosure.linked_tables import link_tables
@@ -46,7 +46,7 @@ def hide_counts(
 ) -> tuple[Hidden, Choice]:
     """Rows to hide in every rate table, those needed to protect others included."""
     about_members = {table.name: rates[table.name] for table in counts}
-    earlier = tuple(link_tables(_consistent(history.tables, counts), beside=counts))
+    earlier = tuple(link_tables(still_true(history.tables, counts), beside=counts))
     system = build_system(counts, earlier=earlier)
     known, restated = _compare(system, history, policy)
     restated |= _given_away(system, history)
@@ -180,21 +180,29 @@ def _given_away(system: System, history: History) -> set[int]:
     }
 
 
-def _consistent(earlier: tuple[CountTable, ...], now: list[CountTable]) -> list[CountTable]:
-    """Earlier tables none of whose numbers was restated, so that their sums still hold."""
-    system = build_system(now)
-    current = dict(zip(system.cells, system.value, strict=True))
+def still_true(earlier: Sequence[CountTable], now: Sequence[CountTable]) -> list[CountTable]:
+    """Earlier tables none of whose numbers was restated, so that their sums still hold.
+
+    The latest of those that contradict each other is kept.
+    """
+    current = _shown_numbers(now)
     kept: list[CountTable] = []
-    for table in earlier:
-        seen = build_system([table])
-        same = all(
-            np.isnan(value) or abs(current.get(cell, value) - value) <= 1e-6
-            for cell, value in zip(seen.cells, seen.value, strict=True)
-            if cell[0] != "left over"
-        )
-        if same:
+    for table in reversed(earlier):
+        seen = _shown_numbers([table])
+        if all(abs(current.get(cell, value) - value) <= 1e-6 for cell, value in seen.items()):
             kept.append(table)
-    return kept
+            current = {**seen, **current}
+    return kept[::-1]
+
+
+def _shown_numbers(tables: Sequence[CountTable]) -> dict[CellId, float]:
+    """Every number shown, by what is counted."""
+    numbers: dict[CellId, float] = {}
+    for table in tables:
+        for row, (top, bottom) in enumerate(table.cells()):
+            pairs = ((top, table.numerator[row]), (bottom, table.denominator[row]))
+            numbers |= {cell: float(value) for cell, value in pairs if np.isfinite(value)}
+    return numbers
 
 
 def hidden_before(name: str, keys: pd.DataFrame, history: History) -> np.ndarray:

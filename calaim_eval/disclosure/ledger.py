@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from calaim_eval.disclosure.released import (
 )
 from calaim_eval.disclosure.system import build_system
 from calaim_eval.errors import DisclosureError, OutputError
+from calaim_eval.results import ALL
 
 LEDGER_NAME = "ledger.jsonl"
 _FIRST = "0" * 64
@@ -65,7 +66,8 @@ class History:
     hidden_rows : frozenset[RowId]
         Rows hidden: table, key values.
     tables : tuple[CountTable, ...]
-        Tables of the latest release of the same numbers, NaN where hidden.
+        Tables of the latest release of the same numbers, and rows about a month, quarter or year
+        of any release; NaN where hidden.
     held_back : frozenset[CellId]
         Counts that releases of the same numbers hid and did not show.
     comparisons : tuple[ShownComparison, ...]
@@ -210,8 +212,8 @@ def history_of(
                 same |= {identity} if is_same else set()
             elif is_same and cell not in shown:
                 hidden_cells.add(identity)
-        if same_numbers and is_exact:
-            latest |= tables
+        if is_exact:
+            latest |= tables if same_numbers else _tables_of_times(tables, entry["quarter"])
         if same_numbers:
             comparisons += _comparisons(entry)
         for name, table in entry["tables"].items():
@@ -242,6 +244,28 @@ def _comparisons(entry: Mapping[str, Any]) -> list[ShownComparison]:
         for name, table in entry["tables"].items()
         if table.get("shown_keys")
     ]
+
+
+def _tables_of_times(tables: Mapping[str, CountTable], quarter: str) -> dict[str, CountTable]:
+    """Tables by month, quarter or year: these numbers are the same in every release."""
+    return {
+        f"{name} {quarter}": _rows_of_a_time(table)
+        for name, table in tables.items()
+        if _TIME_COLUMNS & set(table.keys.columns)
+    }
+
+
+def _rows_of_a_time(table: CountTable) -> CountTable:
+    """Rows about a month, quarter or year, without those over the whole time of the release."""
+    columns = [c for c in table.keys.columns if c in _TIME_COLUMNS]
+    rows = np.flatnonzero((table.keys[columns] != ALL).all(axis=1).to_numpy())
+    return replace(
+        table,
+        keys=table.keys.iloc[rows].reset_index(drop=True),
+        numerator=table.numerator[rows],
+        denominator=table.denominator[rows],
+        has_denominator=table.has_denominator[rows],
+    )
 
 
 def rounding_of(entry: Mapping[str, Any]) -> str:

@@ -65,7 +65,7 @@ def link_tables(
     """
     stated = _stated([*tables, *beside])
     broader = broader_columns([*tables, *beside])
-    stated |= _most_common_sums(tables, stated, broader)
+    stated |= _most_common_sums([*tables, *beside], stated, broader)
     same = _same_names(_stated(tables))
     return [
         replace(

@@ -24,7 +24,7 @@ from calaim_eval.disclosure.from_rates import (
     hide_comparisons_of_rates,
     names_of_stacked_rates,
 )
-from calaim_eval.disclosure.hide_counts import Choice, hidden_before, hide_counts
+from calaim_eval.disclosure.hide_counts import Choice, hidden_before, hide_counts, still_true
 from calaim_eval.disclosure.layout_score import refuse_above_limit, score_layouts
 from calaim_eval.disclosure.ledger import (
     LEDGER_NAME,
@@ -165,7 +165,8 @@ def protect_results(
     effects = {n: t for n, t in results.items() if isinstance(t, EffectTable)}
     rates = {n: t for n, t in results.items() if isinstance(t, RateTable)}
     bounds = {n: t for n, t in results.items() if isinstance(t, BoundsTable)}
-    counts = link_tables(count_tables(rates), beside=history.tables)
+    counts = count_tables(rates)
+    counts = link_tables(counts, beside=still_true(history.tables, counts))
     populations = small_populations(counts, policy=policy)
     hidden, pattern = _with_narrowed(
         *hide_counts(rates, counts, policy, history, populations), policy

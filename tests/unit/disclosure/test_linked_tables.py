@@ -166,3 +166,28 @@ def test_months_lie_in_quarters_however_they_are_written(label):
     }
     released = release(tables)
     assert sum(hidden(released, "months")) > 1 or hidden(released, "quarter")[0]
+
+
+def quarters_shown(*numbers):
+    quarters = [f"2024Q{i + 1}" for i in range(len(numbers))]
+    return table(["quarter"], quarters, list(numbers), names=("visits", "none"))
+
+
+def test_a_year_does_not_tell_a_quarter_that_is_left_when_the_others_were_released(tmp_path):
+    release({"visits": quarters_shown(100, 196, 100)}, to=tmp_path, quarter="2024Q3")
+    year = table(["year"], ["2024"], [400], names=("visits", "none"))
+    later = {"year": year, "visits": quarters_shown(100, 196, 100, 4)}
+    both = release(later, to=tmp_path / "both", quarter="2024Q4", ledger=tmp_path / "ledger.jsonl")
+    assert hidden(both, "year") == [True]
+    # Nor where the fourth quarter is in no table of the later release.
+    release({"visits": quarters_shown(100, 196, 100)}, to=tmp_path / "b", quarter="2024Q3")
+    alone = release({"year": year}, to=tmp_path / "b", quarter="2024Q4")
+    assert hidden(alone, "year") == [True]
+
+
+def test_a_quarter_restated_since_does_not_stop_the_next_release(tmp_path):
+    release({"visits": quarters_shown(100, 196)}, to=tmp_path, quarter="2024Q2")
+    release({"visits": quarters_shown(130, 196, 150)}, to=tmp_path, quarter="2024Q3")
+    year = table(["year"], ["2024"], [630], names=("visits", "none"))
+    last = release({"year": year}, to=tmp_path, quarter="2024Q4")
+    assert hidden(last, "year") == [False]  # 630 - 130 - 196 - 150 = 154
