@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
 from calaim_eval.integration import (
     contracted_but_idle,
     coverage_summary,
@@ -18,7 +19,6 @@ from calaim_eval.integration import (
     service_coverage,
     time_to_service,
 )
-from calaim_eval.estimate.time_to_event.cumulative_incidence import cumulative_incidence
 from calaim_eval.integration.referral_roots import chain_places
 
 AS_OF = "2024-12-31"
