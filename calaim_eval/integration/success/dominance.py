@@ -113,7 +113,7 @@ def general_dominance(
     Raises
     ------
     TableError, EstimationError
-        As in `factor_rows`; more than twelve factors, or fewer than two.
+        As in `factor_rows`; more than twelve factors, or fewer than two; no draw that can be used.
 
     References
     ----------
@@ -123,6 +123,8 @@ def general_dominance(
         data, outcome=outcome, factors=factors, categorical=categorical, cluster=cluster
     )
     n_factors = len(rows.factors)
+    if n_draws < 1:
+        raise EstimationError(f"`n_draws` is {n_draws}; an interval needs draws, 1000 are usual.")
     if not 2 <= n_factors <= MOST_FACTORS:
         raise EstimationError(
             f"{n_factors} factors: general dominance takes 2 to {MOST_FACTORS}. Put factors that "
@@ -133,6 +135,11 @@ def general_dominance(
     shares = _shares(rows, _correlations(rows, weights))
     estimate, drawn = shares[0], shares[1:]
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    if not len(drawn):
+        raise EstimationError(
+            f"in each of {n_draws:,} draws of clusters a factor did not vary or followed from "
+            "others: there is no interval. Leave out factors that few clusters carry."
+        )
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     largest = np.bincount(drawn.argmax(axis=1), minlength=n_factors) / len(drawn)
     table = pd.DataFrame(

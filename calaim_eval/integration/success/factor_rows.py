@@ -101,7 +101,7 @@ def factor_rows(
     columns = covariate_columns(data, factors, categorical, where=where)
     if not columns.names:
         raise EstimationError("no factor is named. Name at least one in `factors`.")
-    y = pd.to_numeric(data[outcome], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    y = _outcome(data[outcome])
     codes, names = _clusters(data, cluster)
     kept = np.flatnonzero(np.isfinite(y) & columns.is_known & (codes >= 0))
     rows = FactorRows(
@@ -122,6 +122,18 @@ def factor_rows(
         )
     require_full_rank(rows.values, rows.terms, where=where)
     return rows
+
+
+def _outcome(values: pd.Series) -> np.ndarray:
+    """The outcome as numbers, NaN where missing; nothing that is there becomes missing."""
+    y = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    bad = int((np.isinf(y) | (np.isnan(y) & values.notna().to_numpy())).sum())
+    if bad:
+        raise TableError(
+            f"`{values.name}` is infinite or no number in {bad} of {len(y)} units. Write numbers "
+            "without signs or units; leave unknown ones empty."
+        )
+    return np.asarray(y)
 
 
 def _clusters(data: pd.DataFrame, cluster: str | None) -> tuple[np.ndarray, pd.Index]:

@@ -185,7 +185,9 @@ def _linear(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
 def _identified(x: np.ndarray) -> np.ndarray:
     """Terms that no combination of the others can stand for; shape (1 + p,), bool."""
     scale = np.abs(x).max(axis=0)
-    _, singular, rotated = np.linalg.svd(x / np.where(scale > 0, scale, 1.0), full_matrices=True)
+    # Of the triangle alone: the other half of the whole would be units by units.
+    triangle = np.linalg.qr(x / np.where(scale > 0, scale, 1.0), mode="r")
+    _, singular, rotated = np.linalg.svd(triangle, full_matrices=True)
     size = np.zeros(x.shape[1])
     size[: len(singular)] = singular
     idle = rotated[size <= singular.max() * 1e-10]

@@ -34,22 +34,26 @@ def integration_level(
     Returns
     -------
     pd.Series
-        ``"higher"`` or ``"lower"`` by county, named ``integration``.
+        ``"higher"`` or ``"lower"`` by county, named ``integration``; a county without a value or a
+        weight above 0 is in neither.
 
     Raises
     ------
     TableError
         A column is absent.
     EstimationError
-        All counties are on one side of the cut.
+        No county has a value, or all are on one side of the cut.
     """
     absent = [name for name in ("county", outcome, weight) if name not in units.columns]
     if absent:
         raise TableError(f"the table of units lacks {quoted(absent)}.")
     known = units.dropna(subset=[outcome, weight])
-    total = (known[outcome] * known[weight]).groupby(known["county"]).sum()
-    value = total / known.groupby("county")[weight].sum()
+    known = known[known[weight] > 0]
+    total = (known[outcome] * known[weight]).groupby(known["county"], observed=True).sum()
+    value = total / known.groupby("county", observed=True)[weight].sum()
     level = pd.Series(np.where(value >= cut, HIGHER, LOWER), index=value.index, name="integration")
+    if level.empty:
+        raise EstimationError(f"no county has `{outcome}` and a `{weight}` above 0.")
     if level.nunique() < 2:
         raise EstimationError(
             f"all {len(level)} counties are {'at or above' if (level == HIGHER).all() else 'below'}"

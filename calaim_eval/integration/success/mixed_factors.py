@@ -54,9 +54,10 @@ def fit_mixed_factors(rows: FactorRows, slopes: Sequence[str]) -> MixedFit:
         )
     x = np.column_stack([np.ones(len(rows)), rows.values])
     random = x[:, [0, *(1 + rows.terms.index(name) for name in slopes)]]
+    size = np.sqrt((random**2).mean(axis=0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = MixedLM(rows.outcome, x, groups=rows.cluster, exog_re=random).fit(reml=True)
+        result = MixedLM(rows.outcome, x, groups=rows.cluster, exog_re=random / size).fit(reml=True)
     between = np.diag(np.atleast_2d(np.asarray(result.cov_re)))
     if not result.converged:
         raise EstimationError(
@@ -71,7 +72,7 @@ def fit_mixed_factors(rows: FactorRows, slopes: Sequence[str]) -> MixedFit:
     names = ["intercept", *slopes]
     parts: dict[str, object] = {
         "intercept": float(result.fe_params[0]),
-        **{f"sd_{n}": float(np.sqrt(v)) for n, v in zip(names, between, strict=True)},
+        **{f"sd_{n}": float(v) for n, v in zip(names, np.sqrt(between) / size, strict=True)},
         "sd_within": float(np.sqrt(result.scale)),
         "reml_criterion": float(-2 * result.llf),
     }

@@ -11,12 +11,13 @@ from calaim_eval.integration.inputs import Day, as_day, take_columns
 from calaim_eval.integration.referral_roots import Chain, root_referrals
 from calaim_eval.integration.referrals import EXEMPT_SERVICES
 from calaim_eval.schema.codes import load_codes
-from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.ledger import USED, RowLedger
 
 UNIT_KEYS = ("county", "plan", "service")
 OF_COUNTY = ("wpc_pilot", "hhp", "plan_model_2022", "plan_model_2024", "region")
 """Facts of counties from the code list; the first two say who had a pilot before CalAIM."""
 FEWEST_REFERRALS = 11
+_STAGE = "success_units"
 
 
 def success_units(
@@ -67,6 +68,7 @@ def success_units(
     """
     if not by or not set(by) <= set(UNIT_KEYS):
         raise EstimationError(f"`by` is {list(by)}; units are made of {quoted(UNIT_KEYS)}.")
+    own = RowLedger()
     rows = root_referrals(
         referral,
         as_of=as_day(as_of, name="as_of"),
@@ -75,8 +77,8 @@ def success_units(
         maturation_days=maturation_days,
         exempt_services=exempt_services,
         chain=chain,
-        ledger=ledger,
-        stage="success_units",
+        ledger=own,
+        stage=_STAGE,
     )
     types = take_columns(
         organization, table="organization", required=("organization_id", "organization_type")
@@ -90,6 +92,10 @@ def success_units(
         cbo_share=("to_cbo", "mean"),
     )
     enough = units["n_referrals"] >= at_least
+    if ledger is not None:
+        n_placed = int(units["n_referrals"].sum())
+        n_few = int(units["n_referrals"][~enough].sum())
+        _count(ledger, own, by=by, n_unplaced=len(rows) - n_placed, n_few=n_few)
     if not enough.any():
         raise EstimationError(
             f"none of {len(units)} units has {at_least} matured referrals. Take larger units "
@@ -100,6 +106,17 @@ def success_units(
         kept = _with_county_facts(kept, county_factors)
     kept.attrs["left_out"] = int((~enough).sum())
     return kept
+
+
+def _count(
+    ledger: RowLedger, own: RowLedger, *, by: Sequence[str], n_unplaced: int, n_few: int
+) -> None:
+    """Add the rows to the caller's ledger; those in no unit that is used have reasons of theirs."""
+    for row in own.to_frame().itertuples(index=False):
+        n_rows = row.n_rows - (n_unplaced + n_few if row.reason == USED else 0)
+        ledger.add(row.table, row.reason, n_rows, stage=_STAGE)
+    ledger.add("referral", f"{' or '.join(by)} missing", n_unplaced, stage=_STAGE)
+    ledger.add("referral", "in a unit of too few referrals", n_few, stage=_STAGE)
 
 
 def _with_county_facts(units: pd.DataFrame, county_factors: pd.DataFrame | None) -> pd.DataFrame:

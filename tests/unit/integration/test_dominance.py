@@ -93,6 +93,11 @@ def test_draws_without_a_varying_factor_are_told():
     assert 300 * 0.36 - 40 < left_out < 300 * 0.36 + 40
 
 
+def test_no_draw_is_no_interval(units):
+    with pytest.raises(EstimationError, match="an interval needs draws"):
+        general_dominance(units, outcome="y", factors=["a", "c"], cluster=None, n_draws=0)
+
+
 def test_one_factor_and_thirteen_are_refused(units):
     with pytest.raises(EstimationError, match="1 factors: general dominance takes 2 to 12"):
         general_dominance(units, outcome="y", factors=["a"], cluster=None)

@@ -7,6 +7,7 @@ import statsmodels.api as sm
 
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration import integration_factors
+from calaim_eval.integration.success.factors import _identified
 
 
 @pytest.fixture
@@ -176,3 +177,35 @@ def test_absent_and_negative_columns_are_named(units):
         integration_factors(
             units.assign(members=-1), outcome="closure", factors=["pilot"], members="members"
         )
+
+
+@pytest.mark.parametrize("value", ["30 %", np.inf])
+def test_an_outcome_that_cannot_be_read_is_not_a_missing_one(units, value):
+    units["closure"] = units["closure"].astype(object)
+    units.loc[3, "closure"] = value
+    with pytest.raises(TableError, match="infinite or no number in 1 of 80"):
+        integration_factors(units, outcome="closure", factors=["pilot"])
+
+
+def test_a_slope_in_dollars_is_the_one_in_millions():
+    rng = np.random.default_rng(8)
+    g, x = np.repeat(np.arange(20), 10), rng.uniform(0, 10, 200)
+    y = rng.normal(size=20)[g] + rng.normal(1, 0.5, 20)[g] * x + rng.normal(size=200)
+    parts = [
+        integration_factors(
+            pd.DataFrame({"y": y, "x": k * x, "county": g}),
+            outcome="y",
+            factors=["x"],
+            model="mixed",
+            slopes=["x"],
+        ).method.options
+        for k in (1.0, 1e6)
+    ]
+    assert parts[1]["sd_x"] * 1e6 == pytest.approx(parts[0]["sd_x"], rel=1e-3)
+    assert parts[1]["sd_intercept"] == pytest.approx(parts[0]["sd_intercept"], rel=1e-3)
+
+
+def test_terms_are_told_apart_without_a_square_of_the_units():
+    """Of 20,000 units the whole rotation would be 3 GB; three terms need a triangle of three."""
+    x = np.column_stack([np.ones(20_000), np.arange(20_000) % 7, np.arange(20_000) % 7])
+    np.testing.assert_array_equal(_identified(x), [True, False, False])

@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.integration import integration_factors, success_units
+from calaim_eval.integration import integration_factors, integration_level, success_units
+from calaim_eval.tables.ledger import RowLedger
+
+COUNTIES = ["Inyo", "Kern", "Kings"]
 
 ORGANIZATION = pd.DataFrame(
     {"organization_id": ["o1", "o2"], "organization_type": ["cbo", "clinic"]}
@@ -55,6 +58,31 @@ def test_units_by_hand():
     assert found.loc["Alameda", "cbo_share"] == pytest.approx(1 / 2)
     assert found.loc["Kings", "closure"] == 1
     assert found.loc["Alameda", "wpc_pilot"] == 1
+
+
+def test_every_referral_is_in_a_unit_or_counted():
+    rows = pd.concat(
+        [referrals(12, closed=3), referrals(4, plan="q"), referrals(3, county=None, start=50)]
+    )
+    ledger = RowLedger()
+    success_units(rows, ORGANIZATION, as_of="2024-12-31", ledger=ledger)
+    counted = ledger.to_frame().set_index("reason")["n_rows"]
+    assert counted["used"] == 12
+    assert counted["in a unit of too few referrals"] == 4
+    assert counted["county or plan or service missing"] == 3
+    assert counted.sum() == len(rows)
+
+
+def test_a_county_without_weight_has_no_level():
+    """Nor has one that is only a category of the column."""
+    counties = pd.Categorical(["Kern", "Kings", "Inyo"], categories=["Alpine", *COUNTIES])
+    units = pd.DataFrame(
+        {"county": counties, "closure": [0.2, 0.8, 0.9], "n_referrals": [20, 20, 0]}
+    )
+    level = integration_level(units, cut=0.5)
+    assert level.to_dict() == {"Kern": "lower", "Kings": "higher"}
+    with pytest.raises(EstimationError, match="no county has"):
+        integration_level(units.assign(n_referrals=0), cut=0.5)
 
 
 def test_larger_units_hold_what_smaller_ones_lack():
