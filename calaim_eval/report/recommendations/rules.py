@@ -200,9 +200,9 @@ def _referral_losses(released: Released) -> list[Finding]:
     return [
         Finding(
             title=f'Begin with referrals that end as "{ending}"',
-            says=f"{percent(total['rate'].iloc[0])} of referrals old enough to judge end without "
-            f'the service; the most frequent ending is "{ending}", {percent(row["rate"])} of all '
-            "referrals.",
+            says=f"{percent(total['rate'].iloc[0])} of referrals old enough to judge are not "
+            "closed with services received, those still open among them; the most frequent ending: "
+            f'"{ending}", {percent(row["rate"])} of referrals old enough to judge.',
             does_not_say="A reason in a record is what somebody chose from a list.",
             items=("referral_losses",),
             effect=size_weight(row["rate"]),
@@ -227,8 +227,8 @@ def _coverage(released: Released) -> list[Finding]:
         Finding(
             title="Find organizations for services that few counties have",
             says=f"{len(few)} of {plural(len(services), 'service')} have an active organization in "
-            f"fewer than half of the counties; the fewest is "
-            f"{lower_first(service_label(str(lowest['service'])))} ({percent(lowest['rate'])}).",
+            f"fewer than half of the counties; the fewest: "
+            f"{service_label(str(lowest['service']))} ({percent(lowest['rate'])}).",
             does_not_say="A county with one active organization may still have far too little.",
             items=("coverage_summary",),
             effect=size_weight(1 - float(few["rate"].median())),

@@ -139,6 +139,16 @@ def test_an_open_referral_is_no_ending(monkeypatch, released):
     frames(monkeypatch, {"referral_losses": rows})
     (finding,) = rules._referral_losses(released)
     assert finding.title == 'Begin with referrals that end as "unable to reach"'
+    # Of 60 % half are open and have not ended.
+    assert "60% of referrals old enough to judge are not closed" in finding.says
+    assert "those still open among them" in finding.says
+
+
+def test_a_service_keeps_its_name(monkeypatch, released):
+    rows = [{"service": "ecm", "rate": 0.4}, {"service": "day_habilitation", "rate": 0.9}]
+    frames(monkeypatch, {"coverage_summary": rows})
+    (finding,) = rules._coverage(released)
+    assert "the fewest: Enhanced Care Management (40%)" in finding.says
 
 
 @pytest.mark.parametrize(("on_time", "n_listed"), [(0.95, 0), (0.8, 1)])
