@@ -270,12 +270,14 @@ def _place_recipes(*, quarter: str, last: pd.Timestamp, ledger: RowLedger) -> di
     sharing = ("data_sharing", "program_service")
 
     def change(contract: pd.DataFrame, **options: str) -> RateTable:
-        return asset_map_change(
-            listed_on(contract, day=before),
-            listed_on(contract, day=last),
-            days=(before, last),
-            **options,  # type: ignore[arg-type]
-        )
+        lists = [listed_on(contract, day=day) for day in (before, last)]
+        for day, listed in zip((before, last), lists, strict=True):
+            if listed.empty:
+                raise EstimationError(
+                    f"table `contract`: no contract was in force on {day.date()}, so that nothing "
+                    "can be said of a change.\n  Report a quarter a year after the first contracts."
+                )
+        return asset_map_change(*lists, days=(before, last), **options)  # type: ignore[arg-type]
 
     return {
         "data_sharing_level": (

@@ -145,3 +145,13 @@ def test_given_services_are_used_in_place_of_the_table(frames):
 def test_a_quarter_that_is_none(frames):
     with pytest.raises(EstimationError, match="not a calendar quarter"):
         partner_measures(frames, quarter="winter")
+
+
+def test_a_study_in_its_first_year_has_no_change_of_the_asset_map(frames):
+    first_year = frames["contract"].assign(contract_start_date="2024-05-01")
+    made = partner_measures(
+        {"contract": first_year, "plan_requirement": frames["plan_requirement"]}, quarter=QUARTER
+    )
+    for name in ("asset_map_organizations", "asset_map_coverage"):
+        assert "no contract was in force on 2023-12-31" in made.skipped[name]
+    assert "requirement_standardization" in made
