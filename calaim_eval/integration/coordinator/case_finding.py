@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError, quoted
+from calaim_eval.integration.inputs import TEXT
 from calaim_eval.results import Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
+from calaim_eval.results.share_words import share_words
 
 STEPS = ("met_rule", "referred", "started")
 
@@ -54,10 +56,8 @@ def case_finding_yield(
     EstimationError
         Nobody was screened.
     """
-    seen = _days(_columns(screening, "screening", ("person_id", "screening_date", "value")))
-    seen = seen.assign(value=pd.to_numeric(seen["value"], errors="coerce"))
-    named = ("person_id", "referred_date", "service_started_date")
-    made = _days(_columns(referral, "referral", named))
+    seen = _columns(screening, "screening", ("person_id", "screening_date", "value"))
+    made = _columns(referral, "referral", ("person_id", "referred_date", "service_started_date"))
     asked = seen.dropna(subset=["person_id", "screening_date", "value"])
     if asked.empty:
         raise EstimationError("nobody was screened: no row has a person, a day and a value.")
@@ -104,20 +104,34 @@ def case_finding_yield(
 
 
 def _left_out(n_left: int, n_all: int) -> str:
-    """Screenings without a value, as a share of all to the nearest ten."""
-    share = 10 * round(10 * n_left / n_all)
-    return f"Screenings without a person, a day or a value are left out: about {share} %."
+    """Screenings without a value, in words from which no count follows."""
+    share = share_words(n_left, n_all)
+    return f"Screenings without a person, a day or a value are left out: {share}."
 
 
 def _columns(frame: pd.DataFrame, table: str, names: tuple[str, ...]) -> pd.DataFrame:
-    """The columns wanted."""
+    """The columns wanted: persons as text, days without a time of day, the value as a number."""
     absent = [name for name in names if name not in frame.columns]
     if absent:
         raise TableError(f"table `{table}` lacks {quoted(absent)}; it needs {quoted(names)}.")
-    return frame[[*names]]
+    return pd.DataFrame({name: _read(frame[name], table, name) for name in names})
 
 
-def _days(rows: pd.DataFrame) -> pd.DataFrame:
-    """Date columns as days."""
-    dates = [name for name in rows.columns if name.endswith("_date")]
-    return rows.assign(**{name: pd.to_datetime(rows[name], errors="coerce") for name in dates})
+def _read(values: pd.Series, table: str, name: str) -> pd.Series:
+    """One column; what is there and cannot be read is an error, not a missing value."""
+    if name == "person_id":
+        return values.astype(object).where(values.notna(), np.nan).astype(TEXT)
+    if name == "value":
+        read = pd.to_numeric(values, errors="coerce").astype(float)
+    else:
+        read = pd.to_datetime(values, errors="coerce")
+        if isinstance(read.dtype, pd.DatetimeTZDtype):
+            read = read.dt.tz_localize(None)
+        read = read.dt.normalize()
+    unread = int((read.isna() & values.notna()).sum())
+    if unread:
+        raise TableError(
+            f"table `{table}`, column `{name}`: {unread} of {len(values)} values cannot be read. "
+            "Write days as year-month-day and numbers without signs; leave unknown ones empty."
+        )
+    return read

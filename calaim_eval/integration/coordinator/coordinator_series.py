@@ -52,7 +52,7 @@ class CoordinatorEvidence:
 def coordinator_evidence(
     series: pd.DataFrame,
     *,
-    place: str,
+    place: object,
     start: object,
     count: str,
     at_risk: str,
@@ -72,7 +72,7 @@ def coordinator_evidence(
     series : pd.DataFrame
         One row per place and month: counts (referrals, enrollments) and persons or member-months
         at risk. Months are monthly dates, Periods or whole numbers.
-    place : str
+    place : value of the column `places`
         The one with the coordinator.
     start : month
         First month with the coordinator.
@@ -158,11 +158,11 @@ def _is_after(months: pd.Series, start: object) -> pd.Series:
     return pd.to_datetime(months) >= pd.Timestamp(str(start))  # type: ignore[no-any-return]
 
 
-def _complete_places(rows: pd.DataFrame, mine: pd.DataFrame, place: str) -> list[str]:
+def _complete_places(rows: pd.DataFrame, mine: pd.DataFrame, place: object) -> list[object]:
     """Other places with every month of the one with the coordinator."""
     months = set(mine["month"])
-    others = rows[rows["place"] != place].groupby("place")["month"]
-    return [str(name) for name, theirs in others if months <= set(theirs)]
+    others = rows[rows["place"] != place].groupby("place", observed=True)["month"]
+    return [name for name, theirs in others if months <= set(theirs)]
 
 
 def _description(rates: pd.DataFrame, needed: int) -> CoordinatorEvidence:
@@ -210,8 +210,8 @@ def _segmented(
 
 def _controlled(
     rows: pd.DataFrame,
-    place: str,
-    others: list[str],
+    place: object,
+    others: list[object],
     rates: pd.DataFrame,
     start: object,
     least: int,
@@ -249,7 +249,7 @@ def _controlled(
 
 
 def _against_rest(
-    rows: pd.DataFrame, place: str, others: list[str], start: object, least: int
+    rows: pd.DataFrame, place: object, others: list[object], start: object, least: int
 ) -> EffectTable:
     """Controlled series of one place and the sum of others."""
     role = pd.Series(np.where(rows["place"] == place, "place", "others"), index=rows.index)

@@ -14,6 +14,7 @@ COLUMNS = (
     *("id", "period_start", "period_end", "place", "measure", "value", "unit"),
     *("source", "confirmed", "note"),
 )
+CONFIRMED = ("yes", "partial", "no")
 _DATES = ("period_start", "period_end")
 _SERVICES = "referral"
 """In the unit of a figure that counts referrals for services, not persons."""
@@ -57,7 +58,8 @@ def read_published(path: Path) -> pd.DataFrame:
     Raises
     ------
     TableError
-        A column is absent; ids repeat; a unit, a source or a vintage is missing; a date is none.
+        A column is absent; ids repeat; a measure, a unit or a source is missing; `confirmed` holds
+        another word; a date is none.
     """
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     absent = [name for name in COLUMNS if name not in frame.columns]
@@ -72,6 +74,12 @@ def read_published(path: Path) -> pd.DataFrame:
                 f"`{name}` is empty in {empty} of {len(frame)} published figures. A figure without "
                 "it cannot be weighed: add it, or leave the figure out."
             )
+    unknown = int((~frame["confirmed"].str.strip().isin(CONFIRMED)).sum())
+    if unknown:
+        raise TableError(
+            f"`confirmed` is none of {quoted(CONFIRMED)} in {unknown} of {len(frame)} published "
+            "figures."
+        )
     for name in _DATES:
         dates = pd.to_datetime(frame[name].replace("", None), format="%Y-%m-%d", errors="coerce")
         bad = int((dates.isna() & (frame[name] != "")).sum())
@@ -138,8 +146,9 @@ def compare_points(published: pd.DataFrame, first: str, second: str) -> PointCom
         unit=one["unit"],
         quantities=pd.DataFrame(rows, columns=["quantity", "value", "unit"]),
         says=(
-            f"{one['measure']}, {one['place']}: {before:,g} on {start:%Y-%m-%d} and {after:,g} on "
-            f"{end:%Y-%m-%d} ({one['unit']}), {100 * (after / before - 1):+.1f} % in {days} days.",
+            f"{one['measure']}, {one['place']}: {before:,.12g} on {start:%Y-%m-%d} and "
+            f"{after:,.12g} on {end:%Y-%m-%d} ({one['unit']}), "
+            f"{100 * (after / before - 1):+.1f} % in {days} days.",
         ),
         does_not_say=_does_not_say(one["unit"], len(between)),
         events_between=between,

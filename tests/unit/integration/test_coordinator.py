@@ -82,6 +82,7 @@ def test_points_of_different_things_are_refused(published, first, second, error,
         ("confirmed", "sure", "lacks `confirmed`"),
         ("KT2", "KT1", "ids repeat"),
         (",1470,persons in one night,", ",1470,,", "`unit` is empty in 1 of"),
+        (",partial,", ",maybe,", "`confirmed` is none of"),
         ("2024-06-01,2024-06-01", "June,2024-06-01", "`period_start` is no date"),
     ],
 )
@@ -213,6 +214,54 @@ def test_case_finding_counts_persons_once():
     assert found.numerator.tolist() == [4, 2, 1]
     assert found.denominator.tolist() == [5, 5, 5]
     assert any("left out" in note for note in found.notes)
+
+
+def case_finding(n=30):
+    screening = pd.DataFrame({"person_id": range(n), "screening_date": "2023-10-05", "value": 25})
+    referral = screening[["person_id"]].assign(
+        referred_date="2023-10-05", service_started_date=None
+    )
+    return screening, referral
+
+
+def test_a_referral_on_the_day_of_screening_counts_whatever_the_hour():
+    screening, referral = case_finding()
+    afternoon = screening.assign(screening_date="2023-10-05 15:00")
+    assert case_finding_yield(afternoon, referral, threshold=20).numerator.tolist() == [30, 30, 0]
+    zoned = screening.assign(screening_date=pd.Timestamp("2023-10-05", tz="US/Pacific"))
+    assert case_finding_yield(zoned, referral, threshold=20).numerator.tolist() == [30, 30, 0]
+    text = referral.astype({"person_id": str})
+    assert case_finding_yield(screening, text, threshold=20).numerator.tolist() == [30, 30, 0]
+
+
+@pytest.mark.parametrize("column", ["referred_date", "service_started_date"])
+def test_a_day_that_cannot_be_read_is_not_a_missing_one(column):
+    screening, referral = case_finding()
+    with pytest.raises(TableError, match=f"`{column}`: 30 of 30 values cannot be read"):
+        case_finding_yield(screening, referral.assign(**{column: "last week"}), threshold=20)
+
+
+def test_few_screenings_left_out_are_not_told_by_their_number():
+    """Of 12 screenings a tenth would be one."""
+    screening, referral = case_finding(12)
+    screening["value"] = screening["value"].astype(float).mask(screening.index == 3)
+    notes = " ".join(case_finding_yield(screening, referral, threshold=20).notes)
+    assert "rests on fewer than 11" in notes
+    assert "10 %" not in notes
+
+
+def test_places_may_be_numbers():
+    frame = series(np.random.default_rng(6))
+    named = coordinator_evidence(frame, **COLUMNS)
+    numbers = frame.assign(county=frame["county"].str[1:].astype(int))
+    found = coordinator_evidence(numbers, **{**COLUMNS, "place": 0})
+    assert found.stage == "controlled"
+    assert found.placebo_p_value == named.placebo_p_value
+
+
+def test_large_figures_are_written_out(published):
+    large = published.assign(value=published["value"].replace({"220": "1234567"}))
+    assert "1,234,567 on 2023-10-01" in compare_points(large, "KT1", "KT2").says[0]
 
 
 def test_nobody_screened_is_refused():
