@@ -24,11 +24,11 @@ def write_match_review(matches: pd.DataFrame, path: Path) -> Path:
     Raises
     ------
     TableError
-        The file is there and holds decisions.
+        The file is there and holds decisions, or cannot be read.
     """
     target = Path(path)
     if target.exists():
-        there = pd.read_csv(target, dtype=str, keep_default_na=False)
+        there = _read_file(target)
         if "decision" in there and (there["decision"].str.strip() != "").any():
             raise TableError(
                 "the review file is there and holds decisions. Write to another name, or move it."
@@ -57,10 +57,10 @@ def read_match_review(path: Path, *, accept_proposals: bool = False) -> pd.DataF
     Raises
     ------
     TableError
-        A decision is none of ``same`` and ``different``; pairs are undecided; one organization is
-        decided to be the same as two others.
+        The file cannot be read; a decision is none of ``same`` and ``different``; pairs are
+        undecided; one organization is decided to be the same as two others.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = _read_file(path)
     absent = [name for name in _FILE if name not in table.columns]
     if absent:
         raise TableError(f"the review file lacks {quoted(absent)}.")
@@ -86,6 +86,17 @@ def read_match_review(path: Path, *, accept_proposals: bool = False) -> pd.DataF
             f"for acceptance). Write {DECISIONS[0]} or {DECISIONS[1]} in `decision`."
         )
     return same.reset_index(drop=True)
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    """The review file as text."""
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise TableError(
+            f"the review file cannot be read ({type(error).__name__}). Save it as `CSV UTF-8`, "
+            "with the columns it was written with."
+        ) from error
 
 
 def _require_one_to_one(same: pd.DataFrame) -> None:

@@ -25,7 +25,6 @@ _SHORT = {
     "srvs": "services",
     "service": "services",
     "cnty": "county",
-    "co.": "county",
     "dept": "department",
     "hlth": "health",
     "assn": "association",

@@ -42,7 +42,8 @@ def propose_matches(
         Columns in both.
     numbers : sequence of str
         Columns with numbers that belong to one organization, strongest first; those a roster
-        lacks are passed over. Kept as text: leading zeros count.
+        lacks are passed over. Kept as text: leading zeros count. Without a digit above 0 (``0``,
+        ``n/a``) a number is missing.
     place : str, optional
         Column (county, city) that must agree for names alike; a missing place agrees with any.
     least_score : float
@@ -113,7 +114,7 @@ def _side(
     side["place"] = _text(frame[place]) if place else ""
     for number in numbers:
         if number in frame.columns:
-            side[number] = _text(frame[number])
+            side[number] = _number_text(frame[number])
     return side
 
 
@@ -122,6 +123,12 @@ def _text(values: pd.Series) -> np.ndarray:
     cleaned = values.astype("string").str.strip().str.casefold()
     cleaned = cleaned.str.replace(r"\.0$", "", regex=True).str.replace(r"[\s-]+", "", regex=True)
     return np.asarray(cleaned.fillna(""), dtype=object)
+
+
+def _number_text(values: pd.Series) -> np.ndarray:
+    """Numbers as compared; what somebody wrote for "none" (0, n/a, unknown) is empty."""
+    cleaned = pd.Series(_text(values), dtype=object)
+    return np.where(cleaned.str.contains("[1-9]", regex=True).to_numpy(dtype=bool), cleaned, "")
 
 
 def _number_pairs(

@@ -115,6 +115,28 @@ def test_numbers_are_compared_as_text():
     assert propose_matches(left, dashed)["rule"].tolist() == ["ein"]
 
 
+@pytest.mark.parametrize("nothing", ["0", "000000000", "n/a", "Unknown", "-"])
+def test_what_stands_for_no_number_links_nobody(nothing):
+    left = pd.DataFrame(
+        {"organization_id": ["a"], "organization_name": ["Casa Uno"], "npi": [nothing]}
+    )
+    right = left.assign(organization_id="b", organization_name="Valley Housing")
+    assert propose_matches(left, right).empty
+    known = left.assign(organization_name="Valley Housing", npi="1234567893")
+    assert propose_matches(known, right)["differ"].tolist() == [""]
+
+
+@pytest.mark.parametrize("content", [b"", "Pe\u00f1a".encode("cp1252"), None])
+def test_a_review_file_that_cannot_be_read_is_named(content, matches, tmp_path):
+    path = tmp_path / "review.csv"
+    if content is not None:
+        path.write_bytes(content)
+        with pytest.raises(TableError, match="the review file cannot be read"):
+            write_match_review(matches, path)
+    with pytest.raises(TableError, match="the review file cannot be read"):
+        read_match_review(path)
+
+
 def decide(path, decisions):
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     table["decision"] = table["left_id"].map(decisions).fillna("")
