@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from calaim_eval.tables.ledger import RowLedger
@@ -14,6 +13,8 @@ SEXES = {"0": "female", "1": "male", "8": "unknown", "9": "unknown", "99": "unkn
 YES_NO = {"1": True, "0": False}
 SAME_MEMBER = "person linked to the same member as another (one row in `homeless_person`)"
 NO_RACE = "person without any race recorded (counted as not collected)"
+YES, NO_ANSWER = "1", "RaceNone"
+STRANGE_RACE = "item of race that is not 0, 1 or 99 (read as not said)"
 
 
 def person_frames(
@@ -25,7 +26,9 @@ def person_frames(
     rows.keep_latest(["PersonalID"], by="DateUpdated")
     born = rows.day("DOB", is_needed=False)
     races = (*COMMON_RACES, export.hispanic_column)
-    rows.note(~_has_race(rows.frame, races), NO_RACE)
+    rows.note(~_said(rows.frame, races).any(axis=1), NO_RACE)
+    items = rows.frame[[each for each in races if each != NO_ANSWER]]
+    rows.note((items.notna() & ~items.isin(["0", YES, "99"])).any(axis=1), STRANGE_RACE)
     at = rows.used()
     kept = rows.frame.iloc[at]
     members = links.member(kept["PersonalID"], export.scope)
@@ -44,21 +47,23 @@ def person_frames(
     return persons, _races(kept, members, races, export), kept["PersonalID"]
 
 
-def _has_race(frame: pd.DataFrame, races: tuple[str, ...]) -> np.ndarray:
-    """Whether anything but no and nothing is recorded."""
-    said = frame[list(races)]
-    has: np.ndarray = (said.notna() & (said != "0")).any(axis=1).to_numpy()
-    return has
+def _said(frame: pd.DataFrame, races: tuple[str, ...]) -> pd.DataFrame:
+    """Which items are said yes to; of `RaceNone` which have an answer."""
+    said = frame[list(races)] == YES
+    none = frame[NO_ANSWER]
+    said[NO_ANSWER] = none.notna() & (none != "0")
+    return said
 
 
 def _races(
     kept: pd.DataFrame, members: pd.Series, races: tuple[str, ...], export: HmisExport
 ) -> pd.DataFrame:
-    """One row for each item of race that a person's record says something of but no."""
-    long = kept[list(races)].assign(member_id=members).melt("member_id", list(races))
-    long = long[long["value"].notna() & (long["value"] != "0")]
-    silent = members[~_has_race(kept, races)]
-    none = pd.DataFrame({"member_id": silent, "variable": "RaceNone", "value": "99"})
+    """One row for each item of race that a person's record says yes to, or why there is none."""
+    said = _said(kept, races)
+    long = kept[list(races)].where(said, None).assign(member_id=members)
+    long = long.melt("member_id", list(races)).dropna(subset="value")
+    silent = members[~said.any(axis=1) & ~members.isin(long["member_id"])]
+    none = pd.DataFrame({"member_id": silent, "variable": NO_ANSWER, "value": "99"})
     long = pd.concat([long, none], ignore_index=True).drop_duplicates(["member_id", "variable"])
     return declared_frame(
         "race_record",

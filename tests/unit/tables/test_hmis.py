@@ -7,7 +7,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.tables.ledger import USED
 from calaim_eval.tables.partners.hmis import read_hmis
 
-from .hmis_files import UPDATED, basic, client, enrollment, event, write_hmis
+from .hmis_files import RACES, UPDATED, basic, client, enrollment, event, write_hmis
 
 
 def counts(read, file, stage="source"):
@@ -163,6 +163,35 @@ def test_a_person_without_any_race_is_not_collected_and_said_to_be(tmp_path):
     assert counts(found, "Client", "notice") == {
         "person without any race recorded (counted as not collected)": 1
     }
+
+
+def test_an_item_of_race_that_is_not_collected_is_not_said_yes_to(tmp_path):
+    files = basic()
+    missing = dict.fromkeys((*RACES, "HispanicLatinao"), "99")
+    files["Client"] = [client("a") | missing, client("b", none="8") | missing]
+    files["Client"] += [client("c", races=("White",)) | {"Asian": "99"}, client("d", White="yes")]
+    found = read(tmp_path, files)
+    races = found.frame("race_record").set_index("member_id")[["race_item", "race_item_value"]]
+    assert sorted(races.itertuples(name=None)) == [
+        ("hmis:I1:a", "RaceNone", "99"),
+        ("hmis:I1:b", "RaceNone", "8"),
+        ("hmis:I1:c", "White", "1"),
+        ("hmis:I1:d", "RaceNone", "99"),
+    ]
+    assert counts(found, "Client", "notice") == {
+        "person without any race recorded (counted as not collected)": 2,
+        "item of race that is not 0, 1 or 99 (read as not said)": 1,
+    }
+
+
+def test_what_one_of_two_linked_persons_says_of_race_is_what_the_member_says(tmp_path):
+    files = basic()
+    files["Client"] = [client("a"), client("b", races=("White",))]
+    folder = write_hmis(tmp_path / "hmis", files)
+    (folder / "member_link.csv").write_text(
+        "source_person_id,member_id\na,m1\nb,m1\n", encoding="utf-8"
+    )
+    assert read_hmis(folder).frame("race_record")["race_item"].tolist() == ["White"]
 
 
 def test_a_line_with_another_number_of_cells_is_counted_not_shifted(tmp_path):
