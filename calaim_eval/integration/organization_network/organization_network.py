@@ -163,10 +163,16 @@ class OrganizationNetwork:
                 )
             stays &= self.members.tocoo().data >= members
         return replace(
-            self,
-            strength=matrix_of(ties.row[stays], ties.col[stays], ties.data[stays], self.n),
-            members=None if self.members is None else _part(self.members, stays),
+            self.only_ties(stays),
             method=_with_options(self.method, minimum_members=members, minimum_strength=strength),
+        )
+
+    def only_ties(self, stays: np.ndarray) -> OrganizationNetwork:
+        """Network of some ties, in the order of `strength`; all organizations stay."""
+        return replace(
+            self,
+            strength=_part(self.strength, stays),
+            members=None if self.members is None else _part(self.members, stays),
         )
 
     def undirected(self, *, rule: TieRule = "either") -> OrganizationNetwork:

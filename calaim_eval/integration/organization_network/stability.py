@@ -52,7 +52,8 @@ def tie_stability(earlier: OrganizationNetwork, later: OrganizationNetwork) -> R
     ----------
     earlier, later : OrganizationNetwork
         Organizations in both are compared; an organization that is in one only has neither kept
-        nor lost its ties.
+        nor lost its ties. In a survey that is so of the ties that an organization silent in one
+        of the waves would have reported (without directions: of all its ties).
 
     Returns
     -------
@@ -71,7 +72,7 @@ def tie_stability(earlier: OrganizationNetwork, later: OrganizationNetwork) -> R
     Snijders TAB, van de Bunt GG, Steglich CEG (2010). Soc Networks 32(1):44-60.
     doi:10.1016/j.socnet.2009.02.004
     """
-    first, second = in_both(earlier, later)
+    first, second = _known_in_both(*in_both(earlier, later))
     n_first, n_second, kept = _overlap(first, second)
     ties = np.array([kept, n_second - kept, n_first - kept])
     fewest = min((first, second), key=lambda w: np.nan_to_num(w.smallest_tie, nan=np.inf))
@@ -104,7 +105,8 @@ def network_correlation(
     Parameters
     ----------
     first, second : OrganizationNetwork
-        Two waves, or two types of tie; compared over the organizations in both.
+        Two waves, or two types of tie; compared over the organizations in both, of a survey over
+        those that answered both.
     n_permutations : int
         0: no test.
     seed : int
@@ -118,7 +120,7 @@ def network_correlation(
     Krackhardt D (1988). Predicting with networks: nonparametric multiple regression analysis of
     dyadic data. Soc Networks 10(4):359-381. doi:10.1016/0378-8733(88)90004-4
     """
-    one, other = in_both(first, second)
+    one, other = _answered_both(*in_both(first, second))
     n_one, n_other, shared = _overlap(one, other)
     n_pairs = float(one.n_possible)
     at = one.strength.tocoo()
@@ -161,6 +163,45 @@ def in_both(
             "least are needed.\n  Check that both use the same `organization_id`."
         )
     return first.only(shared), second.only(shared)
+
+
+def _known_in_both(
+    first: OrganizationNetwork, second: OrganizationNetwork
+) -> tuple[OrganizationNetwork, OrganizationNetwork]:
+    """Both networks with the ties that would have been reported in both."""
+    knows = _has_answered_both(first, second)
+    return _only_known(first, knows), _only_known(second, knows)
+
+
+def _answered_both(
+    first: OrganizationNetwork, second: OrganizationNetwork
+) -> tuple[OrganizationNetwork, OrganizationNetwork]:
+    """Both networks over the organizations that answered both."""
+    names = first.organizations[_has_answered_both(first, second)]
+    if len(names) < 2:
+        raise EstimationError(
+            f"{len(names)} of {first.n} organizations answered both waves; two at least are "
+            "needed.\n  Name those who answered in `answered` of survey_network()."
+        )
+    return first.only(names), second.only(names)
+
+
+def _has_answered_both(first: OrganizationNetwork, second: OrganizationNetwork) -> np.ndarray:
+    """Whether each organization answered both; true where nobody had to."""
+    has = np.ones(first.n, dtype=bool)
+    for wave in (first, second):
+        if wave.has_answered is not None:
+            has &= wave.has_answered
+    return has
+
+
+def _only_known(network: OrganizationNetwork, knows: np.ndarray) -> OrganizationNetwork:
+    """Network with the ties that those who know report; without directions both ends do."""
+    if knows.all():
+        return network
+    ties = network.strength.tocoo()
+    stays = knows[ties.row] if network.is_directed else knows[ties.row] & knows[ties.col]
+    return network.only_ties(stays)
 
 
 def _overlap(first: OrganizationNetwork, second: OrganizationNetwork) -> tuple[float, float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import networkx as nx
@@ -14,6 +15,7 @@ from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration import (
     main_broker,
     network_centralization,
+    network_correlation,
     network_degree,
     network_density,
     network_hierarchy,
@@ -319,6 +321,45 @@ def test_stability_compares_organizations_in_both_only():
         tie_stability(first, second.undirected())
     with pytest.raises(EstimationError, match="share 1 organizations"):
         tie_stability(first, first.only(["o000"]))
+
+
+@pytest.mark.parametrize("seed", SEEDS[:3])
+@pytest.mark.parametrize("is_directed", [True, False])
+def test_silence_in_one_wave_neither_makes_nor_ends_a_tie(seed, is_directed):
+    rng = np.random.default_rng(seed)
+    waves = [random_network(seed + k, is_directed=is_directed) for k in (0, 50)]
+    answered = [rng.random(12) < 0.7 for _ in waves]
+    counts = tie_stability(
+        *(replace(w, has_answered=a) for w, a in zip(waves, answered, strict=True))
+    ).to_frame()
+    knows = answered[0] & answered[1]
+    sets = [
+        {
+            (i, j)
+            for i, j in np.argwhere(w.ties.toarray())
+            if knows[i] and (is_directed or (knows[j] and i < j))
+        }
+        for w in waves
+    ]
+    assert counts.set_index("tie")["numerator"].to_dict() == {
+        "kept": len(sets[0] & sets[1]),
+        "created": len(sets[1] - sets[0]),
+        "dissolved": len(sets[0] - sets[1]),
+    }
+
+
+def test_networks_correlate_over_those_who_answered_both():
+    waves = [random_network(k) for k in (3, 53)]
+    answered = [np.arange(12) != 2, np.arange(12) != 7]
+    asked = [replace(w, has_answered=a) for w, a in zip(waves, answered, strict=True)]
+    both = [w.without("o002", "o007") for w in waves]
+    cells = [w.ties.toarray()[~np.eye(10, dtype=bool)] for w in both]
+    found = network_correlation(*asked, n_permutations=0)
+    assert found.correlation == pytest.approx(np.corrcoef(*cells)[0, 1], abs=1e-12)
+    assert found.n_organizations == 10
+    silent = replace(waves[0], has_answered=np.arange(12) == 2)
+    with pytest.raises(EstimationError, match="answered both"):
+        network_correlation(silent, waves[1])
 
 
 def test_kinds_of_tie_between_two_organizations():
