@@ -41,6 +41,12 @@ class Calibration:
     reason: str
 
     def __post_init__(self) -> None:
+        numbers = (self.non_member, self.crossover, self.full_member)
+        if not all(_is_number(each) for each in numbers) or not isinstance(self.reason, str):
+            raise TableError(
+                f"set `{self.name}`: non_member, crossover and full_member are numbers, `reason` "
+                "is text. Write numbers without quotation marks."
+            )
         anchors = np.array([self.non_member, self.crossover, self.full_member])
         steps = np.diff(anchors)
         ordered = (steps > 0).all() or (steps < 0).all() or (steps == 0).all()
@@ -54,6 +60,11 @@ class Calibration:
                 f"set `{self.name}` has no `reason`. Say why these are the anchors: results depend "
                 "on them more than on anything else."
             )
+
+
+def _is_number(value: object) -> bool:
+    """Whether an anchor is a number, and not true or false."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def read_calibration(path: Path) -> tuple[Calibration, ...]:
@@ -73,7 +84,7 @@ def read_calibration(path: Path) -> tuple[Calibration, ...]:
     Raises
     ------
     TableError
-        The file is no TOML, a key is absent or unknown, or anchors are out of order.
+        The file is no TOML, a key is absent or unknown, or anchors are no numbers or out of order.
     """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -117,12 +128,15 @@ def calibrate(data: pd.DataFrame, sets: Sequence[Calibration]) -> pd.DataFrame:
     Raises
     ------
     TableError
-        A column is absent or holds no numbers.
+        A column is absent or holds no numbers, or two sets have one name.
 
     References
     ----------
     Ragin CC (2008). Redesigning Social Inquiry. University of Chicago Press, chapter 5.
     """
+    names = [s.name for s in sets]
+    if len(set(names)) < len(names):
+        raise TableError("two sets have one name. Give each set its own.")
     absent = [s.column for s in sets if s.column not in data.columns]
     if absent:
         raise TableError(f"the table of cases lacks {quoted(absent)}, which the calibration names.")

@@ -23,7 +23,7 @@ def memberships(
     TableError
         A column is absent, no number or outside 0–1.
     EstimationError
-        No condition or too many; no complete case.
+        No condition or too many; a set named twice; no complete case.
     """
     if not 1 <= len(conditions) <= MOST_CONDITIONS:
         raise EstimationError(
@@ -31,10 +31,18 @@ def memberships(
             "conditions it has 2^k rows, most of them without a case."
         )
     named = [*conditions, outcome]
+    if len(set(named)) < len(named):
+        raise EstimationError(
+            "a set is named twice among the conditions and the outcome: it would go with itself."
+        )
     absent = [name for name in named if name not in data.columns]
     if absent:
         raise TableError(f"the table of sets lacks {quoted(absent)}.")
-    values = data[named].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    read = {name: pd.to_numeric(data[name], errors="coerce") for name in named}
+    text = [name for name in named if (read[name].isna() & data[name].notna()).any()]
+    if text:
+        raise TableError(f"the sets {quoted(text)} hold no numbers. Calibrate them (`calibrate`).")
+    values = np.column_stack([read[n].to_numpy(dtype=float, na_value=np.nan) for n in named])
     outside = int(((values < 0) | (values > 1)).any(axis=1).sum())
     if outside:
         raise TableError(

@@ -88,6 +88,22 @@ def test_a_calibration_file_is_read_and_its_faults_are_named(tmp_path):
         Calibration("funded", "dollars", 0, 30, 20, "awards")
 
 
+@pytest.mark.parametrize("line", ['non_member = "0"', "non_member = true", "reason = 3"])
+def test_an_anchor_that_is_no_number_is_named(tmp_path, line):
+    entries = {"column": '"v"', "non_member": "0", "crossover": "5", "full_member": "9"}
+    key, value = line.split(" = ")
+    entries |= {"reason": '"awards"', key: value}
+    path = tmp_path / "sets.toml"
+    path.write_text("[funded]\n" + "\n".join(f"{k} = {v}" for k, v in entries.items()), "utf-8")
+    with pytest.raises(TableError, match="set `funded`: non_member, crossover and full_member"):
+        read_calibration(path)
+
+
+def test_two_sets_of_one_name_are_refused():
+    with pytest.raises(TableError, match="two sets have one name"):
+        calibrate(pd.DataFrame({"dollars": [1.0]}), [RISING, RISING])
+
+
 def test_a_fuzzy_truth_table_by_hand():
     sets = pd.DataFrame({"a": [0.9, 0.8, 0.2], "b": [0.7, 0.1, 0.4], "y": [0.8, 0.6, 0.3]})
     table = truth_table(sets, outcome="y", conditions=["a", "b"], consistency_cutoff=0.7)
@@ -149,6 +165,9 @@ def test_cases_on_a_crossover_and_incomplete_ones_are_told():
         ({}, {"conditions": ["x"]}, TableError, "lacks `x`"),
         ({}, {"conditions": []}, EstimationError, "1 to 10"),
         ({"a": np.nan}, {}, EstimationError, "no case has"),
+        ({"a": "high"}, {}, TableError, "`a` hold no numbers"),
+        ({}, {"conditions": ["a", "a"]}, EstimationError, "named twice"),
+        ({}, {"conditions": ["a", "y"]}, EstimationError, "named twice"),
     ],
 )
 def test_sets_that_are_none_are_refused(change, arguments, error, message):
