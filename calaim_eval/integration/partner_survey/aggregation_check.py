@@ -60,6 +60,8 @@ class AggregationCheck:
         Of those organizations with r_wg(j) at the rule or above.
     reasons : tuple[str, ...]
         What the rule asks and the answers do not show; empty where aggregation is supported.
+    n_with_colleagues : int
+        Respondents of organizations with two or more: agreement is theirs alone.
     rule : AggregationRule
     """
 
@@ -68,6 +70,7 @@ class AggregationCheck:
     mean_r_wg: float
     share_agreeing: float
     reasons: tuple[str, ...]
+    n_with_colleagues: int
     rule: AggregationRule
 
     @property
@@ -79,6 +82,8 @@ class AggregationCheck:
         """ICC(1), ICC(2) and agreement as a table that may be released; no standard errors.
 
         The row ``"aggregation_supported"`` is 1 where every condition of the rule holds, else 0.
+        Support counts respondents with a colleague: the agreement of a few does not leave because
+        many answered alone.
         """
         values = np.array(
             [
@@ -89,7 +94,7 @@ class AggregationCheck:
                 float(self.is_supported),
             ]
         )
-        n = float(self.variance.n_respondents)
+        n = float(self.n_with_colleagues)
         k = len(values)
         return EffectTable(
             keys=pd.DataFrame({"scale": self.scale, "statistic": _STATISTICS}),
@@ -111,7 +116,7 @@ class AggregationCheck:
                 },
                 _REFERENCE,
             ),
-            notes=("Support counts respondents, not members.",),
+            notes=("Support counts respondents with a colleague who answered, not members.",),
         )
 
 
@@ -160,6 +165,7 @@ def aggregation_check(
         mean_r_wg=mean,
         share_agreeing=float((known >= rule.min_mean_r_wg).mean()) if len(known) else float("nan"),
         reasons=_reasons(variance, mean, rule),
+        n_with_colleagues=int(pd.Series(organizations).duplicated(keep=False).sum()),
         rule=rule,
     )
 

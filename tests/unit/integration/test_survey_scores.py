@@ -169,6 +169,22 @@ def test_agreement_by_hand():
         r_wg(items, np.array(list("aabbc")), null_variance=0.0)
 
 
+def test_agreement_of_a_few_colleagues_does_not_leave_because_many_answered_alone():
+    alone = survey(np.random.default_rng(3), n_organizations=30, per_organization=1)
+    for n_pairs, is_hidden in ((2, True), (12, False)):
+        answers = alone.copy()
+        for k in range(n_pairs):  # respondents 2k and 2k + 1 become colleagues
+            answers.loc[answers["respondent_id"] == f"s{2 * k + 1}", "organization_id"] = (
+                f"o{2 * k}"
+            )
+        check = aggregation_check(score_survey(answers, codebook()), "use")
+        assert check.n_with_colleagues == 2 * n_pairs
+        frame = (
+            release({"survey_aggregation": check.to_effects()}).tables["survey_aggregation"].frame
+        )
+        assert (frame["is_suppressed"] == is_hidden).all()
+
+
 def test_agreement_needs_colleagues():
     with pytest.raises(EstimationError, match="3 respondents in 3 organizations"):
         intraclass_correlation(np.array([1.0, 2, 3]), np.array(["a", "b", "c"]))
