@@ -97,7 +97,7 @@ def read_hmis(folder: Path) -> PartnerTables:
         parts.append(frames)
         persons.append(ids)
     links.note_unlinked(pd.concat(persons, ignore_index=True).drop_duplicates(), ledger)
-    frames = joined_frames(parts)
+    frames = joined_frames(_latest_races(parts, ledger))
     if len(exports) > 1:
         frames = _without_earlier(frames, ledger)
     paths = tuple(path for export in exports for path in export.paths.values())
@@ -336,11 +336,18 @@ def _without_earlier(frames: dict[str, pd.DataFrame], ledger: RowLedger) -> dict
             is_earlier = frames[name].duplicated(columns, keep="last")
             ledger.note(name, LATER_EXPORT, int(is_earlier.sum()))
             frames[name] = frames[name][~is_earlier].reset_index(drop=True)
-    if "race_record" in frames:
-        races = frames["race_record"]
-        latest = races.groupby("member_id")["race_item_system"].transform("last")
-        races = races[races["race_item_system"] == latest]
-        frames["race_record"] = races.drop_duplicates(
-            ["member_id", "race_item"], keep="last", ignore_index=True
-        )
     return frames
+
+
+def _latest_races(
+    parts: list[dict[str, pd.DataFrame]], ledger: RowLedger
+) -> list[dict[str, pd.DataFrame]]:
+    """Parts, the earliest first, with races of a person from the last one that has the person."""
+    kept, later = [], pd.Series([], dtype=object)
+    for part in reversed(parts):
+        races = part["race_record"]
+        is_earlier = races["member_id"].isin(later)
+        ledger.note("race_record", LATER_EXPORT, int(is_earlier.sum()))
+        kept.append(part | {"race_record": races[~is_earlier]})
+        later = pd.concat([later, races["member_id"]], ignore_index=True)
+    return kept[::-1]

@@ -9,7 +9,12 @@ import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows, read_header
+from calaim_eval.tables.partners.text_rows import (
+    FileRows,
+    read_days,
+    read_file_rows,
+    read_header,
+)
 from calaim_eval.tables.sources import TEXT_SUFFIXES
 
 RACE_COLUMNS = {
@@ -144,7 +149,13 @@ def find_exports(folder: Path, ledger: RowLedger) -> list[HmisExport]:
             "one folder an export."
         )
     exports = [_export(paths, ledger) for paths in found]
-    return sorted(exports, key=lambda each: each.made)
+    return sorted(exports, key=_made)
+
+
+def _made(export: HmisExport) -> tuple[str, str]:
+    """Day an export was made and what it says of it; one that does not say goes first."""
+    day = read_days(pd.Series([export.made], dtype=object)).iloc[0]
+    return "" if pd.isna(day) else f"{day:%Y-%m-%d}", export.made
 
 
 def _files(folder: Path) -> dict[str, Path]:

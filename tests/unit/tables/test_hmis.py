@@ -280,6 +280,24 @@ def test_two_exports_of_one_hmis_in_different_versions_are_one_with_the_latest(t
     assert doubled.set_index("table")["n_rows"]["homeless_enrollment"] == 3
 
 
+def test_what_a_later_export_says_of_race_is_in_place_of_what_an_earlier_said(tmp_path):
+    old, new = basic(), basic()
+    old["Export"][0]["ExportDate"] = "12/31/2023 09:00:00"
+    new["Export"][0]["ExportDate"] = "2/1/2024 09:00:00"
+    old["Client"].append(client("z", races=("White",)))
+    new["Client"][0] = client("a", races=("Asian",))
+    write_hmis(tmp_path / "hmis" / "a", new)
+    write_hmis(tmp_path / "hmis" / "b", old)
+    found = read_hmis(tmp_path / "hmis")
+    races = found.frame("race_record").groupby("member_id")["race_item"].agg(set)
+    assert races["hmis:I1:a"] == {"Asian"}
+    assert races["hmis:I1:b"] == {"Asian", "NativeHIPacific", "HispanicLatinao"}
+    assert races["hmis:I1:z"] == {"White"}
+    ledger = found.ledger.to_frame()
+    doubled = ledger[ledger["reason"].str.contains("later export")].set_index("table")["n_rows"]
+    assert doubled["race_record"] == 4
+
+
 def test_an_export_that_calls_itself_another_version_is_read_by_its_columns(tmp_path):
     files = basic("FY2024")
     files["Export"][0]["CSVVersion"] = "2026 v1"
