@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from calaim_eval.errors import EstimationError
@@ -41,12 +42,13 @@ def gray_test(
     Returns
     -------
     dict[str, float]
-        `statistic`, `df` (groups less one), `p_value` (chi-squared).
+        `statistic`, `df` (groups less one; fewer where groups are never at risk together),
+        `p_value` (chi-squared; NaN where no two ever are).
 
     Raises
     ------
     EstimationError
-        There are fewer than two groups, or the cause did not happen.
+        A value is missing, there are fewer than two groups, or the cause did not happen.
 
     Notes
     -----
@@ -58,14 +60,19 @@ def gray_test(
     ----------
     .. [1] Gray RJ (1988). Ann Stat 16(3):1141-1154. doi:10.1214/aos/1176350951
     """
+    if any(pd.isna(values).any() for values in (duration, cause, group)):
+        raise EstimationError(
+            "gray_test: rows lack a duration, a cause or a group. Set them aside first, and count "
+            "them."
+        )
     names, which = np.unique(np.asarray(group).astype(str), return_inverse=True)
     times, place = np.unique(np.asarray(duration, dtype=float), return_inverse=True)
     cause = np.asarray(cause)
     number = np.ones(len(cause)) if weights is None else np.asarray(weights, dtype=float)
     if len(names) < 2 or not (cause == of).any():
         raise EstimationError(
-            f"gray_test: {len(names)} groups and {int((cause == of).sum())} rows with cause {of}; "
-            "a comparison needs two groups and an event."
+            f"gray_test: {len(names)} groups, {'some' if (cause == of).any() else 'no'} rows with "
+            f"cause {of}; a comparison needs two groups and an event."
         )
 
     def counts(rows: np.ndarray) -> np.ndarray:

@@ -68,5 +68,13 @@ def test_without_censoring_or_other_causes_one_time_is_pearsons_chi_squared():
 def test_what_is_refused():
     with pytest.raises(EstimationError, match="1 groups"):
         gray_test(np.ones(3), np.ones(3), np.array(["a"] * 3))
-    with pytest.raises(EstimationError, match="0 rows with cause 2"):
+    with pytest.raises(EstimationError, match="no rows with cause 2"):
         gray_test(np.ones(4), np.ones(4), np.array(list("abab")), of=2)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_missing_value_is_no_group_and_no_event(part):
+    given = [np.ones(4), np.ones(4), np.array(list("abab"), dtype=object)]
+    given[part][1] = None
+    with pytest.raises(EstimationError, match="lack a duration, a cause or a group"):
+        gray_test(*given)
