@@ -133,6 +133,11 @@ class CompositeIndex:
     def __len__(self) -> int:
         return len(self.units)
 
+    def __repr__(self) -> str:
+        return (
+            f"<CompositeIndex {len(self)} ranked, {len(self.not_ranked)} not, by {self.unit_name}>"
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """One row a ranked unit, best first: index, rank, ranges, rank under PCA weights."""
         ranges = {
@@ -156,17 +161,23 @@ class CompositeIndex:
         """Ranges of ranks, without index values: what may be released.
 
         An index value is a weighted sum of its components: with the other components it would
-        give away one that is hidden. A range of ranks does not.
+        give away one that is hidden. A range of ranks does not. Rows are in the order of names: in
+        the order of ranks, a row would tell the rank of a unit whose range is hidden.
         """
         n = len(self)
+        at = np.argsort(np.array(self.units, dtype=object), kind="stable")
         keys = pd.DataFrame(
             {
-                self.unit_name: self.units,
+                self.unit_name: np.array(self.units, dtype=object)[at],
                 "restriction": "dirichlet_weights",
                 "bound": self.rule.concentration,
             }
         )
-        low, high = self.rank_low, self.rank_high
+        low, high = (
+            {source: ends[at] for source, ends in of.items()}
+            for of in (self.rank_low, self.rank_high)
+        )
+        support = self.support[at]
         return BoundsTable(
             keys=keys,
             set_low=low["weights"].astype(float),
@@ -175,7 +186,7 @@ class CompositeIndex:
             conf_high=np.maximum(high["weights"], high["both"]).astype(float),
             conf_level=0.95,
             support=pd.DataFrame(
-                {"n_members": self.support, "n_events": self.support, "member_months": [np.nan] * n}
+                {"n_members": support, "n_events": support, "member_months": [np.nan] * n}
             ),
             estimand=Estimand(
                 name="Rank on the composite index",
@@ -257,8 +268,8 @@ def composite_index(
     Raises
     ------
     EstimationError
-        A component has no weight or the reverse, fewer than three units can be ranked, or a
-        component is equal in all.
+        A component has no weight or the reverse, or fewer than three units can be ranked. A
+        component that is equal in all ranks nobody, and is no error.
 
     Notes
     -----

@@ -67,6 +67,10 @@ class IndexComponents:
                 "  Give 0 for values of complete lists."
             )
 
+    def __repr__(self) -> str:
+        names = ", ".join(map(str, self.names))
+        return f"<IndexComponents {len(self.units)} units by {self.unit_name}: {names}>"
+
     def smallest_support(self) -> np.ndarray:
         """Smallest support of a unit over the components it has; shape (n,)."""
         support = np.where(np.isfinite(self.values), self.support, np.inf)

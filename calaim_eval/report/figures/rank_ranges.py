@@ -30,7 +30,8 @@ def rank_ranges(released: Released) -> Figure | Absent:
     Returns
     -------
     Figure | Absent
-        1 is best. There is no point: a rank alone would claim more than the data carry.
+        Absent too where every range is withheld. 1 is best. There is no point: a rank alone would
+        claim more than the data carry.
     """
     found = find_item(released, "integration_rank")
     if isinstance(found, Absent):
@@ -38,6 +39,8 @@ def rank_ranges(released: Released) -> Figure | Absent:
     need_columns(found, ("set_low", "set_high", "conf_low", "conf_high"))
     unit = next((name for name in _UNITS if name in found.frame), found.frame.columns[0])
     n_withheld = int(found.frame["is_suppressed"].sum())
+    if n_withheld == len(found.frame):
+        return Absent("integration_rank", "every range rests on too few people to be shown")
     frame = _arranged(found.frame[~found.frame["is_suppressed"]], unit)
     weights = str(found.meta.get("options", {}).get("weights", ""))
     return Figure(

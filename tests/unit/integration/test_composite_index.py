@@ -314,3 +314,22 @@ def test_only_ranges_of_ranks_leave_and_small_units_are_hidden():
     assert "Not ranked: too few members or events behind a component: 1." in " ".join(
         _index(components).to_bounds().notes
     )
+
+
+def test_the_order_of_rows_does_not_tell_the_rank_of_a_hidden_unit():
+    values = np.random.default_rng(9).normal(size=(6, 2))
+    found = _index(_components(values, std_error=0.3))
+    bounds = found.to_bounds()
+    assert list(found.units) != sorted(found.units)
+    assert list(bounds.keys["county"]) == sorted(found.units)
+    frame = found.to_frame().set_index("county").loc[list(bounds.keys["county"])]
+    assert bounds.set_low.tolist() == frame["rank_low_weights"].tolist()
+    assert bounds.set_high.tolist() == frame["rank_high_weights"].tolist()
+    assert bounds.support["n_members"].tolist() == frame["support"].tolist()
+
+
+def test_values_and_support_of_units_are_not_printed():
+    components = _components(np.random.default_rng(9).normal(size=(6, 2)), std_error=0.3)
+    components.support[3] = 8
+    assert repr(components) == "<IndexComponents 6 units by county: a, b>"
+    assert repr(_index(components)) == "<CompositeIndex 5 ranked, 1 not, by county>"

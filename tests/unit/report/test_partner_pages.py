@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,10 +100,10 @@ def test_layouts_data_sharing_and_asset_map_in_tables(plan_release):
     assert "between 2023-12-31 and 2024-12-31" in asset_map.caption
 
 
-def _ranked(min_support: int = 11):
+def _ranked(min_support: int = 11, few: Sequence[int] = (1,)):
     values = np.random.default_rng(3).normal(size=(8, 2))
     support = np.full((8, 2), 90.0)
-    support[1] = 7
+    support[list(few)] = 7
     components = IndexComponents(
         unit_name="county",
         units=np.array(list("ABCDEFGH"), dtype=object),
@@ -124,6 +126,11 @@ def test_ranges_of_ranks_are_drawn_without_ranks(tmp_path):
     for county, row in frame[~frame["is_suppressed"]].iterrows():
         assert f"{county} {row['conf_low']:.0f} to {row['conf_high']:.0f}" in figure.alt_text
     assert "B " not in figure.alt_text.split("best first:")[1]
+
+
+def test_ranges_that_are_all_withheld_are_said_to_be():
+    found = figures.rank_ranges(release({"integration_rank": _ranked(few=range(8), min_support=5)}))
+    assert "every range rests on too few people" in found.words
 
 
 def test_what_is_absent_is_said():
