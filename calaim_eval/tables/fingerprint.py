@@ -63,7 +63,7 @@ def _describe_bulk(source: SourceFiles, earlier: Mapping[tuple[Any, ...], str]) 
         "table": source.name,
         "file": f"{len(source.paths)} files",
         "n_bytes": sum(status.st_size for status in statuses),
-        "modified_ns": max(status.st_mtime_ns for status in statuses),
+        "modified_ns": max((status.st_mtime_ns for status in statuses), default=0),
         "listing_sha256": _listing_sha256(source.paths),
     }
     known = earlier.get(_identity(entry))

@@ -132,6 +132,12 @@ def test_an_unknown_format_or_folder_says_what_there_is(raw, tmp_path):
         ce.read_tables(raw, work_dir=tmp_path / "work", partners={"hmis": tmp_path / "nowhere"})
 
 
+def test_an_empty_folder_of_a_partner_says_what_is_not_there(raw, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TableError, match="holds no HMIS export"):
+        read(raw, tmp_path / "empty", tmp_path)
+
+
 def test_a_table_without_rows_is_named_with_those_there_are(hmis):
     found = ce.read_partner_files(hmis, source="hmis")
     with pytest.raises(TableError, match="no rows of `resource`"):
