@@ -8,13 +8,22 @@ from functools import cache
 from calaim_eval.schema.codes import load_codes
 
 STATE = "state"
-_WHOLE_STATE = frozenset({"california", "ca", "statewide", "state of california"})
+_STATE_NAMES = frozenset({"california", "ca", "state of california"})
+_WHOLE_STATE = "statewide"
 _PARTS = re.compile(r"[;,/|&\n]| and ")
 _COUNTY_WORD = re.compile(r"(?i)^county of\s+|\s+county$|\s+counties$")
 _OWNERSHIP = (
     (
         "nonprofit",
-        ("nonprofit", "non-profit", "not-for-profit", "not for profit", "501(c)", "501c"),
+        (
+            "nonprofit",
+            "non-profit",
+            "non profit",
+            "not-for-profit",
+            "not for profit",
+            "501(c)",
+            "501c",
+        ),
     ),
     ("for_profit", ("for-profit", "for profit", "private practice", "commercial", "proprietary")),
     ("public", ("government", "city", "county", "state", "federal", "public", "tribal government")),
@@ -32,7 +41,7 @@ def counties_in(text: str | None) -> tuple[tuple[str, ...], bool]:
     """Counties a text names, and whether it names the whole state.
 
     Only a part of the text that is nothing but a county's name counts: "Kings County; Tulare" is
-    two, "near Lake Shasta" is none.
+    two, "near Lake Shasta" is none. A county with its state behind is no whole state.
 
     Examples
     --------
@@ -42,12 +51,15 @@ def counties_in(text: str | None) -> tuple[tuple[str, ...], bool]:
     ((), False)
     >>> counties_in("California")
     ((), True)
+    >>> counties_in("Kings County, CA")
+    (('Kings',), False)
     """
     parts = [part.strip() for part in _PARTS.split(text or "")]
     plain = [_COUNTY_WORD.sub("", part).strip().lower() for part in parts]
     names = _county_names()
     found = tuple(dict.fromkeys(names[each] for each in plain if each in names))
-    return found, any(each in _WHOLE_STATE for each in plain)
+    is_state = not found and any(each in _STATE_NAMES for each in plain)
+    return found, is_state or _WHOLE_STATE in plain
 
 
 def ownership_of(text: str | None) -> str | None:

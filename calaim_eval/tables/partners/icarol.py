@@ -18,7 +18,13 @@ from calaim_eval.tables.partners.directory_rows import (
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
 from calaim_eval.tables.partners.links import find_links, link_paths
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
-from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
+from calaim_eval.tables.partners.text_rows import (
+    FileRows,
+    by_value,
+    read_days,
+    read_file_rows,
+    read_header,
+)
 from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
 
 NAME = "icarol"
@@ -30,6 +36,7 @@ COLUMNS = (
 )
 REQUIRED = ("ResourceAgencyNum", "PublicName", "TaxonomyLevelName", "ParentAgencyNum")
 AGENCY, PROGRAM, SITE, AT_SITE = "agency", "program", "site", "programatsite"
+DAYS = {"changed": "UpdatedOn", "verified": "LastVerifiedOn"}
 LEVELS = (AGENCY, PROGRAM, SITE, AT_SITE)
 NO_LEVEL = "`TaxonomyLevelName` is no Agency, Program, Site or ProgramAtSite"
 NO_AGENCY = "agency of the program not in the export (kept by its identifier)"
@@ -70,11 +77,15 @@ def read_icarol(folder: Path) -> PartnerTables:
         raise TableError(f"`{folder}` holds no text file.\n  Export all resources as CSV.")
     rows = read_file_rows(paths, f"{NAME} export", ledger, columns=COLUMNS, required=REQUIRED)
     rows.require("ResourceAgencyNum")
-    rows.frame["changed"] = _days(rows["UpdatedOn"])
+    for day, written in DAYS.items():
+        rows.frame[day] = _days(rows[written])
     level = rows["TaxonomyLevelName"].astype("string").str.lower().str.replace(" ", "")
     rows.frame["level"] = level.astype(object).where(level.notna(), None)
     rows.set_aside(~rows["level"].isin(LEVELS), NO_LEVEL)
     rows.keep_latest(["ResourceAgencyNum"], by="changed")
+    for day, written in DAYS.items():
+        is_bad = rows[day].notna() & read_days(rows[day]).isna()
+        rows.note(is_bad, f"`{written}` cannot be read as a date (read as missing)")
     organizations, services, places, codes = _frames(rows)
     resources = resource_frame(services, places, codes, links)
     unknown = resources.loc[resources["county_basis"] == NONE, "resource_id"].nunique()
@@ -126,15 +137,14 @@ def _organizations(kept: pd.DataFrame) -> pd.DataFrame:
 
 def _programs(kept: pd.DataFrame) -> pd.DataFrame:
     """Programs as services of their agency."""
-    verified = pd.to_datetime(_days(kept["LastVerifiedOn"]), errors="coerce")
-    changed = pd.to_datetime(kept["changed"], errors="coerce")
+    verified, changed = read_days(kept["verified"]), read_days(kept["changed"])
     return pd.DataFrame(
         {
             "resource_id": kept["ResourceAgencyNum"],
             "organization_id": kept["parent"],
             "resource_name": kept["PublicName"],
             "resource_status": kept["AgencyStatus"].map(status_of),
-            "last_updated_date": changed.where(changed.notna(), verified).astype("datetime64[s]"),
+            "last_updated_date": changed.where(changed.notna(), verified),
         }
     ).reset_index(drop=True)
 

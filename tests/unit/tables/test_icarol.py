@@ -104,6 +104,43 @@ def test_rows_that_cannot_be_used_are_counted_by_reason(tmp_path):
     assert rows.loc["icarol:11", "organization_id"] is None
 
 
+def test_days_are_read_one_by_one_however_each_is_written(tmp_path):
+    days = ["2024-03-01", "2024-03-02T10:00:00Z", "3/3/24 10:00 AM", "2024-03-04 08:00:00", "soon"]
+    rows = [record(str(i), "Program", "1", UpdatedOn=day) for i, day in enumerate(days, start=10)]
+    rows += [record("15", "Program", "1", LastVerifiedOn="2024-03-05T23:00:00-08:00")]
+    found = read(tmp_path, record("1"), *rows)
+    read_as = found.frame("resource")["last_updated_date"]
+    assert read_as.isna().tolist() == [False, False, False, False, True, False]
+    assert read_as.dropna().dt.day.tolist() == [1, 2, 3, 4, 5]
+    assert counts(found, "notice")["`UpdatedOn` cannot be read as a date (read as missing)"] == 1
+
+
+@pytest.mark.parametrize(
+    ("area", "expected"),
+    [
+        ("Kern County, CA", [("Kern", "area_served")]),
+        (
+            "Kern, California; Kings, California",
+            [("Kern", "area_served"), ("Kings", "area_served")],
+        ),
+        ("California", [(None, "state")]),
+        ("Kern; statewide", [(None, "state")]),
+        ("City and County of San Francisco", [("San Francisco", "area_served")]),
+    ],
+)
+def test_the_state_after_a_county_does_not_make_a_service_of_the_whole_state(
+    tmp_path, area, expected
+):
+    found = read(tmp_path, record("1"), record("10", "Program", "1", CoverageArea=area))
+    rows = found.frame("resource")[["county", "county_basis"]]
+    assert list(rows.itertuples(index=False, name=None)) == expected
+
+
+def test_a_non_profit_is_one_however_it_is_spelled(tmp_path):
+    found = read(tmp_path, record("1", IRSStatus="Non Profit"), record("2", IRSStatus="Nonprofit"))
+    assert found.frame("organization")["ownership"].tolist() == ["nonprofit", "nonprofit"]
+
+
 def test_codes_are_mapped_to_a_support(tmp_path):
     (tmp_path / "icarol").mkdir()
     (tmp_path / "icarol" / "service_map.csv").write_text(
