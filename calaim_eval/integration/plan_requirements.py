@@ -13,8 +13,10 @@ from calaim_eval.integration.contracts import contracts_in_force, organization_t
 from calaim_eval.integration.inputs import Day, quarter_days
 from calaim_eval.integration.requirement_settings import (
     ElementKind,
+    alike_written,
     gower_similarity,
     kinds_of_elements,
+    number_span,
     requirements_on,
 )
 from calaim_eval.results import ALL, Method, RateTable
@@ -85,8 +87,8 @@ def plan_similarity(
     >>> plan_similarity(settings, as_of="2024-12-31").rate.tolist()
     [0.5]
     """
-    plans, similar, weight = _compared(
-        plan_requirement, as_of=as_of, kinds=kinds, weights=weights, ledger=ledger
+    ((plans, similar, weight),) = _compared(
+        plan_requirement, days=[as_of], kinds=kinds, weights=weights, ledger=ledger
     )
     first, second = np.triu_indices(len(plans), 1)
     pairs = np.array([s[first, second] for s in similar.values()])
@@ -119,7 +121,8 @@ def requirement_standardization(
     plan_requirement, kinds, weights, ledger
         As in `plan_similarity`.
     as_of : day or sequence of days
-        With several, the table has a row for each: did requirements grow alike?
+        With several, the table has a row for each: did requirements grow alike? Kinds of
+        elements, and ranges of numbers, are then those over all days, so that days compare.
 
     Returns
     -------
@@ -130,10 +133,8 @@ def requirement_standardization(
     """
     days = [as_of] if isinstance(as_of, str) or not isinstance(as_of, Sequence) else list(as_of)
     parts = []
-    for day in days:
-        plans, similar, weight = _compared(
-            plan_requirement, as_of=day, kinds=kinds, weights=weights, ledger=ledger
-        )
+    compared = _compared(plan_requirement, days=days, kinds=kinds, weights=weights, ledger=ledger)
+    for day, (plans, similar, weight) in zip(days, compared, strict=True):
         pairs = np.triu_indices(len(plans), 1)
         names = [name for name in similar if weight[name] > 0]
         sums = [weight[name] * np.nansum(similar[name][pairs]) for name in names]
@@ -275,19 +276,20 @@ def distinct_layouts(
 def _compared(
     plan_requirement: pd.DataFrame,
     *,
-    as_of: Day,
+    days: Sequence[Day],
     kinds: Mapping[str, ElementKind] | None,
     weights: Mapping[str, float] | None,
     ledger: RowLedger | None,
-) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, float]]:
-    """Plans, the similarity matrix of each element, and the elements' weights."""
-    settings = requirements_on(plan_requirement, as_of=as_of, ledger=ledger)
-    if len(settings) < 2:
+) -> list[tuple[np.ndarray, dict[str, np.ndarray], dict[str, float]]]:
+    """By day: plans, the similarity matrix of each element, and the elements' weights."""
+    by_day = [requirements_on(plan_requirement, as_of=day, ledger=ledger) for day in days]
+    if any(len(settings) < 2 for settings in by_day):
         raise EstimationError(
             "table `plan_requirement`: fewer than two plans have requirements in force.\n"
             "  Similarity needs two."
         )
-    found = kinds_of_elements(settings, kinds)
+    all_days = pd.concat(by_day)
+    found = kinds_of_elements(all_days, kinds)
     given = dict(weights or {})
     if any(name not in found for name in given) or any(not w >= 0 for w in given.values()):
         raise EstimationError(
@@ -295,8 +297,18 @@ def _compared(
             f"  Elements: {', '.join(f'`{name}`' for name in found)}."
         )
     weight = {name: float(given.get(name, 1.0)) for name in found}
-    similar = {name: gower_similarity(settings[name], kind) for name, kind in found.items()}
-    return settings.index.to_numpy(dtype=object), similar, weight
+    span = {name: number_span(all_days[name]) for name in found}
+    return [
+        (
+            settings.index.to_numpy(dtype=object),
+            {
+                name: gower_similarity(settings[name], found[name], span=span[name])
+                for name in settings.columns
+            },
+            weight,
+        )
+        for settings in by_day
+    ]
 
 
 def _contracted(
@@ -311,6 +323,7 @@ def _contracted(
     """Settings by plan, organization-plan pairs with recorded settings, trait by organization."""
     _, last = quarter_days(quarter)
     settings = requirements_on(plan_requirement, as_of=last, ledger=ledger)
+    settings = alike_written(settings, kinds_of_elements(settings))
     rows = contracts_in_force(contract, quarter=quarter, ledger=ledger, stage="requirement burden")
     pairs = rows[["organization_id", "plan"]].drop_duplicates()
     pairs = pairs[pairs["plan"].isin(settings.index)].reset_index(drop=True)

@@ -111,7 +111,42 @@ def kinds_of_elements(
     return found
 
 
-def gower_similarity(values: pd.Series, kind: ElementKind) -> np.ndarray:
+def alike_written(settings: pd.DataFrame, kinds: Mapping[str, ElementKind]) -> pd.DataFrame:
+    """Settings of which those that ask the same are the same text: ``3`` and ``3.0``, or the same
+    entries in another order.
+
+    Parameters
+    ----------
+    settings : pd.DataFrame
+        Index plan, one column an element, as `requirements_on` returns.
+    kinds : mapping of element to {"category", "number", "set"}
+        Of every element.
+
+    Returns
+    -------
+    pd.DataFrame
+        Same shape.
+    """
+
+    def written(value: str, kind: ElementKind) -> str:
+        if kind == "number":
+            return repr(float(value))
+        return ";".join(sorted(_entries(value))) if kind == "set" else value
+
+    return settings.apply(
+        lambda values: values.map(lambda v: written(v, kinds[values.name]), na_action="ignore")
+    )
+
+
+def number_span(values: pd.Series) -> float:
+    """Range of the settings that are numbers; 0 where none is."""
+    number = pd.to_numeric(values, errors="coerce").dropna()
+    return float(number.max() - number.min()) if len(number) else 0.0
+
+
+def gower_similarity(
+    values: pd.Series, kind: ElementKind, *, span: float | None = None
+) -> np.ndarray:
     r"""Similarity of every two plans in one element, from 0 to 1; NaN where one is not recorded.
 
     Parameters
@@ -120,6 +155,9 @@ def gower_similarity(values: pd.Series, kind: ElementKind) -> np.ndarray:
         One setting a plan, as text; shape (p,).
     kind : {"category", "number", "set"}
         Same or not; :math:`1 - |x_i - x_j| / \text{range}`; shared entries over all entries.
+    span : float, optional
+        Range of the numbers, where they are compared with those of other days. Default: of
+        `values`.
 
     Returns
     -------
@@ -128,7 +166,7 @@ def gower_similarity(values: pd.Series, kind: ElementKind) -> np.ndarray:
     """
     if kind == "number":
         number = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
-        span = np.nanmax(number) - np.nanmin(number) if np.isfinite(number).any() else 0.0
+        span = number_span(values) if span is None else span
         gap = np.abs(number[:, None] - number[None, :])
         return np.asarray(1 - gap / (span if span > 0 else 1.0))
     if kind == "set":
@@ -143,18 +181,18 @@ def gower_similarity(values: pd.Series, kind: ElementKind) -> np.ndarray:
 
 def _shared_entries(values: pd.Series) -> np.ndarray:
     """Jaccard similarity of settings that list several things."""
-    sets = [
-        frozenset(part.strip() for part in v.split(";") if part.strip())
-        if isinstance(v, str)
-        else None
-        for v in values
-    ]
+    sets = [_entries(v) if isinstance(v, str) else None for v in values]
     found = np.full((len(sets), len(sets)), np.nan)
     for i, one in enumerate(sets):
         for j, other in enumerate(sets):
             if one is not None and other is not None:
                 found[i, j] = len(one & other) / len(one | other) if one | other else 1.0
     return found
+
+
+def _entries(value: str) -> frozenset[str]:
+    """Entries of a setting that lists several things."""
+    return frozenset(part.strip() for part in value.split(";") if part.strip())
 
 
 def _refuse_two_settings(kept: pd.DataFrame, key: list[str]) -> None:

@@ -112,6 +112,34 @@ def test_burden_counts_versions_beyond_the_first():
     assert one_row(layouts, organization_type="all")["numerator"] == 3 + 2 + 1
 
 
+def test_the_same_setting_written_otherwise_is_no_further_version():
+    same = table("""
+        plan | requirement | requirement_value
+        -----+-------------+------------------
+        B    | fields      | name; dob
+        B    | days        | 3
+        B    | portal      | own
+        C    | fields      | dob;name
+        C    | days        | 3.0
+        C    | portal      | own
+    """)
+    assert plan_similarity(same, as_of=DAY).rate.tolist() == [1.0]
+    options = {"quarter": "2024Q4"}
+    burden = requirement_burden(same, CONTRACT, ORGANIZATION, **options).to_frame()
+    assert (burden["numerator"] == 0).all()
+    layouts = distinct_layouts(same, CONTRACT, ORGANIZATION, **options).to_frame()
+    assert one_row(layouts, organization_type="all")["rate"] == 1.0
+
+
+def test_plans_that_draw_nearer_in_a_number_grow_alike():
+    rows = [("A", "5", "2022-01-01"), ("B", "15", "2022-01-01"), ("B", "7", "2024-07-01")]
+    frame = pd.DataFrame(rows, columns=["plan", "requirement_value", "effective_date"])
+    frame["requirement"] = "days"
+    result = requirement_standardization(frame, as_of=["2023-12-31", DAY]).to_frame()
+    days = result[result["requirement"] == "days"].set_index("as_of")["rate"]
+    assert days.tolist() == pytest.approx([0.0, 1 - 2 / 10])  # the range is 5 to 15 on both days
+
+
 def test_weights_and_kinds_are_declared_for_elements_there_are():
     days_only = plan_similarity(REQUIREMENT, as_of=DAY, weights={"portal": 0, "fields": 0})
     np.testing.assert_allclose(days_only.rate, [0.8, 0.0, 0.2])
