@@ -31,6 +31,7 @@ NEEDED = {OUTREACH: "outreach", INFORMATION: "listed"}
 VOIDED = "voided by the sender"
 NO_SERVICE = "`service` is neither `ecm` nor a listed support"
 NO_PROVIDER = "provider is not told (kept without)"
+NO_LINK = "provider is told by a tax number without a link only (kept without)"
 NO_PLAN = "plan is not told (kept without)"
 UNKNOWN = "`{}` is no value of the state or of the plan's layout (read as missing)"
 

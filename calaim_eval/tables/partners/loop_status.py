@@ -61,7 +61,8 @@ def fold_statements(statements: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str
     -----
     Statements are read file by file, by day within one. The first of a plan, member, provider and
     service opens a referral; one that is pending or accepted after a referral has ended opens
-    another. What a later file says of a day that is told already changes nothing.
+    another. What a later file says of a day that is told already changes nothing, and the same
+    ending stated again for a later day adds no more than a reason that was missing.
     """
     remarks: Counter[str] = Counter()
     loops: list[_Loop] = []
@@ -109,6 +110,10 @@ def _is_next(loop: _Loop, day: int, status: str) -> bool:
 
 def _state(loop: _Loop, day: int, status: str, reason: str | None, remarks: Counter[str]) -> None:
     """Take one statement."""
+    if status == loop.status and status in FINAL and loop.closed is not None:
+        remarks[REPEATED] += 1
+        loop.reason = loop.reason or reason
+        return
     if status in FINAL:
         is_early = day < loop.referred
         remarks[CLOSED_FIRST] += is_early

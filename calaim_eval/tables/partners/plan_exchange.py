@@ -23,6 +23,7 @@ from calaim_eval.tables.partners.exchange_layout import (
 )
 from calaim_eval.tables.partners.exchange_rows import (
     NAME,
+    NO_LINK,
     ExchangeRows,
     name_members,
     named_rows,
@@ -93,6 +94,7 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
     name_members(every, links, ledger)
     for each in every:
         each.rows.frame["organization"] = organization_of(each.rows, links)
+        each.rows.note(each.rows["organization"].isna() & each.rows["tin"].notna(), NO_LINK)
     frames = [{"organization": _organizations(every)}]
     frames += [_outreach(each) for each in parts[OUTREACH]]
     frames += [_listed(each) for each in parts[INFORMATION]]
@@ -189,6 +191,7 @@ def _reached(each: ExchangeRows) -> pd.DataFrame:
             "plan": rows["plan"],
             "member_id": rows["member"],
             "to_organization_id": rows["organization"],
+            "service": rows["service"],
             "day": each.days["outreach"],
         }
     )
@@ -197,14 +200,15 @@ def _reached(each: ExchangeRows) -> pd.DataFrame:
 
 
 def _with_reached(referrals: pd.DataFrame, reached: list[pd.DataFrame]) -> pd.DataFrame:
-    """Referrals with the first day, from the referral on, on which the provider reached them."""
+    """Referrals with the first day, until they ended, on which the provider reached them."""
     if not reached:
         return referrals
-    key = ["plan", "member_id", "to_organization_id"]
-    pairs = referrals[["referral_id", "referred_date", *key]].merge(
+    key = ["plan", "member_id", "to_organization_id", "service"]
+    pairs = referrals[["referral_id", "referred_date", "closed_date", *key]].merge(
         pd.concat(reached, ignore_index=True), on=key
     )
-    pairs = pairs[pairs["day"] >= pairs["referred_date"]]
+    has_ended = pairs["closed_date"] < pairs["day"]
+    pairs = pairs[(pairs["day"] >= pairs["referred_date"]) & ~has_ended]
     first = pairs.groupby("referral_id")["day"].min()
     days = first.reindex(pd.Index(referrals["referral_id"])).to_numpy()
     return referrals.assign(reached_date=days.astype("datetime64[s]"))

@@ -125,6 +125,40 @@ def test_statuses_over_the_months_are_one_referral(tmp_path):
     assert found.version == "with closed-loop fields"
 
 
+def test_a_closing_stated_every_month_without_its_day_is_of_the_first_file_that_has_it(tmp_path):
+    found = read(
+        tmp_path,
+        returned(produced="2025-08-05", status="Pending", day="2025-07-10"),
+        returned(produced="2025-09-05", status="Closed"),
+        returned(produced="2025-10-05", status="Closed", reason="Services received"),
+        returned(produced="2025-11-05", status="Closed", reason="Services received"),
+    )
+    row = found.frame("referral").iloc[0]
+    assert row["closed_date"] == pd.Timestamp("2025-09-05")
+    assert row["closure_reason"] == "services_received"
+    assert counts(found, "notice")["status stated again, as it was"] == 2
+
+
+def test_a_referral_is_reached_before_it_ends_by_an_attempt_for_its_service(tmp_path):
+    write(
+        tmp_path / "x",
+        "rtf.csv",
+        [
+            returned(produced="2025-04-05", status="Pending", day="2025-03-10"),
+            returned(produced="2025-05-05", status="Closed", day="2025-04-10"),
+            returned(produced="2025-07-05", status="Pending", day="2025-06-10"),
+        ],
+    )
+    who = WHO | {CIN: "91234567A", NPI: "1234567893"}
+    yes = {"Outreach Attempt Successful": "Yes"}
+    write(tmp_path / "x", "otf.csv", [who | {"Date of Outreach Attempt": "2025-07-01"} | yes])
+    write(tmp_path / "x" / "b", "otf.csv", [who | {"Date of Outreach Attempt": "2025-03-20"} | yes])
+    (tmp_path / "x" / "b" / "layout.toml").write_text('service = "housing_deposits"\n')
+    rows = read_plan_exchange(tmp_path / "x").frame("referral").set_index("referred_date")
+    assert pd.isna(rows.loc["2025-03-10", "reached_date"])
+    assert rows.loc["2025-06-10", "reached_date"] == pd.Timestamp("2025-07-01")
+
+
 def test_a_referral_after_one_that_ended_is_another(tmp_path):
     found = read(
         tmp_path,
@@ -313,6 +347,10 @@ def test_providers_are_linked_by_npi_tax_number_or_name(tmp_path):
         "ORG-3",
     ]
     assert found.frame("organization")["organization_id"].tolist() == ["plan_exchange:1234567893"]
+    remark = "provider is told by a tax number without a link only (kept without)"
+    assert remark not in counts(found, "notice")
+    (folder / "organization_link.csv").unlink()
+    assert counts(read_plan_exchange(folder), "notice")[remark] == 1
 
 
 @pytest.mark.parametrize(
