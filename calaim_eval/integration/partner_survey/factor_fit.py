@@ -120,7 +120,8 @@ def _check_model(covariance: np.ndarray, factors: np.ndarray) -> None:
             f"a factor has {int(sizes.min())} items: three are needed for one factor alone, two "
             "for each of several.\n  Join scales, or report alpha without omega."
         )
-    if not np.isfinite(covariance).all() or np.linalg.eigvalsh(correlation(covariance))[0] < 1e-10:
+    varies = np.isfinite(covariance).all() and (np.diag(covariance) > 0).all()
+    if not varies or np.linalg.eigvalsh(correlation(covariance))[0] < 1e-10:
         raise EstimationError(
             "the items are linearly dependent, constant, or never answered together.\n"
             "  Drop an item that repeats others."

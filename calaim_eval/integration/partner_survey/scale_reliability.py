@@ -55,7 +55,8 @@ def scale_reliability(
         ``"mean_correlation"``, ``"omega"``, ``"item_rest_correlation"``, ``"alpha_feldt_low"``,
         ``"alpha_feldt_high"``) and ``item`` (``"all"`` for statistics of the whole scale).
         `support`: respondents used (`n_members` counts respondents). The Feldt rows are the 95 %
-        interval of alpha for independent respondents; they have no standard error.
+        interval of alpha for independent respondents; they have no standard error. Lambda 6 is
+        missing where items are linearly dependent.
 
     Raises
     ------
@@ -172,6 +173,7 @@ def _of_scale(
     if missing == "listwise":
         groups = answers.answers["organization_id"].to_numpy(dtype=object)[is_used]
         errors = _clustered(used, covariance, statistic, groups)
+        errors[np.isnan(values), :] = errors[:, np.isnan(values)] = np.nan
         values, errors, names, items_of = _with_feldt(
             values, errors, names, items_of, n_respondents=len(used), n_items=items.shape[1]
         )

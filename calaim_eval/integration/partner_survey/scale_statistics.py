@@ -15,6 +15,8 @@ from scipy import special
 
 from calaim_eval.errors import EstimationError
 
+_DEPENDENT = 1e-10
+
 
 def cronbach_alpha(covariance: np.ndarray) -> float:
     r"""Cronbach's alpha: :math:`\frac{k}{k-1}\{1 - \operatorname{tr}(S)/\mathbf 1'S\mathbf 1\}`.
@@ -43,9 +45,12 @@ def mean_correlation(covariance: np.ndarray) -> float:
 def guttman_lambda_6(covariance: np.ndarray) -> float:
     r"""Guttman's lambda 6: :math:`1 - \sum_i (1 - R_i^2) / \mathbf 1'R\mathbf 1` [2]_.
 
-    :math:`R_i^2` is the share of item i that the other items explain; standardized items.
+    :math:`R_i^2` is the share of item i that the other items explain; standardized items. NaN
+    where items are linearly dependent, as they are with as few respondents as items.
     """
     r = correlation(covariance)
+    if np.linalg.eigvalsh(r)[0] < _DEPENDENT:
+        return float("nan")
     return float(1 - (1 / np.diag(np.linalg.inv(r))).sum() / r.sum())
 
 

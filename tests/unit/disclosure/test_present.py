@@ -70,6 +70,7 @@ def test_events_on_one_side_alone_count_as_the_smaller_side():
 def test_free_text_carries_no_small_count(tmp_path):
     table = replace(one_effect(3.0, 1.0), notes=("4 members are outside.", "Of 58 members 12.5 %."))
     reasons = {"effect_by_race": "none of the 7 exposed members has a comparison (6 of 9 members)"}
+    reasons["survey_reliability"] = "scale `use`: 2 respondents can be used; 4 organizations."
     released = release({"t": table}, provenance={"left_out": reasons, "n": 3})
     assert released.tables["t"].meta["notes"] == [
         "fewer than 11 members are outside.",
@@ -79,4 +80,7 @@ def test_free_text_carries_no_small_count(tmp_path):
     assert released.provenance["left_out"]["effect_by_race"] == (
         "none of the fewer than 11 exposed members has a comparison "
         "(fewer than 11 of fewer than 11 members)"
+    )
+    assert released.provenance["left_out"]["survey_reliability"] == (
+        "scale `use`: fewer than 11 respondents can be used; 4 organizations."
     )

@@ -203,3 +203,19 @@ def test_feldt_covers_independent_respondents():
     assert abs(covered / 400 - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 400)
     with pytest.raises(EstimationError, match="1 respondents"):
         feldt_interval(0.5, n_respondents=1, n_items=3)
+
+
+def test_as_few_respondents_as_items_leave_lambda_6_undefined():
+    answers = survey(np.random.default_rng(1), n_organizations=2, per_organization=2)
+    scored = score_survey(answers, codebook())
+    table = scale_reliability(scored)
+    row = _row(table, "lambda_6")
+    assert np.isnan(table.estimate[row])
+    assert np.isnan(table.std_error[row])
+    covariance = np.cov(scored.items("use").to_numpy().T)
+    assert table.estimate[_row(table, "alpha")] == pytest.approx(cronbach_alpha(covariance))
+
+
+def test_a_constant_item_has_no_factor():
+    with pytest.raises(EstimationError, match="constant"):
+        fit_factors(np.diag([1.0, 0.0, 1.0, 2.0]), n_respondents=50)
