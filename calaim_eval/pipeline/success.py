@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, StudyFileError, TableError
@@ -56,7 +58,7 @@ def _factors(study: Study, tables: Tables, quarter: str, declared: Success) -> R
         referred_to=last,
         exempt_services=(),
     )
-    return integration_factors(
+    table = integration_factors(
         units,
         outcome="closure",
         factors=declared.factors,
@@ -65,6 +67,11 @@ def _factors(study: Study, tables: Tables, quarter: str, declared: Success) -> R
         members="n_members",
         unit="share of matured referrals closed with services received",
     )
+    n_left = units.attrs["left_out"]
+    if not n_left:
+        return table
+    words = f"{n_left:,} of {n_left + len(units):,} units have too few members and are left out."
+    return replace(table, notes=(*table.notes, words))
 
 
 def _county_factors(study: Study, declared: Success) -> pd.DataFrame | None:

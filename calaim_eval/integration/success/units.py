@@ -16,7 +16,7 @@ from calaim_eval.tables.ledger import USED, RowLedger
 UNIT_KEYS = ("county", "plan", "service")
 OF_COUNTY = ("wpc_pilot", "hhp", "plan_model_2022", "plan_model_2024", "region")
 """Facts of counties from the code list; the first two say who had a pilot before CalAIM."""
-FEWEST_REFERRALS = 11
+FEWEST_MEMBERS = 11
 _STAGE = "success_units"
 
 
@@ -32,7 +32,7 @@ def success_units(
     referred_to: Day | None = None,
     exempt_services: Sequence[str] = EXEMPT_SERVICES,
     chain: Chain = "root_record",
-    at_least: int = FEWEST_REFERRALS,
+    at_least: int = FEWEST_MEMBERS,
     ledger: RowLedger | None = None,
 ) -> pd.DataFrame:
     """One row per unit: share of matured referrals closed with services received, and factors.
@@ -49,7 +49,9 @@ def success_units(
         ``county`` and any further columns, one row per county: coordinator, PATH or IPP dollars,
         rurality.
     at_least : int
-        Units of fewer matured referrals are left out: the share of a few is mostly chance.
+        Units of fewer members with a matured referral are left out: the share of a few is mostly
+        chance, and whatever side of a factor a unit is on then has that many different members,
+        though members of several units are counted in each.
 
     Returns
     -------
@@ -91,15 +93,15 @@ def success_units(
         closure=("is_closed_by_services", "mean"),
         cbo_share=("to_cbo", "mean"),
     )
-    enough = units["n_referrals"] >= at_least
+    enough = units["n_members"] >= at_least
     if ledger is not None:
         n_placed = int(units["n_referrals"].sum())
         n_few = int(units["n_referrals"][~enough].sum())
         _count(ledger, own, by=by, n_unplaced=len(rows) - n_placed, n_few=n_few)
     if not enough.any():
         raise EstimationError(
-            f"none of {len(units)} units has {at_least} matured referrals. Take larger units "
-            "(`by`), or a longer time."
+            f"none of {len(units)} units has {at_least} members with a matured referral. Take "
+            "larger units (`by`), or a longer time."
         )
     kept = units[enough].reset_index(drop=True).astype({"closure": float, "cbo_share": float})
     if "county" in by:
@@ -116,7 +118,7 @@ def _count(
         n_rows = row.n_rows - (n_unplaced + n_few if row.reason == USED else 0)
         ledger.add(row.table, row.reason, n_rows, stage=_STAGE)
     ledger.add("referral", f"{' or '.join(by)} missing", n_unplaced, stage=_STAGE)
-    ledger.add("referral", "in a unit of too few referrals", n_few, stage=_STAGE)
+    ledger.add("referral", "in a unit of too few members", n_few, stage=_STAGE)
 
 
 def _with_county_facts(units: pd.DataFrame, county_factors: pd.DataFrame | None) -> pd.DataFrame:

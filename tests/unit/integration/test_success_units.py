@@ -23,7 +23,7 @@ def referrals(n, *, county="Alameda", plan="p", to="o1", closed=0, start=0):
         {
             "referral_id": ids,
             "root_referral_id": ids,
-            "member_id": [f"m{i}" for i in range(n)],
+            "member_id": [f"m{start + i}" for i in range(n)],
             "from_organization_id": "x",
             "to_organization_id": to,
             "plan": plan,
@@ -44,17 +44,18 @@ def referrals(n, *, county="Alameda", plan="p", to="o1", closed=0, start=0):
 def test_units_by_hand():
     rows = pd.concat(
         [
-            referrals(6, closed=3),
-            referrals(6, to="o2", closed=0),
+            referrals(12, closed=6),
+            referrals(12, to="o2", closed=0),
             referrals(10, plan="q", closed=10),
+            referrals(10, plan="q", to="o2", closed=10),
             referrals(11, county="Kings", closed=11),
         ]
     )
     units = success_units(rows, ORGANIZATION, as_of="2024-12-31")
-    assert units.attrs["left_out"] == 1  # ten referrals are one too few
+    assert units.attrs["left_out"] == 1  # twenty referrals of ten members: one too few
     found = units.set_index("county")
-    assert found.loc["Alameda", ["n_referrals", "n_members"]].tolist() == [12, 6]
-    assert found.loc["Alameda", "closure"] == pytest.approx(3 / 12)
+    assert found.loc["Alameda", ["n_referrals", "n_members"]].tolist() == [24, 12]
+    assert found.loc["Alameda", "closure"] == pytest.approx(6 / 24)
     assert found.loc["Alameda", "cbo_share"] == pytest.approx(1 / 2)
     assert found.loc["Kings", "closure"] == 1
     assert found.loc["Alameda", "wpc_pilot"] == 1
@@ -68,7 +69,7 @@ def test_every_referral_is_in_a_unit_or_counted():
     success_units(rows, ORGANIZATION, as_of="2024-12-31", ledger=ledger)
     counted = ledger.to_frame().set_index("reason")["n_rows"]
     assert counted["used"] == 12
-    assert counted["in a unit of too few referrals"] == 4
+    assert counted["in a unit of too few members"] == 4
     assert counted["county or plan or service missing"] == 3
     assert counted.sum() == len(rows)
 
@@ -86,10 +87,10 @@ def test_a_county_without_weight_has_no_level():
 
 
 def test_larger_units_hold_what_smaller_ones_lack():
-    rows = pd.concat([referrals(6, closed=3), referrals(6, plan="q", closed=0)])
+    rows = pd.concat([referrals(6, closed=3), referrals(6, plan="q", closed=0, start=6)])
     units = success_units(rows, ORGANIZATION, as_of="2024-12-31", by=["county"])
     assert units["closure"].tolist() == [0.25]
-    with pytest.raises(EstimationError, match="none of 2 units has 11"):
+    with pytest.raises(EstimationError, match="none of 2 units has 11 members"):
         success_units(rows, ORGANIZATION, as_of="2024-12-31")
 
 
