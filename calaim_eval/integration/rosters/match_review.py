@@ -139,9 +139,17 @@ def apply_matches(
     Raises
     ------
     TableError
-        An unmatched row has the id of an organization of the left roster: the two would be mixed.
+        A match names an id the roster does not have; an unmatched row has the id of an
+        organization of the left roster: the two would be mixed.
     """
     own = roster[organization_id].astype(str)
+    lost = int((~matches["right_id"].isin(set(own))).sum())
+    if lost:
+        raise TableError(
+            f"{lost} of {len(matches)} matches name an id the roster does not have. A spreadsheet "
+            "drops leading zeros and rewrites long numbers: import the id columns of the review "
+            "file as text."
+        )
     new = own.map(matches.set_index("right_id")["left_id"])
     is_matched = new.notna()
     clash = int((~is_matched & own.isin(set(matches["left_id"]))).sum())

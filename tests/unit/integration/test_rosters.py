@@ -177,6 +177,12 @@ def test_contradictions_and_other_words_are_refused(tmp_path):
         read_match_review(path)
 
 
+def test_ids_a_spreadsheet_has_changed_are_refused():
+    same = pd.DataFrame({"left_id": ["L1", "L2"], "right_id": ["7", "R2"]})
+    with pytest.raises(TableError, match="1 of 2 matches name an id the roster does not have"):
+        apply_matches(RIGHT.assign(organization_id=["007", *RIGHT["organization_id"][1:]]), same)
+
+
 def test_ids_that_would_mix_are_refused():
     same = pd.DataFrame({"left_id": ["R2"], "right_id": ["R1"]})
     with pytest.raises(TableError, match="1 unmatched rows have an id that the other roster uses"):
