@@ -59,6 +59,8 @@ NO_RECEIVER = "receiver is no organization that is known (kept without)"
 NO_SENDER = "sender is no organization that is known (kept without)"
 NO_DAY = "closed without a day of closing (kept; the day is missing)"
 CLOSED_FIRST = "closed before it was opened (kept; the day of closing is read as missing)"
+DONE_FIRST = "activity before the referral (kept; its day is read as missing)"
+NO_REASON = "`closure_reason` is none of ours (not used)"
 BEFORE_PARENT = "step that is older than the referral it is part of (kept)"
 CIRCLE = "parents that form a circle"
 NO_PARENT = "part of a task that is not in the files, or is set aside (kept as a step)"
@@ -102,7 +104,7 @@ def read_fhir_sdoh(folder: Path) -> PartnerTables:
     """
     ledger = RowLedger()
     links = find_links(folder, NAME, ledger)
-    reasons = find_pairs(folder, NAME, REASON_MAP, "status_reason", "closure_reason", ledger)
+    reasons = _reasons(folder, ledger)
     paths = find_fhir_files(folder)
     found = Resources()
     for place, path in enumerate(paths, start=1):
@@ -119,6 +121,14 @@ def read_fhir_sdoh(folder: Path) -> PartnerTables:
     files = SourceFiles(NAME, (*paths, *link_paths(folder)), ".json", is_bulk=True)
     version = ", ".join(f"FHIR {each}" for each in sorted(found.versions)) or "FHIR R4"
     return PartnerTables(NAME, version, joined_frames(frames), ledger, (files,))
+
+
+def _reasons(folder: Path, ledger: RowLedger) -> dict[str, str]:
+    """Reason of closing for each reason as typed, of the study's map."""
+    pairs = find_pairs(folder, NAME, REASON_MAP, "status_reason", "closure_reason", ledger)
+    known = {text: to for text, to in pairs.items() if to in FIELDS["closure_reason"].values}
+    ledger.note(f"{NAME} {REASON_MAP}", NO_REASON, len(pairs) - len(known))
+    return known
 
 
 def _take(resource: Json, links: Links, found: Resources, ledger: RowLedger) -> None:
@@ -149,9 +159,10 @@ def _take(resource: Json, links: Links, found: Resources, ledger: RowLedger) -> 
 
 
 def _coding(request: Json) -> tuple[str, str] | None:
-    """System and code of what is asked for; a code without a system is of another one."""
-    found = next(codings(_concept(request.get("code"))), None)
-    return found and (found[0] or "other", found[1])
+    """System and code of what is asked for, SNOMED first; without a system it is another one."""
+    found = list(codings(_concept(request.get("code"))))
+    own = next((each for each in found if "snomed" in each[0]), found[0] if found else None)
+    return own and (own[0] or "other", own[1])
 
 
 def _task(task: Json, links: Links) -> dict[str, Any]:
@@ -195,7 +206,10 @@ def _referrals(
     ended = rows.day("ended", is_needed=False)
     status = rows["status"].map(STATUSES)
     is_final = status.isin(["closed", "declined"])
-    ended = ended.where(ended.notna(), _performed(rows, found)).where(is_final)
+    done = _performed(rows, found)
+    rows.note(done < day, DONE_FIRST)
+    done = done.where(~(done < day))
+    ended = ended.where(ended.notna(), done).where(is_final)
     rows.note(is_final & ended.isna(), NO_DAY)
     rows.note(ended < day, CLOSED_FIRST)
     ended = ended.where(~(ended < day))
@@ -206,6 +220,7 @@ def _referrals(
     links.note_unlinked(rows["member"][rows.is_open], rows.ledger)
     code = rows["request"].map(lambda each: (found.requests.get(each) or (None, None))[1])
     system = rows["request"].map(lambda each: (found.requests.get(each) or ("", None))[0])
+    system = system.map(_system_name)
     frame = pd.DataFrame(
         {
             "referral_id": StudyLinks(NAME).member(rows["id"]),
@@ -214,14 +229,14 @@ def _referrals(
             "from_organization_id": sender,
             "to_organization_id": receiver,
             "social_service_code": code,
-            "social_service_code_system": system.map(_system_name),
+            "social_service_code_system": system,
             "referred_date": day,
-            "service_started_date": _performed(rows, found),
+            "service_started_date": done,
             "closed_date": ended,
             "referral_status": status,
             "closure_reason": _closure(rows, reasons).where(is_final, None),
             "status_reason": rows["reason"],
-            "service": links.service("snomed", code),
+            "service": links.service("snomed", code.where(system == "snomed", None)),
         }
     ).iloc[rows.used()]
     is_support = frame["service"].notna()
@@ -264,8 +279,7 @@ def _performed(rows: FileRows, found: Resources) -> pd.Series:
 
 def _closure(rows: FileRows, reasons: Mapping[str, str]) -> pd.Series:
     """Why a task ended: completed is services received, else by the study's map of reasons."""
-    allowed = {text: to for text, to in reasons.items() if to in FIELDS["closure_reason"].values}
-    mapped = rows["reason"].map(allowed).astype(object)
+    mapped = rows["reason"].map(dict(reasons)).astype(object)
     mapped = mapped.where(mapped.notna(), "other")
     return mapped.mask(rows["status"] == "completed", "services_received")
 

@@ -250,3 +250,57 @@ def test_a_bundle_that_is_no_json_is_refused_without_its_name(tmp_path):
     with pytest.raises(TableError) as problem:
         read_fhir_sdoh(folder)
     assert "jane" not in str(problem.value)
+
+
+def test_a_reason_map_that_names_no_reason_of_ours_is_remarked_on(tmp_path):
+    folder = tmp_path / "fhir"
+    folder.mkdir()
+    (folder / "status_reason_map.csv").write_text(
+        "status_reason,closure_reason\nNo answer,unable_to_reach\nOdd,nonsense\n", encoding="utf-8"
+    )
+    found = read(tmp_path, task("a", "failed", statusReason={"text": "Odd"}))
+    assert referrals(found).loc["a", "closure_reason"] == "other"
+    assert counts(found, "notice", "fhir_sdoh status_reason_map") == {
+        "`closure_reason` is none of ours (not used)": 1
+    }
+
+
+def test_the_snomed_code_of_a_request_counts_whatever_its_place(tmp_path):
+    folder = tmp_path / "fhir"
+    folder.mkdir()
+    (folder / "service_map.csv").write_text(
+        "kind,code,service\nsnomed,111,housing_deposits\nsnomed,S5170,housing_deposits\n",
+        encoding="utf-8",
+    )
+    hcpcs = {"system": "http://www.cms.gov/hcpcs", "code": "S5170"}
+    both = [hcpcs, {"system": SNOMED, "code": "111"}]
+    found = read(
+        tmp_path,
+        {"resourceType": "ServiceRequest", "id": "s2", "code": {"coding": both}},
+        {"resourceType": "ServiceRequest", "id": "s3", "code": {"coding": [hcpcs]}},
+        task("a", focus={"reference": "ServiceRequest/s2"}),
+        task("b", focus={"reference": "ServiceRequest/s3"}),
+    )
+    assert found.frame("referral")["referral_id"].tolist() == ["fhir_sdoh:a"]
+    assert referrals(found)["social_service_code_system"].to_dict() == {"b": "other"}
+
+
+def test_what_was_done_before_the_referral_did_not_come_of_it(tmp_path):
+    folder = tmp_path / "fhir"
+    folder.mkdir()
+    (folder / "service_map.csv").write_text(
+        "kind,code,service\nsnomed,467771000124109,housing_deposits\n", encoding="utf-8"
+    )
+    procedures = [
+        {"resourceType": "Procedure", "id": name, "performedDateTime": day}
+        for name, day in (("early", "2025-02-01"), ("late", "2025-03-20"))
+    ]
+    output = {
+        name: [{"valueReference": {"reference": f"Procedure/{name}"}}] for name in ("early", "late")
+    }
+    found = read(tmp_path, *procedures, *(task(each, output=output[each]) for each in output))
+    started = found.frame("referral").set_index("referral_id")["service_started_date"]
+    assert pd.isna(started["fhir_sdoh:early"])
+    assert started["fhir_sdoh:late"] == pd.Timestamp("2025-03-20")
+    remark = "activity before the referral (kept; its day is read as missing)"
+    assert counts(found, "notice")[remark] == 1
