@@ -95,7 +95,7 @@ def as_day(value: Day, *, name: str) -> pd.Timestamp:
         ) from error
     if pd.isna(day):
         raise EstimationError(f"`{name}` is missing.\n  Give a day, e.g. '2024-12-31'.")
-    return day.normalize()
+    return day.tz_localize(None).normalize()
 
 
 def set_aside(

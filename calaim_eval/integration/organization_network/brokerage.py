@@ -172,6 +172,7 @@ def brokerage_roles(
 def group_labels(network: OrganizationNetwork, group: Mapping[str, str] | pd.Series) -> np.ndarray:
     """Group of each organization of the network, ``"unknown"`` where none is given; (n,)."""
     of = pd.Series(group, dtype=object)
+    of.index = of.index.map(str)
     if of.index.has_duplicates:
         raise EstimationError(
             f"`group`: {int(of.index.duplicated().sum())} organizations are given more than "

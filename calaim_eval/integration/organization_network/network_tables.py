@@ -10,8 +10,8 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.code_lists import race_ethnicity_groups
-from calaim_eval.integration.contracts import organization_trait
-from calaim_eval.integration.inputs import UNKNOWN, Day, as_day
+from calaim_eval.integration.contracts import is_listed, organization_trait
+from calaim_eval.integration.inputs import UNKNOWN, Day, as_day, take_columns
 from calaim_eval.integration.organization_network.brokerage import ROLES, brokerage_roles
 from calaim_eval.integration.organization_network.coordinator import (
     WITHOUT,
@@ -160,8 +160,9 @@ def organization_types(network: OrganizationNetwork, organization: pd.DataFrame)
     """Type of each organization by its id; an id the roster does not have is a plan's name."""
     ids = pd.Series(network.organizations, dtype=object)
     kind = organization_trait(ids, organization).to_numpy()
-    is_listed = ids.isin(organization["organization_id"].astype(object)).to_numpy()
-    return pd.Series(np.where(is_listed, kind, PLAN), index=network.organizations)
+    return pd.Series(
+        np.where(is_listed(ids, organization).to_numpy(), kind, PLAN), index=network.organizations
+    )
 
 
 def organization_labels(
@@ -171,7 +172,10 @@ def organization_labels(
     ids = list(network.organizations)
     if "organization_name" not in organization.columns:
         return {i: i for i in ids}
-    names = organization.drop_duplicates("organization_id").set_index("organization_id")
+    roster = take_columns(
+        organization, table="organization", required=("organization_id", "organization_name")
+    )
+    names = roster.drop_duplicates("organization_id").set_index("organization_id").astype(object)
     label = names["organization_name"].reindex(ids).fillna(pd.Series(ids, index=ids))
     is_shared = label.duplicated(keep=False)
     return {i: f"{label[i]} ({i})" if is_shared[i] else str(label[i]) for i in ids}

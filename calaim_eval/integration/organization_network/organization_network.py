@@ -92,7 +92,7 @@ class OrganizationNetwork:
         EstimationError
             One of them is not in the network.
         """
-        place = pd.Index(self.organizations).get_indexer(pd.Index(list(organizations)))
+        place = pd.Index(self.organizations).get_indexer([str(name) for name in organizations])
         absent = [name for name, at in zip(organizations, place, strict=True) if at < 0]
         if absent:
             raise EstimationError(

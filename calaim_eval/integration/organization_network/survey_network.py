@@ -90,6 +90,7 @@ def survey_network(
         raise EstimationError(
             f"table `tie`: no row is of the wave {day.date()}.\n  It has {', '.join(waves)}."
         )
+    organizations, answered = _as_text(organizations), _as_text(answered)
     names = _asked(of_wave, organizations, answered)
     is_weak = rows["tie_strength"] < minimum_strength
     is_kept = _kept(rows, day=day, tie_type=tie_type, names=names, is_weak=is_weak, ledger=ledger)
@@ -120,6 +121,13 @@ def _kept(
         stage="survey network",
         ledger=ledger,
     )
+
+
+def _as_text(organizations: Collection[str] | None) -> list[str] | None:
+    """Identifiers as the tables are read: text, none missing."""
+    if organizations is None:
+        return None
+    return [str(name) for name in organizations if pd.notna(name)]
 
 
 def _asked(

@@ -51,6 +51,7 @@ def test_a_day_with_a_time_and_zone_is_that_day():
         referred_date=pd.Timestamp("2024-01-02 23:30", tz="America/Los_Angeles")
     )
     assert _take(frame)["referred_date"].tolist() == [pd.Timestamp("2024-01-02")]
+    assert as_day(frame["referred_date"].iloc[0], name="as_of") == pd.Timestamp("2024-01-02")
 
 
 def test_a_missing_column_is_named_with_the_one_that_looks_like_it():

@@ -16,6 +16,7 @@ from calaim_eval.integration import (
     network_density,
     network_tables,
     referral_network,
+    survey_network,
 )
 from calaim_eval.simulate import simulate_referral_network
 
@@ -180,3 +181,33 @@ def test_each_groups_network_is_of_ties_with_eleven_of_its_members(simulated):
         row = by_race[(by_race["race_ethnicity"] == group) & (by_race["measure"] == "ties")]
         assert row["numerator"].to_list() == [expected]
         assert row["denominator"].to_list() == [len(simulated.large_ties)]
+
+
+def test_numbers_for_ids_change_no_table(simulated):
+    ids = sorted(simulated.organization["organization_id"])
+    number = {name: k for k, name in enumerate(ids)}
+    ends = ["from_organization_id", "to_organization_id"]
+    text = simulated.referral[simulated.referral[ends].isin(ids).all(axis=1)]
+    roster = simulated.organization
+    whole = text.assign(**{c: text[c].map(number) for c in ends})
+    coded = roster.assign(organization_id=roster["organization_id"].map(number))
+    here = network_tables(text, roster, as_of="2024-12-31")["referral_network_mixing"]
+    there = network_tables(whole, coded, as_of="2024-12-31")["referral_network_mixing"]
+    cells = [t.to_frame().set_index(["grouping", "group"])["numerator"] for t in (here, there)]
+    pd.testing.assert_series_equal(*cells)
+    assert "plan" not in set(there.keys["group"])
+
+
+def test_numbers_for_ids_find_their_group_and_their_answer():
+    tie = pd.DataFrame(
+        {
+            "wave_date": "2024-07-01",
+            "from_organization_id": [1, 2, 3],
+            "to_organization_id": [2, 3, 1],
+            "tie_type": "data",
+        }
+    )
+    network = survey_network(tie, wave="2024-07-01", tie_type="data", answered=[1, 2])
+    assert network.has_answered.tolist() == [True, True, False]
+    assert brokerage_roles(network, {1: "a", 2: "a", 3: "b"}).group.tolist() == ["a", "a", "b"]
+    assert network.without(2).organizations.tolist() == ["1", "3"]
