@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import special
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.integration.inputs import UNKNOWN
 from calaim_eval.results import ALL, RateTable
 
 _QUANTILE = float(special.ndtri(0.975))
@@ -112,7 +113,8 @@ def components_from_rates(tables: Mapping[str, RateTable], *, unit: str) -> Inde
     Parameters
     ----------
     tables : mapping of component to RateTable
-        Each with the key `unit` and no other that varies; margins (``"all"``) are left out.
+        Each with the key `unit` and no other that varies; margins (``"all"``) and what is of no
+        known unit (``"unknown"``) are left out.
     unit : str
         e.g. ``"county"`` or ``"plan"``.
 
@@ -160,7 +162,7 @@ def _of_table(name: str, table: RateTable, unit: str) -> pd.DataFrame:
             f"component `{name}`: its table has no key `{unit}`; it has "
             f"{list(table.keys.columns)}.\n  Make it with by={unit!r}."
         )
-    rows = table.select(table.keys[unit].astype(str) != ALL)
+    rows = table.select(~table.keys[unit].astype(str).isin([ALL, UNKNOWN]))
     labels = rows.keys[unit].astype(str)
     if labels.duplicated().any():
         raise EstimationError(

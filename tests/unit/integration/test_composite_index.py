@@ -290,6 +290,11 @@ def test_components_come_from_rates_with_the_smallest_count_behind_them():
         components_from_rates({"closure": closure}, unit="plan")
     with pytest.raises(EstimationError, match="no table was given"):
         components_from_rates({}, unit="county")
+    unknown = pd.DataFrame({"county": ["all", "c0", "unknown", "c2"]})
+    left = components_from_rates(
+        {"closure": _rates([90, 40, 45, 5], [160, 60, 50, 50], keys=unknown)}, unit="county"
+    )
+    assert list(left.units) == ["c0", "c2"]
     keys = pd.DataFrame({"county": ["c0"] * 4, "service": list("abcd")})
     with pytest.raises(EstimationError, match="3 units have several rows"):
         components_from_rates({"closure": _rates([9] * 4, [20] * 4, keys=keys)}, unit="county")
