@@ -82,6 +82,7 @@ NO_ORGANIZATION = "organization not in `organizations` (kept by its identifier)"
 NO_SERVICE = "service not in `services`, or set aside there"
 NO_LOCATION = "location not in `locations`"
 NO_COUNTY = "service without a county that can be told (kept)"
+NO_NUMBER = "`{}` is no number of 0 or more (read as missing)"
 FURTHER = "further capacity of the same service"
 
 
@@ -136,7 +137,12 @@ def _files(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         name = path.name.lower()
         if path.is_file() and name.endswith(TEXT_SUFFIXES) and path not in link_paths(folder):
-            found[name.split(".")[0]] = path
+            stem = name.split(".")[0]
+            if stem in found:
+                raise TableError(
+                    f"{NAME}: `{stem}` is there twice in one folder.\n  Keep one of the two."
+                )
+            found[stem] = path
     for table in ("organizations", "services"):
         if not set(FILES[table][0]) & set(found):
             raise TableError(
@@ -227,13 +233,21 @@ def _capacities(rows: FileRows, units: FileRows, services: pd.DataFrame) -> pd.D
     again = pd.Series(data=False, index=rows.frame.index)
     again[open_rows.index] = open_rows.duplicated("service_id")
     rows.set_aside(again, FURTHER)
-    kept = rows.frame.iloc[rows.used()]
+    number = {name: pd.to_numeric(rows[name], errors="coerce") for name in ("available", "maximum")}
+    number = {
+        name: each.where(each.between(0, float("inf"), inclusive="left"))
+        for name, each in number.items()
+    }
+    for name, each in number.items():
+        rows.note(rows[name].notna() & each.isna(), NO_NUMBER.format(name))
+    at = rows.used()
+    kept = rows.frame.iloc[at]
     named = units.frame.iloc[units.used()].set_index("id")["name"]
     return pd.DataFrame(
         {
             "resource_id": kept["service_id"],
-            "units_available": pd.to_numeric(kept["available"], errors="coerce"),
-            "units_in_all": pd.to_numeric(kept["maximum"], errors="coerce"),
+            "units_available": number["available"].iloc[at],
+            "units_in_all": number["maximum"].iloc[at],
             "unit_name": kept["unit_id"].map(named.to_dict()),
         }
     )

@@ -256,3 +256,23 @@ def test_what_is_read_is_what_was_written(tmp_path):
 def test_a_package_without_services_says_what_to_do(tmp_path):
     with pytest.raises(TableError, match=r"lacks `services\.csv`"):
         read_hsds(write(tmp_path / "x", organizations=[ORGANIZATION]))
+
+
+def test_a_table_that_is_there_twice_is_refused(tmp_path):
+    folder = write(tmp_path / "hsds", organizations=[ORGANIZATION], services=[SERVICE])
+    (folder / "services.tsv").write_text("id\ts9\n", encoding="utf-8")
+    with pytest.raises(TableError, match="`services` is there twice"):
+        read_hsds(folder)
+
+
+def test_a_capacity_that_is_no_number_is_remarked_on(tmp_path):
+    rows = [
+        {"id": "c1", "service_id": "s1", "unit_id": "u1", "available": "a few", "maximum": "12"}
+    ]
+    found = read(tmp_path, service_capacity=rows, units=[{"id": "u1", "name": "beds"}])
+    row = found.frame("resource").iloc[0]
+    assert pd.isna(row["units_available"])
+    assert row["units_in_all"] == 12
+    assert counts(found, "service_capacity", "notice") == {
+        "`available` is no number of 0 or more (read as missing)": 1
+    }
