@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from calaim_eval.errors import TableError
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.partners.hmis_events import event_frames, project_referrals
 from calaim_eval.tables.partners.hmis_export import HmisExport, find_exports
@@ -85,11 +86,13 @@ def read_hmis(folder: Path) -> PartnerTables:
     Raises
     ------
     TableError
-        There is no export, its version is not read, or a file lacks a needed column.
+        There is no export, its version is not read, a file lacks a needed column, or link files
+        lie beside exports of several implementations.
     """
     ledger = RowLedger()
     links = find_links(folder, "hmis", ledger)
     exports = find_exports(folder, ledger)
+    _require_one_meaning(exports, links)
     parts = []
     persons = []
     for export in exports:
@@ -104,6 +107,19 @@ def read_hmis(folder: Path) -> PartnerTables:
     files = SourceFiles("hmis", (*paths, *link_paths(folder)), ".csv", is_bulk=True)
     versions = ", ".join(dict.fromkeys(export.version for export in exports))
     return PartnerTables("hmis", versions, frames, ledger, (files,))
+
+
+def _require_one_meaning(exports: list[HmisExport], links: Links) -> None:
+    """Raise for links beside several implementations: each has its own person of a number."""
+    n_scopes = len({export.scope for export in exports})
+    has_own = any(kind == "project" for kind, _ in links.services)
+    if n_scopes > 1 and (links.members or links.organizations or has_own):
+        raise TableError(
+            f"hmis: link files lie beside exports of {n_scopes} implementations, whose identifiers "
+            "may be the same for different persons, organizations or projects.\n"
+            "  Give each implementation a folder of its own with its own link files, and name both "
+            "folders."
+        )
 
 
 def _read_export(

@@ -79,8 +79,9 @@ def find_links(folder: Path, source: str, ledger: RowLedger) -> Links:
     Raises
     ------
     TableError
-        A link file lacks a column or cannot be read.
+        A link file lacks a column, cannot be read, or lies in a folder inside.
     """
+    _require_beside(folder, source)
     members = find_pairs(folder, source, MEMBER_LINK, "source_person_id", "member_id", ledger)
     organizations = find_pairs(
         folder, source, ORGANIZATION_LINK, "source_organization_id", "organization_id", ledger
@@ -111,6 +112,16 @@ def find_pairs(
     rows.set_aside(rows[of].isin(several.index[several > 1]), SEVERAL)
     kept = rows.frame.iloc[rows.used()]
     return dict(zip(kept[of], kept[to], strict=True))
+
+
+def _require_beside(folder: Path, source: str) -> None:
+    """Raise for a link file in a folder inside, where it would be passed over."""
+    for inside in sorted(each for each in folder.iterdir() if each.is_dir()):
+        for path in link_paths(inside):
+            raise TableError(
+                f"{source}: `{_stem(path)}` lies in a folder inside the one that is read.\n"
+                "  Put it beside, in the folder itself; or name the inner folder."
+            )
 
 
 def _services(folder: Path, source: str, ledger: RowLedger) -> dict[tuple[str, str], str]:

@@ -255,6 +255,27 @@ def test_a_service_map_makes_events_and_project_enrollments_referrals(tmp_path):
     assert counts(found, "service_map")["`service` is neither `ecm` nor a listed support"] == 1
 
 
+def test_links_of_two_implementations_in_one_folder_are_refused(tmp_path):
+    """Both have a person `a`: a link cannot say which of the two it means."""
+    one, other = basic(), basic()
+    other["Export"][0]["ImplementationID"] = "I2"
+    write_hmis(tmp_path / "hmis" / "one", one)
+    folder = write_hmis(tmp_path / "hmis" / "two", other).parent
+    assert len(read_hmis(folder).frame("homeless_person")) == 4
+    (folder / "member_link.csv").write_text("source_person_id,member_id\na,m1\n", encoding="utf-8")
+    with pytest.raises(TableError, match="2 implementations") as problem:
+        read_hmis(folder)
+    assert "I2" not in str(problem.value)
+
+
+def test_a_link_file_inside_the_folder_of_an_export_is_not_passed_over(tmp_path):
+    inside = write_hmis(tmp_path / "hmis" / "one", basic())
+    (inside / "member_link.csv").write_text("source_person_id,member_id\na,m1\n", encoding="utf-8")
+    with pytest.raises(TableError, match="`member_link` lies in a folder inside"):
+        read_hmis(tmp_path / "hmis")
+    assert "m1" in set(read_hmis(inside).frame("homeless_person")["member_id"])
+
+
 def test_two_exports_of_one_hmis_in_different_versions_are_one_with_the_latest(tmp_path):
     old = basic("FY2024")
     old["Export"][0]["ExportDate"] = "2023-09-01"
