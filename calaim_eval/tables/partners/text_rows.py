@@ -84,17 +84,18 @@ class FileRows:
         return days
 
     def keep_latest(self, key: Sequence[str], *, by: str) -> None:
-        """Of open rows with the same key keep the latest by a column of days; last one on a tie."""
+        """Of open rows of one key keep the latest by a column of times; the last on a tie."""
         open_rows = self.frame[self.is_open]
         is_copy = pd.Series(data=False, index=self.frame.index)
         is_copy[open_rows.index] = open_rows.duplicated(keep="first")
         self.set_aside(is_copy, EXACT)
-        open_rows = self.frame.loc[self.is_open, list(key)].assign(
-            day=read_days(self.frame.loc[self.is_open, by])
-        )
-        if not open_rows.duplicated(list(key)).any():
+        open_rows = self.frame.loc[self.is_open, list(key)]
+        open_rows = open_rows[open_rows.duplicated(list(key), keep=False)]
+        if open_rows.empty:
             return
-        ordered = open_rows.sort_values("day", kind="stable", na_position="first")
+        text = self.frame.loc[open_rows.index, by]
+        open_rows = open_rows.assign(time=read_times(text))
+        ordered = open_rows.sort_values("time", kind="stable", na_position="first")
         is_older = pd.Series(data=False, index=self.frame.index)
         is_older[ordered.index] = ordered.duplicated(list(key), keep="last")
         named = ", ".join(f"`{column}`" for column in key)
@@ -187,6 +188,16 @@ def read_days(text: pd.Series) -> pd.Series:
     # Place -1, of what is missing, is the last one.
     every = np.append(days.to_numpy(), np.datetime64("NaT", "s"))
     return pd.Series(every[at], index=text.index)
+
+
+def read_times(text: pd.Series) -> pd.Series:
+    """Times in UTC, for their order; the start of the day where no time is told that can be read.
+
+    Missing where there is no day of 1900 to 2100.
+    """
+    days = read_days(text).dt.tz_localize("UTC")
+    times = pd.to_datetime(text.where(days.notna()), format="mixed", errors="coerce", utc=True)
+    return times.where(times.notna(), days)
 
 
 def by_value(text: pd.Series, function: Callable[[str], str | None]) -> pd.Series:

@@ -134,6 +134,26 @@ def test_a_person_is_one_row_the_latest_and_copies_are_counted(tmp_path):
     assert_nothing_lost(found, files)
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2024-03-01 09:05:00", "2024-03-01 10:05:00"),
+        ("3/1/2024 9:05", "3/1/2024 10:05"),
+        ("2024-03-02T02:05:00Z", "2024-03-01T23:05:00-08:00"),
+        ("2024-03-01 at noon", "2024-03-02"),
+        ("", "2024-03-02"),
+    ],
+)
+def test_of_two_rows_of_one_day_the_later_by_the_clock_is_kept(tmp_path, earlier, later):
+    files = basic()
+    files["Client"] = [
+        client("a", races=("Asian",), DateUpdated=later),
+        client("a", races=("White",), DateUpdated=earlier),
+    ]
+    found = read(tmp_path, files)
+    assert found.frame("race_record")["race_item"].tolist() == ["Asian"]
+
+
 def test_deleted_rows_and_unreadable_days_are_counted(tmp_path):
     files = basic()
     files["Enrollment"] += [
