@@ -28,6 +28,9 @@ _OWNERSHIP = (
     ("for_profit", ("for-profit", "for profit", "private practice", "commercial", "proprietary")),
     ("public", ("government", "city", "county", "state", "federal", "public", "tribal government")),
 )
+_NOT_OF_A_GOVERNMENT = re.compile(
+    r"non-?government\w*|public(?:ly\b| benefit)|(?:state|county|city)wide"
+)
 _INACTIVE = ("inactive", "defunct", "closed", "deleted", "suspended", "temporarily closed")
 
 
@@ -72,7 +75,7 @@ def ownership_of(text: str | None) -> str | None:
     >>> ownership_of("None or unknown") is None
     True
     """
-    plain = re.sub(r"non-?government\w*", "", (text or "").lower())
+    plain = _NOT_OF_A_GOVERNMENT.sub("", (text or "").lower())
     for ownership, words in _OWNERSHIP:
         if any(re.search(rf"(?<!\w){re.escape(word)}", plain) for word in words):
             return ownership

@@ -141,6 +141,23 @@ def test_a_non_profit_is_one_however_it_is_spelled(tmp_path):
     assert found.frame("organization")["ownership"].tolist() == ["nonprofit", "nonprofit"]
 
 
+@pytest.mark.parametrize(
+    ("status", "ownership"),
+    [
+        ("Publicly traded corporation", None),
+        ("Public benefit corporation", None),
+        ("California nonprofit public benefit corporation", "nonprofit"),
+        ("Governmental agency", "public"),
+        ("Public", "public"),
+        ("Government - State", "public"),
+        ("Statewide cooperative", None),
+    ],
+)
+def test_public_is_only_what_a_government_owns(tmp_path, status, ownership):
+    found = read(tmp_path, record("1", LegalStatus=status))
+    assert found.frame("organization")["ownership"].tolist() == [ownership]
+
+
 def test_codes_are_mapped_to_a_support(tmp_path):
     (tmp_path / "icarol").mkdir()
     (tmp_path / "icarol" / "service_map.csv").write_text(
