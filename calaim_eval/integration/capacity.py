@@ -8,7 +8,7 @@ import pandas as pd
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.code_lists import known_services
 from calaim_eval.integration.contracts import contracts_in_force, organization_trait
-from calaim_eval.integration.inputs import UNKNOWN, check_unique, take_columns
+from calaim_eval.integration.inputs import UNKNOWN, check_unique, set_aside, take_columns
 from calaim_eval.integration.services import services_in_quarter
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.tables.ledger import RowLedger
@@ -170,7 +170,16 @@ def capacity_adequacy(
 def _places(contract: pd.DataFrame, *, quarter: str, ledger: RowLedger | None) -> pd.DataFrame:
     """Contract rows in force that state a capacity for a service of the code list."""
     rows = _with_capacity(contract, quarter=quarter, ledger=ledger)
-    stated = rows[rows["capacity_members"].notna() & rows["service"].isin(known_services())]
+    is_stated = set_aside(
+        {
+            "service not in the code list": ~rows["service"].isin(known_services()),
+            "states no capacity": rows["capacity_members"].isna(),
+        },
+        table="contract",
+        stage="capacity: places stated",
+        ledger=ledger,
+    )
+    stated = rows[is_stated]
     if stated.empty:
         raise EstimationError(
             f"table `contract`: none of {len(rows):,} rows in force in {quarter} states "
@@ -206,7 +215,14 @@ def _with_capacity(
     rows["capacity_members"] = capacity["capacity_members"].to_numpy()[place]
     unit = ["plan", "organization_id", *_CELL]
     latest = rows.sort_values("contract_start_date", kind="stable", na_position="first")
-    return latest.drop_duplicates(unit, keep="last").sort_index()
+    is_replaced = latest.duplicated(unit, keep="last").sort_index()
+    is_kept = set_aside(
+        {"replaced by a later row of the contract": is_replaced},
+        table="contract",
+        stage="capacity: latest rows",
+        ledger=ledger,
+    )
+    return rows[is_kept]
 
 
 def _unstated(contract: pd.DataFrame, quarter: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from calaim_eval.integration.inputs import (
     set_aside,
     take_columns,
 )
+from calaim_eval.integration.referral_groups import group_referrals
 from calaim_eval.integration.services import Program, services_in_quarter
 from calaim_eval.integration.settings_in_force import not_in_force
 from calaim_eval.results import ALL, Method, RateTable
@@ -82,7 +83,7 @@ def data_sharing_level(
     Raises
     ------
     TableError
-        Columns are absent, or a level is not 0 to 4.
+        Columns are absent, a level is not 0 to 4, or a member's group is not in the code list.
     EstimationError
         No service in the quarter, or `by` cannot be made.
     """
@@ -176,10 +177,8 @@ def _groups(
         group = organization_trait(rows["organization_id"], organization, trait=by).astype(object)
         return group, trait_values(by, group)
     if by == _MEMBER and person is not None:
-        people = take_columns(person, table="person", required=("member_id", _MEMBER))
-        check_unique(people, table="person", key=("member_id",))
-        known = people.set_index("member_id")[_MEMBER]
-        return rows["member_id"].map(known).fillna(UNKNOWN).astype(object), race_ethnicity_groups()
+        group, _ = group_referrals(rows, _MEMBER, person=person, organization=None)
+        return group.astype(object), race_ethnicity_groups()  # type: ignore[union-attr]
     known_names = ", ".join(f"`{name}`" for name in (_MEMBER, *_PLACES, *_TRAITS))
     raise EstimationError(
         f"`by`: `{by}` cannot be made: it is not one of {known_names}, or its table was not "

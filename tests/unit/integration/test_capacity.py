@@ -8,6 +8,7 @@ from calaim_eval.disclosure import release
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.capacity import capacity_adequacy, capacity_use
 from calaim_eval.integration.delivery import delivery_members
+from calaim_eval.tables.ledger import RowLedger
 
 from .frames import CONTRACT, ORGANIZATION, SERVICE, one_row
 
@@ -115,3 +116,28 @@ def test_bad_input():
         capacity_adequacy(PLACES, wrong, quarter="2024Q4")
     with pytest.raises(TableError, match="repeat the key"):
         capacity_adequacy(PLACES, pd.concat([wrong, wrong]), quarter="2024Q4")
+
+
+def test_contract_rows_without_places_are_counted_with_their_reason():
+    contract = pd.DataFrame(
+        [
+            ("2023-01-01", "2024-10-31", "ecm", 10),
+            ("2024-11-01", None, "ecm", 20),
+            ("2023-01-01", None, "housing_deposits", None),
+            ("2023-01-01", None, "no_service", 5),
+        ],
+        columns=["contract_start_date", "contract_end_date", "service", "capacity_members"],
+    ).assign(plan="A", organization_id="o1", county="Kings")
+    ledger = RowLedger()
+    use = capacity_use(contract, SERVICE, quarter="2024Q4", ledger=ledger).to_frame()
+    assert one_row(use, service="all", capacity="stated")["denominator"] == 20
+    counted = ledger.to_frame().query("table == 'contract'")
+    counted = counted.set_index(["stage", "reason"])["n_rows"].to_dict()
+    assert counted == {
+        ("capacity", "used"): 4,
+        ("capacity: latest rows", "replaced by a later row of the contract"): 1,
+        ("capacity: latest rows", "used"): 3,
+        ("capacity: places stated", "service not in the code list"): 1,
+        ("capacity: places stated", "states no capacity"): 1,
+        ("capacity: places stated", "used"): 1,
+    }

@@ -117,3 +117,9 @@ def test_bad_input():
         data_sharing_level(SHARING, SERVICE, quarter=QUARTER, by="mood")
     with pytest.raises(EstimationError, match="of_several"):
         data_sharing_level(SHARING, SERVICE, quarter=QUARTER, of_several="mean")
+
+
+def test_a_group_that_is_not_in_the_code_list_is_no_lost_member():
+    odd = PERSON.assign(race_ethnicity=["latinx", *PERSON["race_ethnicity"][1:]])
+    with pytest.raises(TableError, match="have a group that is not in the code list"):
+        data_sharing_level(SHARING, SERVICE, quarter=QUARTER, by="race_ethnicity", person=odd)
