@@ -16,7 +16,7 @@ from calaim_eval.tables.partners.directory_rows import (
     resource_frame,
 )
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
-from calaim_eval.tables.partners.links import find_links, link_paths
+from calaim_eval.tables.partners.links import find_links, link_paths, note_passed_over
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
@@ -92,7 +92,9 @@ def read_icarol(folder: Path) -> PartnerTables:
     ledger.note(f"{NAME} export", NO_COUNTY, int(unknown))
     found = {"organization": organization_frame(organizations, links), "resource": resources}
     n_columns = len(read_header(paths[0], f"{NAME} export"))
-    files = SourceFiles(NAME, (*paths, *link_paths(folder)), ".csv", is_bulk=True)
+    every_path = (*paths, *link_paths(folder))
+    note_passed_over(folder, NAME, every_path, ledger)
+    files = SourceFiles(NAME, every_path, ".csv", is_bulk=True)
     return PartnerTables(NAME, f"{n_columns} columns", joined_frames([found]), ledger, (files,))
 
 

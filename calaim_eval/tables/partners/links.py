@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP = "member_link", "organization_link"
 LINK_FILES = (MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP, "status_reason_map")
 UNLINKED = "person without a link to a member (kept under the source's own identifier)"
 SEVERAL = "one identifier linked to several"
+PASSED_OVER = "file that is no delimited text, or lies deeper than is read (passed over)"
 UNKNOWN_SERVICE = "`service` is neither `ecm` nor a listed support"
 
 
@@ -95,6 +96,17 @@ def link_paths(folder: Path) -> tuple[Path, ...]:
     return tuple(
         path for path in sorted(folder.iterdir()) if path.is_file() and _stem(path) in LINK_FILES
     )
+
+
+def note_passed_over(folder: Path, source: str, read: Iterable[Path], ledger: RowLedger) -> None:
+    """Count files that are neither among those read nor hidden nor left by an open program."""
+    known = set(read)
+    others = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path not in known and not path.name.startswith((".", "~$"))
+    ]
+    ledger.note(f"{source} files", PASSED_OVER, len(others))
 
 
 def find_pairs(

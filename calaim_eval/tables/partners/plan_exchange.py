@@ -31,7 +31,7 @@ from calaim_eval.tables.partners.exchange_rows import (
     read_exchange_file,
     value_of,
 )
-from calaim_eval.tables.partners.links import find_links, link_paths
+from calaim_eval.tables.partners.links import find_links, link_paths, note_passed_over
 from calaim_eval.tables.partners.loop_status import fold_statements
 from calaim_eval.tables.partners.partner_tables import (
     PartnerTables,
@@ -104,7 +104,9 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
         reached = [_reached(each) for each in parts[OUTREACH]]
         found["referral"] = _with_reached(found["referral"], reached)
     layouts = tuple(folder.rglob("layout.toml"))
-    files = SourceFiles(NAME, (*paths, *link_paths(folder), *layouts), ".csv", is_bulk=True)
+    every_path = (*paths, *link_paths(folder), *layouts)
+    note_passed_over(folder, NAME, every_path, ledger)
+    files = SourceFiles(NAME, every_path, ".csv", is_bulk=True)
     has_loop = any(each.rows["referral_status"].notna().any() for each in parts[RETURN])
     version = "with closed-loop fields" if has_loop else "without closed-loop fields"
     return PartnerTables(NAME, version, found, ledger, (files,))

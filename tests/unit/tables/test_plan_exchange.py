@@ -379,3 +379,17 @@ def test_a_file_of_no_kind_is_refused_without_its_name(tmp_path):
     assert "jane" not in str(problem.value)
     with pytest.raises(TableError, match="Save each sheet as CSV"):
         read_plan_exchange(write(tmp_path / "y", "a.pdf", [{"a": "1"}]))
+
+
+def test_files_that_are_passed_over_are_counted(tmp_path):
+    folder = write(tmp_path / "x", "rtf.csv", [returned(start="2025-01-01")])
+    write(folder / "plan" / "2025-08", "deep.csv", [returned(start="2025-01-01")])
+    for name in ("August.xlsx", "~$August.xlsx", ".DS_Store"):
+        (folder / name).write_bytes(b"x")
+    (folder / "layout.toml").write_text('plan = "Kern"\n', encoding="utf-8")
+    (folder / "member_link.csv").write_text("source_person_id,member_id\n1,m1\n", encoding="utf-8")
+    found = read_plan_exchange(folder)
+    assert counts(found, "notice", "plan_exchange files") == {
+        "file that is no delimited text, or lies deeper than is read (passed over)": 2
+    }
+    assert len(found.frame("program_enrollment")) == 1
