@@ -148,7 +148,10 @@ def _take(resource: Json, links: Links, found: Resources, ledger: RowLedger) -> 
         found.performed[own] = first_day(day or period.get("start")) or ""
     elif kind == "Organization":
         npi = identifier(resource.get("identifier"), *NPI_SYSTEMS, kind="npi")
-        found.organizations[own] = (resource.get("name"), npi)
+        if _text(resource.get("id")) is None:
+            ledger.add(f"{NAME} {kind}", "`id` is missing", 1, stage=SOURCE)
+            return
+        found.organizations[own] = (_text(resource.get("name")), npi)
     elif kind in ("PractitionerRole", "HealthcareService"):
         to = resource.get("organization" if kind == "PractitionerRole" else "providedBy")
         found.belongs_to[own] = reference(to, links) or ""

@@ -304,3 +304,17 @@ def test_what_was_done_before_the_referral_did_not_come_of_it(tmp_path):
     assert started["fhir_sdoh:late"] == pd.Timestamp("2025-03-20")
     remark = "activity before the referral (kept; its day is read as missing)"
     assert counts(found, "notice")[remark] == 1
+
+
+def test_a_name_that_is_no_text_does_not_keep_the_tables_from_being_saved(tmp_path):
+    organizations = [
+        {"resourceType": "Organization", "id": "o1", "name": "Pantry"},
+        {"resourceType": "Organization", "id": "o2", "name": ["Pantry", "Two"]},
+        {"resourceType": "Organization", "name": "Without an identifier"},
+    ]
+    found = read(tmp_path, *organizations, task("a"))
+    saved = found.save(tmp_path / "saved")
+    rows = pd.read_parquet(saved / "organization.parquet")
+    assert rows["organization_id"].tolist() == ["fhir_sdoh:o1", "fhir_sdoh:o2"]
+    assert rows["organization_name"].tolist() == ["Pantry", None]
+    assert counts(found, table="fhir_sdoh Organization") == {"`id` is missing": 1, USED: 2}
