@@ -316,5 +316,5 @@ def test_a_name_that_is_no_text_does_not_keep_the_tables_from_being_saved(tmp_pa
     saved = found.save(tmp_path / "saved")
     rows = pd.read_parquet(saved / "organization.parquet")
     assert rows["organization_id"].tolist() == ["fhir_sdoh:o1", "fhir_sdoh:o2"]
-    assert rows["organization_name"].tolist() == ["Pantry", None]
+    assert rows["organization_name"].fillna("none").tolist() == ["Pantry", "none"]
     assert counts(found, table="fhir_sdoh Organization") == {"`id` is missing": 1, USED: 2}
