@@ -17,7 +17,7 @@ LEAST_RESPONSE = 0.7
 
 
 def network_centralization(network: OrganizationNetwork) -> RateTable:
-    r"""Freeman centralization: 0 where all organizations are alike, 1 for a star.
+    r"""Freeman centralization: 0 where all organizations are alike, 1 the most central there is.
 
     :math:`C = \sum_i (\max_j c_j - c_i) / \max \sum_i (\max_j c_j - c_i)`, the denominator over
     all networks of n organizations.
@@ -31,8 +31,10 @@ def network_centralization(network: OrganizationNetwork) -> RateTable:
     RateTable
         Key ``centrality``: ``"in_degree"``, ``"out_degree"``, ``"betweenness"``, ``"closeness"``;
         without directions ``"degree"``, ``"betweenness"``, ``"closeness"``. Numerator and
-        denominator are those of the formula. Closeness is missing where an organization cannot be
-        reached from another: its distance is not defined. Missing below three organizations.
+        denominator are those of the formula. A star is 1, with directions of in- or out-degree the
+        star of ties in or out. Closeness is missing where an organization cannot be reached from
+        another, its distance not being defined; with directions it is 1 where one reaches all in
+        one step and they reach it through one another. Missing below three organizations.
 
     Raises
     ------
@@ -100,8 +102,18 @@ def _closeness_sums(network: OrganizationNetwork) -> tuple[float, float]:
         return np.nan, np.nan
     close = (n - 1) / steps.sum(axis=1)
     if network.is_directed:
-        return _differences(close), (n - 1) * (1 - 1 / n)
+        return _differences(close), _largest_directed_closeness_sum(n)
     return _differences(close), (n - 2) * (n - 1) / (2 * n - 3)
+
+
+def _largest_directed_closeness_sum(n: int) -> float:
+    """Of networks with a way between any two: one organization reaches all in one step, and the
+    only way back is a chain. The k-th of the chain has k steps to it, 1 to k - 1 to those before
+    and k + 1 to those behind.
+    """
+    k = np.arange(1, n)
+    steps = k + k * (k - 1) / 2 + (n - 1 - k) * (k + 1)
+    return float((1 - (n - 1) / steps).sum())
 
 
 def _differences(values: np.ndarray) -> float:

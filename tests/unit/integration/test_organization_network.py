@@ -405,3 +405,26 @@ def test_largest_closeness_sum_is_the_star_among_all_connected_networks_of_five(
         )
         largest = max(largest, np.nan_to_num(value))
     assert largest == pytest.approx(1)
+
+
+def _closeness(dense: np.ndarray) -> float:
+    return rate(network_centralization(network_of(dense)), centrality="closeness")
+
+
+def test_largest_directed_closeness_sum_is_reached_and_never_passed():
+    largest = 0.0
+    for code in range(64):  # every directed network of three
+        dense = np.zeros((3, 3))
+        dense[~np.eye(3, dtype=bool)] = [code >> bit & 1 for bit in range(6)]
+        largest = max(largest, np.nan_to_num(_closeness(dense)))
+    assert largest == pytest.approx(1)
+    rng = np.random.default_rng(6)
+    for n in (4, 5, 6):
+        chain = np.zeros((n, n))
+        chain[0, 1:] = 1
+        chain[np.arange(1, n), np.arange(n - 1)] = 1
+        assert _closeness(chain) == pytest.approx(1)
+        for _ in range(60):
+            dense = np.maximum(chain * (rng.random((n, n)) < 0.9), rng.random((n, n)) < 0.25)
+            np.fill_diagonal(dense, 0)
+            assert not _closeness(dense) > 1 + 1e-12
