@@ -26,6 +26,7 @@ from calaim_eval.equity.missing_race_effect_bounds import missing_race_effect_bo
 from calaim_eval.equity.multiplicity import adjust_p_values
 from calaim_eval.equity.oaxaca_blinder import oaxaca_blinder
 from calaim_eval.equity.ordered_disparity import ordered_disparity
+from calaim_eval.equity.ordered_disparity_of_members import ordered_disparity_of_members
 from calaim_eval.equity.overlapping_groups import rates_in_combination
 from calaim_eval.equity.probability_weighting import (
     probability_weighted_gap,
@@ -108,6 +109,7 @@ __all__ = [
     "missing_race_effect_bounds",
     "oaxaca_blinder",
     "ordered_disparity",
+    "ordered_disparity_of_members",
     "person_categories",
     "probability_weighted_gap",
     "probability_weighting_bias",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.design.checks import check_option
 from calaim_eval.equity.disparity_estimates import MeasuredGroups
-from calaim_eval.equity.disparity_formulas import Measure, Reference
+from calaim_eval.equity.disparity_formulas import Reference
 from calaim_eval.equity.disparity_rows import measured_rows, stacked
 from calaim_eval.equity.disparity_table import DisparityTable
 from calaim_eval.equity.equal_groups import DRAWS
@@ -26,6 +26,7 @@ from calaim_eval.schema import race_ethnicity_groups
 UNORDERED = frozenset(
     {"race_ethnicity", "race", "ethnicity", "language", "sex", "gender", "plan", "county"}
 )
+M = TypeVar("M")
 NOT_RANKED = frozenset({UNKNOWN, "declined"})
 SCHLOTHEUBER = (
     "Schlotheuber A, Hosseinpoor AR (2022). IJERPH 19(6):3697. doi:10.3390/ijerph19063697"
@@ -115,12 +116,12 @@ def ordered_disparity(
     -47.0
     """
     check_option("model", model, get_args(Model))
-    _check_order(order, stratum)
+    check_order(order, stratum)
     tables = []
     parts = group_rates(rates, stratum=stratum, population=population, per=per, unit=unit)
     for values, groups in parts:
         ranked = _ranked(groups, list(order), stratum)
-        top = _check_limits(ranked, limits, model)
+        top = check_limits(ranked.rate, limits, model)
         case = MeasuredGroups(
             groups=ranked,
             share=ranked.share,
@@ -139,21 +140,26 @@ def ordered_disparity(
             stratum=stratum,
             reference_doi=SCHLOTHEUBER,
         )
-        _check_fit(ranked, top=top, model=model)
-        chosen = _chosen(measures, ordered_formulas(model=model, top=top, limits=limits))
+        fitted_ends(ranked.rate, ranked.share, top=top, model=model)
+        chosen = chosen_measures(measures, ordered_formulas(model=model, top=top, limits=limits))
         tables.append(measured_rows(case, chosen, keys=values, draws=draws, rng=rng))
     return stacked(tables)
 
 
-def _check_order(order: Sequence[str], stratum: str) -> None:
-    """Refuse strata without an order, and an order that is none."""
+def refuse_unordered(names: Iterable[str], stratum: str) -> None:
+    """Refuse strata without an order, by their name or those of their groups."""
     race = set(race_ethnicity_groups()) - NOT_RANKED
-    ranked = [g for g in order if g in race]
+    ranked = [g for g in names if g in race]
     if stratum in UNORDERED or ranked:
         raise EstimationError(
             f"`{stratum}` has no order: a slope or concentration index would rank groups of "
             "people.\n  Use disparity_measures(...), which ranks nobody."
         )
+
+
+def check_order(order: Sequence[str], stratum: str) -> None:
+    """Refuse strata without an order, and an order that is none."""
+    refuse_unordered(order, stratum)
     repeats = len(order) - len(set(order))
     if repeats or len(order) < 3:
         raise EstimationError(
@@ -188,7 +194,7 @@ def _ranked(groups: GroupRates, order: list[str], stratum: str) -> GroupRates:
     return replace(ranked, notes=(*ranked.notes, note))
 
 
-def _check_limits(groups: GroupRates, limits: tuple[float, float] | None, model: Model) -> float:
+def check_limits(rate: np.ndarray, limits: tuple[float, float] | None, model: Model) -> float:
     """Highest possible rate; refuses rates outside the limits and a logit without them."""
     if limits is None:
         if model == "logit":
@@ -198,25 +204,27 @@ def _check_limits(groups: GroupRates, limits: tuple[float, float] | None, model:
             )
         return 1.0
     low, high = limits
-    outside = int(((groups.rate < low) | (groups.rate > high)).sum())
+    outside = int(((rate < low) | (rate > high)).sum())
     if outside or not low < high or (model == "logit" and low != 0):
         raise EstimationError(
-            f"`limits` are ({low}, {high}) and {outside} of {len(groups.rate)} rates lie outside; "
+            f"`limits` are ({low}, {high}) and {outside} of {len(rate)} rates lie outside; "
             "the first must be below the second, and 0 for the logit model."
         )
     return float(high) if model == "logit" else 1.0
 
 
-def _check_fit(groups: GroupRates, *, top: float, model: Model) -> None:
-    """Refuse rates that the model does not fit."""
-    if not np.isfinite(end_rates(groups.rate, groups.share, model=model, top=top)).all():
+def fitted_ends(rate: np.ndarray, share: np.ndarray, *, top: float, model: Model) -> np.ndarray:
+    """Rates at ranks 0 and 1; refuses rates that the model does not fit."""
+    ends = end_rates(rate, share, model=model, top=top)
+    if not np.isfinite(ends).all():
         raise EstimationError(
-            f"the {model} model of {len(groups.rate)} rates on rank does not settle: too few "
+            f"the {model} model of {len(rate)} rates on rank does not settle: too few "
             'groups have an event.\n  Use model="linear", or wider groups.'
         )
+    return ends
 
 
-def _chosen(measures: Sequence[str] | None, known: dict[str, Measure]) -> dict[str, Measure]:
+def chosen_measures(measures: Sequence[str] | None, known: dict[str, M]) -> dict[str, M]:
     """Measures asked for; EstimationError for one that is not there."""
     if measures is None:
         return known

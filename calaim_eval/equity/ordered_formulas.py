@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from calaim_eval.equity.disparity_formulas import Formula, Measure, Reference
+from calaim_eval.equity.disparity_formulas import Formula, Kind, Measure, Reference, Unit
 
 Model = Literal["linear", "logit", "log"]
 _MAX_STEPS = 100
@@ -90,68 +91,87 @@ def absolute_concentration(r: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.asarray(np.sum(p * (2 * midpoint_ranks(p) - 1) * r, axis=-1))
 
 
-def ordered_formulas(
-    *, model: Model, top: float, limits: tuple[float, float] | None
-) -> dict[str, Measure]:
-    """Measures over ordered groups, those of bounded rates where `limits` are given."""
+@dataclass(frozen=True, slots=True)
+class RankedMeasure:
+    """A measure over ranks as a function of two numbers.
 
-    def ends(r: np.ndarray, p: np.ndarray) -> np.ndarray:
-        return end_rates(r, p, model=model, top=top)
+    Attributes
+    ----------
+    source : {"ends", "concentration"}
+        The two numbers: the rates at ranks 0 and 1, or the absolute concentration and the mean.
+    formula : callable
+        Of the two numbers, each of any shape; holds for complex ones.
+    """
 
-    measures: dict[str, tuple[str, str, str, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = {
-        "slope_index": (
+    label: str
+    kind: Kind
+    unit: Unit
+    source: Literal["ends", "concentration"]
+    formula: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def ranked_measures(limits: tuple[float, float] | None) -> dict[str, RankedMeasure]:
+    """Measures over ranks, those of bounded rates where `limits` are given."""
+    measures = {
+        "slope_index": RankedMeasure(
             "rate at the advantaged end minus at the disadvantaged end",
             "absolute",
             "rate",
-            lambda r, p: ends(r, p)[..., 1] - ends(r, p)[..., 0],
+            "ends",
+            lambda low, high: high - low,
         ),
-        "relative_index": (
+        "relative_index": RankedMeasure(
             "rate at the advantaged end over the disadvantaged end",
             "relative",
             "ratio",
-            lambda r, p: ends(r, p)[..., 1] / ends(r, p)[..., 0],
+            "ends",
+            lambda low, high: high / low,
         ),
-        "absolute_concentration": (
-            "absolute concentration index",
-            "absolute",
-            "rate",
-            absolute_concentration,
+        "absolute_concentration": RankedMeasure(
+            "absolute concentration index", "absolute", "rate", "concentration", lambda c, mean: c
         ),
-        "relative_concentration": (
-            "concentration index",
-            "relative",
-            "none",
-            lambda r, p: absolute_concentration(r, p) / np.sum(p * r, axis=-1),
+        "relative_concentration": RankedMeasure(
+            "concentration index", "relative", "none", "concentration", lambda c, mean: c / mean
         ),
     }
     if limits is not None:
         low, high = limits
-        measures["wagstaff_concentration"] = (
+        measures["wagstaff_concentration"] = RankedMeasure(
             "concentration index of a bounded rate (Wagstaff)",
             "relative",
             "none",
-            lambda r, p: (
-                absolute_concentration(r, p)
-                * (high - low)
-                / ((high - np.sum(p * r, axis=-1)) * (np.sum(p * r, axis=-1) - low))
-            ),
+            "concentration",
+            lambda c, mean: c * (high - low) / ((high - mean) * (mean - low)),
         )
-        measures["erreygers_concentration"] = (
+        measures["erreygers_concentration"] = RankedMeasure(
             "concentration index of a bounded rate (Erreygers)",
             "absolute",
             "none",
-            lambda r, p: 4 * absolute_concentration(r, p) / (high - low),
+            "concentration",
+            lambda c, mean: 4 * c / (high - low),
         )
+    return measures
+
+
+def ordered_formulas(
+    *, model: Model, top: float, limits: tuple[float, float] | None
+) -> dict[str, Measure]:
+    """Measures over ordered groups as formulas of rates and shares."""
     return {
-        name: Measure(label, kind, unit, _as_formula(f), is_smooth=True)  # type: ignore[arg-type]
-        for name, (label, kind, unit, f) in measures.items()
+        name: Measure(
+            each.label, each.kind, each.unit, _as_formula(each, model, top), is_smooth=True
+        )
+        for name, each in ranked_measures(limits).items()
     }
 
 
-def _as_formula(f: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Formula:
+def _as_formula(measure: RankedMeasure, model: Model, top: float) -> Formula:
     """A formula of rates and shares in the shape of all formulas."""
 
     def formula(r: np.ndarray, p: np.ndarray, w: np.ndarray, ref: Reference) -> np.ndarray:
-        return f(r, p)
+        if measure.source == "concentration":
+            return measure.formula(absolute_concentration(r, p), np.sum(p * r, axis=-1))
+        ends = end_rates(r, p, model=model, top=top)
+        return measure.formula(ends[..., 0], ends[..., 1])
 
     return formula
