@@ -150,7 +150,7 @@ def ordered_disparity_of_members(
         **rates_option(frame, outcome),
     }
     method = Method("Ordered disparity of members; Taylor linearization", options, SCHLOTHEUBER)
-    notes = (*rows.notes, *_notes(design, ranks))
+    notes = (*rows.notes, *_notes(design, ranks), *_undefined(parts))
     tables = [
         _table(parts, design, rank, estimand, method, notes, is_ratio=is_ratio)
         for is_ratio in (False, True)
@@ -260,6 +260,15 @@ def _table(
         notes=notes,
         degrees=np.full(len(estimate), float(design.degrees)),
     )
+
+
+def _undefined(parts: list[_Measured]) -> tuple[str, ...]:
+    """Measures without a value in some group, and why."""
+    missing = [n for p in parts for n, v in zip(p.measures, p.estimate, strict=True) if np.isnan(v)]
+    if not missing:
+        return ()
+    listed = ", ".join(f"`{n}`" for n in dict.fromkeys(missing))
+    return (f"{listed}: not defined where a mean or predicted rate is 0, or a mean at its limit.",)
 
 
 def _notes(design: SamplingDesign, ranks: Ranks) -> tuple[str, ...]:

@@ -76,14 +76,17 @@ def ranked_rows(
     place = _places(frame[rank], rank, order)
     weights = np.ones(len(frame)) if weight is None else _weights(frame[weight], weight)
     values = _numbers(frame[outcome], outcome)
-    known = {rank: np.isfinite(place), outcome: np.isfinite(values)}
+    known = {
+        f"`{rank}` is not known, or no rank": np.isfinite(place),
+        f"`{outcome}` is not known": np.isfinite(values),
+        f"`{weight}` is 0": weights > 0,
+    }
     notes = tuple(
-        f"`{name}` is not known, or no rank: left out "
-        f"({share_words(int((~is_known).sum()), len(frame))} of rows)."
-        for name, is_known in known.items()
+        f"{why}: left out ({share_words(int((~is_known).sum()), len(frame))} of rows)."
+        for why, is_known in known.items()
         if not is_known.all()
     )
-    used = known[rank] & known[outcome] & (weights > 0)
+    used = np.logical_and.reduce(list(known.values()))
     return RankedRows(values, place, weights, used, notes)
 
 

@@ -245,6 +245,24 @@ def test_rows_without_outcome_or_rank_are_left_out_and_keep_the_design():
     assert measured(gone[gone["seen"].notna()]).differences.degrees[0] == 8
 
 
+def test_rows_without_weight_are_counted_and_support_nothing():
+    frame = survey()
+    more = frame.assign(weight=frame["weight"].where(frame.index % 4 != 0, 0.0))
+    found = measured(more)
+    assert "`weight` is 0: left out (about 25 % of rows)." in found.notes
+    smallest = more[more["weight"] > 0]["hpi"].value_counts().min()
+    assert (found.to_frame()["n_members"] == smallest).all()
+
+
+def test_measures_without_a_value_are_named():
+    found = measured(survey().assign(seen=0.0), model="linear")
+    frame = found.to_frame().set_index("measure")
+    assert frame.loc["absolute_concentration", "estimate"] == 0
+    assert frame["std_error"].isna().all()
+    assert frame.loc[["relative_concentration", "relative_index"], "estimate"].isna().all()
+    assert any("`relative_index`" in n and "not defined" in n for n in found.notes)
+
+
 def test_a_stratum_of_one_cluster_counts_from_the_mean_of_all():
     frame = survey().assign(region=lambda d: (d["site"] == 0).astype(int))
     found = measured(frame)
