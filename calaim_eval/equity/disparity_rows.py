@@ -209,13 +209,13 @@ def _notes(case: MeasuredGroups, rows: list[MeasureRow], draws: int) -> tuple[st
     if undefined:
         notes.append(
             f"{', '.join(f'`{n}`' for n in undefined)}: not defined in some draws with one common "
-            "rate, where a group has no event; `if_equal` is left out."
+            "rate, where a group has no event or a line falls to 0; `if_equal` is left out."
         )
     missing = [r.name for r in rows if not np.isfinite(r.estimate).all()]
     if missing:
         notes.append(
             f"{', '.join(f'`{n}`' for n in missing)}: not defined where a rate below the line or "
-            "under a logarithm is 0."
+            "under a logarithm is 0, or a line of rates falls below 0."
         )
     if case.reference.rule == "best":
         notes.append(

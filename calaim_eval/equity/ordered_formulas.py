@@ -110,6 +110,11 @@ class RankedMeasure:
     formula: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
+def _end_ratio(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """High end over low end; NaN where a line leads to a rate of 0 or below, which has no ratio."""
+    return np.asarray(np.where((low.real > 0) & (high.real > 0), high / low, np.nan))
+
+
 def ranked_measures(limits: tuple[float, float] | None) -> dict[str, RankedMeasure]:
     """Measures over ranks, those of bounded rates where `limits` are given."""
     measures = {
@@ -125,7 +130,7 @@ def ranked_measures(limits: tuple[float, float] | None) -> dict[str, RankedMeasu
             "relative",
             "ratio",
             "ends",
-            lambda low, high: high / low,
+            _end_ratio,
         ),
         "absolute_concentration": RankedMeasure(
             "absolute concentration index", "absolute", "rate", "concentration", lambda c, mean: c

@@ -143,4 +143,7 @@ def test_indices_over_ordered_groups_scale_with_the_rate(frame, model):
         ("absolute_concentration", 1000),
         ("relative_concentration", 1),
     ):
-        assert large.value(name) == pytest.approx(factor * small.value(name), rel=1e-7, abs=1e-12)
+        # A line that falls to 0 or below has no ratio of its ends, in any unit.
+        may_lack = name == "relative_index" and model == "linear"
+        expected = pytest.approx(factor * small.value(name), rel=1e-7, abs=1e-12, nan_ok=may_lack)
+        assert large.value(name) == expected

@@ -51,6 +51,14 @@ def test_slope_index_is_weighted_least_squares_on_midpoint_ranks():
     assert error(found, "slope_index") == pytest.approx(np.sqrt(weights**2 @ VARIANCE))
 
 
+def test_a_line_that_falls_below_zero_has_no_ratio_of_its_ends():
+    found = measured(COUNTS.assign(events=[2000, 300, 20, 1]))
+    frame = found.to_frame().set_index("measure")
+    assert frame.loc["slope_index", "estimate"] < -500
+    assert frame.loc["relative_index", ["estimate", "std_error", "conf_low"]].isna().all()
+    assert any("`relative_index`" in n and "falls below 0" in n for n in found.notes)
+
+
 def test_concentration_by_the_convenient_covariance():
     found = measured()
     covariance = 2 * SHARE @ ((RATE - SHARE @ RATE) * (RANK - 0.5))

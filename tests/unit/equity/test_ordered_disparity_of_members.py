@@ -263,6 +263,13 @@ def test_measures_without_a_value_are_named():
     assert any("`relative_index`" in n and "not defined" in n for n in found.notes)
 
 
+def test_a_line_that_falls_below_zero_has_no_ratio_of_its_ends():
+    frame = survey().assign(seen=lambda d: (d["hpi"] == "q4").astype(float))
+    found = measured(frame, model="linear").to_frame().set_index("measure")
+    assert found.loc["slope_index", "estimate"] > 0.5
+    assert np.isnan(found.loc["relative_index", "estimate"])
+
+
 def test_a_stratum_of_one_cluster_counts_from_the_mean_of_all():
     frame = survey().assign(region=lambda d: (d["site"] == 0).astype(int))
     found = measured(frame)
