@@ -72,7 +72,7 @@ def range_of_rounded(shown: npt.ArrayLike, *, policy: Policy) -> tuple[np.ndarra
         return values, values
     is_zero = values == 0
     # A small count is hidden, and a midpoint is never 0: a shown 0 is none.
-    none = is_zero & (policy.rounding == "midpoint" or policy.min_count > base // 2)
+    none = is_zero & (policy.rounding == "midpoint" or policy.min_count > (base - 1) // 2)
     return np.where(none, 0.0, np.maximum(low, 0.0)), np.where(none, 0.0, high)
 
 

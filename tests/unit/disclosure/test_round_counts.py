@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from disclosure_tables import effect_table, rate_table
 
-from calaim_eval.disclosure import load_policy, release
+from calaim_eval.disclosure import Released, load_policy, release
 from calaim_eval.disclosure.round_counts import range_of_rounded, round_counts, round_rate_table
 from calaim_eval.errors import DisclosureError
 from calaim_eval.results.intervals import byar_interval, wilson_interval
@@ -207,3 +207,33 @@ def test_one_number_is_not_rounded_in_two_ways(first, then, tmp_path):
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     other = release({"other": table}, policy=then, to=tmp_path, quarter="2025Q1")
     assert not other.tables["other"].n_suppressed
+
+
+@pytest.mark.parametrize(
+    ("rounding", "base", "count"), [("nearest", 5, 12), ("nearest", 20, 25), ("midpoint", 6, 11)]
+)
+def test_a_count_rounded_to_less_than_the_smallest_shown_is_loaded(rounding, base, count, tmp_path):
+    """A 12 to the nearest 5 is shown as 10 and stands for 11 or 12 where 1 to 10 are hidden."""
+    path = tmp_path / "own.toml"
+    path.write_text(
+        f'based_on = "calhhs_ddg_2"\nname = "own"\nversion = "1"\ntitle = "t"\nsource = "s"\n'
+        f'rounding = "{rounding}"\nrounding_base = {base}\n'
+    )
+    table = rate_table(pd.DataFrame({"service": ["meals", "housing"]}), [count, 400])
+    made = release({"t": table}, policy=path, to=tmp_path / "release", quarter="2024Q4")
+    loaded = Released.load(tmp_path / "release" / "2024Q4")
+    pd.testing.assert_frame_equal(loaded.tables["t"].frame, made.tables["t"].frame)
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "midpoint"])
+def test_a_shown_zero_is_a_zero_where_all_else_that_rounds_to_it_is_hidden(rounding):
+    for base, least in itertools.product(range(3, 13), range(2, 13)):
+        policy = replace(
+            load_policy("calhhs_ddg_2"), rounding=rounding, rounding_base=base, min_count=least
+        )
+        allowed = np.array([x for x in range(50) if x == 0 or x >= least])
+        stands_for = allowed[round_counts(allowed, policy=policy) == 0]
+        _, high = range_of_rounded([0.0], policy=policy)
+        if len(stands_for) == 1:
+            assert high[0] == 0
+        assert high[0] >= stands_for.max()
