@@ -106,7 +106,7 @@ def read_ledger(path: str | Path) -> list[dict[str, Any]]:
         return []
     entries = []
     previous = _FIRST
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         record = _parse(line)
         if (
             record is None
@@ -133,7 +133,7 @@ def entry_seal(path: str | Path, content_sha256: str) -> tuple[int, str]:
     numbers = [i for i, e in enumerate(entries, 1) if e["content_sha256"] == content_sha256]
     if not numbers:
         return 0, ""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = _lines(Path(path))
     return numbers[-1], str(json.loads(lines[numbers[-1] - 1])["hash"])
 
 
@@ -145,7 +145,7 @@ def append_entry(path: Path, entry: Mapping[str, Any]) -> None:
     OutputError
         The ledger cannot be written.
     """
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = _lines(path) if path.exists() else []
     previous = json.loads(lines[-1])["hash"] if lines else _FIRST
     record = {"previous": previous, "hash": _seal(previous, entry), "entry": entry}
     try:
@@ -380,6 +380,12 @@ def _counts(name: str, table: Mapping[str, Any]) -> CountTable:
         np.arange(len(rows)) >= n_shown,
         table["structure"],
     )
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of the ledger; a name may hold other separators of lines, which end none."""
+    text = path.read_text(encoding="utf-8").removesuffix("\n")
+    return text.split("\n") if text else []
 
 
 def _parse(line: str) -> dict[str, Any] | None:

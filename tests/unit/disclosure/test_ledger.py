@@ -213,3 +213,12 @@ def test_garbage_is_found(ledger):
     with ledger.open("a") as stream:
         stream.write("[]\n")
     refuses(ledger, "entry 4 does not follow")
+
+
+def test_a_name_with_a_line_separator_does_not_break_the_ledger(tmp_path):
+    keys = pd.DataFrame({"organization": ["Kern\u2028Health", "Yolo\x85Care"]})
+    for _ in range(2):
+        release({"t": rate_table(keys, [120, 400])}, to=tmp_path, quarter="2024Q4")
+    assert len(read_ledger(tmp_path / "ledger.jsonl")) == 2
+    frame = Released.load(tmp_path / "2024Q4").tables["t"].frame
+    assert frame["organization"].tolist() == keys["organization"].tolist()
