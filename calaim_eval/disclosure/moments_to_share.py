@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from calaim_eval.moments.cell_moments import recentred
 from calaim_eval.moments.unbalanced import COVERAGE
 
 
-def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMoments:
+def moments_to_share(moments: CellMoments, *, policy: Policy | str | Path) -> CellMoments:
     """Moments without the cells that tell of few members; for a partner under an agreement.
 
     A cell is kept when its members, and its members covered in each month, are 0 or at least
@@ -27,7 +28,7 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     Parameters
     ----------
     moments : CellMoments
-    policy : Policy or str
+    policy : Policy, str or path
         Policy, its name (`policy_names`) or its file. One that shows small counts rounded keeps
         back cells of fewer members than an estimate needs: moments are exact.
 
@@ -52,7 +53,7 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str) -> CellMomen
     >>> len(moments_to_share(moments, policy="calhhs_ddg_2"))
     1
     """
-    rule = load_policy(policy) if isinstance(policy, str) else policy
+    rule = policy if isinstance(policy, Policy) else load_policy(policy)
     if moments.different is not None:
         raise DisclosureError(
             "these moments are of a matched design: a member in several sets is in them several "

@@ -133,3 +133,15 @@ def test_every_month_of_a_cell_needs_its_members_under_any_policy():
         assert ("gap" in set(shared.cells["group"])) is is_shared
         left_out = len(moments) - len(shared)
         assert is_shared or f"{left_out} of {len(moments)} cells" in shared.provenance["notes"][-1]
+
+
+def test_a_policy_of_ones_own_is_read_from_its_path(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'based_on = "calhhs_ddg_2"\nname = "own"\nversion = "1"\ntitle = "t"\nsource = "s"\n'
+        "min_count = 16\n"
+    )
+    moments = reduce_panel(panel({"many": 60, "few": 24}), outcomes="visits", stratum="group")
+    shared = moments_to_share(moments, policy=path)
+    assert set(shared.cells["group"]) == {"many"}
+    assert set(moments_to_share(moments, policy=str(path)).cells["group"]) == {"many"}
