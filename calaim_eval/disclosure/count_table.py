@@ -342,7 +342,7 @@ def _stages(
     margins: tuple[str, ...],
 ) -> tuple[str, tuple[str, ...]] | None:
     """The funnel column, where the table is one: starts with everyone and never grows."""
-    for column in keys.columns:
+    for column in keys.columns if len(keys) else ():
         values = tuple(dict.fromkeys(keys[column]))
         if column in margins or column in denominator_keys or (column, values[0]) not in whole:
             continue

@@ -100,7 +100,7 @@ def _pairs(
             columns = [c for c in table.keys.columns if c not in _LABEL_COLUMNS]
             if "reference" in table.keys or not set(columns) <= set(gap.keys.columns):
                 continue
-            keys = table.keys[columns].astype(str).agg(tuple, axis=1).tolist()
+            keys = table.keys[columns].astype(str).itertuples(index=False, name=None)
             at = {key: row for row, key in enumerate(keys)}
             wanted = gap.keys[columns].astype(str)
             group = np.array([at.get(tuple(key), -1) for key in wanted.to_numpy()])

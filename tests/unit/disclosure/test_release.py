@@ -172,3 +172,20 @@ def test_twelve_groups_by_58_counties_take_less_than_half_a_minute():
     assert time.monotonic() - start < 30
     assert released.certificate["search"] == "fewest rows proved"
     assert released.certificate["narrowest_range"] >= 10
+
+
+def test_an_effect_of_everybody_is_released_beside_a_gap():
+    whole = effect_table(pd.DataFrame({"unit": ["visits"]}), [500])
+    none = effect_table(pd.DataFrame({"county": pd.Series([], dtype=str)}), [])
+    gap = effect_table(
+        pd.DataFrame({"race_ethnicity": ["aian", "nhpi"], "reference": ["white", "white"]}),
+        [40, 50],
+    )
+    released = release({"whole": whole, "none": none, "gap": gap})
+    assert released.certificate["n_suppressed_rows"] == 0
+
+
+def test_a_proportion_without_rows_is_released():
+    keys = pd.DataFrame({"service": pd.Series([], dtype=str)})
+    table = rate_table(keys, [], [], kind="proportion", denominator_keys=())
+    assert len(release({"t": table}).tables["t"]) == 0
