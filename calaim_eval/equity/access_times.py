@@ -19,9 +19,10 @@ from calaim_eval.equity.stage_spells import (
     check_exits,
     covered_until,
     stage_spells,
+    with_text_ids,
 )
 from calaim_eval.equity.stage_times import StageTimes, stage_times
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.panel import MemberMonths
 
 MONTHS = (1, 3, 6)
@@ -79,9 +80,11 @@ def access_times(
     Raises
     ------
     EstimationError
-        Nobody can be followed in any stage, a horizon is not positive, or an exit's name is taken.
+        Nobody can be followed in any stage, a horizon is not positive, an exit's name is taken, or
+        `exits` or `closed` has a row without member, month or name.
     DesignError
-        The service is unknown or has no record, or `by` is not a grouping column.
+        The service is unknown or has no record, `by` is not a grouping column, or `through` is
+        after the panel.
 
     Notes
     -----
@@ -103,6 +106,13 @@ def access_times(
         matured=steps[-1] if matured_months is None else matured_months,
         max_gap_months=max_gap_months,
     )
+    if last > panel.last_month:
+        raise DesignError(
+            f"`through` is {last}; the panel ends in {panel.last_month}, and coverage after it is "
+            "not known.\n  Choose a month of the panel."
+        )
+    exits = None if exits is None else with_text_ids(exits, "exits", ("month", "exit"))
+    closed = None if closed is None else with_text_ids(closed, "closed", ("month",))
     names = check_exits(exits)
     outcomes = (REACHED, COVERAGE_ENDED, *names)
     members = _members(panel, service=service, closed=closed)

@@ -194,11 +194,22 @@ def _covered_until(ids: pd.Series, start: np.ndarray, coverage: pd.DataFrame) ->
     return found
 
 
+def with_text_ids(frame: pd.DataFrame, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Records given, with ids as the panel has them; refused where a row says too little."""
+    check_columns(frame, ["member_id", *columns])
+    for column in ("member_id", *columns):
+        if frame[column].isna().any():
+            raise EstimationError(
+                f"access_times: `{name}` has rows without `{column}`.\n"
+                "  Leave them out, or complete them."
+            )
+    return frame.assign(member_id=frame["member_id"].astype("str"))
+
+
 def check_exits(exits: pd.DataFrame | None) -> tuple[str, ...]:
     """Names of the exits given; EstimationError where one has a meaning of its own."""
     if exits is None:
         return ()
-    check_columns(exits, ["member_id", "month", "exit"])
     names = tuple(sorted(exits["exit"].astype(str).unique()))
     taken = [name for name in names if name in (REACHED, COVERAGE_ENDED, WAITING, ALL)]
     if taken:

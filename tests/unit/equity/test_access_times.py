@@ -9,7 +9,7 @@ from hand_panel import hand_panel
 
 from calaim_eval.disclosure import release
 from calaim_eval.equity import access_funnel, access_times, effect_gap, effect_homogeneity
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import DesignError, EstimationError
 
 # Months since the list: a reached 1, b 3, c served in 2 without outreach, d loses coverage after
 # 2, e waits, f is reached after coverage ended; g and k came too late, h began uncovered,
@@ -166,6 +166,36 @@ def test_what_is_refused():
         access_times(hand_panel(PEOPLE), months=(24,))
     with pytest.raises(EstimationError, match="`months` are"):
         access_times(hand_panel(PEOPLE), months=(0,))
+
+
+def test_what_lies_after_the_panel_is_not_taken_for_lost_coverage():
+    with pytest.raises(DesignError, match="`through` is 2023-12; the panel ends in 2022-12"):
+        access_times(hand_panel(PEOPLE), months=(1, 3), through="2023-12")
+
+
+def test_members_are_found_by_ids_that_are_numbers():
+    numbered = PEOPLE
+    for i, name in enumerate("abcdefghijk"):
+        numbered = numbered.replace(f"    {name}      |", f"    {i}      |")
+    panel = hand_panel(numbered)
+    closed = pd.DataFrame({"member_id": [0], "month": ["2022-05-01"]})
+    exits = pd.DataFrame({"member_id": [4], "month": ["2022-05-01"], "exit": ["declined"]})
+    times = access_times(panel, months=(1, 3), closed=closed, exits=exits)
+    assert counted(times, "served", "all")["reached", "all"] == 1
+    assert counted(times, "identified", "all")["declined", "all"] == 1
+
+
+@pytest.mark.parametrize("column", ["member_id", "month", "exit"])
+def test_an_exit_without_member_month_or_name_is_refused(column):
+    exits = pd.DataFrame(
+        {"member_id": ["e", "b"], "month": ["2022-05-01", "2022-04-01"], "exit": ["died", "moved"]}
+    )
+    exits.loc[1, column] = None
+    with pytest.raises(EstimationError, match=f"`exits` has rows without `{column}`"):
+        access_times(hand_panel(PEOPLE), months=(1, 3), exits=exits)
+    if column != "exit":
+        with pytest.raises(EstimationError, match=f"`closed` has rows without `{column}`"):
+            access_times(hand_panel(PEOPLE), months=(1, 3), closed=exits)
 
 
 def many(counts: dict[str, dict[str, int]]) -> str:
