@@ -43,8 +43,9 @@ class GroupedMonths(MemberMonths):
         """Group of each member in a column given beside the files; shape of `member_ids`."""
         given = self.groups[column]
         at = given.index.get_indexer(pd.Index(member_ids.astype("str")))
-        found = given.to_numpy(dtype=object)[at]
-        return np.where(at >= 0, found, self.absent.get(column, UNKNOWN)).astype(str)
+        found = np.full(len(at), self.absent.get(column, UNKNOWN), dtype=object)
+        found[at >= 0] = given.iloc[at[at >= 0]].to_numpy(dtype=object)
+        return found.astype(str)
 
 
 def with_groups(

@@ -332,6 +332,17 @@ def test_age_band_needs_no_declared_bands_and_refuses_ages_that_do_not_rise(pane
     assert "age_band" in part
 
 
+def test_groups_that_no_member_is_in(panel):
+    rows = by_key(members_by_group(with_populations(panel), by="population_of_focus"),
+                  "population_of_focus")["numerator"]  # fmt: skip
+    assert rows.to_dict() == {"none": 7, "all": 7}
+    nobody = pd.DataFrame({"member_id": [], "race": []}, dtype="str")
+    found = recorded_categories(nobody, schema="omb_2024", values=["race"])
+    shown = with_race_ethnicity(panel, found, display="alone")
+    rows = by_key(members_by_group(shown), "race_ethnicity")["numerator"]
+    assert rows.to_dict() == {"unknown": 7, "all": 7}
+
+
 def test_persons_of_checked_tables_in_the_systems_their_rows_name():
     spans = pd.DataFrame(
         {
