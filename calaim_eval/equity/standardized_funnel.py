@@ -77,7 +77,7 @@ def standardized_funnel(
     Raises
     ------
     EstimationError
-        A stage is absent, or a standard lacks a band.
+        A stage is absent, or a standard lacks a band or has one that no member identified is in.
     DesignError
         As `access_funnel`.
 
@@ -227,7 +227,7 @@ def _standard(
     sizes = counts[base].to_numpy().reshape(n_groups, -1)
     if given is None:
         total = sizes.sum(axis=0)
-        return np.asarray(total / total.sum())
+        return np.asarray(total / max(total.sum(), 1.0))
     if base not in given:
         raise EstimationError(
             f"standardized_funnel: `weights` have no standard for '{base}'; they have "
@@ -242,6 +242,14 @@ def _standard(
         raise EstimationError(
             f"standardized_funnel: the standard for '{base}' lacks {lacking} of {len(bands)} bands "
             f"of {', '.join(f'`{c}`' for c in columns)}, or is negative or 0 throughout."
+        )
+    others = given[base][~given[base].index.isin(bands)]
+    n_empty = int((others > 0).sum())
+    if n_empty:
+        raise EstimationError(
+            f"standardized_funnel: no member identified is in {n_empty} of the "
+            f"{len(given[base])} bands of the standard for '{base}'.\n"
+            "  Use wider bands, or a standard of the bands that members are in."
         )
     return np.asarray(weight / weight.sum())
 
@@ -260,7 +268,7 @@ def _group(
         base = 0 if whole == IDENTIFIED else at - 1
         size, reached = n[:, base], n[:, at]
         used = weight > 0
-        if (size[used] == 0).any():
+        if not used.any() or (size[used] == 0).any():
             estimate.append(np.nan)
             support.append((0.0, 0.0))
             influence[row] = np.nan
@@ -294,7 +302,7 @@ def _notes(
     if lost:
         notes.append(
             f"{lost} of {len(estimate)} shares are missing: no member of the group in one of the "
-            "bands. Use fewer or wider bands."
+            "bands, or at the stage before. Use fewer or wider bands."
         )
     only = int((flat & np.isfinite(estimate)).sum())
     if only:

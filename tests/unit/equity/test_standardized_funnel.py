@@ -193,3 +193,22 @@ def test_coverage_of_intervals():
         half = 1.96 * np.sqrt(covariance[0, 0])
         held.append(abs(estimate[0] - truth) <= half)
     assert 0.92 <= np.mean(held) <= 0.98
+
+
+def test_no_share_of_those_at_a_stage_that_nobody_reached():
+    table = funnel({cell: (n, 0, 0) for cell, (n, _, _) in COUNTS.items()})
+    found = shares(table)
+    assert found["black", "served", "identified"] == 0
+    assert np.isnan(found["black", "served", "stage_before"])
+    assert np.isnan(found["white", "served", "stage_before"])
+    assert any("2 of 6 shares are missing" in note for note in table.notes)
+
+
+def test_a_standard_with_a_band_that_nobody_is_in_is_refused():
+    standard = pd.Series({"0-17": 0.4, "18-44": 0.3, "45+": 0.3})
+    given = {"identified": standard, "outreached": standard}
+    with pytest.raises(EstimationError, match="no member identified is in 1 of the 3 bands"):
+        funnel(first_ages=(18, 45), weights=given)
+    # Without weight it takes no part.
+    standard["0-17"] = 0.0
+    assert np.isfinite(funnel(first_ages=(18, 45), weights=given).estimate).all()
