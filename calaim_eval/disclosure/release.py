@@ -169,7 +169,7 @@ def protect_results(
     counts = link_tables(counts, beside=still_true(history.tables, counts))
     populations = small_populations(counts, policy=policy)
     hidden, pattern = _with_narrowed(
-        *hide_counts(rates, counts, policy, history, populations), policy
+        *hide_counts(rates, counts, policy, history, populations), policy, history
     )
     refuse_given_away_before(
         history, pattern.system, pattern.pattern.hidden_rows, of=names_of_stacked_rates(rates)
@@ -223,9 +223,13 @@ def protect_results(
     return content, reasons
 
 
-def _with_narrowed(hidden: Hidden, choice: Choice, policy: Policy) -> tuple[Hidden, Choice]:
+def _with_narrowed(
+    hidden: Hidden, choice: Choice, policy: Policy, history: History
+) -> tuple[Hidden, Choice]:
     """Further rows of counts, where sums of rounded counts narrow a small one down."""
-    rows = hide_narrowed(choice.system, choice.pattern.hidden_rows, policy=policy)
+    before = _still_true(history, choice)
+    known = np.array([cell in before for cell in choice.system.cells], dtype=bool)
+    rows = hide_narrowed(choice.system, choice.pattern.hidden_rows, policy=policy, known=known)
     for row, is_hidden in zip(choice.system.rows, rows, strict=True):
         hidden[row.table][row.position] |= bool(is_hidden)
     return hidden, replace(choice, pattern=replace(choice.pattern, hidden_rows=rows))

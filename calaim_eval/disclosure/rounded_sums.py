@@ -14,7 +14,9 @@ from calaim_eval.disclosure.system import System
 from calaim_eval.errors import DisclosureError
 
 
-def hide_narrowed(system: System, hidden_rows: np.ndarray, *, policy: Policy) -> np.ndarray:
+def hide_narrowed(
+    system: System, hidden_rows: np.ndarray, *, policy: Policy, known: np.ndarray | None = None
+) -> np.ndarray:
     """Hide further rows until every small count keeps its range.
 
     Parameters
@@ -25,6 +27,8 @@ def hide_narrowed(system: System, hidden_rows: np.ndarray, *, policy: Policy) ->
         Rows hidden for other reasons; shape (n_rows,).
     policy : Policy
         One that rounds and shows small counts; any other has nothing hidden here.
+    known : np.ndarray, optional
+        Cells whose exact number earlier releases show; shape (n_cells,).
 
     Returns
     -------
@@ -43,10 +47,12 @@ def hide_narrowed(system: System, hidden_rows: np.ndarray, *, policy: Policy) ->
     numbers only would narrow it further by less than 1 at each end, which is taken off.
     """
     hidden = hidden_rows.copy()
+    known = np.zeros(len(system.cells), dtype=bool) if known is None else known
     if policy.rounding == "none" or policy.min_count > policy.rounding_base:
         return hidden
     small = _small_cells(system, policy)
-    while narrowed := _narrowed(system, hidden, small, policy):
+    small = small[~known[small]]
+    while narrowed := _narrowed(system, hidden, small, policy, known):
         rows = {_row_to_hide(system, hidden, cell) for cell in narrowed}
         if None in rows:
             raise DisclosureError(
@@ -59,17 +65,22 @@ def hide_narrowed(system: System, hidden_rows: np.ndarray, *, policy: Policy) ->
 
 
 def ranges_from_rounded(
-    system: System, hidden_rows: np.ndarray, cells: np.ndarray, *, policy: Policy
+    system: System,
+    hidden_rows: np.ndarray,
+    cells: np.ndarray,
+    *,
+    policy: Policy,
+    known: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest value of some cells that everything shown, rounded, leaves."""
+    """Lowest and highest value of some cells that all shown, rounded or `known`, leaves."""
     from scipy import optimize
 
     shown = system.shown(hidden_rows)
     rounded = round_counts(np.where(shown, system.value, 0.0), policy=policy)
     low, high = range_of_rounded(rounded, policy=policy)
-    exact = ~system.is_integer & shown
-    low = np.where(shown, np.where(exact, system.value, low), 0.0)
-    high = np.where(shown, np.where(exact, system.value, high), np.inf)
+    exact = (~system.is_integer & shown) | known
+    low = np.where(exact, system.value, np.where(shown, low, 0.0))
+    high = np.where(exact, system.value, np.where(shown, high, np.inf))
     lowest, highest = low[cells].copy(), high[cells].copy()
     bounds = list(zip(low, high, strict=True))
     n_equations = system.equations.shape[0]
@@ -101,12 +112,14 @@ def _small_cells(system: System, policy: Policy) -> np.ndarray:
     return np.flatnonzero(stated & is_small)
 
 
-def _narrowed(system: System, hidden: np.ndarray, small: np.ndarray, policy: Policy) -> list[int]:
+def _narrowed(
+    system: System, hidden: np.ndarray, small: np.ndarray, policy: Policy, known: np.ndarray
+) -> list[int]:
     """Small cells whose range is narrower than the policy asks, the narrowest first."""
     # Alone, a rounded count keeps the range of its step; only equations narrow it.
     tied = np.asarray(abs(system.equations).sum(axis=0)).ravel() > 0
     asked = small[tied[small]]
-    lowest, highest = ranges_from_rounded(system, hidden, asked, policy=policy)
+    lowest, highest = ranges_from_rounded(system, hidden, asked, policy=policy, known=known)
     width = highest - lowest
     order = np.argsort(width, kind="stable")
     return [int(asked[i]) for i in order if width[i] < policy.min_interval - 1e-6]

@@ -209,6 +209,18 @@ def test_one_number_is_not_rounded_in_two_ways(first, then, tmp_path):
     assert not other.tables["other"].n_suppressed
 
 
+def test_an_exact_total_released_before_does_not_narrow_rounded_counts_down(tmp_path):
+    """Two threes (1 to 6 each) of a total known to be 12 are two sixes."""
+    race = pd.DataFrame({"race_ethnicity": ["aian", "white"]})
+    release({"by_race": rate_table(race, [12, 400])}, to=tmp_path, quarter="2024Q4")
+    keys = pd.DataFrame({"race_ethnicity": ["aian"] * 2 + ["white"] * 2, "county": ["x", "y"] * 2})
+    table = rate_table(keys, [6, 6, 200, 200])
+    made = release({"t": table}, policy=MIDPOINT, to=tmp_path, quarter="2024Q4")
+    shown = made.tables["t"].frame.set_index(["race_ethnicity", "county"])["numerator"]
+    assert shown["aian"].isna().any()
+    assert shown["white"].notna().all()
+
+
 @pytest.mark.parametrize(
     ("rounding", "base", "count"), [("nearest", 5, 12), ("nearest", 20, 25), ("midpoint", 6, 11)]
 )
