@@ -207,7 +207,7 @@ def _shown_numbers(tables: Sequence[CountTable]) -> dict[CellId, float]:
 
 def hidden_before(name: str, keys: pd.DataFrame, history: History) -> np.ndarray:
     """Rows an earlier release of the quarter hid."""
-    rows = keys.astype(str).to_numpy()
+    rows = keys.astype(str).map(str).to_numpy()  # a missing value is a word too
     return np.array([(name, tuple(row)) in history.hidden_rows for row in rows], dtype=bool)
 
 

@@ -134,7 +134,7 @@ def _score(
     residents: Mapping[str, int],
 ) -> LayoutScore:
     """Score of one table."""
-    columns = [c for c in key_columns(table) if set(shown[c].astype(str)) - {ALL}]
+    columns = [c for c in key_columns(table) if set(shown[c].map(str)) - {ALL}]
     counts = shown["numerator"].to_numpy(dtype=float)
     variables: dict[str, str | int] = {"events": int(counts[counts > 0].min())}
     assumed: list[str] = []
@@ -146,9 +146,7 @@ def _score(
         if column in _NOT_OF_PEOPLE or column in _TIME or column == "county":
             continue
         of_people += 1
-        variable, value = _personal(
-            column, shown[column].astype(str), policy.score_edition, assumed
-        )
+        variable, value = _personal(column, shown[column].map(str), policy.score_edition, assumed)
         if variable is None:
             others.append(int(shown[column].nunique()))
         else:
@@ -181,7 +179,7 @@ def _people(
         if ALL not in residents:
             assumed.append("geography: the whole state")
         return residents.get(ALL, STATE)
-    counties = sorted(set(shown["county"].astype(str)) - {ALL})
+    counties = sorted(set(shown["county"].map(str)) - {ALL})
     unknown = [county for county in counties if county not in residents]
     if unknown:
         assumed.append(f"geography: {len(unknown)} counties without a population, as the smallest")
@@ -204,7 +202,7 @@ def _personal(
         return "language", "English, Spanish, other"
     if column == "language" and edition == "1.0":
         return "language", "detailed"
-    if column.startswith("age"):
+    if column == "age" or column.startswith("age_"):
         return "age_range", _years(groups, assumed)
     return None, 0
 

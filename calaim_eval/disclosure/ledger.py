@@ -219,7 +219,7 @@ def history_of(
         for name, table in entry["tables"].items():
             same_rows = same_quarter or (same_numbers and table["kind"] != "rate")
             if same_rows or _TIME_COLUMNS & set(table["keys"]):
-                hidden_rows |= {(name, tuple(row)) for row in table["hidden"]}
+                hidden_rows |= {(name, tuple(map(str, row))) for row in table["hidden"]}
     return History(
         known,
         frozenset(same),
@@ -289,14 +289,14 @@ def check_rounding_is_kept(entries: Sequence[Mapping[str, Any]], content: Releas
         (name, tuple(keys))
         for name, table in content.tables.items()
         if count_table_of(name, table) is not None
-        for keys in table.frame[key_columns(table)].astype(str).to_numpy()
+        for keys in table.frame[key_columns(table)].map(str).to_numpy()
     }
     for entry in entries:
         before = rounding_of(entry)
         if before == now:
             continue
         again = {
-            (name, tuple(keys))
+            (name, tuple(map(str, keys)))
             for name, table in entry["tables"].items()
             for keys, *_ in table.get("shown", ())
         } & rows
@@ -337,7 +337,7 @@ def _table_entry(name: str, table: TableContent) -> dict[str, Any]:
     """One table in the ledger."""
     keys = key_columns(table)
     hidden = table.frame["is_suppressed"].to_numpy(dtype=bool)
-    texts = table.frame[keys].astype(str).to_numpy()
+    texts = table.frame[keys].map(str).to_numpy()  # a missing value is a word too
     entry: dict[str, Any] = {
         "kind": table.kind,
         "keys": keys,

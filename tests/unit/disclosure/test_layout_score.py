@@ -138,3 +138,15 @@ def test_every_variable_of_every_edition_is_known():
                 (found,) = score_layouts(tables, policy=policy, quarter="2024Q4")
                 assert found.score.total == found.score.parts["score"].sum()
     assert score_layouts({}, policy=replace(policy, score_edition=""), quarter="") == []
+
+
+@pytest.mark.parametrize("column", ["county", "age_group", "language", "other"])
+def test_a_row_without_a_key_value_is_scored(column):
+    keys = pd.DataFrame({column: ["18-64", None]}, dtype=object)
+    assert isinstance(scores(rate_table(keys, [40, 50]))["total"], int)
+
+
+def test_an_agency_is_no_age():
+    found = scores(rate_table(pd.DataFrame({"agency": ["unit 1-2", "b"]}), [40, 50]))
+    assert part(found, "other_variable")[0] == "<5 groups"
+    assert not [p for p in found["parts"] if p["variable"] == "age_range"]

@@ -222,3 +222,12 @@ def test_a_name_with_a_line_separator_does_not_break_the_ledger(tmp_path):
     assert len(read_ledger(tmp_path / "ledger.jsonl")) == 2
     frame = Released.load(tmp_path / "2024Q4").tables["t"].frame
     assert frame["organization"].tolist() == keys["organization"].tolist()
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_an_effect_without_a_key_value_that_was_hidden_before_stays_hidden(tmp_path, missing):
+    keys = pd.DataFrame({"language": ["english", missing]}, dtype=object)
+    first = release({"e": effect_table(keys, [400, 4])}, to=tmp_path, quarter="2024Q4")
+    then = release({"e": effect_table(keys, [400, 40])}, to=tmp_path, quarter="2024Q4")
+    for made in (first, then):
+        assert made.tables["e"].frame["is_suppressed"].tolist() == [False, True]
