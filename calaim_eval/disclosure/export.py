@@ -117,10 +117,11 @@ def _number(value: float) -> Any:
 def _write_folder(released: Released, about: list[tuple[str, str]], folder: Path) -> None:
     """A CSV file a table, and one about them."""
     with atomic_folder(folder) as filling:
+        names = {"about"}
         for name, table in released.tables.items():
             header, rows = _written(table)
             safe = [[_plain_text(value) for value in row] for row in rows]
-            _write_csv(filling / f"{name}.csv", header, safe)
+            _write_csv(filling / f"{_told_apart(name, names)}.csv", header, safe)
         _write_csv(filling / "about.csv", ["what", "value"], [list(row) for row in about])
 
 
@@ -152,7 +153,7 @@ def _write_workbook(released: Released, about: list[tuple[str, str]], path: Path
     _fill(first, ["what", "value"], [list(row) for row in about])
     names = {"about"}
     for name, table in released.tables.items():
-        _fill(book.create_sheet(_sheet_name(name, names)), *_written(table))
+        _fill(book.create_sheet(_told_apart(name, names, longest=_SHEET_NAME)), *_written(table))
     with atomic_file(path) as temporary:
         book.save(temporary)
 
@@ -176,13 +177,13 @@ def _fill(sheet: Any, header: list[str], rows: list[list[Any]]) -> None:
         sheet.column_dimensions[get_column_letter(column + 1)].width = min(longest + 2, _WIDEST)
 
 
-def _sheet_name(name: str, taken: set[str]) -> str:
-    """The table's name, cut to what a workbook allows and told apart from the others."""
-    short = name[:_SHEET_NAME]
+def _told_apart(name: str, taken: set[str], *, longest: int | None = None) -> str:
+    """The table's name, cut to what is allowed and told apart from the others."""
+    short = name[:longest]
     number = 2
     while short in taken:
         ending = f"_{number}"
-        short = name[: _SHEET_NAME - len(ending)] + ending
+        short = (name if longest is None else name[: longest - len(ending)]) + ending
         number += 1
     taken.add(short)
     return short

@@ -216,3 +216,12 @@ def test_making_a_release_from_content_is_private():
         assert "make_released" not in room.__all__
     assert not hasattr(disclosure, "make_released")
     assert sealed.make_released.__doc__ == "Seal a release; for this room only."
+
+
+def test_a_table_of_the_name_about_is_not_written_over(tmp_path):
+    keys = pd.DataFrame({"service": ["meals"]})
+    released = release({"about": effect_table(keys, [40]), "about_2": effect_table(keys, [50])})
+    folder = released.export(tmp_path / "out")
+    assert [row["service"] for row in read_csv(folder / "about_2.csv")] == ["meals"]
+    assert len(list(folder.glob("*.csv"))) == 3
+    assert "policy" in {row["what"] for row in read_csv(folder / "about.csv")}
