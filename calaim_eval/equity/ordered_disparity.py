@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.checks import check_option
+from calaim_eval.design.ledger import part_words
 from calaim_eval.equity.disparity_estimates import MeasuredGroups
 from calaim_eval.equity.disparity_formulas import Reference
 from calaim_eval.equity.disparity_rows import measured_rows, stacked
@@ -194,7 +195,13 @@ def _ranked(groups: GroupRates, order: list[str], stratum: str) -> GroupRates:
     return replace(ranked, notes=(*ranked.notes, note))
 
 
-def check_limits(rate: np.ndarray, limits: tuple[float, float] | None, model: Model) -> float:
+def check_limits(
+    rate: np.ndarray,
+    limits: tuple[float, float] | None,
+    model: Model,
+    *,
+    of_members: bool = False,
+) -> float:
     """Highest possible rate; refuses rates outside the limits and a logit without them."""
     if limits is None:
         if model == "logit":
@@ -206,8 +213,11 @@ def check_limits(rate: np.ndarray, limits: tuple[float, float] | None, model: Mo
     low, high = limits
     outside = int(((rate < low) | (rate > high)).sum())
     if outside or not low < high or (model == "logit" and low != 0):
+        words = f"{outside} of {len(rate)} rates"
+        if of_members:
+            words = part_words(outside, len(rate), "members")
         raise EstimationError(
-            f"`limits` are ({low}, {high}) and {outside} of {len(rate)} rates lie outside; "
+            f"`limits` are ({low}, {high}) and {words} lie outside; "
             "the first must be below the second, and 0 for the logit model."
         )
     return float(high) if model == "logit" else 1.0

@@ -122,7 +122,7 @@ def ordered_disparity_of_members(
     check_columns(frame, [n for n in named if n is not None])
     design = sampling_design(frame, cluster, sampling_stratum)
     rows = ranked_rows(frame, outcome=outcome, rank=rank, order=order, weight=weight)
-    top = check_limits(rows.outcome[rows.is_used], limits, model)
+    top = check_limits(rows.outcome[rows.is_used], limits, model, of_members=True)
     if model == "log" and (rows.outcome[rows.is_used] < 0).any():
         raise EstimationError(f"`{outcome}` is below 0 for some members; the log model has none.")
     chosen = chosen_measures(measures, ranked_measures(limits))

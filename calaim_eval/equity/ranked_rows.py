@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.equity.ordered_disparity import NOT_RANKED, check_order, refuse_unordered
 from calaim_eval.equity.ranked_influence import RankedMembers
 from calaim_eval.errors import EstimationError, TableError
@@ -115,8 +116,9 @@ def _listed(values: pd.Series, rank: str, order: list[str]) -> np.ndarray:
     lost = [name for name in order if not (text == name).any()]
     if odd or lost:
         raise EstimationError(
-            f"`order` and `{rank}` differ: {odd:,} of {len(values):,} rows have a value that is "
-            f"not in it, and {len(lost)} of its values are on no row ({', '.join(lost) or 'none'})."
+            f"`order` and `{rank}` differ: {part_words(odd, len(values), 'rows')} have a value "
+            f"that is not in it, and {len(lost)} of its values are on no row "
+            f"({', '.join(lost) or 'none'})."
         )
     return np.asarray(places)
 
@@ -128,7 +130,7 @@ def _numbers(values: pd.Series, name: str) -> np.ndarray:
     found = values.to_numpy(dtype=float, na_value=np.nan)
     infinite = int(np.isinf(found).sum())
     if infinite:
-        raise TableError(f"`{name}` is infinite in {infinite:,} of {len(found):,} rows.")
+        raise TableError(f"`{name}` is infinite in {part_words(infinite, len(found), 'rows')}.")
     return np.asarray(found)
 
 
@@ -138,7 +140,7 @@ def _weights(values: pd.Series, name: str) -> np.ndarray:
     bad = int((~(found >= 0)).sum())
     if bad or not found.any():
         raise TableError(
-            f"weights in `{name}`: {bad:,} of {len(found):,} rows are missing or below 0, and some "
-            "must be above 0."
+            f"weights in `{name}`: {part_words(bad, len(found), 'rows')} are missing or below 0, "
+            "and some must be above 0."
         )
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate.regressions.regression_error import cluster_sums
 
@@ -59,11 +60,13 @@ def sampling_design(
     frame: pd.DataFrame, cluster: str | None, sampling_stratum: str | None
 ) -> SamplingDesign:
     """The design of a frame; without `cluster` each row is one, without a stratum all are one."""
+    if frame.empty:
+        raise EstimationError("the frame has no rows, so there is nobody to compare.")
     for name in (cluster, sampling_stratum):
         missing = 0 if name is None else int(frame[name].isna().sum())
         if missing:
             raise TableError(
-                f"`{name}` is missing in {missing:,} of {len(frame):,} rows.\n"
+                f"`{name}` is missing in {part_words(missing, len(frame), 'rows')}.\n"
                 "  Every row needs its place in the sampling design, used or not."
             )
     codes = np.arange(len(frame)) if cluster is None else pd.factorize(frame[cluster])[0]

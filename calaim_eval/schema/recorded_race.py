@@ -125,15 +125,16 @@ class RecordedCategories:
             )
         if several and not priority:
             raise TableError(
-                f"display 'primary': {several:,} of {len(has):,} members have several categories "
-                "and nothing says which goes first.\n"
+                f"display 'primary': {_about(several)} members have several categories and nothing "
+                "says which goes first.\n"
                 "  State the order in `priority`, or use display='alone'."
             )
 
     def __repr__(self) -> str:
+        n = int(self.reasons.loc[self.reasons["column"] != "", "n_values"].sum())
         return (
-            f"RecordedCategories({len(self.members):,} members, {self.schema.title}; "
-            f"{int(self.reasons['n_values'].sum()):,} values name no category)"
+            f"RecordedCategories({_about(len(self.members))} members, {self.schema.title}; "
+            f"{_about(n)} values name no category)"
         )
 
 
@@ -197,7 +198,7 @@ def recorded_categories(
     n = len(ids)
     if (who < 0).any():
         raise TableError(
-            f"`{member_id}` is missing in {int((who < 0).sum()):,} of {len(frame):,} rows.\n"
+            f"`{member_id}` is missing in {_about(int((who < 0).sum()))} rows.\n"
             "  Leave the rows out, or give their member."
         )
     has = {name: np.zeros(n, dtype=bool) for name in (*declared.categories, *NO_ANSWER)}
@@ -211,6 +212,13 @@ def recorded_categories(
         meaning = _meaning(name, columns, declared)
         is_blank[who[_take_codes(codes, name, meaning, declared, book)]] = False
     return book.close(ids, declared, is_blank)
+
+
+def _about(count: int) -> str:
+    """A count of members or values in words, never a number from 1 to 10."""
+    if not count:
+        return "0"
+    return "fewer than 11" if count < 11 else f"about {10 * round(count / 10):,}"
 
 
 @dataclass

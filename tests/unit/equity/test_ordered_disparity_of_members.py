@@ -297,7 +297,7 @@ def test_support_is_that_of_the_smallest_rank_and_of_all_where_ranks_are_many():
         ({}, {"order": ORDER[:3]}, EstimationError, "rows have a value that is not in it"),
         ({}, {"order": [*ORDER, "q5"]}, EstimationError, "on no row .q5."),
         ({"hpi": 1}, {"order": None}, EstimationError, "1 different ranks"),
-        ({"seen": 2.0}, {}, EstimationError, "96 of 96 rates lie outside"),
+        ({"seen": 2.0}, {}, EstimationError, "96 of 96 members lie outside"),
         ({"seen": -1.0}, {"model": "log", "limits": None}, EstimationError, "below 0"),
         ({"seen": "yes"}, {}, TableError, "is no number"),
         ({"seen": np.inf}, {}, TableError, "infinite in 96 of 96"),
@@ -315,3 +315,26 @@ def test_what_is_refused(change, options, error, words):
     frame = survey().assign(race_ethnicity=1).assign(**change)
     with pytest.raises(error, match=words):
         measured(frame, **options)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "options"),
+    [
+        ("seen", 2.0, {"limits": (0, 1)}),
+        ("seen", np.inf, {}),
+        ("weight", -1.0, {}),
+        ("site", np.nan, {}),
+        ("region", np.nan, {}),
+        ("hpi", "q9", {}),
+    ],
+)
+def test_no_message_counts_few_members(column, value, options):
+    frame = survey().astype({"site": float, "region": float})
+    frame.loc[3, column] = value
+    with pytest.raises((EstimationError, TableError), match="fewer than 11 of 96"):
+        measured(frame, **DESIGN, **options)
+
+
+def test_a_frame_without_rows_is_refused():
+    with pytest.raises(EstimationError, match="no rows"):
+        measured(survey().iloc[:0])
