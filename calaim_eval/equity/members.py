@@ -12,6 +12,7 @@ from calaim_eval.design.index_month import check_strata
 from calaim_eval.design.member_month_parts import member_month_parts
 from calaim_eval.equity.groups import as_groups, in_group_order, key_list, with_margins
 from calaim_eval.equity.overlapping_groups import one_row_a_group, overlap_notes
+from calaim_eval.errors import EstimationError
 from calaim_eval.panel import MemberMonths
 from calaim_eval.panel.grouped import group_notes
 from calaim_eval.results import ALL, Method, RateTable
@@ -46,10 +47,17 @@ def members_by_group(
     ------
     DesignError
         `by` holds no grouping column of the panel.
+    EstimationError
+        No member is covered in the month.
     """
     columns = key_list(by)
     check_strata(columns)
     groups = last_groups(panel, by=columns, month=month)
+    if groups.empty:
+        raise EstimationError(
+            f"no member is covered in {month or 'any month'}; the panel holds {panel.first_month} "
+            f"to {panel.last_month}."
+        )
     counts = pd.concat(
         [part.groupby(columns).size() for part in with_margins(groups, columns)]
     ).reset_index(name="n")

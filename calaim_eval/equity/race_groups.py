@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from calaim_eval.design.age_bands import AGE_BAND, age_band
+from calaim_eval.design.age_bands import AGE_BAND, FIRST_AGES, age_band
 from calaim_eval.design.ledger import count_words
 from calaim_eval.equity.intersections import merge_groups
 from calaim_eval.errors import TableError
@@ -126,7 +126,8 @@ def with_age_bands(panel: MemberMonths, first_ages: Sequence[int]) -> GroupedMon
     ----------
     panel : MemberMonths
     first_ages : sequence of int
-        First ages of the bands after the lowest, such as ``(18, 65)`` for 0-17, 18-64, 65+.
+        First ages of the bands after the lowest, such as ``(18, 65)`` for 0-17, 18-64, 65+; empty
+        for the usual ones.
 
     Returns
     -------
@@ -139,13 +140,11 @@ def with_age_bands(panel: MemberMonths, first_ages: Sequence[int]) -> GroupedMon
     DesignError
         The ages do not rise.
     """
-    lowest = [0, *first_ages]
-    names = age_band(pd.Series(lowest, dtype=float), first_ages).tolist()
+    starts = tuple(first_ages) or FIRST_AGES
+    names = age_band(pd.Series([0, *starts], dtype=float), starts).tolist()
     own = as_grouped(panel)
     said = f"Age bands {', '.join(names)}: completed years on the first of the month."
-    return replace(
-        own, age_bands=tuple(first_ages), group_notes={**own.group_notes, AGE_BAND: (said,)}
-    )
+    return replace(own, age_bands=starts, group_notes={**own.group_notes, AGE_BAND: (said,)})
 
 
 def with_populations(panel: MemberMonths) -> GroupedMonths:

@@ -77,7 +77,8 @@ def standardized_funnel(
     Raises
     ------
     EstimationError
-        A stage is absent, or a standard lacks a band or has one that no member identified is in.
+        A stage is absent, or a standard lacks a band or has one that no member identified is in,
+        or `risk` has a member twice.
     DesignError
         As `access_funnel`.
 
@@ -192,7 +193,12 @@ def _members(
         members = members.drop(columns=[b for b in bands if b in members and b != by])
         members = members.merge(own.drop(columns=by, errors="ignore"), on="member_id")
     if risk is not None:
-        members = members.assign(**{RISK_BAND: members["member_id"].map(risk)})
+        own = risk.set_axis(risk.index.astype("str"))
+        if own.index.has_duplicates:
+            raise EstimationError(
+                "standardized_funnel: `risk` has a member twice.\n  Give each member one band."
+            )
+        members = members.assign(**{RISK_BAND: members["member_id"].map(own)})
         members = as_groups(members, [RISK_BAND])
     return members, order
 

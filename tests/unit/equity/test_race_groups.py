@@ -328,8 +328,15 @@ def test_age_band_needs_no_declared_bands_and_refuses_ages_that_do_not_rise(pane
     assert rows.to_dict() == {"0-17": 1, "21-44": 5, "65+": 1, "all": 7}
     with pytest.raises(DesignError, match="rising first ages"):
         with_age_bands(panel, (65, 18))
+    usual = members_by_group(with_age_bands(panel, ()), by="age_band")
+    assert "Age bands 0-17, 18-20, 21-44, 45-64, 65+:" in " ".join(usual.notes)
     part = next(iter(member_month_parts(panel, ["age_band"])))
     assert "age_band" in part
+
+
+def test_a_month_in_which_nobody_is_covered_is_refused(panel):
+    with pytest.raises(EstimationError, match="no member is covered in 2030-01"):
+        members_by_group(panel, month="2030-01")
 
 
 def test_groups_that_no_member_is_in(panel):

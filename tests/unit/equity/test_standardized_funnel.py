@@ -212,3 +212,17 @@ def test_a_standard_with_a_band_that_nobody_is_in_is_refused():
     # Without weight it takes no part.
     standard["0-17"] = 0.0
     assert np.isfinite(funnel(first_ages=(18, 45), weights=given).estimate).all()
+
+
+def test_risk_is_found_by_ids_that_are_numbers_and_given_once():
+    rows = [
+        f"{i} | {'black' if i < 40 else 'white'} | 30 | 2022-01..2022-12 | 2022-02 | "
+        f"{'2022-03' if i % 2 else ''} | "
+        for i in range(100)
+    ]
+    panel = hand_panel(HEAD + "\n".join(rows))
+    risk = pd.Series(["high", "low"] * 50, index=range(100))
+    found = shares(standardized_funnel(panel, bands=(), risk=risk, stages=STAGES[:2]))
+    assert found["black", "outreached", "identified"] == pytest.approx(0.5)
+    with pytest.raises(EstimationError, match="`risk` has a member twice"):
+        standardized_funnel(panel, bands=(), risk=pd.concat([risk, risk]), stages=STAGES[:2])
