@@ -93,13 +93,13 @@ def _rest_on_hidden(
     table: BoundsTable, effects: Mapping[str, EffectTable], hidden: Hidden, policy: Policy
 ) -> np.ndarray:
     """Rows of a group of which some effect is hidden; shape (k,)."""
-    keys = table.keys.astype(str)
+    keys = table.keys.astype(str).map(str)
     rests = np.zeros(len(table), dtype=bool)
     for name, effect in effects.items():
         is_named = table.rests_on is None or name in table.rests_on
         if not (is_named and _states_the_effect(effect, table)):
             continue
-        gone = effect.keys.astype(str)[hidden[name]]
+        gone = effect.keys.astype(str).map(str)[hidden[name]]
         shared = [c for c in keys if c in gone and c not in _NOT_GROUPS]
         parts = [c for c in gone if c in policy.keep_readable and c not in keys]
         gone = gone[gone[parts].isin(TOTALS).all(axis=1)]

@@ -172,7 +172,7 @@ def count_table(name: str, table: RateTable) -> CountTable:
         A numerator is missing or negative, or an ``"all"`` row is not the sum it is declared
         to be: hidden counts could not be protected.
     """
-    keys = table.keys.astype(str).reset_index(drop=True)
+    keys = table.keys.astype(str).map(str).reset_index(drop=True)  # a missing value is a word too
     numerator = np.asarray(table.numerator, dtype=float)
     denominator = np.asarray(table.denominator, dtype=float)
     bad = ~(numerator >= 0)

@@ -100,12 +100,12 @@ def _pairs(
             columns = [c for c in table.keys.columns if c not in _LABEL_COLUMNS]
             if "reference" in table.keys or not set(columns) <= set(gap.keys.columns):
                 continue
-            keys = table.keys[columns].astype(str).itertuples(index=False, name=None)
+            keys = table.keys[columns].astype(str).map(str).itertuples(index=False, name=None)
             at = {key: row for row, key in enumerate(keys)}
-            wanted = gap.keys[columns].astype(str)
+            wanted = gap.keys[columns].astype(str).map(str)
             group = np.array([at.get(tuple(key), -1) for key in wanted.to_numpy()])
             for column in columns:
-                other = wanted.assign(**{column: gap.keys["reference"].astype(str)})
+                other = wanted.assign(**{column: gap.keys["reference"].astype(str).map(str)})
                 reference = np.array([at.get(tuple(key), -1) for key in other.to_numpy()])
                 if (reference >= 0).any():
                     found.append((gap_name, name, group, reference))
@@ -131,12 +131,12 @@ def _hide_false_dates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None
     for name, table in tables.items():
         if "months_earlier" not in table.keys:
             continue
-        keys = table.keys.astype(str)
+        keys = table.keys.astype(str).map(str)
         for study, events in studies.items():
             if _compares_otherwise(table, events):
                 continue
             time = pd.to_numeric(events.keys["event_time"], errors="coerce")
-            gone = events.keys[hidden[study] & (time < 0).to_numpy()].astype(str)
+            gone = events.keys[hidden[study] & (time < 0).to_numpy()].astype(str).map(str)
             shared = [c for c in gone if c in keys and c not in _LABEL_COLUMNS]
             apart = [c for c in keys if c not in (*gone, *_LABEL_COLUMNS, "months_earlier")]
             known = set(gone[shared].itertuples(index=False, name=None))
@@ -186,7 +186,7 @@ def _hide_checks_together(table: EffectTable, hidden: np.ndarray) -> None:
     """Hide all checks of an effect where one of them is hidden: they are all about its size."""
     if "check" not in table.keys:
         return
-    for rows in _groups(table.keys.astype(str), "check"):
+    for rows in _groups(table.keys.astype(str).map(str), "check"):
         hidden[rows] |= bool(hidden[rows].any())
 
 
@@ -201,7 +201,7 @@ def _compares_otherwise(table: EffectTable, other: EffectTable) -> bool:
 
 def _hide_beside_differences(table: EffectTable, hidden: np.ndarray) -> None:
     """Hide a second row where one of two sides and their difference is hidden."""
-    keys = table.keys.astype(str)
+    keys = table.keys.astype(str).map(str)
     for column in keys.columns:
         is_difference = (keys[column] == DIFFERENCE).to_numpy()
         if not is_difference.any():
@@ -226,7 +226,7 @@ def strata(tables: Mapping[str, EffectTable], policy: Policy) -> set[str]:
     found = set(policy.keep_readable)
     for table in tables.values():
         for column in table.keys.columns:
-            if table.keys[column].astype(str).isin(TOTALS).any():
+            if table.keys[column].astype(str).map(str).isin(TOTALS).any():
                 found.add(str(column))
     return found
 
@@ -240,7 +240,7 @@ def hide_beside(
 ) -> None:
     """Hide further rows of a stratum until the hidden ones do not follow from the average."""
     table = tables[name]
-    keys = table.keys.astype(str)
+    keys = table.keys.astype(str).map(str)
     n_members = np.nan_to_num(table.support["n_members"].to_numpy(dtype=float))
     is_total = keys[column].isin(TOTALS).to_numpy()
     for rows in _groups(keys, column):
@@ -278,7 +278,7 @@ def _average_is_shown(
         columns = [c for c in table.keys.columns if c in group.index and c not in _LABEL_COLUMNS]
         if other == name or column in table.keys or "reference" in table.keys or not columns:
             continue
-        same = (table.keys[columns].astype(str) == group[columns]).all(axis=1).to_numpy()
+        same = (table.keys[columns].astype(str).map(str) == group[columns]).all(axis=1).to_numpy()
         if (same & ~hidden[other]).any():
             return True
     return False

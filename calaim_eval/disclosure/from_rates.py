@@ -107,7 +107,7 @@ def _rows_to_hide(
     names = rates_of(table.method)
     if table.estimand.is_causal or (names is None and _REFERENCE not in table.keys):
         return rows
-    keys = table.keys.astype(str)
+    keys = table.keys.astype(str).map(str)
     columns = [c for c in keys if c not in _NOT_GROUPS]
     crossed = {n: held for n, held in crossed_columns(table.method).items() if n in columns}
     told_apart = {*columns, *(column for held in crossed.values() for column in held)}

@@ -95,7 +95,7 @@ def small_populations(tables: Sequence[CountTable], *, policy: Policy) -> tuple[
 
 def in_population(keys: pd.DataFrame, populations: Sequence[Population]) -> np.ndarray:
     """Rows about one of the groups, or a part of it; shape (k,)."""
-    texts = keys.astype(str)
+    texts = keys.astype(str).map(str)  # a missing value is a word too
     inside = np.zeros(len(keys), dtype=bool)
     for population in populations:
         if population and all(column in texts for column, _ in population):

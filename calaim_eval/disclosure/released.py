@@ -303,7 +303,7 @@ def count_table_of(name: str, table: TableContent) -> CountTable | None:
     """The counts a reader sees, NaN where hidden; None for a table without counts of members."""
     if table.kind != "rate" or "is_proportion" not in table.meta:
         return None
-    keys = table.frame[key_columns(table)].astype(str)
+    keys = table.frame[key_columns(table)].map(str)  # a missing value is a word too
     return rebuild_counts(
         name,
         keys,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -189,3 +191,28 @@ def test_a_proportion_without_rows_is_released():
     keys = pd.DataFrame({"service": pd.Series([], dtype=str)})
     table = rate_table(keys, [], [], kind="proportion", denominator_keys=())
     assert len(release({"t": table}).tables["t"]) == 0
+
+
+def test_rows_without_a_key_value_are_a_group_like_any_other():
+    """54 minus 50 gives the four women of no county."""
+    keys = pd.MultiIndex.from_product([[None, "Kern"], ["f", "m", "all"]])
+    frame = pd.DataFrame(keys.to_list(), columns=["county", "sex"], dtype=object)
+    table = rate_table(frame, [4, 50, 54, 60, 70, 130], margins=("sex",))
+    hidden = release({"t": table}).tables["t"].frame["is_suppressed"].tolist()
+    assert hidden[0]
+    assert hidden[1] or hidden[2]
+    assert not any(hidden[3:])
+
+    few = replace(table, numerator=np.array([40.0, 50, 91, 60, 70, 130]))
+    with pytest.raises(DisclosureError, match="are not the sum"):
+        release({"t": few})
+
+
+def test_an_effect_of_few_without_a_county_is_hidden_beside_its_average():
+    keys = pd.MultiIndex.from_product([[None, "Kern"], ["aian", "white", "all"]])
+    frame = pd.DataFrame(keys.to_list(), columns=["county", "race_ethnicity"], dtype=object)
+    table = effect_table(frame, [4, 400, 404, 500, 600, 1100])
+    hidden = release({"e": table}).tables["e"].frame["is_suppressed"].tolist()
+    assert hidden[0]
+    assert hidden[1] or hidden[2]
+    assert not any(hidden[3:])
