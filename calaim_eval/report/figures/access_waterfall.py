@@ -132,6 +132,10 @@ def _draw(rows: pd.DataFrame, stages: list[str], *, columns: int) -> ggplot:
         ),
     )
     joints = rows[rows["component"] != "gap"]
+    # A number beside a bar that ends near zero stands on the other side of it.
+    is_left = rows["value"] < 0
+    has_left = low < 0 or (rows["label_at"][is_left] < room).any()
+    has_right = high > 0 or (rows["label_at"][~is_left] > -room).any()
     return (
         p9.ggplot(rows)
         + p9.geom_vline(xintercept=0, colour=QUIET, size=0.5)
@@ -150,7 +154,7 @@ def _draw(rows: pd.DataFrame, stages: list[str], *, columns: int) -> ggplot:
         + p9.geom_text(p9.aes(x="label_at", y="y", label="words", ha="side"), size=8.5, colour=INK)
         + p9.scale_fill_manual(values=colours)
         + p9.scale_x_continuous(
-            limits=(low - room * (low < 0), max(high, 0.0) + room * (high > 0)), labels=_ticks
+            limits=(low - room * has_left, max(high, 0.0) + room * has_right), labels=_ticks
         )
         + p9.scale_y_continuous(
             breaks=list(place.values()), labels=names, limits=(0.2, len(names) + 0.5)
@@ -165,8 +169,11 @@ def _draw(rows: pd.DataFrame, stages: list[str], *, columns: int) -> ggplot:
 
 
 def _ticks(values: Sequence[float] | Sequence[str]) -> list[str]:
-    """Numbers with a true minus sign."""
-    return [signed(float(v), decimals=0) for v in values]
+    """Numbers with a true minus sign, and the decimals that all of them need."""
+    places = [float(v) for v in values]
+    known = [v for v in places if np.isfinite(v)]
+    decimals = next((d for d in (0, 1) if np.allclose(known, np.round(known, d))), 2)
+    return [signed(v, decimals=decimals) for v in places]
 
 
 def _alt_text(rows: pd.DataFrame, stages: list[str], reference: str) -> str:

@@ -95,6 +95,32 @@ def test_a_waterfall_goes_from_nothing_to_the_gap():
     assert "−20.0" in figure.alt_text
 
 
+def test_a_waterfall_that_comes_back_to_zero_has_all_its_numbers():
+    """More are reached, fewer of these are served: no gap is left."""
+    keys = [(g, s) for g in ("black", "white") for s in ("identified", "outreached", "served")]
+    funnel = proportions(
+        "Access to ECM",
+        pd.DataFrame(keys, columns=[RACE, "stage"]),
+        [1000, 920, 560, 1000, 800, 560],
+        [1000] * 6,
+        ("members_reaching_stage_of_ecm", "members_identified_for_ecm"),
+    )
+    figure = figures.access_waterfall(release({"access_funnel": funnel, **gaps(funnel)}))
+    axis = figure.plot.draw().axes[0]
+    written = {text.get_text() for text in axis.texts}
+    assert "0.0" in written
+    assert len([word for word in written if word.startswith(("+", "−"))]) == 2
+    low, high = axis.get_xlim()
+    ticks = [
+        (place, text.get_text())
+        for place, text in zip(axis.get_xticks(), axis.get_xticklabels(), strict=True)
+        if low <= place <= high
+    ]
+    assert len(ticks) > 2
+    for place, text in ticks:
+        assert float(text.replace("−", "-")) == pytest.approx(place)
+
+
 def test_standardized_shares_stand_beside_the_crude_ones_inside_0_to_100():
     funnel = proportions(
         "Access to ECM",
