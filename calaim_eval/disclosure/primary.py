@@ -44,7 +44,8 @@ def small_rows(
     A row is hidden, with its rate and interval, where any of these is from 1 to
     ``policy.min_count - 1``: the numerator, the members behind it, the denominator, or the
     members of the denominator who are not in the numerator (proportions). So is every row about
-    a group of so few members. Tables about organizations are shown.
+    a group of so few members, and in a table of amounts every row of fewer than
+    ``policy.support_needed`` members. Tables about organizations are shown.
 
     Parameters
     ----------
@@ -60,13 +61,23 @@ def small_rows(
     """
     if table.about == "organizations":
         return np.zeros(len(table), dtype=bool)
-    small = policy.is_small(table.numerator) | policy.is_small(table.n_members)
+    small = policy.is_small(table.numerator) | _of_few(table, policy)
     if table.kind != "count":
         small |= policy.is_small(table.denominator)
     if table.kind == "proportion":
         rest = np.asarray(table.denominator, dtype=float) - table.numerator
         small |= policy.is_small(np.where(rest > 0, rest, np.nan))
     return np.asarray(small | in_population(table.keys, populations))
+
+
+def _of_few(table: RateTable, policy: Policy) -> np.ndarray:
+    """Rows of few members; of amounts, which no rounding blurs, fewer than an estimate needs."""
+    members = np.asarray(table.n_members, dtype=float)
+    few = policy.is_small(members)
+    known = table.numerator[np.isfinite(table.numerator)]
+    if np.any(known != np.round(known)):
+        few |= (members > 0) & (members < policy.support_needed)
+    return few
 
 
 def small_populations(tables: Sequence[CountTable], *, policy: Policy) -> tuple[Population, ...]:
@@ -119,8 +130,9 @@ def find_targets(
     members lost between two stages of a funnel).
     """
     cells: set[int] = set()
+    of_few = {name: _of_few(table, policy) for name, table in tables.items()}
     for row in system.rows:
-        if policy.is_small(tables[row.table].n_members)[row.position]:
+        if of_few[row.table][row.position]:
             cells.add(row.cells[0])
         cells |= {cell for cell in row.cells if _is_within(system.cells[cell], populations)}
     cells = {cell for cell in cells if system.value[cell] > 0}

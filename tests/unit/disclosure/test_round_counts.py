@@ -113,6 +113,19 @@ def test_amounts_keep_three_digits_and_organizations_their_counts():
     assert round_rate_table(cbos, policy=load_policy(NEAREST)).numerator.tolist() == [3, 17]
 
 
+def test_an_amount_of_few_members_is_hidden_where_small_counts_are_rounded():
+    """Three digits of the dollars of one member are that member's; 8 are the fewest."""
+    keys = pd.DataFrame({"service": ["a", "b", "c", "all"]})
+    members = [1, 8, 40, 49]
+    paid = [1234.56, 9_000.5, 70_000.25, 80_235.31]
+    table = rate_table(keys, paid, n_members=members, names=("paid", "none"), margins=("service",))
+    hidden = release({"t": table}, policy=MIDPOINT).tables["t"].frame["is_suppressed"]
+    assert hidden[0]
+    assert hidden.sum() == 2
+    counts = rate_table(keys, members, margins=("service",))
+    assert not release({"t": counts}, policy=MIDPOINT).tables["t"].frame["is_suppressed"][0]
+
+
 def test_the_table_says_that_it_is_rounded_and_other_policies_do_not_round():
     table = shares([23], [61])
     shown = release({"t": table}, policy=MIDPOINT)
