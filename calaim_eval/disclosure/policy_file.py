@@ -28,7 +28,7 @@ def read_policy_file(path: Path) -> Policy:
         The file is missing, is not TOML, or has keys or values that are not a policy's.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DisclosureError(
             f"{path}: no such policy file.\n  Policies of the package: "

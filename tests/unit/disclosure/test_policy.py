@@ -76,6 +76,12 @@ def test_a_policy_of_ones_own_takes_the_rest_from_another(own):
     assert load_policy(str(own(OWN))) == policy
 
 
+def test_a_policy_saved_by_a_windows_editor_is_read(own):
+    path = own(OWN)
+    path.write_bytes(b"\xef\xbb\xbf" + OWN.lstrip().replace("\n", "\r\n").encode())
+    assert load_policy(path).sha256 == load_policy(own(OWN)).sha256
+
+
 def test_the_hash_is_of_the_rules(own):
     policy = load_policy(own(OWN))
     assert policy.sha256 == load_policy(own(OWN + "# a remark\n")).sha256
