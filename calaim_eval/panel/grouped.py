@@ -14,7 +14,7 @@ from calaim_eval.panel.member_months import MemberMonths
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GroupedMonths(MemberMonths):
     """Member months whose groups are partly given beside the files.
 
@@ -46,6 +46,11 @@ class GroupedMonths(MemberMonths):
         found = np.full(len(at), self.absent.get(column, UNKNOWN), dtype=object)
         found[at >= 0] = given.iloc[at[at >= 0]].to_numpy(dtype=object)
         return found.astype(str)
+
+    def __repr__(self) -> str:
+        """As of the panel, with the columns given beside its files; never rows."""
+        columns = [*self.groups, *(["age_band"] if self.age_bands else [])]
+        return f"{super().__repr__()}\n  groups beside the files: {', '.join(columns) or 'none'}"
 
 
 def with_groups(

@@ -339,6 +339,15 @@ def test_a_month_in_which_nobody_is_covered_is_refused(panel):
         members_by_group(panel, month="2030-01")
 
 
+def test_a_panel_with_groups_beside_it_shows_no_member(panel, categories):
+    shown = with_age_bands(with_race_ethnicity(panel, categories, display="alone"), (18, 65))
+    for text in (repr(shown), str(shown)):
+        assert "member_id" not in text
+        assert "multiple" not in text
+        assert "7 members" in text
+        assert "race_ethnicity" in text  # which groups it holds, not whose
+
+
 def test_groups_that_no_member_is_in(panel):
     rows = by_key(members_by_group(with_populations(panel), by="population_of_focus"),
                   "population_of_focus")["numerator"]  # fmt: skip
