@@ -9,6 +9,7 @@ import pandas as pd
 
 from calaim_eval.design.checks import service_exposures, to_month
 from calaim_eval.design.index_month import check_no_overlap, check_strata
+from calaim_eval.design.ledger import count_words
 from calaim_eval.design.member_month_parts import month_numbers
 from calaim_eval.equity.members import last_groups
 from calaim_eval.equity.stage_spells import (
@@ -116,12 +117,13 @@ def access_times(
     names = check_exits(exits)
     outcomes = (REACHED, COVERAGE_ENDED, *names)
     members = _members(panel, service=service, closed=closed)
+    n_recorded = len(members)
     members = members.merge(last_groups(panel, by=by), on="member_id", how="inner")
     coverage = covered_until(
         panel, ids=pd.Index(members["member_id"]), last=last, max_gap_months=max_gap_months
     )
     spells: dict[str, pd.DataFrame] = {}
-    notes: list[str] = []
+    notes = _without_coverage(n_recorded - len(members))
     for stage in (s for s in NEXT_STAGE if f"start_{s}" in members):
         found, said = stage_spells(
             members,
@@ -178,6 +180,13 @@ def _members(panel: MemberMonths, *, service: str, closed: pd.DataFrame | None) 
     )
     found["reached_eligible"] = found[["start_identified", "reached_identified"]].min(axis=1)
     return found.reset_index(drop=True)
+
+
+def _without_coverage(n_lost: int) -> list[str]:
+    """Members with a record of the service and no month in the panel."""
+    if not n_lost:
+        return []
+    return [f"Left out, no covered month in the panel: {count_words(n_lost)} members."]
 
 
 def _from_opening(follow_up: FollowUp, members: pd.DataFrame) -> FollowUp:

@@ -64,6 +64,15 @@ def test_who_is_left_out_is_said_without_small_counts():
     assert notes.count("fewer than 11") == 6  # four reasons, the late one, and g after outreach
 
 
+def test_members_without_a_covered_month_are_said_to_be_left_out():
+    more = (
+        PEOPLE + "    l      | white |                                   | 2022-03 |          |\n"
+    )
+    notes = access_times(hand_panel(more), months=(1, 3)).notes
+    assert any("no covered month in the panel: fewer than 11 members" in note for note in notes)
+    assert not any("no covered month" in n for n in access_times(hand_panel(PEOPLE)).notes)
+
+
 def test_curves_agree_with_the_counts_where_everybody_is_followed():
     times = access_times(hand_panel(PEOPLE), months=(1, 3))
     frame = times.curves.to_frame()
