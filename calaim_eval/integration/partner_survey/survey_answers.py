@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from calaim_eval.design.ledger import count_words
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.inputs import (
     TEXT,
@@ -81,7 +82,8 @@ class SurveyAnswers:
         return items.mean(axis=1).where(is_enough)
 
     def __repr__(self) -> str:
-        return f"<SurveyAnswers: {self.n_respondents} respondents, scales {', '.join(self.scales)}>"
+        people = count_words(self.n_respondents)
+        return f"<SurveyAnswers: {people} respondents, scales {', '.join(self.scales)}>"
 
 
 def score_survey(

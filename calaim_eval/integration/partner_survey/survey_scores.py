@@ -23,6 +23,10 @@ from calaim_eval.schema.fields import FIELDS
 
 ORGANIZATION = "organization_id"
 ROLE = "respondent_role"
+_ONE_ORGANIZATION = (
+    "The score of a group whose respondents are all of one organization is that organization's: "
+    "its support is 0, and it is not released."
+)
 _NO_VARIANCE = 1e-18
 TRAITS = (
     "organization_type",
@@ -164,6 +168,8 @@ def _of_scale(
     is_unknown = (units < 2) | (np.diag(covariance) < _NO_VARIANCE)
     covariance[is_unknown, :] = np.nan
     covariance[:, is_unknown] = np.nan
+    is_one = np.zeros(len(n), dtype=bool) if by_person else units < 2
+    n = np.where(is_one, 0, n)
     keys = pd.DataFrame(
         {"scale": scale, **({} if by is None else {by: labels})}, index=range(len(n))
     )
@@ -186,7 +192,10 @@ def _of_scale(
             + ("respondent" if by_person else "organization"),
             {"by": by or ALL, "adjusted_for_role": use_role},
         ),
-        notes=("Support counts respondents, not members.",),
+        notes=(
+            "Support counts respondents, not members.",
+            *((_ONE_ORGANIZATION,) if is_one.any() else ()),
+        ),
         degrees=np.maximum(units - 1.0, 1.0),
     )
 

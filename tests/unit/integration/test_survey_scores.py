@@ -266,6 +266,24 @@ def test_groups_of_few_respondents_are_hidden_in_a_release():
         assert (~shown["is_suppressed"]).any(), name
 
 
+def test_a_group_of_one_organization_does_not_leave_however_many_answered():
+    answers = survey(np.random.default_rng(3), n_organizations=30, per_organization=15)
+    scored = score_survey(answers, codebook())
+    roster = _roster(30).assign(
+        organization_type=[
+            "hospital" if i == 0 else "cbo" if i % 2 else "clinic" for i in range(30)
+        ]
+    )
+    table = survey_scores(scored, by="organization_type", organization=roster)
+    assert table.support.loc[table.keys["organization_type"] == "hospital", "n_members"].max() == 0
+    assert any("all of one organization" in note for note in table.notes)
+    shown = release({"scores": table}).tables["scores"].frame.set_index("organization_type")
+    # The average of all and the two other groups would give it: one of them goes as well.
+    assert shown.loc["hospital", "is_suppressed"]
+    assert shown["is_suppressed"].sum() >= 2
+    assert repr(scored).startswith("<SurveyAnswers: about 450 respondents")
+
+
 def test_a_role_few_people_have_is_hidden_everywhere():
     scored = _scored(n=40)
     scored.answers.loc[[0, 1, 2], "respondent_role"] = "other"
