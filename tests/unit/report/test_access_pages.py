@@ -13,8 +13,8 @@ from calaim_eval.report import Absent, access_words, figures, tables
 from calaim_eval.report.access_counts import stage_counts
 from calaim_eval.report.numbers import SUPPRESSED_MARK
 from tests.unit.report.access_tables import COUNTS, made_up_times, standardized
-from tests.unit.report.conftest import proportions
 from tests.unit.report.equity_tables import RACE, gaps
+from tests.unit.report.made_up_quarter import proportions
 
 
 def cells_of(table) -> dict[str, list[str]]:

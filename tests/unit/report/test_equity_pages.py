@@ -14,8 +14,8 @@ from calaim_eval.report import Absent, tables
 from calaim_eval.report.labels import race_label
 from calaim_eval.report.numbers import SUPPRESSED_MARK
 from calaim_eval.results import stack
-from tests.unit.report.conftest import proportions
 from tests.unit.report.equity_tables import RACE, gaps, spreads
+from tests.unit.report.made_up_quarter import proportions
 
 
 def funnel(black: tuple[int, int, int] = (1000, 600, 300)):

@@ -10,7 +10,7 @@ from calaim_eval.report.notes import collect_notes
 from calaim_eval.report.numbers import SUPPRESSED_MARK
 from calaim_eval.schema.overlapping import IN_COMBINATION
 from calaim_eval.schema.race_displays import display_words
-from tests.unit.report.conftest import proportions
+from tests.unit.report.made_up_quarter import proportions
 from tests.unit.report.test_equity_pages import cells_of
 
 NOTE = display_words("in_combination", schema="OMB 2024")

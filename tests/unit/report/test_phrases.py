@@ -10,7 +10,7 @@ from calaim_eval.disclosure import release
 from calaim_eval.report import completeness, phrases
 from calaim_eval.report.phrases import NOT_SHOWN, difference_words
 from calaim_eval.results import ALL
-from tests.unit.report.conftest import proportions
+from tests.unit.report.made_up_quarter import proportions
 
 UNIT = "ED visits per 1,000 member-months"
 

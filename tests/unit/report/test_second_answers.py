@@ -9,7 +9,7 @@ import pytest
 from calaim_eval.disclosure import release
 from calaim_eval.report import Absent, figures, tables
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
-from tests.unit.report.conftest import EFFECT, UNITS
+from tests.unit.report.made_up_quarter import EFFECT, UNITS
 from tests.unit.report.second_answers import second_answers
 
 

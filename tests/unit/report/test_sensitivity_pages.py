@@ -9,7 +9,7 @@ import pytest
 from calaim_eval.disclosure import release
 from calaim_eval.report import Absent, figures, tables, trend_words
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
-from tests.unit.report.conftest import PROVENANCE
+from tests.unit.report.made_up_quarter import PROVENANCE
 
 
 def rows_of(table) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from calaim_eval.report import Absent, figures, tables
 from calaim_eval.report.labels import race_label
 from calaim_eval.report.notes import collect_notes
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK
-from tests.unit.report.conftest import UNITS, effects, proportions
+from tests.unit.report.made_up_quarter import UNITS, effects, proportions
 
 OPTIONAL = [
     "access_gap_table",
