@@ -20,6 +20,8 @@ Part = Literal["numerator", "denominator"]
 _LABEL_COLUMNS = frozenset({"unit"})
 # Relative tolerance of a sum of amounts; sums of counts are exact far below it.
 _SUM_TOLERANCE = 1e-9
+# How the name of a quantity in dollars ends; dollars happen to be whole.
+_AMOUNT = "_usd"
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,11 +211,17 @@ def count_table(name: str, table: RateTable) -> CountTable:
         denominator_margins=_denominator_margins(keys, denominator, reduced, margins),
         whole=whole if is_proportion else (),
         stages=_stages(keys, numerator, reduced, whole, margins) if is_proportion else None,
-        integer_numerator=_all_whole_numbers(numerator),
-        integer_denominator=_all_whole_numbers(denominator[has_denominator]),
+        integer_numerator=are_counts(table.numerator_name, numerator),
+        integer_denominator=are_counts(table.denominator_name, denominator[has_denominator]),
         overlaps=table.overlaps,
         crossed=tuple(crossed_columns(table.method).items()),
     )
+
+
+def are_counts(quantity: str, values: np.ndarray) -> bool:
+    """Whether values count something: whole numbers, and no amount of money (``_usd``)."""
+    known = values[np.isfinite(values)]
+    return not quantity.endswith(_AMOUNT) and bool(np.all(known == np.round(known)))
 
 
 def margin_groups(keys: pd.DataFrame, column: str) -> list[tuple[int, np.ndarray]]:
@@ -353,8 +361,3 @@ def _stages(
         if not (steps > 0).any():
             return str(column), values
     return None
-
-
-def _all_whole_numbers(values: np.ndarray) -> bool:
-    """Whether every value is a whole number."""
-    return bool(np.all(values == np.round(values)))

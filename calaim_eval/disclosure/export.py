@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ _SHEET_NAME = 31
 _WIDEST = 40
 # A cell that begins so is run as a formula by spreadsheet programs.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A workbook is XML, which has no control characters but tabs and ends of lines.
+_NO_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def export_released(released: Released, to: str | Path) -> Path:
@@ -73,8 +76,8 @@ def _about(released: Released) -> list[tuple[str, str]]:
     certificate, made_from = released.certificate, released.provenance
     rows = [
         ("policy", released.policy),
-        ("policy_sha256", str(certificate["policy_sha256"])),
-        ("rounding", str(certificate["rounding"])),
+        ("policy_sha256", str(certificate.get("policy_sha256", "not recorded"))),
+        ("rounding", str(certificate.get("rounding", "none"))),
         ("quarter", released.quarter),
         ("rows", str(certificate["n_rows"])),
         ("rows suppressed", str(certificate["n_suppressed_rows"])),
@@ -166,7 +169,7 @@ def _fill(sheet: Any, header: list[str], rows: list[list[Any]]) -> None:
     for number, row in enumerate([header, *rows], start=1):
         for column, value in enumerate(row, start=1):
             cell = sheet.cell(row=number, column=column)
-            cell.value = value
+            cell.value = _NO_CONTROL.sub(" ", value) if isinstance(value, str) else value
             if isinstance(value, str):
                 cell.data_type = "s"
             if number == 1:

@@ -192,10 +192,10 @@ def history_of(
     comparisons: list[ShownComparison] = []
     for entry in entries:
         same_quarter = entry["quarter"] == quarter
-        same_numbers = same_quarter or _same_inputs(entry["provenance"], provenance or {})
+        same_numbers = same_quarter or same_inputs(entry["provenance"], provenance or {})
         is_exact = rounding_of(entry) == "none"
         tables = {
-            name: _counts(name, table)
+            name: shown_counts(name, table)
             for name, table in entry["tables"].items()
             if "structure" in table
         }
@@ -273,48 +273,7 @@ def rounding_of(entry: Mapping[str, Any]) -> str:
     return str(entry.get("rounding", "none"))
 
 
-def check_rounding_is_kept(entries: Sequence[Mapping[str, Any]], content: ReleaseContent) -> None:
-    """Refuse a row that was released with another rounding: both together narrow it down.
-
-    To the nearest 5 a 20 stands for 18 to 22, to midpoint 6 a 15 for 13 to 18: one number that is
-    shown as both is 18.
-
-    Raises
-    ------
-    DisclosureError
-        Rows of the same table and keys were released rounded otherwise.
-    """
-    now = str(content.certificate.get("rounding", "none"))
-    rows = {
-        (name, tuple(keys))
-        for name, table in content.tables.items()
-        if count_table_of(name, table) is not None
-        for keys in table.frame[key_columns(table)].map(str).to_numpy()
-    }
-    for entry in entries:
-        before = rounding_of(entry)
-        if before == now:
-            continue
-        again = {
-            (name, tuple(map(str, keys)))
-            for name, table in entry["tables"].items()
-            for keys, *_ in table.get("shown", ())
-        } & rows
-        if again:
-            raise DisclosureError(
-                f"{len(again)} rows (first: of `{min(again)[0]}`) were released before with counts "
-                f"rounded {_rounded(before)} (quarter {entry['quarter'] or 'not given'}); rounded "
-                f"{_rounded(now)} too, they could be narrowed down. Nothing was released.\n"
-                f"  Keep the earlier policy (`{entry['policy']}`), or release under other table "
-                "names what is another number."
-            )
-
-
-def _rounded(how: str) -> str:
-    return "not at all" if how == "none" else how
-
-
-def _same_inputs(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def same_inputs(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether two releases were made from the same files by the same study."""
     hashes = ("input_manifest_sha256", "study_file_sha256")
     return all(now.get(name) and earlier.get(name) == now[name] for name in hashes)
@@ -362,7 +321,7 @@ def _table_entry(name: str, table: TableContent) -> dict[str, Any]:
     }
 
 
-def _counts(name: str, table: Mapping[str, Any]) -> CountTable:
+def shown_counts(name: str, table: Mapping[str, Any]) -> CountTable:
     """A table of counts as an earlier release showed it."""
     rows = [*(row for row, _, _ in table["shown"]), *table["hidden"]]
     n_shown, n_hidden = len(table["shown"]), len(table["hidden"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from calaim_eval.disclosure.count_table import CellId, CountTable, cell_keys
+from calaim_eval.disclosure.count_table import CellId, CountTable, are_counts, cell_keys
 from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.system import System
 from calaim_eval.results import ALL, RateTable
@@ -74,8 +74,7 @@ def _of_few(table: RateTable, policy: Policy) -> np.ndarray:
     """Rows of few members; of amounts, which no rounding blurs, fewer than an estimate needs."""
     members = np.asarray(table.n_members, dtype=float)
     few = policy.is_small(members)
-    known = table.numerator[np.isfinite(table.numerator)]
-    if np.any(known != np.round(known)):
+    if not are_counts(table.numerator_name, np.asarray(table.numerator, dtype=float)):
         few |= (members > 0) & (members < policy.support_needed)
     return few
 

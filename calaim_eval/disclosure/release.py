@@ -31,7 +31,6 @@ from calaim_eval.disclosure.ledger import (
     History,
     append_entry,
     check_ledger_is_whole,
-    check_rounding_is_kept,
     history_of,
     make_entry,
     read_ledger,
@@ -50,6 +49,7 @@ from calaim_eval.disclosure.released import (
     structure_meta,
 )
 from calaim_eval.disclosure.rounded_sums import hide_narrowed
+from calaim_eval.disclosure.rounding_kept import check_rounding_is_kept
 from calaim_eval.engine.write import atomic_folder, write_json
 from calaim_eval.errors import DisclosureError
 from calaim_eval.results import BoundsTable, EffectTable, RateTable, Result

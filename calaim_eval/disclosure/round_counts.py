@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from calaim_eval.disclosure.count_table import are_counts
 from calaim_eval.disclosure.policy import Policy
 from calaim_eval.results import RateTable
 from calaim_eval.results.intervals import byar_interval, wilson_interval
@@ -81,13 +82,13 @@ def round_rate_table(table: RateTable, *, policy: Policy) -> RateTable:
 
     The interval is Wilson's for a proportion and Byar's for a rate, of the rounded counts: the one
     of the true counts would give them away. Where the true one is wider (members with several
-    events), so is this one, by the next of 1.5, 2, 3, 5 and 10 times. Amounts that are no whole
-    numbers (dollars) keep three digits. Counts of organizations stay.
+    events), so is this one, by the next of 1.5, 2, 3, 5 and 10 times. Amounts (dollars, and
+    whatever is no whole number) keep three digits. Counts of organizations stay.
     """
     if policy.rounding == "none" or table.about == "organizations":
         return table
-    numerator = _rounded(table.numerator, policy)
-    denominator = _rounded(table.denominator, policy)
+    numerator = _rounded(table.numerator_name, table.numerator, policy)
+    denominator = _rounded(table.denominator_name, table.denominator, policy)
     rounded = replace(
         table,
         numerator=numerator,
@@ -109,10 +110,9 @@ def rounding_note(policy: Policy) -> str:
     )
 
 
-def _rounded(values: np.ndarray, policy: Policy) -> np.ndarray:
+def _rounded(quantity: str, values: np.ndarray, policy: Policy) -> np.ndarray:
     """Counts as the policy rounds them; amounts to three digits."""
-    known = values[np.isfinite(values)]
-    if np.all(known == np.round(known)):
+    if are_counts(quantity, values):
         return round_counts(values, policy=policy)
     size = np.abs(np.where(np.isfinite(values) & (values != 0), values, 1.0))
     step = 10.0 ** (np.floor(np.log10(size)) - _DIGITS_OF_AMOUNTS + 1)

@@ -84,6 +84,14 @@ def test_long_names_and_text_that_looks_like_a_formula(tmp_path):
     assert [row["organization"] for row in rows] == ["'=1+1", "'@x", "Kern"]
 
 
+def test_a_control_character_in_a_name_does_not_stop_a_workbook(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    table = rate_table(pd.DataFrame({"service": ["meals\x0bhot", "housing"]}), [40, 50])
+    path = release({"t": table}).export(tmp_path / "out.xlsx")
+    sheet = openpyxl.load_workbook(path)["t"]
+    assert [row[0].value for row in sheet.iter_rows(min_row=2)] == ["meals hot", "housing"]
+
+
 def test_undefined_and_infinite_are_told_from_hidden(tmp_path):
     table = effect_table(pd.DataFrame({"event_time": [0, 1, 2]}), [50, 60, 3])
     table.estimate[1] = np.nan

@@ -222,6 +222,30 @@ def test_one_number_is_not_rounded_in_two_ways(first, then, tmp_path):
     assert not other.tables["other"].n_suppressed
 
 
+def test_one_number_is_not_rounded_in_two_ways_in_tables_of_other_names(tmp_path):
+    """The members of a county are a row of one table and the denominator of another."""
+    county = pd.DataFrame({"county": ["a", "b"]})
+    members = rate_table(county, [60, 80], names=("members", "none"))
+    release({"members": members}, policy=NEAREST, to=tmp_path, quarter="2024Q4")
+    served = rate_table(
+        county, [20, 30], [60, 80], kind="proportion", names=("served", "members"), per=1
+    )
+    with pytest.raises(DisclosureError, match=r"2 rows .*`served`.*rounded .* narrowed down"):
+        release({"served": served}, policy=MIDPOINT, to=tmp_path, quarter="2024Q4")
+    assert release({"served": served}, policy=MIDPOINT, to=tmp_path, quarter="2025Q1").tables
+
+
+def test_dollars_are_no_counts_even_where_all_are_whole():
+    keys = pd.DataFrame({"service": ["a", "b"]})
+    paid = rate_table(keys, [123_456, 98_765], names=("paid_usd", "none"), n_members=[80, 90])
+    assert round_rate_table(paid, policy=load_policy(MIDPOINT)).numerator.tolist() == [
+        123_000.0,
+        98_800.0,
+    ]
+    few = rate_table(keys, [1234, 98_765], names=("paid_usd", "none"), n_members=[3, 90])
+    assert release({"t": few}, policy=MIDPOINT).tables["t"].frame["is_suppressed"][0]
+
+
 def test_an_exact_total_released_before_does_not_narrow_rounded_counts_down(tmp_path):
     """Two threes (1 to 6 each) of a total known to be 12 are two sixes."""
     race = pd.DataFrame({"race_ethnicity": ["aian", "white"]})
