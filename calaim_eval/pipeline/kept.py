@@ -14,7 +14,11 @@ from calaim_eval.results import Result, load_results, save_results
 from calaim_eval.study import Study
 
 COMMANDS = {"use": "estimate", "effects": "estimate", "quality": "check"}
-_OPTIONAL = {"quality": "data_quality"}
+_OPTIONAL = {
+    "quality": ("data_quality", "data quality was not checked with these files"),
+    "restatement": ("restatement", "the panel of these files was not compared with an earlier one"),
+}
+"""Parts a release can do without: their item, and why it is not there."""
 
 
 def keep(
@@ -39,7 +43,8 @@ def kept(study: Study, quarter: str) -> tuple[dict[str, Result], dict[str, str]]
     for name in ("effects", "use", f"integration-{quarter}", *_OPTIONAL):
         path = study.restricted / "results" / f"{name}.about.json"
         if name in _OPTIONAL and not _is_current(study, path):
-            left_out[_OPTIONAL[name]] = "data quality was not checked with these files"
+            item, reason = _OPTIONAL[name]
+            left_out[item] = reason
             continue
         if not path.exists():
             raise TableError(f"the results `{name}` are not there. {_how_to_make(name, quarter)}")

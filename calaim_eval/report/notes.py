@@ -68,7 +68,7 @@ _PARTS = {
         "Effects by group": ("effect_by_race", "effect_gap", "effect_ratio"),
         "Tests of the effects": ("effect_bounds", "placebo_dates", "negative_control"),
         "Change among members served": ("pre_post",),
-        "Quality of the data": ("data_quality", "encounter_completeness"),
+        "Quality of the data": ("data_quality", "encounter_completeness", "restatement"),
         "Matched comparison": (
             "matched_balance",
             "matched_overall",

@@ -112,6 +112,10 @@ FURTHER_ITEMS: dict[str, str] = {
     "survey_agreement": "Respondents who agree",
     "integration_rank": "Ranges of ranks on the composite index",
     "success_factors": "What goes with referrals that are closed",
+    "success_mixed": "What goes with referrals that are closed, with a random county",
+    "success_dominance": "How much goes with each factor",
+    "success_selection": "Factors chosen in halves of the counties",
+    "success_combinations": "Combinations that go with success",
     "negative_control": "Effects on outcomes out of reach",
     "matched_balance": "Members served and their matches before the first service",
     "matched_overall": "Overall effects against matched members",
@@ -122,6 +126,7 @@ FURTHER_ITEMS: dict[str, str] = {
     "county_phase_randomization": "County-phase comparison, counties dealt anew",
     "data_quality": "Findings on data quality",
     "encounter_completeness": "Completeness of each plan's claims",
+    "restatement": "What this extract changed about the months of the one before",
 }
 """Items a page shows where the release holds them; a release without them is complete."""
 

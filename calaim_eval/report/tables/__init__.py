@@ -58,6 +58,7 @@ from calaim_eval.report.tables.rates import (
     members_table,
     referral_table,
 )
+from calaim_eval.report.tables.restatement import restatement_table
 from calaim_eval.report.tables.sensitivity import (
     controls_table,
     false_dates_table,
@@ -66,7 +67,7 @@ from calaim_eval.report.tables.sensitivity import (
     trends_table,
 )
 from calaim_eval.report.tables.shares import losses_table, shares_table
-from calaim_eval.report.tables.success import success_table
+from calaim_eval.report.tables.success import success_combinations_table, success_table
 
 __all__ = [
     "DisplayTable",
@@ -118,8 +119,10 @@ __all__ = [
     "ratios_table",
     "referral_table",
     "reliability_table",
+    "restatement_table",
     "row_ledger_table",
     "shares_table",
+    "success_combinations_table",
     "success_table",
     "suppression_table",
     "survey_networks_table",

@@ -53,7 +53,7 @@ OPTIONAL = [
     "trends_by_race_table",
     "trends_table",
 ]
-QUALITY = ["encounter_completeness_table", "quality_table"]
+QUALITY = ["encounter_completeness_table", "quality_table", "restatement_table"]
 ALWAYS = [
     "contents_table",
     "definitions_table",
