@@ -214,6 +214,10 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "two_way_poisson": _from_moments(two_way_poisson),
     "count_effects": _from_moments(count_effects),
     "count_effects, never_exposed": _from_moments(count_effects, comparison="never_exposed"),
+    "count_effects, common months": _from_moments(count_effects, month_effects="common"),
+    "count_effects, never_exposed, common months": _from_moments(
+        count_effects, comparison="never_exposed", month_effects="common"
+    ),
     "count_effects, cells pooled": lambda drawn: count_effects(
         drawn.moments.pooled("cell"), outcome="visits"
     ),
@@ -247,6 +251,8 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
         "group_time_att": "holds",
         "imputation_att": "holds",
         "count_effects, never_exposed": "fails",
+        "count_effects, never_exposed, common months": "holds",
+        "count_effects, common months": "holds",
         "count_effects, cells pooled": "holds",
     },
     "selection on risk": {

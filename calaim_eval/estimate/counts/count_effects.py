@@ -17,6 +17,7 @@ from calaim_eval.estimate.counts.count_terms import (
     GIVEN,
     By,
     CountTerms,
+    MonthEffects,
     SmallSample,
     Weights,
 )
@@ -46,6 +47,7 @@ def count_effects(
     anticipation_months: int = 0,
     min_event_time: int | None = None,
     max_event_time: int | None = None,
+    month_effects: MonthEffects = "by_cell",
     weights: Weights = "estimated",
     small_sample: SmallSample = "none",
     cluster: str = MEMBER,
@@ -62,8 +64,8 @@ def count_effects(
     ----------
     moments : CellMoments
         From `reduce_panel`; member-months, fractions too, are the exposure of the rate. Each
-        covariate cell has cohort and month effects of its own; pool them
-        (``moments.pooled(...)``) for common ones.
+        covariate cell has cohort effects of its own; for common ones pool the cells
+        (``moments.pooled(...)``).
     outcome : str
         One of ``moments.outcomes``; not negative under the log link.
     by : {"overall", "event_time", "cohort", "month", "cohort_month"}
@@ -80,6 +82,11 @@ def count_effects(
         Months before exposure that may already be affected.
     min_event_time, max_event_time : int, optional
         Only effects at these months since exposure, both included.
+    month_effects : {"by_cell", "common"}
+        Growth without exposure of each covariate cell by itself, or the same factors in all
+        cells of a stratum. By itself takes cells of some hundred members: where a cell has few
+        events in a month, the ratio is too low, and a note says by how much. Common factors have
+        no such bias however small the cells, if growth is alike in them.
     weights : {"estimated", "given"}
         Whether the standard error includes the chance in the mix of exposed member-months, as
         Stata's ``vce(unconditional)`` does, or takes it as given, as R `etwfe`: too narrow where
@@ -117,7 +124,12 @@ def count_effects(
     :math:`\sum Y_{ct} / \sum E_{ct}` and the difference :math:`(\sum Y_{ct} - \sum E_{ct}) / \sum
     R_{ct}`. No distribution is assumed: overdispersion and amounts need nothing more, and the
     member-clustered sandwich is exact from the moments. Member effects give the same numbers
-    where every member is covered in every month.
+    where every member is covered in every month. With covariate cells :math:`x` cohorts have
+    :math:`\alpha_{cx}`, months :math:`\beta_{tx}` or, ``month_effects="common"``,
+    :math:`\beta_t`. Given :math:`\beta`, :math:`e^{\alpha_{cx}}` is a sum of events over a known
+    number, so that many small cells add no bias to common months; :math:`e^{\beta_{tx}}` is a
+    quotient of counts of one cell, whose expectation is too large by the variance of its
+    denominator.
 
     References
     ----------
@@ -148,6 +160,7 @@ def count_effects(
         max_event_time,
         weights,
         small_sample,
+        month_effects,
     )
     require_cluster(moments, cluster)
     grids = stratum_grids(moments, outcome)

@@ -22,6 +22,7 @@ from calaim_eval.results.estimand import Scale
 By = AverageBy
 Weights = Literal["given", "estimated"]
 SmallSample = Literal["none", "crv1"]
+MonthEffects = Literal["by_cell", "common"]
 REFERENCE = (
     "Wooldridge JM (2023). Simple approaches to nonlinear difference-in-differences with panel "
     "data. The Econometrics Journal 26(3):C31-C66. doi:10.1093/ectj/utad016"
@@ -42,6 +43,13 @@ ZERO_EXPECTED = (
     "Share of the exposed member-months with no event before exposure, or none of the comparison "
     "in the month; they count, with an expected rate of 0. Many of them say that the covariate "
     "cells are too fine for so rare an outcome"
+)
+SMALL_CELLS = (
+    "Growth without exposure is estimated from few comparison events (in each covariate cell by "
+    "itself, unless month_effects='common'): by chance more events are expected than should be, "
+    "and ratios and differences are too low. Pool cells, use month_effects='common' if growth is "
+    "alike in all, or read `group_time_att` and `relative_effect`. Expected events are too many "
+    "(first order, Poisson counts; overdispersed ones more) by"
 )
 NO_RATIO = "Terms left out because no event is expected in them, so that no ratio can be taken"
 NOTHING_EXPECTED = (
@@ -67,6 +75,7 @@ class CountTerms:
     max_event_time: int | None
     weights: Weights
     small_sample: SmallSample
+    month_effects: MonthEffects = "by_cell"
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -75,6 +84,7 @@ class CountTerms:
             ("link", ("log", "identity")),
             ("weights", ("given", "estimated")),
             ("small_sample", ("none", "crv1")),
+            ("month_effects", ("by_cell", "common")),
         ):
             given = getattr(self, name)
             if given not in allowed:

@@ -14,16 +14,17 @@ from calaim_eval.estimate.counts.count_terms import (
     NO_EXPOSED_EVENTS,
     NO_RATIO,
     NOTHING_EXPECTED,
+    SMALL_CELLS,
     UNEXPECTED,
     ZERO_EXPECTED,
     CountTerms,
 )
 from calaim_eval.estimate.counts.multiplicative_fit import (
     LevelModel,
-    Link,
     fit_levels,
     is_separated,
 )
+from calaim_eval.estimate.counts.small_cells import excess_expected, small_cell_words
 from calaim_eval.estimate.exposure_terms import averages
 from calaim_eval.estimate.stratum_terms import StratumTerms, clusters_of
 from calaim_eval.estimate.two_way.two_way_fit import crv1_factor
@@ -36,12 +37,15 @@ from calaim_eval.moments.periods import index_frequency
 class _Expected:
     """The fitted model and its rows; `fitted` and `target` hold positions in `rows`.
 
+    `month` (n,) codes the month effects: of each covariate cell, or common to all.
+
     Where `is_zero`, shape (n,), the expected rate is 0: no event before exposure, or none of the
     comparison in the month. Such rows count like any other. To leave them out would keep those who
     had events by chance, and make every effect look like a fall.
     """
 
     rows: CellRows
+    month: np.ndarray
     total: np.ndarray
     fitted: np.ndarray
     target: np.ndarray
@@ -53,8 +57,16 @@ class _Expected:
         rate = np.zeros(len(chosen))
         positive = ~self.is_zero[chosen]
         rows = chosen[positive]
-        rate[positive] = self.model.rate(self.rows.unit[rows], self.rows.cell_month[rows])
+        rate[positive] = self.model.rate(self.rows.unit[rows], self.month[rows])
         return rate
+
+    def excess(self) -> float:
+        """Share by which too many events are expected of the targets, by chance in small cells."""
+        rows = self.target[~self.is_zero[self.target]]
+        expected = self.rows.at_risk[rows] * self.rate(rows)
+        if not expected.sum():
+            return 0.0
+        return excess_expected(self.model.effects, self.rows.unit[rows], self.month[rows], expected)
 
     def loads_of_expected(self, held: np.ndarray) -> np.ndarray:
         """Load of each fitted row's residual on the expected events of each term; (n, m)."""
@@ -62,7 +74,7 @@ class _Expected:
         rows = self.target[positive]
         return self.model.loads(
             self.rows.unit[rows],
-            self.rows.cell_month[rows],
+            self.month[rows],
             self.rows.at_risk[rows][:, None] * held[positive],
         )
 
@@ -78,7 +90,7 @@ def count_terms_of_stratum(
             "no exposed member-month lies within the event times asked for. Widen "
             "`min_event_time` and `max_event_time`."
         )
-    expected, lost = _expected(rows, is_fitted, is_target, terms.link)
+    expected, lost = _expected(rows, is_fitted, is_target, terms)
     target = expected.target
     keys, held = averages(
         terms.by,
@@ -94,6 +106,9 @@ def count_terms_of_stratum(
         if not has_ratio.any():
             raise DesignError(NOTHING_EXPECTED)
         keys, held = keys[has_ratio].reset_index(drop=True), held[:, has_ratio]
+    too_many = small_cell_words(expected.excess()) if terms.link == "log" else ""
+    if too_many:
+        lost.append((SMALL_CELLS, too_many))
     estimate, on_outcome, centre = _effects(expected, held, terms, per)
     columns = np.zeros((len(rows), len(keys)), dtype=bool)
     columns[target] = held
@@ -113,39 +128,42 @@ def count_terms_of_stratum(
 
 
 def _expected(
-    rows: CellRows, is_fitted: np.ndarray, is_target: np.ndarray, link: Link
+    rows: CellRows, is_fitted: np.ndarray, is_target: np.ndarray, terms: CountTerms
 ) -> tuple[_Expected, list[tuple[str, str]]]:
     """The model of the unexposed, the targets it reaches, and what it does not."""
     grid = rows.grid
     total = grid.level[rows.cohort, rows.covariate, rows.month]
     fitted = np.flatnonzero(is_fitted)
     n_cohorts, n_covariates, n_months = grid.at_risk.shape
-    sizes = {"n_units": n_cohorts * n_covariates, "n_months": n_covariates * n_months}
+    by_cell = terms.month_effects == "by_cell"
+    month = rows.cell_month if by_cell else rows.month
+    n_month_effects = n_covariates * n_months if by_cell else n_months
+    sizes = {"n_units": n_cohorts * n_covariates, "n_months": n_month_effects}
     lost = []
     has_rows = np.isin(rows.unit, rows.unit[fitted])
-    has_rows &= np.isin(rows.cell_month, rows.cell_month[fitted])
+    has_rows &= np.isin(month, month[fitted])
     is_zero = np.zeros(len(rows), dtype=bool)
-    if link == "log":
+    if terms.link == "log":
         is_zero = _without_events(rows.unit, fitted, total)
-        is_zero |= _without_events(rows.cell_month, fitted, total)
+        is_zero |= _without_events(month, fitted, total)
         is_zero &= has_rows
-        separated = is_separated(rows.unit[fitted], rows.cell_month[fitted], total[fitted], **sizes)
+        separated = is_separated(rows.unit[fitted], month[fitted], total[fitted], **sizes)
         fitted = fitted[~separated]
         if not fitted.size:
             raise DesignError(NOTHING_EXPECTED)
     model = fit_levels(
         rows.unit[fitted],
-        rows.cell_month[fitted],
+        month[fitted],
         rows.at_risk[fitted],
         total[fitted],
-        link=link,
+        link=terms.link,
         **sizes,
     )
-    reached = is_zero | model.effects.identifies(rows.unit, rows.cell_month)
+    reached = is_zero | model.effects.identifies(rows.unit, month)
     whole = float(rows.at_risk[is_target].sum())
     for words, missed in (
         (UNEXPECTED, is_target & ~has_rows),
-        (NO_EVENTS if link == "log" else UNEXPECTED, is_target & has_rows & ~reached),
+        (NO_EVENTS if terms.link == "log" else UNEXPECTED, is_target & has_rows & ~reached),
         (ZERO_EXPECTED, is_target & is_zero),
     ):
         if missed.any():
@@ -157,7 +175,7 @@ def _expected(
             "events) before exposure, or nobody (with events) is unexposed in the months after "
             "it. Begin the panel earlier, add members exposed later or never, or pool strata."
         )
-    return _Expected(rows, total, fitted, target, is_zero, model), lost
+    return _Expected(rows, month, total, fitted, target, is_zero, model), lost
 
 
 def _without_events(code: np.ndarray, fitted: np.ndarray, total: np.ndarray) -> np.ndarray:
