@@ -257,9 +257,9 @@ class AdjustedGroupTimeEffects(CohortMonthEffects[AdjustedEffects]):
         labelled = pd.DataFrame(by_cluster, index=self.cluster_labels)
         return without_rounding(by_cluster.T @ by_cluster, ROUNDING_OF_CHANGE * gross), labelled
 
-    def support_behind(self, effects: AdjustedEffects, rows: np.ndarray) -> np.ndarray:
-        """Support of exposed and comparison behind some effects together; shape (2, 3)."""
-        return pair_support(effects, rows)
+    def supports_behind(self, effects: AdjustedEffects, weights: np.ndarray) -> np.ndarray:
+        """Support of exposed and comparison behind averages of effects; shape (m, 2, 3)."""
+        return np.stack([pair_support(effects, np.flatnonzero(row)) for row in weights])
 
     def _source(self) -> dict[str, Any]:
         """The time axis and the clusters."""

@@ -218,11 +218,9 @@ def _table(
     average_over: str,
 ) -> EffectTable:
     """Averages of all strata with their joint covariance."""
-    sides = [
-        att_gt.support_behind(effects, np.flatnonzero(weights))
-        for effects, average in averages
-        for weights in average.weights
-    ]
+    sides = np.concatenate(
+        [att_gt.supports_behind(effects, average.weights) for effects, average in averages]
+    )
     estimate = np.concatenate([average.estimate for _, average in averages])
     covariance, influence = att_gt.combined_error(
         [(effects, average.weights, average.share) for effects, average in averages]

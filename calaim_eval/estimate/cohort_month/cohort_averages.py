@@ -9,7 +9,7 @@ import pandas as pd
 
 from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
 from calaim_eval.estimate.stratum_terms import StratumTerms
-from calaim_eval.estimate.support import effect_support
+from calaim_eval.estimate.support import effect_supports
 
 By = Literal["overall", "event_time"]
 
@@ -71,6 +71,6 @@ def average_terms(
         on_outcome=loads[..., :size],
         on_coverage=loads[..., size:],
         on_member=constant,
-        sides=[effect_support(effects, np.flatnonzero(row)) for row in weights],
+        sides=list(effect_supports(effects, weights)),
         factor=factor,
     )

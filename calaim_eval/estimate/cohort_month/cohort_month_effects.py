@@ -173,8 +173,8 @@ class CohortMonthEffects(EffectTable, Generic[E]):
         """Joint covariance and cluster influence of the averages of all strata, in order."""
 
     @abstractmethod
-    def support_behind(self, effects: E, rows: np.ndarray) -> np.ndarray:
-        """Support of exposed and comparison behind some effects together; shape (2, 3)."""
+    def supports_behind(self, effects: E, weights: np.ndarray) -> np.ndarray:
+        """Support of exposed and comparison behind averages of effects; shape (m, 2, 3)."""
 
     @abstractmethod
     def _source(self) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def group_time_att(
             strata.append(effects)
     if not strata:
         raise DesignError(_nothing_identified(moments, grids, comparison))
-    sides = [both for effects in strata for both in pair_supports(effects)]
+    sides = np.concatenate([pair_supports(effects) for effects in strata])
     notes = [
         *moments.provenance.get("notes", []),
         *cluster_notes(moments, cluster),

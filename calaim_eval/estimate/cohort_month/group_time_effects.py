@@ -17,7 +17,7 @@ from calaim_eval.estimate.influence import (
     labelled_influence,
     member_covariance,
 )
-from calaim_eval.estimate.support import effect_support
+from calaim_eval.estimate.support import effect_supports
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import Estimand, Method
 from calaim_eval.results.effect_table import influence_with_undefined
@@ -97,9 +97,9 @@ class GroupTimeEffects(CohortMonthEffects[StratumEffects]):
         influence = labelled_influence(self.moments, np.hstack(found))
         return influence.to_numpy().T @ influence.to_numpy(), influence
 
-    def support_behind(self, effects: StratumEffects, rows: np.ndarray) -> np.ndarray:
-        """Support of exposed and comparison behind some effects together; shape (2, 3)."""
-        return effect_support(effects, rows)
+    def supports_behind(self, effects: StratumEffects, weights: np.ndarray) -> np.ndarray:
+        """Support of exposed and comparison behind averages of effects; shape (m, 2, 3)."""
+        return effect_supports(effects, weights)
 
     def _by_member(self, parts: Sequence[Part[StratumEffects]]) -> np.ndarray:
         """Member-clustered covariance of averages; strata share no member."""
