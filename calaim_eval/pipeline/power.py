@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from math import isnan, nan
 from pathlib import Path
 
 from calaim_eval.errors import DesignError, EstimationError
@@ -45,7 +46,8 @@ def say_power(study: Study, paths: Mapping[str, tuple[Path, ...]]) -> list[str]:
                 log.info("what could be detected in `%s` is not known: %s", outcome, error)
                 continue
             row = table.to_frame().iloc[0]
-            lines.append(f"{outcome}: {row['mde']:,.1f} {measure.unit}, {_share(row['mde_share'])}")
+            share = share_words(row.get("mde_share", nan))
+            lines.append(f"{outcome}: {row['mde']:,.1f} {measure.unit}, {share}")
     if lines:
         log.info(
             "smallest effects that could be detected (power 80 %%, from months before exposure):"
@@ -55,8 +57,16 @@ def say_power(study: Study, paths: Mapping[str, tuple[Path, ...]]) -> list[str]:
     return lines
 
 
-def _share(share: float) -> str:
-    """The smallest effect beside the rate of the comparison."""
+def share_words(share: float) -> str:
+    """The smallest effect beside the rate of the comparison; NaN where that is 0 or unknown.
+
+    Examples
+    --------
+    >>> share_words(0.12), share_words(float("nan"))
+    ("12% of the comparison's rate", 'the comparison had none before exposure')
+    """
+    if isnan(share):
+        return "the comparison had none before exposure"
     if share >= 1:
         return "more than the comparison has: no fall of any size could be detected"
     return f"{share:.0%} of the comparison's rate"
