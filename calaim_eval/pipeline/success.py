@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, StudyFileError, TableError
-from calaim_eval.integration import integration_factors, success_units
+from calaim_eval.integration import (
+    factor_selection,
+    fsqca,
+    general_dominance,
+    integration_factors,
+    success_units,
+    truth_table,
+)
 from calaim_eval.integration.inputs import quarter_days
+from calaim_eval.integration.qca import calibrate, read_calibration
+from calaim_eval.integration.success.factors import FactorModel
 from calaim_eval.pipeline.attempts import Attempts
-from calaim_eval.results import Result
+from calaim_eval.pipeline.success_tables import (
+    combination_effects,
+    dominance_effects,
+    selection_effects,
+)
+from calaim_eval.results import EffectTable, Result
 from calaim_eval.study import Study
-from calaim_eval.study.model import Success
+from calaim_eval.study.model import Combinations, Success
 from calaim_eval.tables import Tables
 
 FACTORS = "success_factors"
+MIXED = "success_mixed"
+DOMINANCE = "success_dominance"
+SELECTION = "success_selection"
+COMBINATIONS = "success_combinations"
 _MONTHS = 12
+_SEED = 20220101
+_UNIT = "share of matured referrals closed with services received"
 
 
 def measure_success(
@@ -29,25 +52,50 @@ def measure_success(
     Returns
     -------
     results : dict[str, Result]
-        ``success_factors``; empty where the study declares no factors.
+        ``success_factors`` (errors by leaving out counties), ``success_mixed`` (a random intercept
+        a county), ``success_dominance`` (shares of what varies), ``success_selection`` (chosen
+        again in halves of the counties) and, where the study declares sets,
+        ``success_combinations``; empty where it declares no factors.
     left_out : dict[str, str]
-        Why it is not there.
+        Why one is not there.
     """
     declared = study.file.integration.success
     if declared is None:
         return {}, {}
     attempts = Attempts()
-    table = attempts.tried(FACTORS, lambda: _factors(study, tables, quarter, declared))
-    return ({} if table is None else {FACTORS: table}), attempts.left_out
+    units = attempts.tried(FACTORS, partial(_units, study, tables, quarter, declared))
+    if units is None:
+        reason = attempts.left_out[FACTORS]
+        return {}, dict.fromkeys((FACTORS, *_described(study, pd.DataFrame(), declared)), reason)
+    recipes: dict[str, Callable[[], Result]] = {
+        FACTORS: partial(_factors, units, declared),
+        **_described(study, units, declared),
+    }
+    tried = {name: attempts.tried(name, make) for name, make in recipes.items()}
+    return {n: table for n, table in tried.items() if table is not None}, attempts.left_out
 
 
-def _factors(study: Study, tables: Tables, quarter: str, declared: Success) -> Result:
-    """Units of the study, and its factors over them."""
+def _described(
+    study: Study, units: pd.DataFrame, declared: Success
+) -> dict[str, Callable[[], Result]]:
+    """What describes the same units in other ways, and how it is made."""
+    found: dict[str, Callable[[], Result]] = {
+        MIXED: partial(_factors, units, declared, model="mixed"),
+        DOMINANCE: partial(_dominance, units, declared),
+        SELECTION: partial(_selection, units, declared),
+    }
+    if declared.combinations is not None:
+        found[COMBINATIONS] = partial(_combinations, study, units, declared.combinations)
+    return found
+
+
+def _units(study: Study, tables: Tables, quarter: str, declared: Success) -> pd.DataFrame:
+    """Units of the study with their outcome and factors."""
     absent = [name for name in ("referral", "organization") if not tables.has(name)]
     if absent:
         raise EstimationError(f"the tables {', '.join(absent)} were not provided.")
     _, last = quarter_days(quarter)
-    units = success_units(
+    return success_units(
         tables.frame("referral"),
         tables.frame("organization"),
         as_of=study.file.window.extract_date,
@@ -58,14 +106,26 @@ def _factors(study: Study, tables: Tables, quarter: str, declared: Success) -> R
         referred_to=last,
         exempt_services=(),
     )
+
+
+def _cluster(declared: Success) -> str | None:
+    """What units share."""
+    return "county" if "county" in declared.units else None
+
+
+def _factors(
+    units: pd.DataFrame, declared: Success, *, model: FactorModel = "linear"
+) -> EffectTable:
+    """All factors in one model."""
     table = integration_factors(
         units,
         outcome="closure",
         factors=declared.factors,
         categorical=declared.categorical,
-        cluster="county" if "county" in declared.units else None,
+        model=model,
+        cluster=_cluster(declared),
         members="n_members",
-        unit="share of matured referrals closed with services received",
+        unit=_UNIT,
     )
     n_left = units.attrs["left_out"]
     if not n_left:
@@ -74,16 +134,70 @@ def _factors(study: Study, tables: Tables, quarter: str, declared: Success) -> R
     return replace(table, notes=(*table.notes, words))
 
 
+def _dominance(units: pd.DataFrame, declared: Success) -> EffectTable:
+    """How much of what varies goes with each factor, with intervals over resampled counties."""
+    found = general_dominance(
+        units,
+        outcome="closure",
+        factors=declared.factors,
+        categorical=declared.categorical,
+        cluster=_cluster(declared),
+        seed=_SEED,
+    )
+    by_term = _members_by_term(units, declared)
+    factor = by_term.index.str.partition("=").get_level_values(0)
+    return dominance_effects(found, by_term.groupby(factor).min().to_dict())
+
+
+def _selection(units: pd.DataFrame, declared: Success) -> EffectTable:
+    """Which terms are chosen again and again in halves of the counties."""
+    found = factor_selection(
+        units,
+        outcome="closure",
+        factors=declared.factors,
+        categorical=declared.categorical,
+        cluster=_cluster(declared),
+        seed=_SEED,
+    )
+    options = {"outcome": "closure", "cluster": _cluster(declared), "seed": _SEED}
+    return selection_effects(found, _members_by_term(units, declared).to_dict(), options=options)
+
+
+def _members_by_term(units: pd.DataFrame, declared: Success) -> pd.Series:
+    """Members on the smaller side of each term."""
+    table = _factors(units, declared)
+    return pd.Series(table.support["n_members"].to_numpy(), index=table.keys["term"].to_numpy())
+
+
+def _combinations(study: Study, units: pd.DataFrame, declared: Combinations) -> EffectTable:
+    """Which combinations of declared sets go with the outcome, by fsQCA."""
+    sets = calibrate(units, read_calibration(_beside(study, declared.calibration)))
+    table = truth_table(
+        sets,
+        outcome=declared.outcome,
+        conditions=declared.conditions,
+        consistency_cutoff=declared.consistency,
+        frequency_cutoff=declared.cases,
+    )
+    return combination_effects(fsqca(table), n_members=float(units["n_members"].min()))
+
+
+def _beside(study: Study, name: str) -> Path:
+    """A file that the study declares."""
+    path = Path(study.folder) / name
+    if not path.is_file():
+        raise StudyFileError(
+            f"`integration.success` names `{name}`, which is not beside the study file. Put it "
+            "there, or take the key out."
+        )
+    return path
+
+
 def _county_factors(study: Study, declared: Success) -> pd.DataFrame | None:
     """Facts of counties the study brings."""
     if declared.county_factors is None:
         return None
-    path = study.folder / declared.county_factors
-    if not path.is_file():
-        raise StudyFileError(
-            f"`integration.success.county_factors` names `{declared.county_factors}`, which is not "
-            "beside the study file. Put it there, or take the key out."
-        )
+    path = _beside(study, declared.county_factors)
     try:
         return pd.read_csv(path)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from calaim_eval.report.errors import ReportError
 from calaim_eval.report.figures.theme import Figure
-from calaim_eval.report.release_items import Absent, find_item, is_simulated, lower_first
+from calaim_eval.report.release_items import (
+    Absent,
+    find_item,
+    is_simulated,
+    lower_first,
+    reason_left_out,
+)
 from calaim_eval.report.tables.layout import DisplayTable
 
 if TYPE_CHECKING:
@@ -88,7 +94,7 @@ def section(*pieces: str | tuple[Figure | DisplayTable | Absent, str], heading: 
     return "\n" + "\n\n".join(t for t in (heading, *texts) if t) + "\n"
 
 
-def absences(released: Released, names: Sequence[str]) -> str:
+def absences(released: Released, names: Sequence[str], *, where_stated: Sequence[str] = ()) -> str:
     """One note for the items of a part of the page that the release does not hold.
 
     Parameters
@@ -96,6 +102,8 @@ def absences(released: Released, names: Sequence[str]) -> str:
     released : Released
     names : sequence of str
         Items the part shows.
+    where_stated : sequence of str
+        Items that only some studies ask for: named where the release states why they are absent.
 
     Returns
     -------
@@ -103,7 +111,8 @@ def absences(released: Released, names: Sequence[str]) -> str:
         Items with the same reason in one sentence; empty where all are present.
     """
     by_reason: dict[str, list[str]] = {}
-    for name in names:
+    stated = [name for name in where_stated if reason_left_out(released, name)]
+    for name in (*names, *stated):
         found = find_item(released, name)
         if isinstance(found, Absent):
             by_reason.setdefault(found.why, []).append(lower_first(found.title))

@@ -119,6 +119,7 @@ class Input(_Section):
     rename: dict[str, dict[str, str]] = Field(default_factory=dict)
     constants: dict[str, dict[str, str | int | float | bool | date]] = Field(default_factory=dict)
     values: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+    sheets: dict[str, str] = Field(default_factory=dict)
     partners: Annotated[dict[str, str | list[str]], AfterValidator(_partners)] = Field(
         default_factory=dict
     )
@@ -139,7 +140,7 @@ class Input(_Section):
     @property
     def input_map(self) -> InputMap:
         """What files, columns and codes are called."""
-        return InputMap(self.files, self.rename, self.constants, self.values)
+        return InputMap(self.files, self.rename, self.constants, self.values, self.sheets)
 
 
 class Coverage(_Section):
@@ -271,6 +272,16 @@ class Equity(_Section):
     standard_ages: tuple[Annotated[int, Field(ge=1, le=110)], ...] = (45,)
 
 
+class Combinations(_Section):
+    """Sets whose combinations are held against an outcome (fsQCA), with their calibration file."""
+
+    calibration: str
+    outcome: str
+    conditions: Annotated[tuple[str, ...], AfterValidator(_each_once)] = Field(min_length=1)
+    consistency: float = Field(default=0.8, gt=0.5, le=1)
+    cases: int = Field(default=3, ge=3)
+
+
 class Success(_Section):
     """Factors set against the share of referrals closed; none is chosen for the study."""
 
@@ -282,6 +293,7 @@ class Success(_Section):
         "service",
     )
     county_factors: str | None = None
+    combinations: Combinations | None = None
 
     @model_validator(mode="after")
     def _names_a_factor(self) -> Success:

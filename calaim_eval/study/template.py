@@ -38,6 +38,9 @@ format = "$input_format"
 # not have and codes of your own: yours = "ours". docs/formats/ has every format.
 # [input.files]
 # eligibility = "elig_2024*.csv.gz"
+# contract = "contracts 2024.xlsx"
+# [input.sheets]                 # of a workbook, where several sheets have the columns
+# contract = "Contracts"         # or "Contracts!A4", the first cell of the header; "*" for every one
 # [input.rename.eligibility]
 # eff_dt = "enrollment_start_date"
 # [input.constants.medical_claim]
@@ -126,6 +129,8 @@ maturation_days = 90            # a referral younger than this is not yet counte
 # What goes with closed referrals (docs/methods/what_goes_with_success.md); county_factors is a CSV
 # beside this file with `county` and columns of your own.
 # success = { factors = ["cbo_share", "wpc_pilot"], categorical = ["plan_model_2024"] }
+# Combinations by fsQCA too: success.combinations = { calibration = "sets.toml", outcome = "closes",
+# conditions = ["piloted"] }, with the anchors of each set in that file.
 # Ranges of ranks of counties (docs/methods/composite_index.md); declare weights before looking.
 # index_weights = { services_covered = 0.4, members_served_by_cbos = 0.3, referrals_closed = 0.3 }
 

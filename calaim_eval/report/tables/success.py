@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, percent
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.cells import effect_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
@@ -21,6 +23,18 @@ _WORDS = {
     "plan_model_2024": "Plan model of 2024",
     "region": "Region",
 }
+_SOLUTIONS = {
+    "conservative": "Conservative: combinations with cases alone",
+    "intermediate": "Intermediate: easy counterfactuals too",
+    "parsimonious": "Parsimonious: any counterfactual that shortens it",
+}
+_FIXED = "Difference (95% interval)"
+_MIXED = "With a random county (95% interval)"
+_CHOSEN = "Chosen in halves of the counties"
+_NOT_EFFECTS = (
+    "Associations between counties, plans and services, not effects: none of these was dealt by "
+    "chance."
+)
 
 
 def success_table(released: Released) -> DisplayTable | Absent:
@@ -29,7 +43,7 @@ def success_table(released: Released) -> DisplayTable | Absent:
     Parameters
     ----------
     released : Released
-        Uses `success_factors`.
+        Uses `success_factors`; adds `success_mixed` and `success_selection` where released.
 
     Returns
     -------
@@ -40,27 +54,121 @@ def success_table(released: Released) -> DisplayTable | Absent:
     if isinstance(found, Absent):
         return found
     need_columns(found, ("term",))
-    rows = [
-        {
-            "Factor": _factor_words(str(row["term"])),
-            "Difference (95% interval)": effect_cell(row, decimals=1, scale=100),
+    mixed = _by_term(released, "success_mixed")
+    chosen = _by_term(released, "success_selection", statistic="frequency")
+    rows = []
+    for _, each in found.frame.iterrows():
+        row = {
+            "Factor": factor_words(str(each["term"])),
+            _FIXED: effect_cell(each, decimals=1, scale=100),
         }
-        for _, row in found.frame.iterrows()
-    ]
+        if mixed is not None:
+            row[_MIXED] = effect_cell(mixed.get(str(each["term"])), decimals=1, scale=100)
+        if chosen is not None:
+            row[_CHOSEN] = _share(chosen.get(str(each["term"])))
+        rows.append(row)
     return lay_out(
         pd.DataFrame(rows),
         caption="Difference in the share of referrals closed that goes with each factor at the "
         "same other factors, in percentage points.",
         row_name="Factor",
         notes=(
-            "Associations between counties, plans and services, not effects: none of these was "
-            "dealt by chance.",
+            _NOT_EFFECTS,
+            *(
+                (
+                    "Chosen: how often the factor is among the first that an elastic net takes up, "
+                    "in halves of the counties. Near 100%: found whichever counties are looked at.",
+                )
+                if chosen is not None
+                else ()
+            ),
         ),
         n_suppressed=int(found.frame["is_suppressed"].sum()),
     )
 
 
-def _factor_words(term: str) -> str:
+def success_combinations_table(released: Released) -> DisplayTable | Absent:
+    """Combinations of declared conditions that go with the outcome, by fsQCA.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `success_combinations` (keys `solution`, `model`, `term`, `statistic`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row a term of a solution.
+    """
+    found = find_item(released, "success_combinations")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("solution", "model", "term", "statistic"))
+    keys = ["solution", "model", "term"]
+    n_models = found.frame.groupby("solution")["model"].nunique()
+    rows = []
+    for (solution, model, term), part in found.frame.groupby(keys, sort=False):
+        cells = part.set_index("statistic")
+        is_one = n_models[solution] == 1
+        rows.append(
+            {
+                "Solution": _SOLUTIONS.get(str(solution), str(solution))
+                + ("" if is_one else f", model {model}"),
+                "Combination": combination_words(str(term)),
+                "Units in it": _count(cells.loc["n_cases"]),
+                "Consistency": _decimal(cells.loc["consistency"]),
+                "Coverage": _decimal(cells.loc["coverage"]),
+                "Unique coverage": _decimal(cells.loc["unique_coverage"]),
+            }
+        )
+    outcome = next((n for n in found.meta.get("notes", ()) if n.startswith("Outcome: ")), "")
+    name = outcome.removeprefix("Outcome: ").rstrip(".").replace("_", " ") or "the outcome"
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=f"Combinations of conditions that go with the declared outcome, {name}.",
+        row_name="Combination",
+        row_group="Solution",
+        notes=(
+            "Consistency: how nearly units in the combination have the outcome. Coverage: share of "
+            "the outcome it accounts for; unique coverage: what no other combination does.",
+            "A description of these counties, plans and services, not an effect; there is no "
+            "interval. It rests on the declared anchors of each set.",
+        ),
+        n_suppressed=int(found.frame["is_suppressed"].sum()),
+    )
+
+
+def combination_words(term: str) -> str:
+    """``funded*~urban`` as ``funded and not urban``."""
+    parts = (("not " + p[1:]) if p.startswith("~") else p for p in term.split("*"))
+    return " and ".join(part.replace("_", " ") for part in parts) or "any"
+
+
+def _by_term(released: Released, name: str, *, statistic: str = "") -> dict[str, pd.Series] | None:
+    """Rows of another table of the same terms; None where it is not there."""
+    found = find_item(released, name)
+    if isinstance(found, Absent):
+        return None
+    need_columns(found, ("term", "statistic") if statistic else ("term",))
+    frame = found.frame[found.frame["statistic"] == statistic] if statistic else found.frame
+    return {str(row["term"]): row for _, row in frame.iterrows()}
+
+
+def _share(row: pd.Series | None) -> str:
+    if row is None:
+        return UNDEFINED_MARK
+    return SUPPRESSED_MARK if row["is_suppressed"] else percent(row["estimate"])
+
+
+def _decimal(row: pd.Series) -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else number(row["estimate"], decimals=2)
+
+
+def _count(row: pd.Series) -> str:
+    return SUPPRESSED_MARK if row["is_suppressed"] else number(np.round(row["estimate"]))
+
+
+def factor_words(term: str) -> str:
     """``plan_model_2024=Two-Plan`` as ``Plan model of 2024: Two-Plan``."""
     name, _, value = term.partition("=")
     words = _WORDS.get(name, name.replace("_", " ").capitalize())

@@ -2,9 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from calaim_eval.disclosure import release
 from calaim_eval.errors import StudyFileError
 from calaim_eval.pipeline.success import measure_success
 from calaim_eval.study.model import Success
@@ -53,7 +55,7 @@ def test_factors_of_a_file_reach_the_result(tmp_path, tables):
     rows.to_csv(tmp_path / "counties.csv", index=False)
     success = Success(factors=["rank"], county_factors="counties.csv")
     results, left_out = measure_success(study(tmp_path, success), tables, "2024Q4")
-    assert left_out == {}
+    assert "success_factors" not in left_out
     row = results["success_factors"].to_frame().iloc[0]
     # Closure is (3, 6, ... 18)/20 with one plan and (1, 3, ... 11)/20 with the other: 5/40 a rank.
     assert row["term"] == "rank"
@@ -85,3 +87,107 @@ def test_an_absent_file_stops_the_study(tmp_path, tables):
 def test_no_factor_is_no_section():
     with pytest.raises(ValueError, match="name at least one factor"):
         Success()
+
+
+CALIBRATION = """
+[piloted]
+column = "pilot"
+non_member = 1
+crossover = 1
+full_member = 1
+reason = "a pilot or none"
+
+[closes]
+column = "closure"
+non_member = 0.1
+crossover = 0.39
+full_member = 0.5
+reason = "two in five is what the program asks"
+"""
+
+
+@pytest.fixture
+def piloted(tmp_path):
+    """Twelve units of six counties, three of them with a pilot, and a rank."""
+    closed = {"Alameda": 10, "Kings": 9, "Tulare": 11, "Fresno": 4, "Orange": 6, "Marin": 5}
+    parts = [
+        referrals(20, county=county, plan=plan, closed=n + shift)
+        for county, n in closed.items()
+        for plan, shift in (("p", 1), ("q", -1))
+    ]
+    pd.DataFrame(
+        {"county": COUNTIES, "pilot": [1, 1, 1, 0, 0, 0, 0, 0], "rank": [3, 1, 2, 6, 5, 4, 0, 0]}
+    ).to_csv(tmp_path / "counties.csv", index=False)
+    (tmp_path / "sets.toml").write_text(CALIBRATION, encoding="utf-8")
+    tables = Given(referral=pd.concat(parts), organization=ORGANIZATION)
+    combinations = {"calibration": "sets.toml", "outcome": "closes", "conditions": ["piloted"]}
+    success = Success(
+        factors=["pilot", "rank"], county_factors="counties.csv", combinations=combinations
+    )
+    return study(tmp_path, success), tables
+
+
+def test_the_same_units_are_described_in_further_ways(piloted):
+    results, left_out = measure_success(*piloted, "2024Q4")
+    assert left_out == {}
+    wide = results["success_dominance"].keys.assign(value=results["success_dominance"].estimate)
+    shares = wide.pivot_table(index="factor", columns="statistic", values="value")
+    # By hand: gains in R squared of each factor alone and beside the other, averaged.
+    closure = np.array([11, 9, 10, 8, 12, 10, 5, 3, 7, 5, 6, 4]) / 20
+    pilot = np.repeat([1.0, 0.0], 6)
+    rank = np.repeat([3.0, 1.0, 2.0, 6.0, 5.0, 4.0], 2)
+
+    def explained(*columns):
+        x = np.column_stack([np.ones(12), *columns])
+        rest = closure - x @ np.linalg.lstsq(x, closure, rcond=None)[0]
+        return 1 - rest.var() / closure.var()
+
+    both = explained(pilot, rank)
+    expected = (explained(pilot) + both - explained(rank)) / 2
+    assert shares.loc["pilot", "share"] == pytest.approx(expected)
+    assert shares["share"].sum() == pytest.approx(both)
+    # Both are of the county, of which there are six.
+    assert shares["noise"].tolist() == pytest.approx([1 / 5, 1 / 5])
+    chosen = results["success_selection"].keys.assign(value=results["success_selection"].estimate)
+    chosen = chosen[chosen["statistic"] == "frequency"].set_index("term")["value"]
+    # One term is chosen in each half.
+    assert chosen.sum() == pytest.approx(1)
+
+
+def test_combinations_are_those_of_the_calibrated_sets(piloted):
+    results, _ = measure_success(*piloted, "2024Q4")
+    found = results["success_combinations"]
+    rows = found.keys.assign(value=found.estimate).set_index(["solution", "statistic"])
+    assert set(found.keys["term"]) == {"piloted"}
+    # Crisp condition: consistency is the mean membership of the outcome where it holds.
+    log_odds = np.log(19)
+    share = np.array([11, 9, 10, 8, 12, 10]) / 20
+    mean = np.mean(1 / (1 + np.exp(-log_odds * (share - 0.39) / (0.5 - 0.39))))
+    assert rows.loc[("conservative", "consistency"), "value"] == pytest.approx(mean)
+    assert rows.loc[("conservative", "n_cases"), "value"] == 6
+
+
+def test_what_describes_success_can_be_released(piloted):
+    results, _ = measure_success(*piloted, "2024Q4")
+    released = release(results)
+    assert not released.tables["success_dominance"].frame["is_suppressed"].any()
+    assert released.tables["success_selection"].frame["estimate"].notna().any()
+
+
+def test_an_absent_calibration_file_stops_the_study(piloted, tmp_path):
+    (tmp_path / "sets.toml").unlink()
+    with pytest.raises(StudyFileError, match=r"`sets.toml`, which is not beside"):
+        measure_success(*piloted, "2024Q4")
+
+
+def test_a_combination_of_one_or_two_places_is_not_asked_for():
+    with pytest.raises(ValueError, match="greater than or equal to 3"):
+        Success(
+            factors=["hhp"],
+            combinations={
+                "calibration": "sets.toml",
+                "outcome": "closes",
+                "conditions": ["piloted"],
+                "cases": 1,
+            },
+        )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.disclosure import release
-from calaim_eval.report import tables
+from calaim_eval.report import figures, tables
 from calaim_eval.results import EffectTable, Estimand, Method
 
 
@@ -40,3 +40,62 @@ def test_a_term_without_an_interval_is_undefined_and_a_small_one_is_hidden(page)
     assert "0" not in cells["Rare"]
     assert cells["Coordinator"] != cells["Rare"]
     assert "not effects" in page.gt.as_raw_html()
+
+
+@pytest.fixture(scope="module")
+def more(tmp_path_factory):
+    """Dominance of two factors, one of few members, and two solutions."""
+
+    def table(keys, values, n_members):
+        k = len(values)
+        support = {"n_members": n_members, "n_events": 0.0, "member_months": np.nan}
+        return EffectTable(
+            keys=pd.DataFrame(keys),
+            estimate=np.array(values, dtype=float),
+            covariance=np.full((k, k), np.nan),
+            support=pd.DataFrame(support, index=range(k)),
+            estimand=Estimand("Association", "a share", "share", is_causal=False),
+            method=Method("General dominance"),
+            notes=("Outcome: closes_well.",),
+        )
+
+    statistics = ["share", "conf_low", "conf_high", "noise", "first"]
+    factors = ["wpc_pilot", "cbo_share", "rare"]
+    dominance = table(
+        {"factor": np.repeat(factors, 5), "statistic": statistics * 3},
+        [0.3, 0.1, 0.45, 0.02, 0.9, 0.05, 0.01, 0.2, 0.02, 0.1, 0.2, 0.1, 0.3, 0.02, 0.0],
+        np.repeat([900.0, 300.0, 5.0], 5),
+    )
+    parts = ["consistency", "pri", "coverage", "unique_coverage", "n_cases"]
+    combinations = table(
+        {
+            "solution": ["conservative"] * 5 + ["parsimonious"] * 10,
+            "model": ["1"] * 10 + ["2"] * 5,
+            "term": np.repeat(["funded*~urban", "funded", "~urban"], 5),
+            "statistic": parts * 3,
+        },
+        [0.91, 0.8, 0.5, 0.5, 6, 0.85, 0.7, 0.6, 0.6, 9, 0.8, 0.6, 0.7, 0.7, 11],
+        np.repeat(400.0, 15),
+    )
+    results = {"success_dominance": dominance, "success_combinations": combinations}
+    folder = tmp_path_factory.mktemp("more")
+    return release(results, quarter="2024Q4", to=folder)
+
+
+def test_dominance_is_drawn_beside_chance_without_the_factor_of_few(more, tmp_path):
+    figure = figures.success_dominance(more)
+    assert "30% (10% to 45%, by chance 2%)" in figure.alt_text
+    assert "Rare" not in figure.alt_text
+    assert "1 factor is not shown" in figure.caption
+    assert "not effects" in figure.caption
+    assert figure.save(tmp_path / "dominance.png").stat().st_size > 10_000
+
+
+def test_combinations_are_written_in_words_by_solution_and_model(more):
+    page = tables.success_combinations_table(more)
+    cells = page.gt._tbl_data
+    assert cells["Combination"].tolist() == ["funded and not urban", "funded", "not urban"]
+    assert cells["Consistency"].tolist() == ["0.91", "0.85", "0.80"]
+    assert cells["Units in it"].tolist() == ["6", "9", "11"]
+    assert cells["Solution"].str.contains("model").tolist() == [False, True, True]
+    assert "closes well" in page.caption
