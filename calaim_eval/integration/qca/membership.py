@@ -18,6 +18,8 @@ def memberships(
 ) -> tuple[np.ndarray, np.ndarray, pd.Index, int]:
     """Conditions (n, k), outcome (n,), the cases, and how many were incomplete.
 
+    An outcome that begins with ``~`` is the absence of the set behind it.
+
     Raises
     ------
     TableError
@@ -30,7 +32,8 @@ def memberships(
             f"{len(conditions)} conditions; a truth table takes 1 to {MOST_CONDITIONS}. With k "
             "conditions it has 2^k rows, most of them without a case."
         )
-    named = [*conditions, outcome]
+    is_absence = outcome.startswith("~") and outcome not in data.columns
+    named = [*conditions, outcome.removeprefix("~") if is_absence else outcome]
     if len(set(named)) < len(named):
         raise EstimationError(
             "a set is named twice among the conditions and the outcome: it would go with itself."
@@ -53,7 +56,8 @@ def memberships(
     if not complete.any():
         raise EstimationError("no case has a membership in every set.")
     values = values[complete]
-    return values[:, :-1], values[:, -1], data.index[complete], int((~complete).sum())
+    y = 1 - values[:, -1] if is_absence else values[:, -1]
+    return values[:, :-1], y, data.index[complete], int((~complete).sum())
 
 
 def corner_memberships(x: np.ndarray) -> np.ndarray:

@@ -46,6 +46,16 @@ def prime_implicants(allowed: Iterable[int], k: int) -> tuple[Implicant, ...]:
     return tuple(sorted(prime, key=lambda each: (each[1].bit_count(), each[1], each[0])))
 
 
+def solutions_of(
+    required: Sequence[int], allowed: Iterable[int], k: int
+) -> tuple[tuple[Implicant, ...], ...]:
+    """All shortest sets of terms that cover the required combinations and only allowed ones."""
+    primes = [
+        p for p in prime_implicants(allowed, k) if any(covers(p, corner) for corner in required)
+    ]
+    return minimal_covers(required, primes)
+
+
 def minimal_covers(
     required: Sequence[int], implicants: Sequence[Implicant]
 ) -> tuple[tuple[Implicant, ...], ...]:

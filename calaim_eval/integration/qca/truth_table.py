@@ -18,6 +18,21 @@ from calaim_eval.integration.qca.membership import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """From where on a combination goes with the outcome.
+
+    Attributes
+    ----------
+    consistency, pri : float
+    frequency : int
+    """
+
+    consistency: float
+    pri: float
+    frequency: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TruthTable:
     """A truth table.
@@ -32,6 +47,7 @@ class TruthTable:
     outcome : str
     x, y : np.ndarray
         Memberships of the cases; shapes (n, k) and (n,).
+    cutoffs : Cutoffs
     notes : tuple[str, ...]
     """
 
@@ -40,6 +56,7 @@ class TruthTable:
     outcome: str
     x: np.ndarray
     y: np.ndarray
+    cutoffs: Cutoffs
     notes: tuple[str, ...]
 
     def corners(self, *, is_outcome: bool) -> tuple[int, ...]:
@@ -79,6 +96,7 @@ def truth_table(
     sets : pd.DataFrame
         Memberships in 0–1, one row per case.
     outcome : str
+        A set, or with ``~`` before it its absence, which has an explanation of its own.
     conditions : sequence of str
         One to ten.
     consistency_cutoff, pri_cutoff : float
@@ -107,12 +125,25 @@ def truth_table(
     if frequency_cutoff < 1:
         raise EstimationError(f"`frequency_cutoff` is {frequency_cutoff}; at least 1 case.")
     x, y, _, n_incomplete = memberships(sets, conditions, outcome)
+    cutoffs = Cutoffs(consistency_cutoff, pri_cutoff, frequency_cutoff)
+    return tabulated(x, y, conditions, outcome, cutoffs, n_incomplete)
+
+
+def tabulated(
+    x: np.ndarray,
+    y: np.ndarray,
+    conditions: Sequence[str],
+    outcome: str,
+    cutoffs: Cutoffs,
+    n_incomplete: int = 0,
+) -> TruthTable:
+    """Truth table of memberships that are already checked."""
     inside = corner_memberships(x)
     n_cases = (inside > 0.5).sum(axis=0)
     fits = np.array([consistency(column, y) for column in inside.T])
     pri = np.array([proportional_reduction(column, y) for column in inside.T])
-    known = n_cases >= frequency_cutoff
-    goes = (fits >= consistency_cutoff) & (pri >= pri_cutoff)
+    known = n_cases >= cutoffs.frequency
+    goes = (fits >= cutoffs.consistency) & (pri >= cutoffs.pri)
     rows = pd.DataFrame(corner_bits(x.shape[1]).astype(int), columns=list(conditions))
     rows = rows.assign(
         n_cases=n_cases,
@@ -126,6 +157,7 @@ def truth_table(
         outcome=outcome,
         x=x,
         y=y,
+        cutoffs=cutoffs,
         notes=tuple(_notes(inside, n_incomplete)),
     )
 

@@ -182,3 +182,20 @@ def test_a_table_that_explains_nothing_is_refused():
         fsqca(truth_table(sets, outcome="y", conditions=["a"]))
     with pytest.raises(EstimationError, match="no combination goes"):
         fsqca(truth_table(sets.assign(y=0.05), outcome="y", conditions=["a"]))
+
+
+@pytest.mark.parametrize("unions_of", [0, 3])
+def test_unions_of_more_sets_than_there_are_are_refused(unions_of):
+    sets = pd.DataFrame({"a": [0.9, 0.1], "b": [0.9, 0.2], "y": [0.9, 0.95]})
+    with pytest.raises(EstimationError, match="unions of 1 to 2 conditions"):
+        necessity(sets, outcome="y", conditions=["a", "b"], unions_of=unions_of)
+
+
+def test_a_union_is_needed_where_neither_part_is_enough():
+    sets = pd.DataFrame({"a": [1, 0, 1, 0], "b": [0, 1, 0, 0], "y": [1, 1, 1, 0]})
+    found = necessity(sets, outcome="y", conditions=["a", "b"], unions_of=2, consistency_cutoff=1)
+    found = found.set_index("condition")
+    assert list(found.index) == ["a", "~a", "b", "~b", "a + b", "~a + ~b"]
+    assert found.loc["a + b"].tolist() == [1, 1, 1]
+    # All four cases lack a or b: needed, and worth nothing.
+    assert found.loc["~a + ~b"].tolist() == [1, 0.75, 0]
