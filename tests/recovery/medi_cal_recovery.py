@@ -1,12 +1,13 @@
 """What the study's designs recover from raw files of a simulated Medi-Cal.
 
-    python tests/recovery/medi_cal_recovery.py ["from truth"] [draws] [members] [processes]
+    python tests/recovery/medi_cal_recovery.py ["from truth"] ["county phase"] [draws] [members]
+        [processes]
 
 Each draw is a Medi-Cal of its own: raw files, tables, panel, designs, moments, estimates, held
 against the truth written beside the files. "from truth" takes the use of members ever listed from
 the truth instead of reading it back from the claims, and leaves out the county comparison, which
-needs everybody: half the time. Prints the numbers of the first three tables of
-``docs/methods/recovery.md``.
+needs everybody: half the time. "county phase" makes that comparison only, from files. Prints the
+numbers of the first three tables of ``docs/methods/recovery.md``.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from calaim_eval.estimate import (
     group_time_att,
     imputation_att,
     pre_post,
+    relative_effect,
 )
 from calaim_eval.moments import CellMoments, reduce_panel
 from calaim_eval.panel import MemberMonths, build_member_months
@@ -53,6 +55,7 @@ NEEDED = ("eligibility", "medical_claim", "person", "program_service")
 WINDOW = {"lookback_months": 6, "follow_up_months": FOLLOW_UP}
 
 LAST_MONTH = "count_effects, never_exposed"
+COUNTIES = "county phase"
 
 Route = Literal["from files", "from truth"]
 Estimator = Callable[[CellMoments, str], EffectTable]
@@ -112,6 +115,10 @@ def _group_time(moments: CellMoments, outcome: str, **options: str) -> EffectTab
     return aggregate(att_gt, max_event_time=FOLLOW_UP)
 
 
+def _relative(moments: CellMoments, outcome: str) -> EffectTable:
+    return relative_effect(group_time_att(moments, outcome=outcome), max_event_time=FOLLOW_UP)
+
+
 def _counts(moments: CellMoments, outcome: str, **options: str) -> EffectTable:
     return count_effects(moments, outcome=outcome, max_event_time=FOLLOW_UP, **options)
 
@@ -131,6 +138,7 @@ def _before_after(moments: CellMoments, outcome: str) -> EffectTable:
 ESTIMATORS: Mapping[str, tuple[Estimator, str]] = {
     "group_time_att": (_group_time, "by_cohort"),
     "imputation_att": (_imputed, "by_month"),
+    "relative_effect": (_relative, "ratio_by_cohort"),
     "count_effects": (_counts, "ratio"),
     LAST_MONTH: (partial(_counts, comparison="never_exposed"), "ratio"),
     "pre_post (not causal)": (_before_after, "by_month"),
@@ -298,7 +306,7 @@ def county_phase_rows(draw: Draw) -> Iterator[dict[str, object]]:
     for outcome in OUTCOMES:
         more = (listed[f"{outcome}|with"] - listed[f"{outcome}|without"]).groupby(listed["t"])
         truth = {"all": float((PER * more.sum().reindex(covered.index) / covered).mean())}
-        labels = {"design": "county phase", "outcome": outcome}
+        labels = {"design": COUNTIES, "outcome": outcome}
         table = _group_time(moments, outcome, cluster="county", comparison="never_exposed")
         yield from _rows(table, truth, **labels, estimator="group_time_att, by county")
         jackknife = cluster_jackknife(
@@ -320,7 +328,7 @@ PARTS: Mapping[str, Callable[[Draw], Iterator[dict[str, object]]]] = {
     "matched": matched_rows,
     "race": race_rows,
     "missing race": missing_race_rows,
-    "county phase": county_phase_rows,
+    COUNTIES: county_phase_rows,
 }
 
 
@@ -390,9 +398,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
-def main(path: Route, draws: int, members: int, processes: int) -> None:
+def main(path: Route, parts: tuple[str, ...], draws: int, members: int, processes: int) -> None:
     """Print the table."""
-    parts = tuple(PARTS) if path == "from files" else OF_LISTED
     rows = replicate(draws, members=members, processes=processes, parts=parts, path=path)
     print_table(summary(rows))
 
@@ -417,5 +424,7 @@ def print_table(found: pd.DataFrame) -> None:
 
 if __name__ == "__main__":
     route: Route = "from truth" if "from truth" in sys.argv else "from files"
-    given = [int(value) for value in sys.argv[1:] if value != route]
-    main(route, *(given + [24, MEMBERS, 2][len(given) :]))
+    chosen = tuple(PARTS) if route == "from files" else OF_LISTED
+    chosen = (COUNTIES,) if COUNTIES in sys.argv else chosen
+    given = [int(value) for value in sys.argv[1:] if value.isdigit()]
+    main(route, chosen, *(given + [24, MEMBERS, 2][len(given) :]))
