@@ -6,6 +6,7 @@ from calaim_eval.estimate.cohort_month.aggregate import aggregate
 from calaim_eval.estimate.cohort_month.group_time import group_time_att
 from calaim_eval.estimate.cohort_month.group_time_effects import GroupTimeEffects
 from calaim_eval.estimate.cohort_month.group_time_rates import group_time_rates
+from calaim_eval.estimate.cohort_month.relative_effect import relative_effect
 from calaim_eval.estimate.counts.count_effects import count_effects
 from calaim_eval.estimate.counts.two_way_poisson import two_way_poisson
 from calaim_eval.estimate.detectable_effects.placebo import placebo_moments, power_before_exposure
@@ -88,6 +89,7 @@ __all__ = [
     "randomization_interval",
     "randomization_test",
     "regression",
+    "relative_effect",
     "simultaneous_bands",
     "sun_abraham",
     "synthetic_did",

@@ -99,22 +99,23 @@ def true_effects(months: pd.DataFrame, outcome: str) -> pd.DataFrame:
     pd.DataFrame
         Index `group`; `by_cohort`: per 1,000 member-months, cohort-months weighted by the members
         of the cohort, as `aggregate` does; `by_month`: each member-month alike; `ratio`: use with
-        over use without.
+        over use without; `ratio_by_cohort`: the same of averages weighted as `by_cohort`.
     """
     kept = comparable(months)
     with_it, without = kept[f"{outcome}|with"], kept[f"{outcome}|without"]
     kept = kept.assign(more=with_it - without, with_it=with_it, without=without)
     size = months[months["g"] >= 0].groupby(["group", "g"])["part"].nunique()
-    att = kept.groupby(["group", "g", "t"])["more"].mean().reset_index(["g", "t"])
-    weight = size.loc[list(zip(att.index, att["g"], strict=True))].to_numpy()
-    by_cohort = (att["more"] * weight).groupby(level=0).sum() / pd.Series(
-        weight, index=att.index
-    ).groupby(level=0).sum()
+    means = kept.groupby(["group", "g", "t"])[["more", "with_it", "without"]].mean()
+    means = means.reset_index(["g", "t"])
+    weight = size.loc[list(zip(means.index, means["g"], strict=True))].to_numpy()
+    weighted = means[["more", "with_it", "without"]].mul(weight, axis=0).groupby(level=0).sum()
+    by_cohort = weighted["more"] / pd.Series(weight, index=means.index).groupby(level=0).sum()
     sums = kept.groupby("group")[["with_it", "without", "more"]].sum()
     return pd.DataFrame(
         {
             "by_cohort": PER * by_cohort,
             "by_month": PER * sums["more"] / kept.groupby("group").size(),
             "ratio": sums["with_it"] / sums["without"],
+            "ratio_by_cohort": weighted["with_it"] / weighted["without"],
         }
     )

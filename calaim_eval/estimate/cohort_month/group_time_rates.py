@@ -106,7 +106,7 @@ def _terms(effects: StratumEffects, per: float) -> StratumTerms:
     parts, keys, supports = [], [], []
     for side in (EXPOSED, COMPARISON):
         for period in ("before", "after"):
-            level, loads = _means(effects, side, period, per)
+            level, loads = side_means(effects, side, period, per)
             own = replace(effects, estimate=level, loads=loads)
             mean = weights @ level
             parts.append(
@@ -147,7 +147,7 @@ def _support(effects: StratumEffects, side: str, period: str) -> np.ndarray:
     return np.stack([own, own])
 
 
-def _means(
+def side_means(
     effects: StratumEffects, side: str, period: str, per: float
 ) -> tuple[np.ndarray, PairLoads]:
     """(Centred) mean of one side in one of the two months of each effect, and its loads."""
