@@ -31,7 +31,13 @@ from calaim_eval.tables.fhir_scan import COUNTS, scan_files, schemas
 from calaim_eval.tables.formats import SOURCE, SourceTables
 from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import USED, RowLedger
-from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
+from calaim_eval.tables.sources import (
+    SourceFiles,
+    find_beside,
+    require_folder,
+    sheet_ledger,
+    with_sheets,
+)
 
 if TYPE_CHECKING:
     import ibis
@@ -66,7 +72,7 @@ def open_fhir(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -
     require_folder(folder)
     paths = find_fhir_files(folder)
     files = SourceFiles("fhir", paths, ".json", is_bulk=True)
-    beside = find_beside(folder, own=OWN, files=input_map.files)
+    beside = with_sheets(find_beside(folder, own=OWN, files=input_map.files), input_map)
     opened = SourceTables({}, {}, (files, *beside.values()))
     return replace(opened, convert=partial(_convert, opened, beside, backend))
 
@@ -102,6 +108,7 @@ def _convert(
     for name, other in beside.items():
         tables[name] = other.open(backend, scratch=scratch / name)
         labels[name] = other.label
+    ledger.extend(sheet_ledger(beside, scratch))
     return replace(opened, tables=tables, labels=labels, ledger=ledger)
 
 

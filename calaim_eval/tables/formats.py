@@ -17,7 +17,13 @@ from calaim_eval.engine import engine_failures
 from calaim_eval.errors import TableError
 from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.sources import SourceFiles, find_sources, wanted_columns
+from calaim_eval.tables.sources import (
+    SourceFiles,
+    find_sources,
+    sheet_ledger,
+    wanted_columns,
+    with_sheets,
+)
 
 if TYPE_CHECKING:
     import ibis
@@ -97,27 +103,25 @@ class Format:
         with engine_failures(doing=f"reading the {self.name} files in `{folder}`"):
             if self.takes_files:
                 return opener(folder, backend=backend, input_map=input_map or InputMap())
-            if input_map is not None and input_map.files:
+            if input_map is not None and (input_map.files or input_map.sheets):
                 raise TableError(
                     f"files: {self.name} files are found by their own names.\n"
-                    "  Leave `files` out, or use the format 'calaim'."
+                    "  Leave `files` and `sheets` out, or use the format 'calaim'."
                 )
             return opener(folder, backend=backend)
 
 
 def open_declared(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -> SourceTables:
     """Open files named after the declared tables, or named in `input_map.files`."""
-    found = find_sources(folder, files=input_map.files)
+    found = with_sheets(find_sources(folder, files=input_map.files), input_map)
 
     def convert(scratch: Path) -> SourceTables:
         wanted = {name: wanted_columns(name, input_map.rename.get(name, {})) for name in found}
-        return replace(
-            opened,
-            tables={
-                name: files.open(backend, scratch=scratch / name, wanted=wanted[name])
-                for name, files in found.items()
-            },
-        )
+        tables = {
+            name: files.open(backend, scratch=scratch / name, wanted=wanted[name])
+            for name, files in found.items()
+        }
+        return replace(opened, tables=tables, ledger=sheet_ledger(found, scratch))
 
     opened = SourceTables(
         tables={},

@@ -36,6 +36,9 @@ class InputMap:
         Table to {declared column: {value in the file: declared value}}. Blanks around a value do
         not matter, upper and lower case do; ``""`` stands for a missing value. Values that are not
         named stay as they are.
+    sheets : mapping of str to str
+        Table to the sheet of a workbook that holds it: ``"Contracts"``, with the first cell of the
+        header ``"Contracts!A4"``, or ``"*"`` for every visible sheet with its columns.
 
     Examples
     --------
@@ -48,6 +51,7 @@ class InputMap:
     rename: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     constants: Mapping[str, Mapping[str, Constant]] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    sheets: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise when a table, column or value is named that is not declared.
@@ -57,7 +61,7 @@ class InputMap:
         TableError
             The message has the part, the table and column, and what there is.
         """
-        for part in ("files", "rename", "constants", "values"):
+        for part in ("files", "rename", "constants", "values", "sheets"):
             for table in getattr(self, part):
                 _require_input_table(part, table)
         for part in ("constants", "values"):
@@ -84,6 +88,7 @@ class InputMap:
                 table: {column: dict(pairs) for column, pairs in columns.items()}
                 for table, columns in self.values.items()
             },
+            **({"sheets": dict(self.sheets)} if self.sheets else {}),
         }
 
 

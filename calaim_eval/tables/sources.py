@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,14 @@ from calaim_eval.errors import TableError
 from calaim_eval.schema.columns import match_columns
 from calaim_eval.schema.partner_tables import PARTNER_TABLES
 from calaim_eval.schema.tables import TABLES
-from calaim_eval.tables.input_map import Constant, add_constants, map_values
+from calaim_eval.tables.input_map import Constant, InputMap, add_constants, map_values
+from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.spreadsheets.convert import (
+    WorkbookSource,
+    convert_workbooks,
+    workbook_ledger,
+)
+from calaim_eval.tables.spreadsheets.sheets import SPREADSHEET_SUFFIXES
 from calaim_eval.tables.statistical_files import STATISTICAL_SUFFIXES, convert_statistical
 from calaim_eval.tables.text_files import read_text, unpack
 
@@ -26,7 +33,7 @@ logger = logging.getLogger(__name__)
 _TEXT = (".csv", ".txt", ".tsv", ".psv")
 _PACKED = ("", ".gz", ".zst", ".bz2", ".zip")
 TEXT_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in _PACKED)
-SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES)
+SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES, *SPREADSHEET_SUFFIXES)
 
 
 _ENGINE_MARK = re.compile(r"\.|_SUCCESS$|_metadata$|_common_metadata$|_committed_|_started_")
@@ -59,6 +66,10 @@ class SourceFiles:
     is_bulk : bool
         The files are many and one thing together, as FHIR bundles are; their names, which may be
         those of people, are not recorded.
+    sheet : str
+        Sheet of workbooks that holds the table, where the study names it.
+    rename : mapping of str to str
+        Name in the file to declared name: the header of a sheet is found by them.
     """
 
     name: str
@@ -66,6 +77,8 @@ class SourceFiles:
     suffix: str
     pattern: str = ""
     is_bulk: bool = False
+    sheet: str = ""
+    rename: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -99,6 +112,10 @@ class SourceFiles:
             if self.suffix in STATISTICAL_SUFFIXES:
                 folder = _require_scratch(scratch, self)
                 paths, kind = convert_statistical(paths, folder, wanted=wanted), ".parquet"
+            elif self.suffix in SPREADSHEET_SUFFIXES:
+                folder = _require_scratch(scratch, self)
+                source = WorkbookSource(self.name, self.sheet, self.rename)
+                paths, kind = convert_workbooks(paths, folder, source), ".parquet"
             elif self.suffix.endswith((".bz2", ".zip")):
                 paths = unpack(paths, _require_scratch(scratch, self))
             elif self.suffix == ".parquet":
@@ -206,6 +223,38 @@ def find_beside(
         for name in names
     }
     return {name: each for name, each in found.items() if each is not None}
+
+
+def with_sheets(found: Mapping[str, SourceFiles], input_map: InputMap) -> dict[str, SourceFiles]:
+    """Files of each table with the sheet and names of columns the study gives.
+
+    Raises
+    ------
+    TableError
+        A sheet is named for a table that is not there, or whose file is no workbook.
+    """
+    for name in input_map.sheets:
+        if name not in found or found[name].suffix not in SPREADSHEET_SUFFIXES:
+            why = f"{found[name].label} is none" if name in found else "there is no file of it"
+            raise TableError(
+                f"sheets: table `{name}` is read from no workbook: {why}.\n"
+                "  Name its workbook in `files`, or leave the sheet out."
+            )
+    return {
+        name: replace(
+            each, sheet=input_map.sheets.get(name, ""), rename=input_map.rename.get(name, {})
+        )
+        for name, each in found.items()
+    }
+
+
+def sheet_ledger(found: Mapping[str, SourceFiles], scratch: Path) -> RowLedger:
+    """What became of the rows of workbooks that were converted to a folder for each table."""
+    ledger = RowLedger()
+    for name, each in found.items():
+        if each.suffix in SPREADSHEET_SUFFIXES:
+            ledger.extend(workbook_ledger(name, scratch / name))
+    return ledger
 
 
 def require_folder(folder: Path) -> None:

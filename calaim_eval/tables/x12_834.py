@@ -19,9 +19,15 @@ from calaim_eval.engine import atomic_folder, engine_failures, track, write_json
 from calaim_eval.errors import MissingExtraError, TableError
 from calaim_eval.tables.formats import SOURCE, SourceTables
 from calaim_eval.tables.input_map import InputMap
-from calaim_eval.tables.ledger import USED, RowLedger
+from calaim_eval.tables.ledger import USED
 from calaim_eval.tables.parquet_rows import RowFile
-from calaim_eval.tables.sources import SourceFiles, find_beside, require_folder
+from calaim_eval.tables.sources import (
+    SourceFiles,
+    find_beside,
+    require_folder,
+    sheet_ledger,
+    with_sheets,
+)
 from calaim_eval.tables.text_files import NOT_UNPACKED, UNREADABLE, open_text
 from calaim_eval.tables.x12_834_loops import (
     AUDIT,
@@ -79,7 +85,7 @@ def open_x12_834(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap
     require_folder(folder)
     _require_pyx12()
     own = ("person", "eligibility", "eligibility_month")
-    others = find_beside(folder, own=own, files=input_map.files)
+    others = with_sheets(find_beside(folder, own=own, files=input_map.files), input_map)
     paths = _find_x12(folder, {path for each in others.values() for path in each.paths})
     if not paths:
         raise TableError(
@@ -163,7 +169,7 @@ def _convert(
     for name, files in others.items():
         tables[name] = files.open(backend, scratch=scratch / name)
         labels[name] = files.label
-    ledger = RowLedger()
+    ledger = sheet_ledger(others, scratch)
     for kind, fate, n in json.loads((read / COUNTS).read_text(encoding="utf-8"))["fates"]:
         ledger.add(LEDGER_NAMES[kind], fate, n, stage=SOURCE)
     return replace(opened, tables=tables, labels=labels, ledger=ledger)

@@ -1,0 +1,1 @@
+"""Workbooks (`.xlsx`, `.xls`, `.ods`): sheets, headers under titles, cells as text."""
