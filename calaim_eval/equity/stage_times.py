@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,10 @@ from scipy import special
 
 from calaim_eval.equity.groups import in_group_order
 from calaim_eval.equity.stage_spells import REACHED
+from calaim_eval.estimate.time_to_event.endings_by_time import endings_by_time
 from calaim_eval.estimate.time_to_event.gray_test import gray_test
 from calaim_eval.estimate.time_to_event.grouped_spells import N_ALIKE
 from calaim_eval.estimate.time_to_event.incidence_table import (
-    WAITING,
     incidence_table,
     mean_time_table,
 )
@@ -268,14 +267,12 @@ def _stage_counts(
     counted: pd.DataFrame, by: str, months: tuple[int, ...], outcomes: tuple[str, ...]
 ) -> pd.DataFrame:
     """Rows of one stage: everybody, each ending, waiting, and when those reached were reached."""
-    within = (counted["duration_months"] <= months[-1]) & (counted["cause"] > 0)
-    cause = counted["cause"].where(within, 0)
-    marks = {(ALL, ALL): np.ones(len(counted), dtype=bool)}
-    marks |= {(name, ALL): (cause == k + 1).to_numpy() for k, name in enumerate(outcomes)}
-    marks[WAITING, ALL] = (cause == 0).to_numpy()
-    for first, last in month_bins(months):
-        inside = counted["duration_months"].between(first, last)
-        marks[REACHED, bin_label(first, last)] = ((cause == 1) & inside).to_numpy()
+    marks = endings_by_time(
+        counted["duration_months"].to_numpy(),
+        counted["cause"].to_numpy(),
+        times=months,
+        outcomes=outcomes,
+    )
     wide = pd.DataFrame({mark: counted[N_ALIKE] * is_in for mark, is_in in marks.items()})
     wide.columns = range(len(marks))  # type: ignore[assignment]
     groups = pd.concat([wide.assign(group=counted[by]), wide.assign(group=ALL)])
@@ -287,22 +284,6 @@ def _stage_counts(
     ]
     long = pd.concat(blocks).rename_axis("row").sort_index(kind="stable")
     return long.reset_index(drop=True)
-
-
-def month_bins(months: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last month of each stretch between the months to report.
-
-    Examples
-    --------
-    >>> month_bins((1, 3, 6))
-    [(0, 1), (2, 3), (4, 6)]
-    """
-    return [(before + 1, last) for before, last in pairwise((-1, *months))]
-
-
-def bin_label(first: int, last: int) -> str:
-    """``"2-3"``, or ``"0"`` of one month."""
-    return str(first) if first == last else f"{first}-{last}"
 
 
 def _log_log(
