@@ -25,15 +25,45 @@ class CovariateColumns:
         NaN where a covariate is missing; shape (n, p).
     names : tuple[str, ...]
         Of each column; a category's are ``"plan=B"``, the first in order being the reference.
+    category : tuple[str, ...]
+        The category an indicator is of; empty for a number; one a column.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
+    category: tuple[str, ...] = ()
 
     @property
     def is_known(self) -> np.ndarray:
         """Rows with every covariate; shape (n,), bool."""
         return np.asarray(~np.isnan(self.values).any(axis=1))
+
+    def among(self, kept: np.ndarray) -> CovariateColumns:
+        """Some rows, with the levels that occur in them; the first of these is the reference.
+
+        A level that only rows set aside have is none of the comparison. A category with one level
+        left keeps a constant column, for `require_full_rank` to name.
+
+        Parameters
+        ----------
+        kept : np.ndarray
+            Positions or bools of the rows.
+        """
+        values = self.values[kept]
+        stays = np.ones(len(self.names), dtype=bool)
+        for name in dict.fromkeys(c for c in self.category if c):
+            own = np.flatnonzero([c == name for c in self.category])
+            occurs = (values[:, own] == 1).any(axis=0)
+            has_reference = (values[:, own] != 1).all(axis=1).any()
+            left = own[occurs] if has_reference else own[occurs][1:]
+            stays[own] = False
+            stays[left if len(left) else own[:1]] = True
+        chosen = np.flatnonzero(stays)
+        return CovariateColumns(
+            values[:, chosen],
+            tuple(self.names[j] for j in chosen),
+            tuple(self.category[j] for j in chosen) if self.category else (),
+        )
 
 
 def covariate_columns(
@@ -54,13 +84,14 @@ def covariate_columns(
     if absent:
         raise TableError(f"{where} lacks {quoted(absent)}; it has {quoted(list(frame.columns))}.")
     columns = [_number(frame[name], where=where)[:, None] for name in covariates]
-    names = list(covariates)
+    names, category = list(covariates), [""] * len(covariates)
     for name in categorical:
         indicators, levels = _indicators(frame[name])
         columns.append(indicators)
         names += [f"{name}={level}" for level in levels]
+        category += [name] * len(levels)
     values = np.hstack([np.zeros((len(frame), 0)), *columns])
-    return CovariateColumns(values, tuple(names))
+    return CovariateColumns(values, tuple(names), tuple(category))
 
 
 def require_full_rank(values: np.ndarray, names: Sequence[str], *, where: str) -> None:

@@ -115,9 +115,11 @@ def member_panel(
     given = covariate_columns(frame, covariates, categorical, where=WHERE)
     is_used = given.is_known & _is_at_risk(frame, columns)
     n_unknown = int((~given.is_known & _is_at_risk(frame, columns)).sum())
-    frame, values = frame[is_used], given.values[is_used]
+    frame = frame[is_used]
     if frame.empty:
         raise TableError(f"{WHERE} has no member-month at risk with every covariate known.")
+    given = given.among(is_used)
+    values = given.values
     require_full_rank(values, given.names, where=WHERE)
     coded = member_frame(frame, columns)
     rows = coded.rows

@@ -82,8 +82,8 @@ def competing_hazards(
     -------
     EffectTable
         Key ``term``; ratios (1: no difference), an association. Robust covariance over clusters
-        with the factor g/(g-1). Support: subjects on the smaller side of a yes/no term, and events
-        there.
+        with the factor g/(g-1), and with `cluster` Student's t of g - 1 degrees. Support:
+        subjects on the smaller side of a yes/no term, and events there.
 
     Raises
     ------
@@ -147,6 +147,7 @@ def competing_hazards(
             _REFERENCE[model],
         ),
         notes=lost,
+        degrees=None if cluster is None else np.full(len(terms), n - 1.0),
     )
 
 
@@ -183,8 +184,9 @@ def _rows(
     kept &= (clusters >= 0) & (groups >= 0)
     lost = int((~kept).sum())
     words = () if not lost else (f"Rows set aside for a missing value: {lost:,} of {len(data):,}.",)
-    values = columns.values[kept]
-    return time[kept], ending[kept], values, columns.names, clusters[kept], groups[kept], words
+    columns = columns.among(kept)
+    values, names = columns.values, columns.names
+    return time[kept], ending[kept], values, names, clusters[kept], groups[kept], words
 
 
 def _require_events(n_events: int, n_terms: int) -> None:

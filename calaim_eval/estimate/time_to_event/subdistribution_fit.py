@@ -156,15 +156,32 @@ def _likelihood(
     weight = np.exp(score_of)
     total = _risk_sum(times, weight)
     first = _risk_sum(times, weight[:, None] * x)
-    second = _risk_sum(times, weight[:, None, None] * x[:, :, None] * x[:, None, :])
     used = times.n_events > 0
     n = times.n_events[used]
     mean = np.zeros_like(first)
     mean[used] = first[used] / total[used, None]
-    spread = second[used] / total[used, None, None] - mean[used, :, None] * mean[used, None, :]
     value = score_of[times.is_event].sum() - (n * np.log(total[used])).sum()
     score = x[times.is_event].sum(axis=0) - (n[:, None] * mean[used]).sum(axis=0)
-    return float(value), score, (n[:, None, None] * spread).sum(axis=0), mean
+    # Summed over subjects first: over times it would be a square of factors for every time.
+    passed = weight * _hazard_passed(times, _baseline(times, total))
+    information = (x * passed[:, None]).T @ x - (mean[used] * n[:, None]).T @ mean[used]
+    return float(value), score, information, mean
+
+
+def _baseline(times: _Times, total: np.ndarray) -> np.ndarray:
+    """Jump of the baseline hazard at each distinct time; shape (n_times,)."""
+    is_used = (times.n_events > 0) & (total > 0)
+    return np.divide(times.n_events, total, out=np.zeros_like(total), where=is_used)
+
+
+def _hazard_passed(times: _Times, hazard: np.ndarray) -> np.ndarray:
+    """Baseline hazard each subject was at risk of, weighted as it was at risk; shape (n,)."""
+    passed = hazard.cumsum()[times.place]
+    for stay, left in zip(times.stay, times.left_by, strict=True):
+        place = times.place[left]
+        later = (hazard * stay).cumsum()
+        passed[left] += (later[-1] - later[place]) / stay[place]
+    return np.asarray(passed)
 
 
 def _halved(
@@ -185,9 +202,7 @@ def _score_residuals(
     """What each subject adds to the score; they add up to 0; shape (n, p)."""
     weight = np.exp(x @ coef)
     total = _risk_sum(times, weight)
-    hazard = np.divide(
-        times.n_events, total, out=np.zeros_like(total), where=(times.n_events > 0) & (total > 0)
-    )
+    hazard = _baseline(times, total)
     alone, with_mean = _compensator(hazard, mean)
     own = alone[times.place, None] * x - with_mean[times.place]
     for stay, left in zip(times.stay, times.left_by, strict=True):

@@ -104,9 +104,10 @@ def factor_rows(
     y = _outcome(data[outcome])
     codes, names = _clusters(data, cluster)
     kept = np.flatnonzero(np.isfinite(y) & columns.is_known & (codes >= 0))
+    columns = columns.among(kept)
     rows = FactorRows(
         outcome=y[kept],
-        values=columns.values[kept],
+        values=columns.values,
         terms=columns.names,
         factor=_factor_of(columns.names, factors, categorical),
         factors=(*factors, *categorical),

@@ -209,3 +209,23 @@ def test_terms_are_told_apart_without_a_square_of_the_units():
     """Of 20,000 units the whole rotation would be 3 GB; three terms need a triangle of three."""
     x = np.column_stack([np.ones(20_000), np.arange(20_000) % 7, np.arange(20_000) % 7])
     np.testing.assert_array_equal(_identified(x), [True, False, False])
+
+
+def test_a_category_that_only_units_set_aside_have_is_left_out(units):
+    units["plan_model"] = units["plan_model"].astype(object)
+    units.loc[[0, 1], "plan_model"] = "a regional one"
+    units.loc[[0, 1], "closure"] = np.nan
+    table = integration_factors(
+        units, outcome="closure", factors=["pilot"], categorical=["plan_model"]
+    )
+    assert table.keys["term"].tolist() == ["pilot", "plan_model=local"]
+    rest = integration_factors(
+        units.iloc[2:], outcome="closure", factors=["pilot"], categorical=["plan_model"]
+    )
+    np.testing.assert_allclose(table.estimate, rest.estimate, rtol=1e-12)
+
+
+def test_a_category_with_one_level_left_is_named(units):
+    units.loc[units["plan_model"] == "coop", "closure"] = np.nan
+    with pytest.raises(EstimationError, match="`plan_model=local` does not vary"):
+        integration_factors(units, outcome="closure", factors=["money"], categorical=["plan_model"])

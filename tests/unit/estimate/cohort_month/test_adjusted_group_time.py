@@ -423,3 +423,15 @@ def test_what_is_refused(what: str) -> None:
     given = {"outcome": "visits", "covariates": ["risk"], **options}
     with pytest.raises(error, match=message):
         adjusted_group_time_att(spoil(risk_panel()), **given)
+
+
+def test_a_level_that_only_members_without_a_covariate_have_is_no_covariate():
+    frame = risk_panel()
+    lost = frame["member_id"].isin([0, 1])
+    with_level = frame.assign(
+        band=frame["band"].mask(lost, "another"), risk=frame["risk"].mask(lost)
+    )
+    arguments = {"outcome": "visits", "covariates": ["risk"], "categorical": ["band"]}
+    found = adjusted_group_time_att(with_level, **arguments)
+    rest = adjusted_group_time_att(frame[~lost], **arguments)
+    np.testing.assert_allclose(found.estimate, rest.estimate, rtol=1e-9)
