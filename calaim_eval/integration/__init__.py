@@ -94,6 +94,7 @@ from calaim_eval.integration.plan_requirements import (
 from calaim_eval.integration.qca import fsqca, truth_table
 from calaim_eval.integration.referral_findings import referral_findings
 from calaim_eval.integration.referral_losses import referral_losses
+from calaim_eval.integration.referral_times import referral_times
 from calaim_eval.integration.referrals import (
     referral_closure,
     referral_funnel,
@@ -181,6 +182,7 @@ __all__ = [
     "referral_network",
     "referral_spells",
     "referral_step_conversion",
+    "referral_times",
     "requirement_burden",
     "requirement_standardization",
     "scale_factors",

@@ -41,6 +41,7 @@ from calaim_eval.integration.organization_network.survey_tables import (
 from calaim_eval.integration.payment import payment_denials, payment_timeliness
 from calaim_eval.integration.referral_findings import referral_findings
 from calaim_eval.integration.referral_losses import referral_losses
+from calaim_eval.integration.referral_times import referral_times
 from calaim_eval.integration.referrals import referral_closure, referral_funnel
 from calaim_eval.results import RateTable
 from calaim_eval.tables import Tables
@@ -51,6 +52,7 @@ logger = logging.getLogger(__name__)
 Recipe: TypeAlias = tuple[tuple[str, ...], Callable[[Mapping[str, pd.DataFrame]], RateTable]]
 
 _COLUMNS = {"person": ["member_id", "race_ethnicity"]}
+_DAYS = (30, 60, 90)
 _TABLES = (
     "contract",
     "organization",
@@ -118,7 +120,8 @@ def integration_measures(
         ``delivery_members``, ``local_cbo_share``, ``coverage``, ``coverage_summary``,
         ``coverage_summary_two_or_more``, ``contracted_but_idle``, ``single_plan_dependence``,
         ``referral_funnel``, ``referral_closure``, ``referral_closure_by_service``,
-        ``referral_closure_by_organization_type``, ``referral_losses``, ``referral_findings``,
+        ``referral_closure_by_organization_type``, ``referral_times``,
+        ``referral_times_by_organization_type``, ``referral_losses``, ``referral_findings``,
         ``payment_timeliness``, ``payment_denials``, ``contract_concentration``,
         ``plan_network_cohesion``, and the tables of `network_tables` and of
         `survey_network_tables`.
@@ -290,6 +293,12 @@ def _referral_recipes(
         maturation_days=maturation_days,
         exempt_services=(),
     )
+    times = partial(
+        referral_times,
+        as_of=day,
+        referred_to=last,
+        days=sorted({*(d for d in _DAYS if d < maturation_days), maturation_days}),
+    )
     return {
         "referral_funnel": (
             ("referral", "person"),
@@ -317,6 +326,14 @@ def _referral_recipes(
             lambda f: closure(
                 f["referral"], by="organization_type", organization=f["organization"]
             ),
+        ),
+        "referral_times": (
+            ("referral", "person"),
+            lambda f: times(f["referral"], by="race_ethnicity", person=f["person"], ledger=ledger),
+        ),
+        "referral_times_by_organization_type": (
+            ("referral", "organization"),
+            lambda f: times(f["referral"], by="organization_type", organization=f["organization"]),
         ),
         "referral_losses": (
             ("referral",),

@@ -159,24 +159,36 @@ def referral_spells(
     return spells
 
 
-def _spells(roots: pd.DataFrame, *, day: pd.Timestamp) -> tuple[pd.DataFrame, int, int]:
-    """Days from referral to start, other exit or end of follow-up, with what happened.
+def spells_of_roots(roots: pd.DataFrame, *, day: pd.Timestamp) -> pd.DataFrame:
+    """Root referrals with the days they waited and how that ended, none left out.
 
-    Also how many start before the referral, and how many ended on a day nobody recorded.
+    Adds ``duration_days``, ``cause``, ``ends_undated`` (ended on a day nobody recorded) and
+    ``starts_early`` (began before the referral).
     """
     received = roots["is_closed_by_services"]
     start = roots["service_started_date"].where(
         roots["service_started_date"].notna() | ~received, roots["closed_date"]
     )
-    is_undated = start.isna() & (
+    ends_undated = start.isna() & (
         received | ((roots["referral_status"] == "closed") & roots["closed_date"].isna())
     )
     end = start.fillna(roots["closed_date"])
     cause = np.select([start.notna(), end.notna()], [1, 2], default=0)
-    duration = (end.fillna(day) - roots["referred_date"]).dt.days
-    spells = roots.assign(duration_days=duration.astype(float), cause=cause)
-    is_early = (spells["duration_days"] < 0) & ~is_undated
+    duration = (end.fillna(day) - roots["referred_date"]).dt.days.astype(float)
+    return roots.assign(
+        duration_days=duration,
+        cause=cause,
+        ends_undated=ends_undated,
+        starts_early=(duration < 0) & ~ends_undated,
+    )
+
+
+def _spells(roots: pd.DataFrame, *, day: pd.Timestamp) -> tuple[pd.DataFrame, int, int]:
+    """Those with usable days; how many start too early, and how many end on no recorded day."""
+    spells = spells_of_roots(roots, day=day)
+    is_undated, is_early = spells["ends_undated"], spells["starts_early"]
     kept = spells[~is_undated & ~is_early].reset_index(drop=True)
+    kept = kept.drop(columns=["ends_undated", "starts_early"])
     return kept, int(is_early.sum()), int(is_undated.sum())
 
 

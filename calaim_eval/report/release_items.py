@@ -93,6 +93,8 @@ FURTHER_ITEMS: dict[str, str] = {
     "contract_concentration": "Concentration of contracts",
     "plan_network_cohesion": "Cohesion of the plan-organization network",
     "referral_losses": "Where referrals stop, and why",
+    "referral_times": "How soon services start after referral",
+    "referral_times_by_organization_type": "How soon services start, by type of organization",
     "referral_closure_by_organization_type": "Referral loops closed, by type of organization",
     "referral_findings": "Findings in the referral records",
     "requirement_burden": "Further versions of requirements by organization",
