@@ -255,6 +255,7 @@ def _write_program(chunk: Chunk, world: World, writer: StudyWriter, injected: Co
         chunk.supports,
         world.organizations,
         world.counties,
+        parameters=world.parameters,
         first_number=chunk.first_number,
         injected=injected,
     )

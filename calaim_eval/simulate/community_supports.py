@@ -154,13 +154,15 @@ def _draw_requests(
     organizations: Organizations,
     parameters: Parameters,
 ) -> _Requests:
-    """Requests within three months of listing, where the county has a provider."""
+    """Requests within three months of listing and later, where the county has a provider."""
     rng, calendar = context.rng, context.calendar
     listed = np.flatnonzero(program.listed < calendar.n_months)
     asks = rng.random(len(listed)) < parameters.value("community_support_given_identified")
-    member = listed[asks]
-    earliest = np.maximum(program.listed[member], calendar.index(START))
-    month = (earliest + rng.integers(0, 3, len(member))).astype(np.int64)
+    earliest = np.maximum(program.listed[listed[asks]], calendar.index(START))
+    month = earliest + rng.integers(0, 3, len(earliest))
+    later, later_month = _later_requests(context, program, listed, parameters)
+    member = np.concatenate([listed[asks], later])
+    month = np.concatenate([month, later_month]).astype(np.int64)
     clipped = np.minimum(month, calendar.n_months - 1)
     possible = (month < calendar.n_months) & coverage.is_covered[member, clipped]
     member, month = member[possible], month[possible]
@@ -179,6 +181,22 @@ def _draw_requests(
         decided_day=np.minimum(decided, coverage.last_day[member, month]),
         is_denied=rng.random(len(rows)) < _DENIED_SHARE,
     )
+
+
+def _later_requests(
+    context: ClaimContext,
+    program: Program,
+    listed: NDArray[np.int64],
+    parameters: Parameters,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Members and months of further requests: at any time from three months after listing on."""
+    rng, calendar = context.rng.spawn(1)[0], context.calendar
+    first = np.maximum(program.listed[listed], calendar.index(START)) + 3
+    n_months = np.maximum(calendar.n_months - first, 0)
+    per_month = parameters.value("community_support_later_requests_per_year") / 12
+    number = rng.poisson(per_month * n_months)
+    month = np.repeat(first, number) + rng.integers(0, np.repeat(np.maximum(n_months, 1), number))
+    return np.repeat(listed, number), month.astype(np.int64)
 
 
 def _draw_received(

@@ -65,7 +65,7 @@ def draw_ecm_course(
     """Draw days and providers, and write the records and claim lines."""
     rng, calendar = context.rng, context.calendar
     n = context.people.n
-    organization = _organizations(context, program, organizations)
+    organization = _organizations(context, program, organizations, parameters)
     listed = np.flatnonzero(program.listed < calendar.n_months)
     listed_day = np.full(n, -1, dtype=np.int64)
     first = coverage.first_day[listed, program.listed[listed]]
@@ -92,9 +92,13 @@ def draw_ecm_course(
 
 
 def _organizations(
-    context: ClaimContext, program: Program, organizations: Organizations
+    context: ClaimContext, program: Program, organizations: Organizations, parameters: Parameters
 ) -> NDArray[np.int64]:
-    """Organization of each member reached or served, of the kind the truth says."""
+    """Organization of each member reached or served, of the kind the truth says.
+
+    A county's coordinator takes its share of the members whom no CBO serves.
+    """
+    share = parameters.value("coordinator_ecm_share")
     found = np.full(context.people.n, -1, dtype=np.int64)
     is_cbo = organizations.kind == TYPES.index("cbo")
     month = np.minimum(program.outreached, program.served)
@@ -108,7 +112,11 @@ def _organizations(
         table = organizations.candidates(0, is_cbo == kind)
         county = context.people.county_at(month)[rows]
         day = context.calendar.starts[month[rows]]
-        found[rows] = table.pick(county, day, draw[rows])
+        coordinator = np.where(kind, -1, organizations.coordinator[county])
+        own = np.where(coordinator >= 0, share, 0.0)
+        others = (draw[rows] - own) / (1 - own)
+        picked = table.pick(county, day, np.maximum(others, 0.0))
+        found[rows] = np.where(others < 0, coordinator, picked)
     return found
 
 

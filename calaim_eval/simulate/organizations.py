@@ -59,6 +59,7 @@ _NAMES = {
     "unknown": "Services",
 }
 _N_EXTRA = 300
+_COORDINATORS_SINCE = "2016-11-01"
 _CBO, _CLINIC = TYPES.index("cbo"), TYPES.index("clinic")
 
 
@@ -84,6 +85,8 @@ class Organizations:
         "ecm" and the Community Supports.
     npi : NDArray
         Code of the organization's NPI.
+    coordinator : NDArray
+        Organization that coordinates the county's referrals, -1 where none does; (n_counties,).
     """
 
     kind: NDArray[np.int64]
@@ -98,6 +101,7 @@ class Organizations:
     coder_1: NDArray[np.int64]
     coder_2: NDArray[np.int64]
     npi_texts: tuple[str, ...]
+    coordinator: NDArray[np.int64]
 
     @property
     def n(self) -> int:
@@ -140,7 +144,10 @@ class ProviderTable:
 def draw_organizations(
     counties: Counties, facilities: Facilities, *, rng: np.random.Generator
 ) -> Organizations:
-    """Draw organizations: a CBO and a clinic in every county, more where more members live."""
+    """Draw organizations: a CBO and a clinic in every county, more where more members live.
+
+    The last ones coordinate referrals, one in each county where a predecessor of ECM ran.
+    """
     n_counties = len(counties.names)
     weight = counties.shares**0.7
     extra_home = rng.choice(n_counties, size=_N_EXTRA, p=weight / weight.sum())
@@ -163,7 +170,7 @@ def draw_organizations(
     offers[:, 0] = ~is_extra | (rng.random(n) < 0.7)
     is_out_of_state = (kind == TYPES.index("for_profit")) & (rng.random(n) < 0.3)
     npi_texts = tuple(fictional_npi(5, number) for number in range(n))
-    return Organizations(
+    drawn = Organizations(
         kind=kind,
         home=np.where(is_out_of_state, -1, home),
         entry_day=entry.astype(np.int32),
@@ -176,6 +183,45 @@ def draw_organizations(
         coder_1=_coded(kind, 0.95, rng),
         coder_2=_coded(kind, 0.90, rng),
         npi_texts=npi_texts,
+        coordinator=np.full(n_counties, -1),
+    )
+    return _with_coordinators(drawn, counties, facilities)
+
+
+def _with_coordinators(
+    drawn: Organizations, counties: Counties, facilities: Facilities
+) -> Organizations:
+    """Organizations, and one county agency more where Whole Person Care or Health Homes ran.
+
+    It has coordinated since then, serves its own county, and offers ECM only.
+    """
+    home = np.flatnonzero(counties.has_predecessor)
+    n, number = len(home), drawn.n + np.arange(len(home))
+    kind = np.full(n, TYPES.index("county_agency"))
+    texts = tuple(fictional_npi(5, int(each)) for each in number)
+    codes = np.array([facilities.npis.code(text) for text in texts], dtype=np.int32)
+    coordinator = drawn.coordinator.copy()
+    coordinator[home] = number
+    serves = np.zeros((n, len(counties.names)), dtype=bool)
+    serves[np.arange(n), home] = True
+    offers = np.zeros((n, len(drawn.services)), dtype=bool)
+    offers[:, 0] = True
+    entry = np.full(n, day_number(_COORDINATORS_SINCE), dtype=np.int32)
+    led = np.full(n, _LEADERSHIP.index("not_reported"))
+    return Organizations(
+        kind=np.concatenate([drawn.kind, kind]),
+        home=np.concatenate([drawn.home, home]),
+        entry_day=np.concatenate([drawn.entry_day, entry]),
+        is_idle=np.concatenate([drawn.is_idle, np.zeros(n, dtype=bool)]),
+        serves=np.concatenate([drawn.serves, serves]),
+        offers=np.concatenate([drawn.offers, offers]),
+        services=drawn.services,
+        npi=np.concatenate([drawn.npi, codes]),
+        leadership=np.concatenate([drawn.leadership, led]),
+        coder_1=np.concatenate([drawn.coder_1, kind]),
+        coder_2=np.concatenate([drawn.coder_2, kind]),
+        npi_texts=(*drawn.npi_texts, *texts),
+        coordinator=coordinator,
     )
 
 
@@ -190,10 +236,13 @@ def organization_columns(organizations: Organizations, counties: Counties) -> di
     out_of_state = len(counties.names)
     home = np.where(organizations.home < 0, out_of_state, organizations.home)
     place = [*counties.names, "California"]
+    called = [_NAMES[TYPES[kind]] for kind in organizations.kind]
+    for number in organizations.coordinator[organizations.coordinator >= 0]:
+        called[number] = "Care Coordination"
     names = np.array(
         [
-            f"{place[where]} {_NAMES[TYPES[kind]]} {number}"
-            for number, (where, kind) in enumerate(zip(home, organizations.kind, strict=True))
+            f"{place[where]} {name} {number}"
+            for number, (where, name) in enumerate(zip(home, called, strict=True))
         ],
         dtype=object,
     )

@@ -21,6 +21,7 @@ from calaim_eval.simulate.counties import Counties
 from calaim_eval.simulate.coverage import Coverage
 from calaim_eval.simulate.ecm_course import EcmCourse
 from calaim_eval.simulate.organizations import Organizations
+from calaim_eval.simulate.parameters import Parameters
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,11 +52,13 @@ def referral_columns(
     organizations: Organizations,
     counties: Counties,
     *,
+    parameters: Parameters,
     first_number: int,
     injected: Counter[str],
 ) -> dict[str, pa.Array]:
     """Columns of the `referral` table."""
     steps = _roots(ecm, supports)
+    steps["sender"] = _senders(steps, context, organizations, parameters)
     steps = _with_endings(steps, context)
     children = _children(steps, context)
     injected["referral_roots"] += len(steps["member"])
@@ -94,6 +97,18 @@ def _roots(ecm: EcmCourse, supports: SupportCourse) -> Steps:
         "started": supports.started_day,
     }
     return {name: np.concatenate([first[name], second[name]]) for name in first}
+
+
+def _senders(
+    steps: Steps, context: ClaimContext, organizations: Organizations, parameters: Parameters
+) -> NDArray[np.int64]:
+    """Who refers: in a county with a coordinator, it makes most requests for supports."""
+    rng = context.rng.spawn(1)[0]
+    month = context.calendar.month_of(steps["referred"].astype(np.int32)).astype(np.int64)
+    coordinator = organizations.coordinator[context.county(steps["member"], month)]
+    goes_through = rng.random(len(month)) < parameters.value("coordinator_request_share")
+    is_request = (steps["service"] > 0) & (coordinator >= 0) & goes_through
+    return np.where(is_request, coordinator, steps["sender"])
 
 
 def _with_endings(steps: Steps, context: ClaimContext) -> Steps:
