@@ -112,6 +112,21 @@ def test_pyfixest_gives_the_same_with_weights(
     assert_same(ours, theirs.coef()["served"], theirs.se()["served"])
 
 
+def test_pyfixest_gives_the_same_with_probability_weights(frame: pd.DataFrame) -> None:
+    pyfixest = pytest.importorskip("pyfixest")
+    weighted = frame.assign(weight=1.0 + frame["member_id"] % 5)
+    theirs = pyfixest.feols(
+        "paid ~ served + risk | member_id + month",
+        weighted,
+        weights="weight",
+        vcov={"CRV1": "county"},
+    )
+    ours = regression(
+        weighted, outcome="paid", model="fixed_effects", weights="weight", cluster="county", **GIVEN
+    )
+    assert_same(ours, theirs.coef()["served"], theirs.se()["served"])
+
+
 def test_pyfixest_gives_the_same_by_stratum(frame: pd.DataFrame) -> None:
     pyfixest = pytest.importorskip("pyfixest")
     frame = frame.assign(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.ledger import part_words
+from calaim_eval.design.weights import MemberWeights
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.regressions.regression_average import average_effects
 from calaim_eval.estimate.regressions.regression_error import clustered
@@ -38,7 +39,9 @@ from calaim_eval.estimate.regressions.regression_words import (
     REFERENCE,
     regression_estimand,
     regression_notes,
+    weight_notes,
 )
+from calaim_eval.estimate.regressions.row_weights import require_weights_go_with
 from calaim_eval.estimate.support import has_single_member, support_frame
 from calaim_eval.results import EffectTable, Method
 from calaim_eval.results.effect_table import with_undefined
@@ -69,6 +72,7 @@ def regression(
     stratum: str | None = None,
     absorb: Sequence[str] = (MEMBER, MONTH),
     at_risk: str | None = None,
+    weights: str | MemberWeights | None = None,
     quantity: Quantity = "coefficient",
     terms: Terms = "exposure",
     cluster: str | tuple[str, str] | None = MEMBER,
@@ -110,6 +114,12 @@ def regression(
         Months (or part of one) each row was at risk, or true/false; rows at 0 are set aside. Count
         models take its logarithm as offset; least squares takes the outcome divided by it,
         weighted by it.
+    weights : str or MemberWeights, optional
+        Column of numbers, 0 or more, or the weights of `entropy_balance` or `propensity_weights`,
+        the same in every month of a member. *Probability* weights: a row with weight 3 stands for
+        three like it that were not observed, and counts as one in standard errors, which are
+        clustered and take the weights as known. Only their ratios matter. *Frequency* weights
+        (three rows that were observed) are rows to repeat. Rows of weight 0 are set aside.
     quantity : {"coefficient", "average_effect", "average_effect_on_exposed"}
         On the log link: rate ratios, or the average difference in the rate per `per` member-months
         over all rows or over the exposed ones (of a number: of the derivative).
@@ -147,7 +157,8 @@ def regression(
 
     Notes
     -----
-    With row i's influence :math:`\psi_i = A^{-1} s_i` (score s, information A) the clustered
+    With row i's influence :math:`\psi_i = A^{-1} w_i s_i` (score s, information
+    :math:`A = \sum w_i A_i`, weights w) the clustered
     covariance is :math:`\frac{G}{G-1}\frac{N-1}{N-K} \sum_g (\sum_{i \in g} \psi_i)
     (\sum_{i \in g} \psi_i)'`; K leaves out absorbed effects nested in clusters [1]_. A ratio's
     covariance is that of its logarithm by the delta method. The estimating equations have the
@@ -180,6 +191,8 @@ def regression(
         "working_correlation": working_correlation,
     }
     _require_options(chosen, exposure=exposure, clusters=clusters, absorb=absorb, per=per)
+    if weights is not None:
+        require_weights_go_with(model, clusters, working_correlation)
     is_absorbed = model == "fixed_effects"
     rows = regression_rows(
         data,
@@ -193,6 +206,7 @@ def regression(
         month=month,
         groups=(*clusters, *(absorb if is_absorbed else ())),
         absorbed=absorb if is_absorbed else (),
+        weights=weights,
     )
     _require_whole_months(rows, model)
     clusters = rows.clusterings(clusters)
@@ -233,6 +247,7 @@ def regression(
                     "categorical": [*categorical],
                     "absorb": [*absorb] if is_absorbed else [],
                     "at_risk": at_risk,
+                    "weights": weights.method if isinstance(weights, MemberWeights) else weights,
                     "cluster": " and ".join(clusters) or None,
                     "per": per,
                     "design": design,
@@ -241,9 +256,8 @@ def regression(
             reference=REFERENCE[model],
         ),
         cluster_influence=influence,
-        notes=regression_notes(
-            rows, fit, clusters, is_mended=is_mended, design=design, model=model
-        ),
+        notes=weight_notes(weights, fit)
+        + regression_notes(rows, fit, clusters, is_mended=is_mended, design=design, model=model),
     )
 
 

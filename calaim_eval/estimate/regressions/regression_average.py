@@ -15,7 +15,7 @@ def average_effects(
 
     For an indicator x: the mean over member-months of :math:`\mu(x=1) - \mu(x=0)` at each row's
     covariates; for a number: of the derivative :math:`\beta\mu`. Averages are weighted by the time
-    at risk, in a stratum over its own rows.
+    at risk (times the weights of the rows), in a stratum over its own rows.
 
     Parameters
     ----------
@@ -66,5 +66,5 @@ def _weight(fit: Fit, column: int, *, is_indicator: bool, on_exposed: bool) -> n
                 "Use quantity='average_effect'."
             )
         chosen = chosen & (rows.values[:, column] == 1)
-    weight = np.where(chosen, rows.at_risk, 0.0)
+    weight = np.where(chosen, rows.mass, 0.0)
     return np.asarray(weight / weight.sum())

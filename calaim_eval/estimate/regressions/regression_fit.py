@@ -80,7 +80,7 @@ def standardized(rows: RegressionRows) -> Standardized:
 def fit_linear(rows: RegressionRows) -> Fit:
     """Least squares of the rate on the columns, weighted by the time at risk."""
     columns = standardized(rows)
-    z, weight = columns.z, rows.at_risk
+    z, weight = columns.z, rows.mass
     inverse = np.linalg.inv(z.T @ (weight[:, None] * z))
     rate = rows.outcome / rows.at_risk
     coef = inverse @ (z.T @ (weight * rate))
@@ -97,8 +97,8 @@ def fit_poisson(rows: RegressionRows) -> Fit:
     result = _fitted_poisson(rows, columns.z)
     mean = np.asarray(result.fittedvalues)
     require_no_separation(rows, mean)
-    inverse = np.linalg.inv(columns.z.T @ (mean[:, None] * columns.z))
-    influence = (columns.z * (rows.outcome - mean)[:, None]) @ inverse
+    inverse = np.linalg.inv(columns.z.T @ ((rows.weight * mean)[:, None] * columns.z))
+    influence = (columns.z * (rows.weight * (rows.outcome - mean))[:, None]) @ inverse
     _require_at_rest(influence)
     return _returned(rows, columns, np.asarray(result.params), influence, inverse)
 
@@ -176,7 +176,9 @@ def _fitted_poisson(rows: RegressionRows, z: np.ndarray) -> Any:
     from statsmodels.genmod.families import Poisson
     from statsmodels.genmod.generalized_linear_model import GLM
 
-    model = GLM(rows.outcome, z, family=Poisson(), offset=np.log(rows.at_risk))
+    model = GLM(
+        rows.outcome, z, family=Poisson(), offset=np.log(rows.at_risk), var_weights=rows.weight
+    )
     require_events_everywhere(rows)
     return converged(lambda: model.fit(maxiter=200, tol=1e-11, tol_criterion="params"))
 

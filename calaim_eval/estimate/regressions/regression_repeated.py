@@ -52,7 +52,7 @@ def fit_fixed_effects(
     def model_of(columns: list[int]) -> Any:
         """The model with some of the columns."""
         x = pd.DataFrame(rows.values[:, columns] / size[columns], columns=map(str, columns))
-        return AbsorbingLS(rate, x, absorb=effects, weights=rows.at_risk)
+        return AbsorbingLS(rate, x, absorb=effects, weights=rows.mass)
 
     model = model_of([*range(len(size))])
     try:
@@ -112,8 +112,9 @@ def fit_gee(rows: RegressionRows, *, is_count: bool, working_correlation: str) -
         family=families.Poisson() if is_count else families.Gaussian(),
         cov_struct=structure[working_correlation](),
         offset=np.log(rows.at_risk)[order] if is_count else None,
+        weights=rows.weight[order] if rows.is_weighted else None,
     )
-    few = n_members < FEW_CLUSTERS
+    few = n_members < FEW_CLUSTERS and not rows.is_weighted
     result: Any = converged(
         lambda: model.fit(maxiter=200, ctol=1e-9, cov_type="bias_reduced" if few else "robust")
     )

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.ledger import part_words
+from calaim_eval.design.weights import MemberWeights
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.estimate.covariates import CovariateColumns, covariate_columns
 from calaim_eval.estimate.member_frame import WHERE, are_members, require_columns, varying
+from calaim_eval.estimate.regressions.row_weights import row_weights
 from calaim_eval.moments.cell_index import label_codes, plain_labels
 from calaim_eval.moments.periods import month_index, period_frequency, period_ordinals
 
@@ -49,6 +51,10 @@ class RegressionRows:
         Codes of the columns to cluster by or absorb; shape (n,) each.
     n_unknown : int
         Rows set aside for a missing exposure or covariate.
+    weight : np.ndarray
+        Positive probability weights, 1 without weights; shape (n,).
+    n_without_weight : int
+        Rows set aside for a weight of 0.
     """
 
     outcome: np.ndarray
@@ -62,9 +68,21 @@ class RegressionRows:
     groups: dict[str, np.ndarray]
     labels: dict[str, pd.Index]
     n_unknown: int
+    weight: np.ndarray
+    n_without_weight: int = 0
 
     def __len__(self) -> int:
         return len(self.outcome)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows weigh differently."""
+        return bool((self.weight != self.weight[0]).any())
+
+    @property
+    def mass(self) -> np.ndarray:
+        """Weight times the time at risk; shape (n,)."""
+        return np.asarray(self.weight * self.at_risk)
 
     @property
     def names(self) -> list[str]:
@@ -93,6 +111,7 @@ class RegressionRows:
             self,
             outcome=self.outcome[rows],
             at_risk=self.at_risk[rows],
+            weight=self.weight[rows],
             values=self.values[rows],
             member=self.member[rows],
             month=None if self.month is None else self.month[rows],
@@ -138,6 +157,7 @@ def regression_rows(
     month: str | None,
     groups: Sequence[str],
     absorbed: Sequence[str] = (),
+    weights: str | MemberWeights | None = None,
 ) -> RegressionRows:
     """Checked rows with every exposure and covariate known, and something at risk.
 
@@ -149,14 +169,16 @@ def regression_rows(
     EstimationError
         The outcome is the same in every row.
     """
-    named = [outcome, stratum, at_risk, member_id, month, *groups]
+    column = weights if isinstance(weights, str) else None
+    named = [outcome, stratum, at_risk, column, member_id, month, *groups]
     used = [c for c in named if c is not None and c not in (MEMBER, MONTH)]
     require_columns(data, used, advice="")
     risk = _at_risk(data, at_risk)
     own = covariate_columns(data, exposure, (), where=WHERE)
     others = covariate_columns(data, covariates, categorical, where=WHERE)
     is_known = own.is_known & others.is_known
-    kept = np.flatnonzero(is_known & (risk > 0))
+    weight = row_weights(data, weights, member_id=member_id)
+    kept = np.flatnonzero(is_known & (risk > 0) & (weight > 0))
     if not kept.size:
         raise TableError(f"{WHERE} has no row at risk with exposure and covariates known.")
     frame = data.iloc[kept]
@@ -195,7 +217,9 @@ def regression_rows(
         stratum=codes_of_stratum,
         groups=grouped,
         labels=labels,
-        n_unknown=int((~is_known & (risk > 0)).sum()),
+        n_unknown=int((~is_known & (risk > 0) & (weight > 0)).sum()),
+        weight=weight[kept],
+        n_without_weight=int(((risk > 0) & (weight == 0)).sum()),
     )
 
 

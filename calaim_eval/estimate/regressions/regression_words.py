@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from calaim_eval.design.weights import MemberWeights, effective_sample_size
 from calaim_eval.estimate.inference.clustering import FEW_CLUSTERS, member_cluster_notes
 from calaim_eval.estimate.regressions.regression_fit import Fit
 from calaim_eval.estimate.regressions.regression_rows import MEMBER, MONTH, RegressionRows
@@ -66,6 +67,25 @@ def regression_estimand(
         scale="ratio" if is_ratio else "difference",
         is_causal=design is not None,
     )
+
+
+def weight_notes(weights: str | MemberWeights | None, fit: Fit) -> tuple[str, ...]:
+    """What weights mean for the estimate and its errors; nothing without weights."""
+    if weights is None:
+        return ()
+    named = f"`{weights}`" if isinstance(weights, str) else weights.method.rstrip(".")
+    rows = fit.rows
+    effective = count_words(effective_sample_size(rows.weight), "rows")
+    notes = [
+        f"Rows are weighted (probability weights: {named}); they are worth {effective} of equal "
+        f"weight, of {count_words(len(rows), 'rows')}. Standard errors take the weights as known."
+    ]
+    if rows.n_without_weight:
+        much = count_words(rows.n_without_weight, "member-months")
+        notes.append(f"Set aside for a weight of 0: {much}.")
+    if not isinstance(weights, str):
+        notes += weights.notes
+    return tuple(notes)
 
 
 def regression_notes(
