@@ -16,6 +16,7 @@ from calaim_eval.estimate import (
     count_effects,
     group_time_att,
     pre_post,
+    relative_effect,
 )
 from calaim_eval.estimate.cohort_month.time_pairs import BasePeriod, Comparison
 from calaim_eval.estimate.influence import MEMBER
@@ -133,13 +134,14 @@ def _exposure_recipes(study: Study, moments: dict[str, Moments], outcome: str) -
         return {}
     main = moments[MAIN_ANCHOR][outcome]
     everybody = cache(lambda: exposure_att(exposure, main.everybody, outcome))
-    by_race = cache(lambda: overall_effect(exposure, exposure_att(exposure, main.by_race, outcome)))
+    each_race = cache(lambda: exposure_att(exposure, main.by_race, outcome))
+    by_race = cache(lambda: overall_effect(exposure, each_race()))
     return {
         "effect_event_study": lambda: event_study(exposure, everybody()),
         "effect_overall": lambda: _by_anchor(exposure, moments, everybody(), outcome),
         "effect_by_race": by_race,
         "effect_gap": lambda: effect_gap(by_race(), reference=study.file.equity.reference),
-        "effect_ratio": lambda: _ratio(exposure, main, outcome),
+        "effect_ratio": lambda: _ratio(exposure, everybody(), each_race()),
         "pre_post": lambda: _before_after(exposure, main, outcome),
     }
 
@@ -204,22 +206,26 @@ def _by_anchor(
     return stack(list(tables.values()), key="anchor", labels=list(tables))
 
 
-def _ratio(exposure: Exposure, groups: Groups, outcome: str) -> EffectTable:
+def _ratio(
+    exposure: Exposure, everybody: GroupTimeEffects, by_race: GroupTimeEffects
+) -> EffectTable:
     """Rate ratio over the months of follow-up, everybody and by group."""
-    tables = [
-        count_effects(
-            cells,
-            outcome=outcome,
-            comparison=exposure.comparison,
-            anticipation_months=exposure.anticipation_months,
-            max_event_time=exposure.follow_up_months,
-        )
-        for cells in (groups.everybody, groups.by_race)
-    ]
-    everybody = replace(tables[0], keys=tables[0].keys.assign(**{STRATUM: ALL}))
-    table = stack([everybody, tables[1]])
-    notes = policy_notes(outcome, groups.everybody.months)
-    return replace(table, notes=(*table.notes, *notes))
+    tables = [rate_ratio(exposure, att_gt) for att_gt in (everybody, by_race)]
+    whole = replace(tables[0], keys=tables[0].keys.assign(**{STRATUM: ALL}))
+    return _with_calendar(stack([whole, tables[1]]), everybody)
+
+
+def rate_ratio(exposure: Exposure, att_gt: GroupTimeEffects) -> EffectTable:
+    """Rate with the service to the rate without, by the assumption the study file names."""
+    if exposure.rate_ratio == "same_number":
+        return relative_effect(att_gt, max_event_time=exposure.follow_up_months)
+    return count_effects(
+        att_gt.moments,
+        outcome=att_gt.outcome,
+        comparison=exposure.comparison,
+        anticipation_months=exposure.anticipation_months,
+        max_event_time=exposure.follow_up_months,
+    )
 
 
 def _before_after(exposure: Exposure, groups: Groups, outcome: str) -> EffectTable:

@@ -189,6 +189,7 @@ class Exposure(_Section):
     anticipation_months: int = Field(ge=0, le=6)
     eligibility_cell: Literal["month", "quarter"]
     base_period: Literal["varying", "universal"] = "varying"
+    rate_ratio: Literal["same_number", "same_percentage"] = "same_number"
 
 
 def _matched_on(value: str) -> str:

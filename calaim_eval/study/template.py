@@ -92,6 +92,8 @@ anticipation_months = 0         # months before exposure that it may already hav
 eligibility_cell = "month"      # compared within the "month" of eligibility; "quarter" keeps more
                                 # members, but after a peak of use it can hide most of the effect
 base_period = "varying"         # "varying" or "universal", as in Callaway and Sant'Anna
+rate_ratio = "same_number"      # ratios take use to move, without the service, by the same number
+                                # as among comparison members; or by the "same_percentage"
 
 # The same effect against members alike in use before exposure, covered and not yet served in that
 # month: a second answer, should those picked for the service be picked for a rise in use. Leave

@@ -204,20 +204,30 @@ def ratios_table(
     DisplayTable | Absent
         One row a group, one column an outcome; 1 is no effect, 0.9 a tenth fewer.
     """
+    found = find_item(released, "effect_ratio")
     return _group_table(
-        find_item(released, "effect_ratio"),
+        found,
         outcomes,
         caption=(
             "Effect as a rate ratio, with 95% intervals: the rate of members served to the rate "
             "they would have had. 1 is no effect, 0.90 a tenth less."
         ),
-        notes=(
-            "Without the service, use is taken to change by the same percentage as among "
-            "comparison members; the effects above take it to change by the same amount. Where "
-            "the two disagree, levels before differed, and nothing after exposure tells which is "
-            "right.",
-        ),
+        notes=(_ratio_note(found),),
         is_ratio=True,
+    )
+
+
+def _ratio_note(found: ReleasedTable | Absent) -> str:
+    """How use is taken to have moved without the service."""
+    if isinstance(found, Absent) or found.meta.get("options", {}).get("link") != "log":
+        return (
+            "The rate they would have had is their own less the effect above: without the service, "
+            "use is taken to change by the same amount as among comparison members."
+        )
+    return (
+        "Without the service, use is taken to change by the same percentage as among comparison "
+        "members; the effects above take it to change by the same amount. Where the two disagree, "
+        "levels before differed, and nothing after exposure tells which is right."
     )
 
 

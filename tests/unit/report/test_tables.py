@@ -382,3 +382,20 @@ def test_notes_that_differ_in_amounts_only_are_one_and_codes_have_labels():
         "Break in 2024-01: one law.",
         "Break in 2024-01: another law.",
     ]
+
+
+def test_the_note_under_ratios_says_how_use_is_taken_to_move(released):
+    keys = pd.DataFrame(
+        {"outcome": ["ed_visits"], "unit": UNITS["ed_visits"], "race_ethnicity": ["all"]}
+    )
+    table = effects(keys, [0.8], [0.1], [900], name="Rate ratio")
+    by_link = {
+        words: dataclasses.replace(
+            table, method=dataclasses.replace(table.method, options={"link": link})
+        )
+        for link, words in ((None, "by the same amount as"), ("log", "by the same percentage as"))
+    }
+    for words, own in by_link.items():
+        found = tables.ratios_table(release({"effect_ratio": own}, quarter="2024Q4"))
+        assert words in found.to_html()
+    assert "by the same amount as" in tables.ratios_table(released).to_html()
