@@ -98,6 +98,13 @@ def as_day(value: Day, *, name: str) -> pd.Timestamp:
     return day.tz_localize(None).normalize()
 
 
+def local_days(moments: pd.Series) -> pd.Series:
+    """Days as the calendar of the place shows them: without a time zone and a time of day."""
+    if isinstance(moments.dtype, pd.DatetimeTZDtype):
+        moments = moments.dt.tz_localize(None)
+    return moments.dt.normalize()
+
+
 def set_aside(
     reasons: Mapping[str, pd.Series], *, table: str, stage: str, ledger: RowLedger | None
 ) -> np.ndarray:
@@ -123,10 +130,7 @@ def _read_column(values: pd.Series, *, table: str, column: str) -> pd.Series:
     """One column in the type the schema declares."""
     dtype = FIELDS[column].dtype
     if dtype in ("date", "month"):
-        read = pd.to_datetime(values, errors="coerce")
-        if isinstance(read.dtype, pd.DatetimeTZDtype):
-            read = read.dt.tz_localize(None)
-        read = read.dt.normalize()
+        read = local_days(pd.to_datetime(values, errors="coerce"))
     elif dtype in ("integer", "number"):
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -35,7 +36,7 @@ from calaim_eval.integration.plan_requirements import (
 )
 from calaim_eval.integration.referrals import referral_closure
 from calaim_eval.integration.summary import frames_of_quarter
-from calaim_eval.results import RateTable, Result, stack
+from calaim_eval.results import EffectTable, RateTable, Result, stack
 from calaim_eval.tables import Tables
 from calaim_eval.tables.ledger import RowLedger
 
@@ -173,15 +174,28 @@ def survey_recipes(answers: SurveyAnswers, *, agree_from: float | None) -> dict[
         ),
         "survey_respondents": ((), lambda _: survey_respondents(answers)),
         "survey_reliability": ((), lambda _: scale_reliability(answers)),
-        "survey_aggregation": (
-            (),
-            lambda _: stack([aggregation_check(answers, s).to_effects() for s in answers.scales]),
-        ),
+        "survey_aggregation": ((), lambda _: _aggregation(answers)),
         "survey_scores_by_role": ((), lambda _: survey_scores(answers, by="respondent_role")),
         "survey_scores_by_organization_type": (roster, by_trait("organization_type")),
         "survey_scores_by_leadership": (roster, by_trait("leadership")),
         "survey_agreement": ((), lambda _: _agreement(answers, agree_from)),
     }
+
+
+def _aggregation(answers: SurveyAnswers) -> EffectTable:
+    """The check of every scale that can be checked; the others are named."""
+    tables, lost, first = [], [], None
+    for scale in answers.scales:
+        try:
+            tables.append(aggregation_check(answers, scale).to_effects())
+        except EstimationError as error:
+            lost.append(scale)
+            first = first or error
+    if first is not None and not tables:
+        raise first
+    both = stack(tables)
+    words = tuple(f"Scale `{s}` is left out: too few colleagues answered it." for s in lost)
+    return replace(both, notes=(*both.notes, *words))
 
 
 def _agreement(answers: SurveyAnswers, agree_from: float | None) -> RateTable:

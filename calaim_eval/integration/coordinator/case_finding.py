@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError, quoted
-from calaim_eval.integration.inputs import TEXT
+from calaim_eval.integration.inputs import TEXT, local_days
 from calaim_eval.results import Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.results.share_words import share_words
@@ -124,10 +124,7 @@ def _read(values: pd.Series, table: str, name: str) -> pd.Series:
     if name == "value":
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:
-        read = pd.to_datetime(values, errors="coerce")
-        if isinstance(read.dtype, pd.DatetimeTZDtype):
-            read = read.dt.tz_localize(None)
-        read = read.dt.normalize()
+        read = local_days(pd.to_datetime(values, errors="coerce"))
     unread = int((read.isna() & values.notna()).sum())
     if unread:
         raise TableError(

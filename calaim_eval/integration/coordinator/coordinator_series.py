@@ -10,6 +10,7 @@ import pandas as pd
 
 from calaim_eval.errors import CalaimEvalError, EstimationError, TableError, quoted
 from calaim_eval.estimate import interrupted_time_series
+from calaim_eval.integration.inputs import as_day, local_days
 from calaim_eval.results import EffectTable
 
 MONTHS_EACH_SIDE = 8
@@ -71,7 +72,8 @@ def coordinator_evidence(
     ----------
     series : pd.DataFrame
         One row per place and month: counts (referrals, enrollments) and persons or member-months
-        at risk. Months are monthly dates, Periods or whole numbers.
+        at risk. Months are monthly dates (those with a time zone count by its calendar), Periods or
+        whole numbers.
     place : value of the column `places`
         The one with the coordinator.
     start : month
@@ -100,6 +102,8 @@ def coordinator_evidence(
     doi:10.1198/jasa.2009.ap08746.
     """
     rows = _rows(series, [places, month, count, at_risk])
+    if isinstance(start, pd.Timestamp):
+        start = as_day(start, name="start")
     rows = rows.rename(columns={places: "place", month: "month", count: "count", at_risk: "risk"})
     mine = rows[rows["place"] == place]
     if mine.empty:
@@ -124,6 +128,9 @@ def _rows(series: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     if absent:
         raise TableError(f"the series lacks {quoted(absent)}; it has {quoted(series.columns)}.")
     rows = series[columns]
+    month = columns[1]
+    if pd.api.types.is_datetime64_any_dtype(rows[month].dtype):
+        rows = rows.assign(**{month: local_days(rows[month])})
     repeated = int(rows.duplicated(columns[:2]).sum())
     if repeated:
         raise TableError(

@@ -44,7 +44,8 @@ def survey_network(
         First day of the survey wave, as in ``wave_date``.
     tie_type : {"referral", "data", "money", "coordination"}
     minimum_strength : float
-        Reported strength from which on a tie counts; a tie without a strength counts.
+        Reported strength from which on a tie counts; a tie without a strength counts, one of
+        strength 0 never does.
     organizations : collection of str, optional
         Organizations that were asked. Default: all that a tie of the wave names.
     answered : collection of str, optional
@@ -116,6 +117,7 @@ def _kept(
             "tie of an organization to itself": ends.iloc[:, 0] == ends.iloc[:, 1],
             "organization that was not asked": ~ends.isin(list(names)).all(axis=1),
             "weaker than the strength asked for": is_weak,
+            "a strength of 0 is no tie": rows["tie_strength"] <= 0,
         },
         table="tie",
         stage="survey network",

@@ -43,7 +43,7 @@ def scale_reliability(
     answers : SurveyAnswers
         What `score_survey` returned.
     scales : sequence of str, optional
-        Default: all of two or more items.
+        Default: all of two or more items; those without a reliability are named in the notes.
     missing : {"listwise", "pairwise"}
         Respondents who answered every item, or for each two items those who answered both. With
         ``"pairwise"`` there is no standard error, omega or Feldt interval.
@@ -61,8 +61,8 @@ def scale_reliability(
     Raises
     ------
     EstimationError
-        A scale has fewer than two items, fewer than two respondents, or an item everybody
-        answered alike.
+        A scale asked for (or every scale) has fewer than two items, fewer than three respondents,
+        or an item everybody answered alike.
 
     Notes
     -----
@@ -82,7 +82,7 @@ def scale_reliability(
     names = [s for s in answers.scales if len(answers.scales[s]) > 1] if scales is None else scales
     if not names:
         raise EstimationError("no scale has two answered items.\n  Alpha needs two or more.")
-    parts = [_of_scale(answers, name, missing) for name in names]
+    parts, lost = _parts(answers, names, missing, is_asked=scales is not None)
     k = sum(len(part[0]) for part in parts)
     covariance = np.full((k, k), np.nan)
     start = 0
@@ -106,7 +106,14 @@ def scale_reliability(
             {"missing": missing},
             "Maydeu-Olivares A et al. (2007). doi:10.1037/1082-989X.12.2.157",
         ),
-        notes=("Support counts respondents, not members.",),
+        notes=(
+            "Support counts respondents, not members.",
+            *(
+                f"Scale `{name}` has no reliability: too few respondents answered all of its "
+                "items, or all gave one of them the same answer."
+                for name in lost
+            ),
+        ),
     )
 
 
@@ -144,9 +151,28 @@ def scale_factors(answers: SurveyAnswers, *, scales: Sequence[str] | None = None
     )
 
 
-def _of_scale(
-    answers: SurveyAnswers, scale: str, missing: Missing
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, float]:
+_Part: TypeAlias = tuple[pd.DataFrame, np.ndarray, np.ndarray, float]
+
+
+def _parts(
+    answers: SurveyAnswers, names: Sequence[str], missing: Missing, *, is_asked: bool
+) -> tuple[list[_Part], list[str]]:
+    """Statistics of each scale, and the scales that have none where nobody asked for them."""
+    parts, lost, first = [], [], None
+    for name in names:
+        try:
+            parts.append(_of_scale(answers, name, missing))
+        except EstimationError as error:
+            if is_asked:
+                raise
+            lost.append(name)
+            first = first or error
+    if first is not None and not parts:
+        raise first
+    return parts, lost
+
+
+def _of_scale(answers: SurveyAnswers, scale: str, missing: Missing) -> _Part:
     """Keys, statistics, their covariance and the respondents of one scale."""
     frame = answers.items(scale)
     items = frame.to_numpy(dtype=float)

@@ -142,6 +142,19 @@ def test_a_controlled_series_finds_the_ratio_and_ranks_it(kind):
     assert found.placebo_p_value == 1 / 8
 
 
+@pytest.mark.parametrize("start", ["2023-10-01", pd.Timestamp("2023-10-01", tz="US/Pacific")])
+def test_months_with_a_time_zone_are_those_of_its_calendar(start):
+    """Midnight in California is the day before or the same day elsewhere, never another month."""
+    frame = series(np.random.default_rng(2), ratio=1.5)
+    frame["month"] = frame["month"].dt.to_timestamp()
+    plain = coordinator_evidence(frame, **{**COLUMNS, "start": "2023-10-01"})
+    zoned = frame.assign(month=frame["month"].dt.tz_localize("US/Pacific"))
+    found = coordinator_evidence(zoned, **{**COLUMNS, "start": start})
+    assert found.stage == "controlled"
+    np.testing.assert_allclose(found.effects.estimate, plain.effects.estimate)
+    pd.testing.assert_frame_equal(found.rates, plain.rates)
+
+
 def test_what_happens_everywhere_is_taken_out():
     frame = series(np.random.default_rng(3))
     late = frame["month"] >= pd.Period("2023-10", freq="M")

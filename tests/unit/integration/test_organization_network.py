@@ -137,6 +137,17 @@ def test_survey_ties_of_one_wave_and_type():
     assert strong.n_ties == 2  # one of strength 3, one without a strength
 
 
+def test_a_tie_of_strength_0_is_none_and_is_counted():
+    ledger = RowLedger()
+    network = survey_network(
+        TIE, wave="2024-07-01", tie_type="referral", minimum_strength=0, ledger=ledger
+    )
+    assert network.n_ties == 3
+    counted = ledger.to_frame().set_index("reason")["n_rows"]
+    assert counted["a strength of 0 is no tie"] == 1
+    assert counted.sum() == len(TIE)
+
+
 def test_an_organization_without_a_tie_answered_where_it_is_said_to_have():
     network = survey_network(TIE, wave="2024-07-01", tie_type="referral", answered=["a", "b", "e"])
     assert dict(zip(network.organizations, network.has_answered, strict=True)) == {

@@ -7,7 +7,12 @@ import pytest
 from calaim_eval.disclosure import release
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration import IndexRule, integration_measures, partner_measures
-from calaim_eval.integration.partner_measures import INDEX_COMPONENTS, SURVEY_MEASURES
+from calaim_eval.integration.partner_measures import (
+    INDEX_COMPONENTS,
+    SURVEY_MEASURES,
+    survey_recipes,
+)
+from calaim_eval.integration.partner_survey.survey_answers import score_survey
 
 from .survey_frames import codebook, survey
 
@@ -155,3 +160,14 @@ def test_a_study_in_its_first_year_has_no_change_of_the_asset_map(frames):
     for name in ("asset_map_organizations", "asset_map_coverage"):
         assert "no contract was in force on 2023-12-31" in made.skipped[name]
     assert "requirement_standardization" in made
+
+
+def test_one_scale_that_cannot_be_checked_does_not_cost_the_others():
+    answers = survey(np.random.default_rng(2), n_organizations=12, per_organization=3, n_items=6)
+    few = answers["item"].isin(["q4", "q5"]) & (answers["organization_id"] != "o0")
+    book = codebook(6).assign(scale=["use"] * 4 + ["new"] * 2)
+    scored = score_survey(answers[~few], book)
+    _, measure = survey_recipes(scored, agree_from=None)["survey_aggregation"]
+    found = measure({})
+    assert set(found.keys["scale"]) == {"use"}
+    assert any("`new` is left out" in note for note in found.notes)

@@ -105,6 +105,22 @@ def test_one_organization_leaves_no_standard_error():
     assert np.isnan(table.std_error).all()
 
 
+def test_one_bad_scale_does_not_cost_the_others():
+    rng = np.random.default_rng(12)
+    answers = survey(rng, n_organizations=20, per_organization=2, n_items=6)
+    answers.loc[answers["item"] == "q5", "response"] = 3.0
+    book = codebook(6).assign(scale=["use"] * 4 + ["flat"] * 2)
+    scored = score_survey(answers, book)
+    table = scale_reliability(scored)
+    alone = scale_reliability(scored, scales=["use"])
+    assert set(table.keys["scale"]) == {"use"}
+    np.testing.assert_array_equal(table.estimate, alone.estimate)
+    assert any("`flat` has no reliability" in note for note in table.notes)
+    assert not any("no reliability" in note for note in alone.notes)
+    with pytest.raises(EstimationError, match="scale `flat`"):
+        scale_reliability(scored, scales=["use", "flat"])
+
+
 def test_a_constant_item_is_refused():
     answers = survey(np.random.default_rng(8), n_organizations=20, per_organization=2)
     answers.loc[answers["item"] == "q1", "response"] = 3.0
