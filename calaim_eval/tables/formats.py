@@ -160,7 +160,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             ),
             Format(
                 "taf",
-                "T-MSIS Analytic Files: annual demographic and eligibility file",
+                "T-MSIS Analytic Files: annual eligibility, claims (header and line files)",
                 "calaim_eval.tables.taf:open_taf",
             ),
             Format(

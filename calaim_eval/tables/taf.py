@@ -1,8 +1,8 @@
-"""Read the annual demographic and eligibility file of the T-MSIS Analytic Files (TAF DE).
+"""Read the T-MSIS Analytic Files (TAF): annual eligibility, and claims (`taf_claims`).
 
 One row per beneficiary, state and year with a column a month; a month is covered by the days its
 column tells. Files are told by their names: `demog_elig_base` or `de_base` is needed,
-`demog_elig_mngd_care` or `de_mngd_care` adds the managed care plan. TAF claims are not read.
+`demog_elig_mngd_care` or `de_mngd_care` adds the managed care plan.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from calaim_eval.tables.monthly_wide import (
     upper_columns,
 )
 from calaim_eval.tables.sources import SourceFiles, find_by_name, require_folder
+from calaim_eval.tables.taf_claims import claim_file_kind, claim_tables, source_name
 
 if TYPE_CHECKING:
     import ibis
@@ -81,7 +82,7 @@ _KEY = ("STATE_CD", "MSIS_ID", "RFRNC_YR")
 
 
 def open_taf(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
-    """Open a folder with the annual eligibility file.
+    """Open a folder with the annual eligibility file and, where they are there, claim files.
 
     Parameters
     ----------
@@ -94,27 +95,31 @@ def open_taf(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
     Returns
     -------
     SourceTables
-        `eligibility_month` and `person`. `member_id` is the state and its identifier.
+        `eligibility_month` and `person`; `medical_claim` and `pharmacy_claim` where there are
+        such files. `member_id` is the state and its identifier.
 
     Raises
     ------
     TableError
-        There is no base file, or it lacks a column the reader needs.
+        There is no base file, a file lacks a column the reader needs, or a claim file lacks its
+        header or line file.
     """
     require_folder(folder)
     files = find_taf_files(folder)
     opened = {kind: upper_columns(each.open(backend)) for kind, each in files.items()}
-    for kind, rows in opened.items():
-        require_columns(rows, f"TAF file `{kind}`", _KEY)
+    for kind in KINDS.keys() & opened.keys():
+        require_columns(opened[kind], f"TAF file `{kind}`", _KEY)
     ledger = RowLedger()
     base = _base(opened["base"])
     plans = _plans(opened, base, ledger, backend)
     _count(ledger, base, _months(base, None), backend)
     months = _eligibility_month(_months(base, plans))
     tables = {"eligibility_month": months, "person": _person(base)}
+    tables |= claim_tables(opened, ledger, backend)
     for kind, rows in opened.items():
         ledger.check(source_name(kind), SOURCE, int(backend.execute(rows.count())))
     labels = dict.fromkeys(tables, "TAF eligibility file")
+    labels |= {name: "TAF claim files" for name in tables if name.endswith("_claim")}
     apart = {name: rows.view() for name, rows in tables.items()}
     return SourceTables(apart, labels, tuple(files.values()), ledger)
 
@@ -137,12 +142,7 @@ def _kind_of(name: str) -> str:
     for kind, words in KINDS.items():
         if any(word in name.lower() for word in words):
             return kind
-    return ""
-
-
-def source_name(kind: str) -> str:
-    """Name of a kind of files in the ledger."""
-    return f"taf {kind}"
+    return claim_file_kind(name)
 
 
 def _base(rows: ibis.Table) -> ibis.Table:
