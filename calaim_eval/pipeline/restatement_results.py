@@ -21,7 +21,7 @@ from calaim_eval.results import Method, RateTable
 NOT_STATED = "not stated"
 MONTHS_TOLD = 24
 """Latest months of those compared that are told one by one."""
-STEPS = (1, 2, 5, 10, 25)
+STEPS = (1, 2, 5, 10)
 """Percent a change may be rounded to."""
 
 
