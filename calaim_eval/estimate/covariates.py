@@ -10,6 +10,7 @@ import pandas as pd
 
 from calaim_eval.design.ledger import part_words
 from calaim_eval.errors import EstimationError, TableError, quoted
+from calaim_eval.moments.panel_rows import BEYOND, is_usable
 
 RANK_TOLERANCE = 1e-9
 """Share of a column's variance that others must leave unexplained, or it adds nothing."""
@@ -144,11 +145,12 @@ def _number(values: pd.Series, *, where: str) -> np.ndarray:
             "`categorical`, or turn it into numbers."
         )
     numbers = np.asarray(values.to_numpy(dtype=float, na_value=np.nan))
-    infinite = int(np.isinf(numbers).sum())
+    infinite = int((~(np.isnan(numbers) | is_usable(numbers))).sum())
     if infinite:
         raise TableError(
             f"{where}: covariate `{values.name}` is infinite in "
-            f"{part_words(infinite, len(numbers), 'rows')}. Mend it, or leave it missing."
+            f"{part_words(infinite, len(numbers), 'rows')} ({BEYOND}). Mend it, or leave it "
+            "missing."
         )
     return numbers
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.moments.panel_rows import BEYOND, is_usable
 from calaim_eval.moments.periods import (
     MISSING,
     period_frequency,
@@ -69,11 +70,11 @@ def refuse_repeated(place: np.ndarray, what: str, row: str) -> None:
 def finite_numbers(values: pd.Series, column: str) -> np.ndarray:
     """A column as floats; refused where missing, infinite or no number."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    unusable = int((~np.isfinite(numbers)).sum())
+    unusable = int((~is_usable(numbers)).sum())
     if unusable:
         raise TableError(
             f"`{column}` is missing, infinite or no number in {unusable:,} of {len(numbers):,} "
-            "rows. Drop the rows that were not observed, or give their value."
+            f"rows ({BEYOND}). Drop the rows that were not observed, or give their value."
         )
     return np.asarray(numbers)
 

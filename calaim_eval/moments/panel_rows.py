@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from calaim_eval.moments.accumulate import Layout
 
 NOT_AT_RISK = "not at risk"
+LARGEST = 1e100
+BEYOND = f"beyond {LARGEST:.0e} is infinite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,11 @@ class PanelRows:
         return dense.reshape(self.n_members, layout.n_months)
 
 
+def is_usable(values: np.ndarray) -> np.ndarray:
+    """Which numbers are neither missing nor so large that their squares could not be added up."""
+    return np.asarray(np.abs(values) <= LARGEST)
+
+
 def is_whole(values: np.ndarray) -> bool:
     """Whole numbers small enough that every sum of squares stays exact in a float."""
     if not values.size:
@@ -200,12 +207,12 @@ def code_rows(
     values = {}
     for outcome in columns.outcomes:
         values[outcome] = _numbers(frame[outcome])[kept]
-        unusable = int((~np.isfinite(values[outcome])).sum())
+        unusable = int((~is_usable(values[outcome])).sum())
         if unusable:
             raise TableError(
                 f"{where}: `{outcome}` is missing or infinite in {unusable:,} of "
-                f"{len(member):,} member months at risk. A month without use is 0; drop months "
-                "that were not observed, or name `at_risk`."
+                f"{len(member):,} member months at risk ({BEYOND}). A month without use "
+                "is 0; drop months that were not observed, or name `at_risk`."
             )
     return PanelRows(member, month, fraction, values, n_members, len(frame) - len(member))
 

@@ -15,6 +15,7 @@ from calaim_eval.estimate.covariates import CovariateColumns, covariate_columns
 from calaim_eval.estimate.member_frame import WHERE, are_members, require_columns, varying
 from calaim_eval.estimate.regressions.row_weights import row_weights
 from calaim_eval.moments.cell_index import label_codes, plain_labels
+from calaim_eval.moments.panel_rows import BEYOND, is_usable
 from calaim_eval.moments.periods import month_index, period_frequency, period_ordinals
 
 MEMBER, MONTH = "member", "month"
@@ -282,11 +283,11 @@ def _outcome(frame: pd.DataFrame, column: str) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(frame[column].dtype):
         raise TableError(f"{WHERE}: `{column}` holds {frame[column].dtype}, not numbers.")
     values = np.asarray(frame[column].to_numpy(dtype=float, na_value=np.nan))
-    unusable = int((~np.isfinite(values)).sum())
+    unusable = int((~is_usable(values)).sum())
     if unusable:
         raise TableError(
             f"{WHERE}: `{column}` is missing or infinite in "
-            f"{part_words(unusable, len(values), 'rows')} at risk. A month without use "
+            f"{part_words(unusable, len(values), 'rows')} at risk ({BEYOND}). A month without use "
             "is 0; drop months that were not observed, or name `at_risk`."
         )
     return varying(values, column, rows="rows")

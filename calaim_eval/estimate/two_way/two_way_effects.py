@@ -63,18 +63,18 @@ class TwoWayEffects:
         share = np.divide(
             unit_sums,
             self.unit_weight[:, None],
-            out=np.zeros_like(unit_sums),
+            out=np.zeros(unit_sums.shape),
             where=self.unit_weight[:, None] > 0,
         )
         right = month_sums - self.design.T @ share  # type: ignore[attr-defined]
-        of_month = np.zeros_like(month_sums)
+        of_month = np.zeros(month_sums.shape)
         for months, inverse in self.solved_months:
             of_month[months] = inverse @ right[months]
         moved = self.design @ of_month  # type: ignore[operator]
         of_unit = share - np.divide(
             moved,
             self.unit_weight[:, None],
-            out=np.zeros_like(unit_sums),
+            out=np.zeros(unit_sums.shape),
             where=self.unit_weight[:, None] > 0,
         )
         return of_unit, of_month

@@ -298,6 +298,14 @@ def test_refuses_outcomes_that_are_not_finite() -> None:
         reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
 
 
+@pytest.mark.parametrize("amount", [1e200, -1e160])
+def test_refuses_amounts_whose_squares_are_infinite(amount: float) -> None:
+    frame = awkward_panel(seed=1).astype({"visits": float})
+    frame.loc[frame.index[0], "visits"] = amount
+    with pytest.raises(TableError, match="`visits` is missing or infinite in 1 of"):
+        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means")
+
+
 def test_refuses_zero_and_infinity_as_never_exposed() -> None:
     frame = awkward_panel(seed=1)
     years = frame.assign(month=frame["month"] + 2000, cohort=frame["cohort"] + 2000)

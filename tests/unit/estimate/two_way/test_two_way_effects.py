@@ -50,6 +50,17 @@ def test_pieces_without_a_link_are_apart() -> None:
     assert effects.residual(y) == pytest.approx(0, abs=1e-12)
 
 
+def test_whole_numbers_are_solved_as_amounts_are() -> None:
+    # Two units with totals 3 and 7, two months with totals 4 and 6.
+    effects = two_way_effects(
+        np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.ones(4), n_units=2, n_months=2
+    )
+    of_unit, of_month = effects.solve(np.array([[3], [7]]), np.array([[4], [6]]))
+    fitted = of_unit + of_month.T
+    # Row means 1.5 and 3.5, column means 2 and 3, grand mean 2.5.
+    assert fitted == pytest.approx(np.array([[1.0, 2.0], [3.0, 4.0]]))
+
+
 def test_no_column_at_all() -> None:
     effects = two_way_effects(
         np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.ones(4), n_units=2, n_months=2
