@@ -7,6 +7,7 @@ at the end, can make it take a line of data for the header.
 from __future__ import annotations
 
 import bz2
+import codecs
 import csv
 import gzip
 import io
@@ -115,7 +116,9 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 @contextmanager
-def open_text(path: Path, *, errors: str = "strict") -> Iterator[IO[str]]:
+def open_text(
+    path: Path, *, errors: str = "strict", encoding: str = "utf-8-sig"
+) -> Iterator[IO[str]]:
     """Open a text file, packed or not, as text with its line breaks as they are.
 
     Parameters
@@ -124,7 +127,9 @@ def open_text(path: Path, *, errors: str = "strict") -> Iterator[IO[str]]:
         `.gz`, `.zst`, `.bz2` and `.zip` (of one file), in any case, are unpacked on the way; any
         other name is plain text. Text is UTF-8, with or without a byte order mark.
     errors : str
-        What becomes of bytes that are not UTF-8, as in `open`.
+        What becomes of bytes that are not of the encoding, as in `open`.
+    encoding : str
+        As in `open`.
 
     Raises
     ------
@@ -144,9 +149,32 @@ def open_text(path: Path, *, errors: str = "strict") -> Iterator[IO[str]]:
     """
     with (
         _open_bytes(path) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8-sig", errors=errors, newline="") as stream,
+        io.TextIOWrapper(packed, encoding=encoding, errors=errors, newline="") as stream,
     ):
         yield stream
+
+
+def encoding_of(path: Path) -> str:
+    """Encoding of a text file: UTF-8, UTF-16 by its mark, else Windows-1252 as spreadsheets save.
+
+    Raises
+    ------
+    UNREADABLE
+        The file is damaged, cut short or locked.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with _open_bytes(path) as stream:
+        block = stream.read(_BLOCK_BYTES)
+        if bytes(block[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        try:
+            while block:
+                decoder.decode(bytes(block))
+                block = stream.read(_BLOCK_BYTES)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8-sig"
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def read_calibration(path: Path) -> tuple[Calibration, ...]:
         The file is no TOML, a key is absent or unknown, or anchors are no numbers or out of order.
     """
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TableError(f"the calibration file cannot be read: {error}.") from error
     if not content:

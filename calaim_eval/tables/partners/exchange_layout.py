@@ -15,7 +15,7 @@ from typing import Any
 from calaim_eval.errors import TableError
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.schema.fields import FIELDS
-from calaim_eval.tables.partners.text_rows import plain_head
+from calaim_eval.tables.spreadsheets.tables import plain_head
 
 LAYOUT = "layout.toml"
 RETURN, OUTREACH, INFORMATION = "return_transmission", "outreach_tracker", "member_information"
@@ -165,7 +165,7 @@ def read_layout(folder: Path) -> Layout:
     if not path.is_file():
         return Layout()
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise TableError(f"`{LAYOUT}` is no TOML: {problem}.\n  Mend it as shown.") from None
     layout = Layout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from calaim_eval.tables.partners.exchange_layout import (
     Layout,
 )
 from calaim_eval.tables.partners.links import Links
+from calaim_eval.tables.partners.row_files import HIDDEN, RowFile, row_files
 from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
+from calaim_eval.tables.spreadsheets.sheets import is_workbook
 
 NAME = "plan_exchange"
 DAYS = {
@@ -28,6 +31,7 @@ DAYS = {
     INFORMATION: ("listed",),
 }
 NEEDED = {OUTREACH: "outreach", INFORMATION: "listed"}
+NO_KIND = "sheet of no kind that is read (passed over)"
 VOIDED = "voided by the sender"
 NO_SERVICE = "`service` is neither `ecm` nor a listed support"
 NO_PROVIDER = "provider is not told (kept without)"
@@ -38,38 +42,67 @@ UNKNOWN = "`{}` is no value of the state or of the plan's layout (read as missin
 
 @dataclass
 class ExchangeRows:
-    """Rows of one file with their days; `member` and `organization` are named for all together."""
+    """Rows of one file with their days; `member` and `organization` are named for all together.
+
+    `is_void` says which rows the sender sent to take back what was stated before.
+    """
 
     rows: FileRows
     days: dict[str, pd.Series]
     layout: Layout
+    is_void: pd.Series
 
 
-def read_exchange_file(
-    path: Path, place: str, layout: Layout, ledger: RowLedger
-) -> tuple[str, FileRows]:
-    """Kind and rows of one file."""
-    header = read_header(path, f"{NAME}: {place}")
-    kind = layout.kind(header)
-    if kind is None:
-        raise TableError(
-            f"{NAME}: {place} is none of {', '.join(NAMES.values())}: it has no column with the "
-            "client index number, or none that tells what the file is about.\n"
-            "  Say in `layout.toml` what its columns are called, or take it out of the folder."
-        )
-    rows = read_file_rows(
-        [path],
+def read_exchange_files(
+    paths: Sequence[Path], layout: Layout, ledger: RowLedger
+) -> Iterator[tuple[str, FileRows]]:
+    """Kind and rows of each file and each sheet of a workbook, in the order of names.
+
+    Raises
+    ------
+    TableError
+        A file, or every sheet of a workbook, is of no kind that is read.
+    """
+    for number, path in enumerate(paths, start=1):
+        place = f"file {number} of {len(paths)} by name"
+        files, n_hidden = row_files([path], f"{NAME}: {place}")
+        ledger.note(f"{NAME} sheets", HIDDEN, n_hidden)
+        kinds = [_kind_of(file, place, layout) for file in files]
+        if not any(kinds):
+            raise TableError(
+                f"{NAME}: {place} is none of {', '.join(NAMES.values())}: it has no column with "
+                "the client index number, or none that tells what the file is about.\n"
+                "  Say in `layout.toml` what its columns are called, or take it out of the folder."
+            )
+        ledger.note(f"{NAME} sheets", NO_KIND, kinds.count(None))
+        for at, (file, kind) in enumerate(zip(files, kinds, strict=True), start=1):
+            if kind is not None:
+                within = f"{place}, sheet {at}" if is_workbook(path) else place
+                yield kind, _rows_of(file, kind, within, layout, ledger)
+
+
+def _kind_of(file: RowFile, place: str, layout: Layout) -> str | None:
+    """Kind of a file by its header; nothing where it is none."""
+    heads = [head for kind in HEADS for head in layout.heads(kind)]
+    return layout.kind(read_header(file, f"{NAME}: {place}", heads))
+
+
+def _rows_of(file: RowFile, kind: str, place: str, layout: Layout, ledger: RowLedger) -> FileRows:
+    """Rows of a file of a known kind."""
+    return read_file_rows(
+        [file],
         f"{NAME} {NAMES[kind]}",
         ledger,
         columns=tuple(HEADS[kind]),
         heads=layout.heads(kind),
+        place=place,
     )
-    return kind, rows
 
 
 def named_rows(rows: FileRows, kind: str, layout: Layout) -> ExchangeRows:
     """Rows with what is asked of each: who, what for, and days that are days."""
-    rows.set_aside(value_of(rows, "void", layout) == "yes", VOIDED)
+    is_void = value_of(rows, "void", layout) == "yes"
+    rows.set_aside(is_void, VOIDED)
     rows.require("cin")
     service = _service(rows, layout)
     rows.set_aside(service.isna(), NO_SERVICE)
@@ -82,7 +115,7 @@ def named_rows(rows: FileRows, kind: str, layout: Layout) -> ExchangeRows:
     provider = provider.where(provider.notna(), rows["provider"])
     rows.note(provider.isna(), NO_PROVIDER)
     rows.frame["service"] = service
-    return ExchangeRows(rows, days, layout)
+    return ExchangeRows(rows, days, layout, is_void)
 
 
 def _service(rows: FileRows, layout: Layout) -> pd.Series:

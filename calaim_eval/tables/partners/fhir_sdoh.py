@@ -38,6 +38,7 @@ from calaim_eval.tables.partners.partner_tables import (
     joined_frames,
 )
 from calaim_eval.tables.partners.referral_parents import root_ids
+from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.partners.text_rows import FileRows
 from calaim_eval.tables.sources import SourceFiles
 
@@ -102,7 +103,7 @@ def read_fhir_sdoh(folder: Path) -> PartnerTables:
     TableError
         There are no FHIR files, or one is damaged.
     """
-    ledger = RowLedger()
+    ledger = PlacedLedger()
     links = find_links(folder, NAME, ledger)
     reasons = _reasons(folder, ledger)
     paths = find_fhir_files(folder)

@@ -23,6 +23,7 @@ from calaim_eval.tables.partners.partner_tables import (
     declared_frame,
     joined_frames,
 )
+from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.partners.text_rows import FileRows, look_up
 from calaim_eval.tables.sources import SourceFiles
 
@@ -89,7 +90,7 @@ def read_hmis(folder: Path) -> PartnerTables:
         There is no export, its version is not read, a file lacks a needed column, or link files
         lie beside exports of several implementations.
     """
-    ledger = RowLedger()
+    ledger = PlacedLedger()
     links = find_links(folder, "hmis", ledger)
     exports = find_exports(folder, ledger)
     _require_one_meaning(exports, links)

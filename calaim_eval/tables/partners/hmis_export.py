@@ -9,13 +9,13 @@ import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
     read_days,
     read_file_rows,
     read_header,
 )
-from calaim_eval.tables.sources import TEXT_SUFFIXES
 
 RACE_COLUMNS = {
     "FY2024": "HispanicLatinaeo",
@@ -163,7 +163,7 @@ def _files(folder: Path) -> dict[str, Path]:
     names = {name.lower(): name for name in WANTED}
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        suffix = next((each for each in TEXT_SUFFIXES if path.name.lower().endswith(each)), None)
+        suffix = next((each for each in ROW_SUFFIXES if path.name.lower().endswith(each)), None)
         if suffix is None or not path.is_file():
             continue
         name = names.get(path.name.lower().split(".")[0])
@@ -182,7 +182,7 @@ def _export(paths: dict[str, Path], ledger: RowLedger) -> HmisExport:
         raise TableError(
             f"an HMIS export lacks `{lacking[0]}.csv`.\n  Export it again with all files."
         )
-    version = _version(read_header(paths["Client"], "hmis Client"))
+    version = _version(read_header(paths["Client"], "hmis Client", WANTED["Client"]))
     scope, made = "", ""
     if "Export" in paths:
         rows = read_file_rows([paths["Export"]], "hmis Export", ledger, columns=WANTED["Export"])

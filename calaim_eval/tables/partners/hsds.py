@@ -23,8 +23,10 @@ from calaim_eval.tables.partners.directory_rows import (
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
 from calaim_eval.tables.partners.links import find_links, link_paths
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
+from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
-from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
+from calaim_eval.tables.sources import SourceFiles
 
 NAME = "hsds"
 FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -105,7 +107,7 @@ def read_hsds(folder: Path) -> PartnerTables:
     TableError
         `organizations` or `services` is missing, or a file cannot be read.
     """
-    ledger = RowLedger()
+    ledger = PlacedLedger()
     links = find_links(folder, NAME, ledger)
     files = _files(folder)
     version = _version(files, ledger)
@@ -132,11 +134,11 @@ def read_hsds(folder: Path) -> PartnerTables:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Text files of a folder by name without suffix."""
+    """Files of a folder by name without suffix."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.lower()
-        if path.is_file() and name.endswith(TEXT_SUFFIXES) and path not in link_paths(folder):
+        if path.is_file() and name.endswith(ROW_SUFFIXES) and path not in link_paths(folder):
             stem = name.split(".")[0]
             if stem in found:
                 raise TableError(
@@ -156,12 +158,14 @@ def _version(files: dict[str, Path], ledger: RowLedger) -> str:
     """Version by the tables and columns that are there; signs of two are remarked on."""
     signs = {version: sum(name in files for name in names) for version, names in SIGNS.items()}
     organizations = next(files[name] for name in FILES["organizations"][0] if name in files)
-    header = {head.strip().lower() for head in read_header(organizations, f"{NAME} organizations")}
+    wanted = FILES["organizations"][1]
+    heads = read_header(organizations, f"{NAME} organizations", wanted)
+    header = {head.strip().lower() for head in heads}
     signs["3.0"] += len(header & {"website", "parent_organization_id", "uri"})
     signs["2.x"] += len(header & {"url"})
     areas = next((files[name] for name in FILES["service_areas"][0] if name in files), None)
     if areas is not None:
-        head = read_header(areas, f"{NAME} service_areas")
+        head = read_header(areas, f"{NAME} service_areas", FILES["service_areas"][1])
         signs["3.1"] += "service_at_location_id" in head
     newer = "3.1" if signs["3.1"] else "3.0"
     if signs["2.x"] and (signs["3.0"] or signs["3.1"]):

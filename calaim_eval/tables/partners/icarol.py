@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from calaim_eval.errors import TableError
-from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.partners.directory_rows import (
     NONE,
     Place,
@@ -18,6 +17,8 @@ from calaim_eval.tables.partners.directory_rows import (
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
 from calaim_eval.tables.partners.links import find_links, link_paths, note_passed_over
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
+from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
     by_value,
@@ -25,7 +26,7 @@ from calaim_eval.tables.partners.text_rows import (
     read_file_rows,
     read_header,
 )
-from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
+from calaim_eval.tables.sources import SourceFiles
 
 NAME = "icarol"
 COLUMNS = (
@@ -51,7 +52,7 @@ def read_icarol(folder: Path) -> PartnerTables:
     Parameters
     ----------
     folder : Path
-        Text files with the columns of the export, all of one date. Beside them may lie
+        Text files or workbooks with the columns of the export, all of one date. Beside them may lie
         `organization_link` and `service_map` (kind ``taxonomy``).
 
     Returns
@@ -64,17 +65,19 @@ def read_icarol(folder: Path) -> PartnerTables:
     TableError
         There is no such file, or one lacks a needed column.
     """
-    ledger = RowLedger()
+    ledger = PlacedLedger()
     links = find_links(folder, NAME, ledger)
     paths = tuple(
         path
         for path in sorted(folder.iterdir())
         if path.is_file()
-        and path.name.lower().endswith(TEXT_SUFFIXES)
+        and path.name.lower().endswith(ROW_SUFFIXES)
         and path not in link_paths(folder)
     )
     if not paths:
-        raise TableError(f"`{folder}` holds no text file.\n  Export all resources as CSV.")
+        raise TableError(
+            f"`{folder}` holds no text file or workbook.\n  Export all resources as CSV."
+        )
     rows = read_file_rows(paths, f"{NAME} export", ledger, columns=COLUMNS, required=REQUIRED)
     rows.require("ResourceAgencyNum")
     for day, written in DAYS.items():
@@ -91,7 +94,7 @@ def read_icarol(folder: Path) -> PartnerTables:
     unknown = resources.loc[resources["county_basis"] == NONE, "resource_id"].nunique()
     ledger.note(f"{NAME} export", NO_COUNTY, int(unknown))
     found = {"organization": organization_frame(organizations, links), "resource": resources}
-    n_columns = len(read_header(paths[0], f"{NAME} export"))
+    n_columns = len(read_header(paths[0], f"{NAME} export", COLUMNS))
     every_path = (*paths, *link_paths(folder))
     note_passed_over(folder, NAME, every_path, ledger)
     files = SourceFiles(NAME, every_path, ".csv", is_bulk=True)

@@ -11,14 +11,14 @@ import pandas as pd
 from calaim_eval.errors import TableError
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
 from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows
-from calaim_eval.tables.sources import TEXT_SUFFIXES
 
 MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP = "member_link", "organization_link", "service_map"
 LINK_FILES = (MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP, "status_reason_map")
 UNLINKED = "person without a link to a member (kept under the source's own identifier)"
 SEVERAL = "one identifier linked to several"
-PASSED_OVER = "file that is no delimited text, or lies deeper than is read (passed over)"
+PASSED_OVER = "file that is no text or workbook, or lies deeper than is read (passed over)"
 UNKNOWN_SERVICE = "`service` is neither `ecm` nor a listed support"
 
 
@@ -173,9 +173,9 @@ def _rows(
 
 
 def _stem(path: Path) -> str:
-    """Name of a text file without its suffix, in lower case; empty for other files."""
+    """Name of a file of rows without its suffix, in lower case; empty for other files."""
     name = path.name.lower()
-    fits = [suffix for suffix in TEXT_SUFFIXES if name.endswith(suffix)]
+    fits = [suffix for suffix in ROW_SUFFIXES if name.endswith(suffix)]
     return name.removesuffix(max(fits, key=len)) if fits else ""
 
 

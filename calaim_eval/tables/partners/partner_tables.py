@@ -13,6 +13,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.sources import SourceFiles
 
 TEXT = "object"
@@ -66,7 +67,7 @@ class PartnerTables:
         return self.frames[name].copy()
 
     def save(self, folder: Path | str) -> Path:
-        """Write every table as parquet, and the ledger, into a new or replaced folder.
+        """Write tables, ledger and places of rows set aside into a new or replaced folder.
 
         The tables are named as declared, so that they can lie beside the other input files of a
         study. They hold rows of people: the folder is restricted.
@@ -76,7 +77,17 @@ class PartnerTables:
             for name, frame in self.frames.items():
                 frame.to_parquet(filling / f"{name}.parquet", index=False)
             self.ledger.to_frame().to_csv(filling / "ledger.csv", index=False)
+            self.rows_set_aside.to_csv(filling / "rows_set_aside.csv", index=False)
         return target
+
+    @property
+    def rows_set_aside(self) -> pd.DataFrame:
+        """Where rows stand that were set aside: `table`, `place`, `row` and `reason`.
+
+        Up to 1,000 of a reason; the ledger counts them all. No value of a row is told.
+        """
+        known = self.ledger if isinstance(self.ledger, PlacedLedger) else PlacedLedger()
+        return known.rows_set_aside()
 
     def __repr__(self) -> str:
         """Format, version and counts; never rows."""

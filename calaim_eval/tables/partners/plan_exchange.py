@@ -28,9 +28,10 @@ from calaim_eval.tables.partners.exchange_rows import (
     name_members,
     named_rows,
     organization_of,
-    read_exchange_file,
+    read_exchange_files,
     value_of,
 )
+from calaim_eval.tables.partners.exchange_voids import take_back
 from calaim_eval.tables.partners.links import find_links, link_paths, note_passed_over
 from calaim_eval.tables.partners.loop_status import fold_statements
 from calaim_eval.tables.partners.partner_tables import (
@@ -38,7 +39,9 @@ from calaim_eval.tables.partners.partner_tables import (
     declared_frame,
     joined_frames,
 )
-from calaim_eval.tables.sources import TEXT_SUFFIXES, SourceFiles
+from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_places import PlacedLedger
+from calaim_eval.tables.sources import SourceFiles
 
 NOTHING = "row that tells neither of enrollment, nor of a service, nor of a referral"
 END_FIRST = "enrollment that ends before it begins"
@@ -54,9 +57,9 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
     Parameters
     ----------
     folder : Path
-        Text files, or one folder a plan; in each folder may lie a `layout.toml`. Beside them may
-        lie `member_link` (the client index number) and `organization_link` (the NPI, else the tax
-        number, else the name as the files have them).
+        Text files and workbooks, or one folder a plan; in each folder may lie a `layout.toml`.
+        Beside them may lie `member_link` (the client index number) and `organization_link` (the
+        NPI, else the tax number, else the name as the files have them).
 
     Returns
     -------
@@ -72,24 +75,23 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
     -----
     A client index number never leaves this function: members without a link are numbered.
     """
-    ledger = RowLedger()
+    ledger = PlacedLedger()
     links = find_links(folder, NAME, ledger)
     parts: dict[str, list[ExchangeRows]] = {kind: [] for kind in HEADS}
     paths: list[Path] = []
     for place in (folder, *sorted(each for each in folder.iterdir() if each.is_dir())):
         layout = read_layout(place)
-        own = [path for path in _text_files(place) if path not in link_paths(place)]
-        for number, path in enumerate(own, start=1):
-            kind, rows = read_exchange_file(
-                path, f"file {number} of {len(own)} by name", layout, ledger
-            )
+        own = [path for path in _row_paths(place) if path not in link_paths(place)]
+        for kind, rows in read_exchange_files(own, layout, ledger):
             parts[kind].append(named_rows(rows, kind, layout))
         paths += own
     if not paths:
         raise TableError(
             f"`{folder}` holds no exchange files.\n"
-            "  Save each sheet as CSV, in the folder or in one folder a plan."
+            "  Put text files or workbooks into the folder, or into one folder a plan."
         )
+    for kind, listed in parts.items():
+        take_back(listed, kind, ledger)
     every = [each for kind in parts.values() for each in kind]
     name_members(every, links, ledger)
     for each in every:
@@ -112,14 +114,14 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
     return PartnerTables(NAME, version, found, ledger, (files,))
 
 
-def _text_files(folder: Path) -> list[Path]:
-    """Text files of a folder in name order."""
+def _row_paths(folder: Path) -> list[Path]:
+    """Text files and workbooks of a folder in name order."""
     return [
         path
         for path in sorted(folder.iterdir())
         if path.is_file()
-        and path.name.lower().endswith(TEXT_SUFFIXES)
-        and not path.name.startswith(".")
+        and path.name.lower().endswith(ROW_SUFFIXES)
+        and not path.name.startswith((".", "~$"))
     ]
 
 

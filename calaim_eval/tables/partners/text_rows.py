@@ -1,11 +1,8 @@
-"""Rows of a partner's delimited text, and what becomes of each: used, or set aside and counted."""
+"""Rows of a partner's files, and what becomes of each: used, or set aside and counted."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import IO
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,9 +11,12 @@ from calaim_eval.errors import TableError
 from calaim_eval.schema.values import MISSING_TEXTS
 from calaim_eval.tables.formats import SOURCE
 from calaim_eval.tables.ledger import USED, RowLedger
-from calaim_eval.tables.text_files import DELIMITERS, UNREADABLE, open_text
+from calaim_eval.tables.partners.row_files import RowFile, open_cells
+from calaim_eval.tables.partners.row_places import PlacedLedger
+from calaim_eval.tables.spreadsheets.convert import serial_day
+from calaim_eval.tables.spreadsheets.tables import plain_head
 
-RAGGED = "another number of cells than the header"
+SERIAL = "`{}` is a serial number of a spreadsheet (read as the day it stands for)"
 EXACT = "exact duplicate"
 DAY_FORMATS = {
     r"\d{4}-\d{2}-\d{2}(?:[ T].*)?": ("%Y-%m-%d", 10),
@@ -41,12 +41,21 @@ class FileRows:
         Where rows are counted.
     is_there : bool
         False for a file that is not there: it has no rows and no line in the ledger.
+    places : list of tuple[str, int], optional
+        File and number of each row.
     """
 
     def __init__(
-        self, name: str, frame: pd.DataFrame, ledger: RowLedger, *, is_there: bool = True
+        self,
+        name: str,
+        frame: pd.DataFrame,
+        ledger: RowLedger,
+        *,
+        is_there: bool = True,
+        places: list[tuple[str, int]] | None = None,
     ) -> None:
         self.name = name
+        self.places = places or []
         self.is_there = is_there
         self.frame = frame.reset_index(drop=True)
         self.ledger = ledger
@@ -60,6 +69,8 @@ class FileRows:
         """Count open rows under a reason and close them."""
         here = np.asarray(mask, dtype=bool) & self.is_open
         self.ledger.add(self.name, reason, int(here.sum()), stage=SOURCE)
+        if self.places and isinstance(self.ledger, PlacedLedger):
+            self.ledger.place(self.name, reason, (self.places[at] for at in np.flatnonzero(here)))
         self.is_open &= ~here
 
     def note(self, mask: pd.Series | np.ndarray, remark: str) -> None:
@@ -73,7 +84,9 @@ class FileRows:
 
     def day(self, column: str, *, is_needed: bool) -> pd.Series:
         """Column as days; a row whose needed day is missing or no day is set aside."""
-        text = self.frame[column]
+        written = self.frame[column]
+        text = by_value(written, serial_day)
+        self.note(written.notna() & (text != written), SERIAL.format(column))
         days = read_days(text)
         is_bad = text.notna() & days.isna()
         if is_needed:
@@ -109,20 +122,21 @@ class FileRows:
 
 
 def read_file_rows(
-    paths: Sequence[Path],
+    files: Sequence[RowFile],
     name: str,
     ledger: RowLedger,
     *,
     columns: Sequence[str],
     required: Sequence[str] = (),
     heads: Mapping[str, str] | None = None,
+    place: str = "",
 ) -> FileRows:
     """Read the files of one kind, all of one ledger name.
 
     Parameters
     ----------
-    paths : sequence of Path
-        Text files, packed or not; each has a header.
+    files : sequence of RowFile
+        Text files, packed or not, workbooks, or sheets of them; each has a header.
     name : str
         Name in the ledger and in messages: names of files are not told.
     ledger : RowLedger
@@ -132,6 +146,8 @@ def read_file_rows(
         Columns every file must have.
     heads : mapping of str to str, optional
         Head in the file to the name it is taken under, where they differ.
+    place : str
+        What a single file is called where rows set aside are listed.
 
     Returns
     -------
@@ -144,32 +160,45 @@ def read_file_rows(
         A file cannot be read, has no header, or lacks a required column.
     """
     held: dict[str, list[str | None]] = {column: [] for column in columns}
-    for place, path in enumerate(paths, start=1):
-        where = name if len(paths) == 1 else f"{name}, file {place} of {len(paths)}"
-        with_rows = _cells(path, where)
-        header = next(with_rows)
-        places = _places(header, columns, heads or {}, where)
-        lacking = [column for column in required if column not in places]
-        if lacking:
-            raise TableError(
-                f"{where} lacks column `{lacking[0]}`; it has {len(header)} columns.\n"
-                "  Export it again with all columns, or say what the column is called."
-            )
-        n_ragged = 0
-        for cells in with_rows:
-            if len(cells) != len(header):
-                n_ragged += 1
-                continue
+    places: list[tuple[str, int]] = []
+    for number, file in enumerate(files, start=1):
+        which = place if len(files) == 1 else f"file {number} of {len(files)}"
+        where = name if len(files) == 1 else f"{name}, {which}"
+        cells = open_cells(file, where, wanted=(*columns, *(heads or {})))
+        if cells is None:
+            raise TableError(f"{where} has no header.\n  A row of it must name the columns.")
+        at = _places(cells.header, columns, heads or {}, where)
+        _require_columns(cells.header, at, required, where)
+        for row, texts in cells.rows:
+            places.append((which, row))
             for column, taken in held.items():
-                at = places.get(column)
-                taken.append(None if at is None else _value(cells[at]))
-        ledger.add(name, RAGGED, n_ragged, stage=SOURCE)
-    return FileRows(name, pd.DataFrame(held, columns=list(columns), dtype=object), ledger)
+                taken.append(_value(texts[at[column]]) if column in at else None)
+        for reason, n_rows in cells.set_aside.items():
+            ledger.add(name, reason, n_rows, stage=SOURCE)
+            if isinstance(ledger, PlacedLedger):
+                ledger.place(name, reason, ((which, row) for row in cells.places[reason]))
+        for remark, n_cells in cells.remarks.items():
+            ledger.note(name, remark, n_cells)
+    frame = pd.DataFrame(held, columns=list(columns), dtype=object)
+    return FileRows(name, frame, ledger, places=places)
 
 
-def read_header(path: Path, where: str) -> list[str]:
-    """Heads of the columns of a file."""
-    return next(_cells(path, where))
+def read_header(file: RowFile, where: str, wanted: Iterable[str] = ()) -> list[str]:
+    """Heads of the columns of a file; none for a sheet without a table."""
+    cells = open_cells(file, where, wanted=wanted)
+    return [] if cells is None else cells.header
+
+
+def _require_columns(
+    header: Sequence[str], places: Mapping[str, int], required: Sequence[str], where: str
+) -> None:
+    """Raise for a needed column that is not there."""
+    lacking = [column for column in required if column not in places]
+    if lacking:
+        raise TableError(
+            f"{where} lacks column `{lacking[0]}`; it has {len(header)} columns.\n"
+            "  Export it again with all columns, or say what the column is called."
+        )
 
 
 def read_days(text: pd.Series) -> pd.Series:
@@ -214,35 +243,6 @@ def look_up(ids: pd.Series, column: pd.Series) -> pd.Series:
     return found
 
 
-def _cells(path: Path, where: str) -> Iterator[list[str]]:
-    """Header, then the cells of each row that is not empty."""
-    try:
-        with open_text(path) as stream:
-            delimiter = _delimiter(stream, where)
-            for cells in csv.reader(stream, delimiter=delimiter, strict=True):
-                if cells:
-                    yield cells
-    except csv.Error:
-        raise TableError(
-            f"{where} cannot be read: a quote in it is not closed, or stands inside a cell.\n"
-            "  Write the file again; a quote inside a quoted cell is doubled."
-        ) from None
-    except UNREADABLE as problem:
-        raise TableError(
-            f"{where} cannot be read ({type(problem).__name__}).\n"
-            "  It is damaged, cut short, locked, or not UTF-8 text; fetch or write it again."
-        ) from None
-
-
-def _delimiter(stream: IO[str], where: str) -> str:
-    """Delimiter of the header; the stream is at its start again."""
-    line = stream.readline()
-    if not line.strip():
-        raise TableError(f"{where} has no header.\n  Its first line must name the columns.")
-    stream.seek(0)
-    return max(DELIMITERS, key=line.count)
-
-
 def _places(
     header: Sequence[str], columns: Sequence[str], heads: Mapping[str, str], where: str
 ) -> dict[str, int]:
@@ -261,11 +261,6 @@ def _places(
             )
         found[column] = at
     return found
-
-
-def plain_head(head: str) -> str:
-    """A head without case, blanks and punctuation, so that spellings of it compare."""
-    return "".join(letter for letter in head.lower() if letter.isalnum())
 
 
 def _value(cell: str) -> str | None:

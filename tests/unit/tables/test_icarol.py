@@ -197,6 +197,6 @@ def test_a_file_without_the_columns_is_refused(tmp_path):
 
 def test_a_file_that_is_passed_over_is_counted(tmp_path):
     (tmp_path / "icarol").mkdir()
-    (tmp_path / "icarol" / "all.xlsx").write_bytes(b"x")
+    (tmp_path / "icarol" / "all.docx").write_bytes(b"x")
     notices = read(tmp_path, record("1")).ledger.to_frame().set_index("table")["n_rows"]
     assert notices["icarol files"] == 1

@@ -31,7 +31,8 @@ def test_hidden_files_and_marks_of_an_engine_are_no_parts(parts):
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
-        ("part-4.xlsx", ".csv, unknown"),
+        ("part-4.xlsx", ".csv, .xlsx"),
+        ("part-4.docx", ".csv, unknown"),
         ("part-4", ".csv, unknown"),
         ("_part-4.dat", ".csv, unknown"),
         ("part-4.parquet", ".csv, .parquet"),
@@ -55,7 +56,7 @@ def test_a_folder_among_the_parts_is_refused(parts):
 def test_a_folder_of_unknown_files_alone_is_refused_and_an_empty_one_is_none(tmp_path):
     (tmp_path / "person").mkdir()
     assert find_files(tmp_path, "person") is None
-    (tmp_path / "person" / "a.xlsx").touch()
+    (tmp_path / "person" / "a.docx").touch()
     with pytest.raises(TableError, match=r"`person/` .* unknown"):
         find_files(tmp_path, "person")
 

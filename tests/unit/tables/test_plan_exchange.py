@@ -377,19 +377,117 @@ def test_a_file_of_no_kind_is_refused_without_its_name(tmp_path):
     with pytest.raises(TableError, match="file 1 of 1 by name is none of") as problem:
         read_plan_exchange(folder)
     assert "jane" not in str(problem.value)
-    with pytest.raises(TableError, match="Save each sheet as CSV"):
+    with pytest.raises(TableError, match="text files or workbooks"):
         read_plan_exchange(write(tmp_path / "y", "a.pdf", [{"a": "1"}]))
 
 
 def test_files_that_are_passed_over_are_counted(tmp_path):
     folder = write(tmp_path / "x", "rtf.csv", [returned(start="2025-01-01")])
     write(folder / "plan" / "2025-08", "deep.csv", [returned(start="2025-01-01")])
-    for name in ("August.xlsx", "~$August.xlsx", ".DS_Store"):
+    for name in ("August.docx", "~$August.xlsx", ".DS_Store"):
         (folder / name).write_bytes(b"x")
     (folder / "layout.toml").write_text('plan = "Kern"\n', encoding="utf-8")
     (folder / "member_link.csv").write_text("source_person_id,member_id\n1,m1\n", encoding="utf-8")
     found = read_plan_exchange(folder)
     assert counts(found, "notice", "plan_exchange files") == {
-        "file that is no delimited text, or lies deeper than is read (passed over)": 2
+        "file that is no text or workbook, or lies deeper than is read (passed over)": 2
     }
     assert len(found.frame("program_enrollment")) == 1
+
+
+VOID = '[columns.{kind}]\n"Void" = "void"\n'
+
+
+def months(tmp_path, *files, kind="return_transmission"):
+    """Files by name, each with its rows, in a folder whose layout knows a column `Void`."""
+    folder = tmp_path / "x"
+    for name, rows in files:
+        write(folder, name, [{"Void": "0"} | row for row in rows])
+    (folder / "layout.toml").write_text(VOID.format(kind=kind), encoding="utf-8")
+    return read_plan_exchange(folder)
+
+
+def test_a_void_takes_back_the_row_of_an_earlier_file_whatever_the_names(tmp_path):
+    found = months(
+        tmp_path,
+        ("z_june.csv", [returned(start="2025-01-01", produced="2025-06-05")]),
+        (
+            "a_july.csv",
+            [
+                returned(start="2025-01-01", produced="2025-07-05") | {"Void": "1"},
+                returned("92345678A", start="2025-03-01", produced="2025-07-05"),
+            ],
+        ),
+    )
+    enrolled = found.frame("program_enrollment")
+    assert enrolled["program_start_date"].tolist() == [pd.Timestamp("2025-03-01")]
+    assert counts(found) == {
+        "voided by the sender": 1,
+        "taken back by a later row of the sender": 1,
+        USED: 1,
+    }
+    at = found.rows_set_aside.set_index("reason")[["place", "row"]]
+    assert at.loc["voided by the sender"].tolist() == ["file 1 of 2 by name", 2]
+    assert at.loc["taken back by a later row of the sender"].tolist() == ["file 2 of 2 by name", 2]
+
+
+def test_what_is_sent_again_after_a_void_or_with_it_stays(tmp_path):
+    found = months(
+        tmp_path,
+        ("1.csv", [returned(start="2025-01-01", produced="2025-06-05")]),
+        (
+            "2.csv",
+            [
+                returned(start="2025-01-01", produced="2025-07-05") | {"Void": "1"},
+                returned(start="2025-01-01", end="2025-05-31", produced="2025-07-05"),
+            ],
+        ),
+        ("3.csv", [returned(start="2025-06-01", produced="2025-08-05")]),
+    )
+    enrolled = found.frame("program_enrollment").sort_values("program_start_date")
+    assert enrolled["program_start_date"].dt.month.tolist() == [1, 6]
+    assert enrolled["program_end_date"].tolist()[0] == pd.Timestamp("2025-05-31")
+    assert counts(found)["taken back by a later row of the sender"] == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"cin": "92345678A"}, {"start": "2025-02-01"}, {NPI: "1992999999"}, {"MCP Name": "Plan B"}],
+)
+def test_a_void_takes_back_nothing_it_does_not_agree_with(tmp_path, other):
+    first = {"start": "2025-01-01", "produced": "2025-06-05"} | other
+    found = months(
+        tmp_path,
+        ("1.csv", [returned(**first)]),
+        ("2.csv", [returned(start="2025-01-01", produced="2025-07-05") | {"Void": "1"}]),
+    )
+    assert len(found.frame("program_enrollment")) == 1
+    assert counts(found, "notice")["voided row that takes no other row back"] == 1
+
+
+def test_a_voided_status_is_as_if_it_had_not_been_stated(tmp_path):
+    found = months(
+        tmp_path,
+        ("1.csv", [returned(status="Pending", day="2025-06-01", produced="2025-06-05")]),
+        ("2.csv", [returned(status="Accepted", day="2025-06-20", produced="2025-07-05")]),
+        (
+            "3.csv",
+            [returned(status="Accepted", day="2025-06-20", produced="2025-08-05") | {"Void": "1"}],
+        ),
+    )
+    referral = found.frame("referral").iloc[0]
+    assert referral["referral_status"] == "pending"
+    assert pd.isna(referral["accepted_date"])
+
+
+def test_a_voided_attempt_of_outreach_is_taken_back_by_a_file_of_a_later_name(tmp_path):
+    attempt = WHO | {CIN: "91234567A", NPI: "1234567893", "Date of Outreach Attempt": "2025-03-02"}
+    other = attempt | {"Date of Outreach Attempt": "2025-03-09"}
+    found = months(
+        tmp_path,
+        ("2025-03.csv", [attempt, other]),
+        ("2025-04.csv", [attempt | {"Void": "1"}]),
+        kind="outreach_tracker",
+    )
+    days = found.frame("program_service")["record_date"]
+    assert days.tolist() == [pd.Timestamp("2025-03-09")]
