@@ -154,7 +154,7 @@ def read_study(path: str | Path) -> Study:
         )
     raw = path.read_bytes()
     try:
-        content = tomllib.loads(raw.decode("utf-8"))
+        content = tomllib.loads(raw.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StudyFileError(f"{path}: not a TOML file: {error}.") from error
     try:

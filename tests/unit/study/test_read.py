@@ -110,3 +110,10 @@ def test_the_last_quarter_is_whole(tmp_path, last_month, quarter):
     study = read_study(path)
     assert study.last_quarter == quarter
     study.check_quarter(quarter)
+
+
+def test_a_study_file_saved_with_a_byte_mark_is_the_same_study(tmp_path):
+    text = study_template(input_format="calaim")
+    plain = read_study(_write(tmp_path, text))
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8-sig")
+    assert read_study(tmp_path / "study.toml").file == plain.file
