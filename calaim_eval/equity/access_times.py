@@ -81,8 +81,9 @@ def access_times(
     Raises
     ------
     EstimationError
-        Nobody can be followed in any stage, a horizon is not positive, an exit's name is taken, or
-        `exits` or `closed` has a row without member, month or name.
+        Nobody can be followed in any stage, a horizon is not positive, `matured_months` is
+        negative, an exit's name is taken, or `exits` or `closed` has a row without member, month
+        or name.
     DesignError
         The service is unknown or has no record, `by` is not a grouping column, or `through` is
         after the panel.
@@ -100,6 +101,11 @@ def access_times(
     check_no_overlap((by,))
     check_strata((by,))
     steps = _months(months)
+    if matured_months is not None and matured_months < 0:
+        raise EstimationError(
+            f"access_times: `matured_months` is {matured_months}.\n  A stage leaves room for 0 "
+            "months of follow-up or more."
+        )
     last = panel.last_month if through is None else to_month(through, name="through")
     follow_up = FollowUp(
         first=panel.first_month.ordinal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -53,13 +54,21 @@ def with_margins(frame: pd.DataFrame, margins: Sequence[str]) -> Iterator[pd.Dat
 
 
 def in_group_order(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Rows sorted: race and ethnicity in display order, the rest by name, "all" last."""
+    """Rows sorted: race and ethnicity in display order, the rest by name, "all" last.
+
+    Numbers in names count as numbers: the band "5-9" comes before "18-44".
+    """
     race = {group: i for i, group in enumerate(race_ethnicity_groups())}
 
     def rank(values: pd.Series) -> pd.Series:
         order = race if str(values.name).startswith("race_ethnicity") else {}
-        names = sorted(set(values) - set(order) - {ALL})
+        names = sorted(set(values) - set(order) - {ALL}, key=_with_numbers)
         full = {**order, **{name: len(order) + i for i, name in enumerate(names)}}
         return values.map({**full, ALL: len(full)})
 
     return table.sort_values(list(by), key=rank, kind="stable").reset_index(drop=True)
+
+
+def _with_numbers(name: str) -> list[tuple[str, int]]:
+    """A name as pairs of words and the number behind them, to sort by."""
+    return [(words, int(number or -1)) for words, number in re.findall(r"(\D*)(\d*)", str(name))]

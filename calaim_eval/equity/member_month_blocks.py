@@ -79,5 +79,5 @@ def _frame_rows(
         return frame
     month = frame["month"]
     if not isinstance(month.dtype, pd.PeriodDtype):
-        month = pd.to_datetime(month).dt.to_period("M")
+        month = pd.to_datetime(month).dt.tz_localize(None).dt.to_period("M")
     return frame[(month >= first) & (month <= last)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -187,6 +187,12 @@ def _members(
         raise EstimationError(
             f"standardized_funnel: `stages` are {order}; the panel has {reached}, and the first "
             f"is '{IDENTIFIED}'."
+        )
+    places = [reached.index(stage) for stage in order]
+    if any(later <= earlier for earlier, later in pairwise(places)):
+        raise EstimationError(
+            f"standardized_funnel: `stages` are {order}, which are not nested in this order.\n"
+            f"  Name each once, in the order {[s for s in reached if s in order]}."
         )
     if bands:
         own = last_groups(panel, by=list(bands))

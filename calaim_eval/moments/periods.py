@@ -38,7 +38,8 @@ def period_ordinals(values: pd.Series, *, column: str, frequency: str) -> np.nda
     if isinstance(values.dtype, pd.PeriodDtype):
         periods = pd.PeriodIndex(values)
     else:
-        periods = pd.DatetimeIndex(pd.to_datetime(values)).to_period(frequency)
+        # Of a frame with a time zone, months are those of its own calendar.
+        periods = pd.DatetimeIndex(pd.to_datetime(values)).tz_localize(None).to_period(frequency)
     ordinals = np.asarray(periods.asi8, dtype=np.int64).copy()
     ordinals[np.asarray(periods.isna())] = MISSING
     return ordinals

@@ -105,7 +105,9 @@ def reduce_parquet(
     files = parquet_files(path)
     where = where or f"the parquet files at {path}"
     for file in files:
-        columns.require(pq.read_schema(file).names, where=where)
+        schema = pq.read_schema(file)
+        columns.require(schema.names, where=where)
+        _refuse_zones(schema, columns, where=where)
     if not any(pq.read_metadata(file).num_rows for file in files):
         raise TableError(f"{where} have no rows.")
     if processes > 1:
@@ -119,6 +121,18 @@ def reduce_parquet(
         if found is not None:
             return found
     return reduce_by_engine(files, columns, where=where, balanced_only=balanced_only)
+
+
+def _refuse_zones(schema: pa.Schema, columns: PanelColumns, *, where: str) -> None:
+    """Raise TableError for months of a zone other than UTC: the engine would shift them."""
+    for name in (columns.month, columns.cohort):
+        zone = getattr(schema.field(name).type, "tz", None) if name in schema.names else None
+        if zone not in (None, "UTC", "Etc/UTC", "+00:00"):
+            raise TableError(
+                f"{where}: `{name}` holds times of the zone {zone}, which a file keeps as UTC: a "
+                "month that begins at midnight there may be another month here.\n"
+                "  Write the first day of each month as a date without a time."
+            )
 
 
 def reduce_streamed(

@@ -283,3 +283,8 @@ def test_a_month_of_few_members_hides_the_mean_though_its_stretch_is_shown():
     mean = tables["mean"].frame.query("stage == 'identified'").set_index("race_ethnicity")
     assert mean.loc["black", "is_suppressed"].all()
     assert not mean.loc["white", "is_suppressed"].any()
+
+
+def test_a_negative_follow_up_is_refused():
+    with pytest.raises(EstimationError, match="`matured_months` is -1"):
+        access_times(hand_panel(PEOPLE), months=(1, 3), matured_months=-1)

@@ -226,3 +226,12 @@ def test_risk_is_found_by_ids_that_are_numbers_and_given_once():
     assert found["black", "outreached", "identified"] == pytest.approx(0.5)
     with pytest.raises(EstimationError, match="`risk` has a member twice"):
         standardized_funnel(panel, bands=(), risk=pd.concat([risk, risk]), stages=STAGES[:2])
+
+
+@pytest.mark.parametrize(
+    "stages", [("identified", "served", "outreached"), ("identified", "served", "served")]
+)
+def test_stages_out_of_order_are_refused(stages):
+    """Served before reached would have shares above 1."""
+    with pytest.raises(EstimationError, match=r"not nested in this order.*\n.*'identified'"):
+        funnel(stages=stages)

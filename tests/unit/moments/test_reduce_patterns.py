@@ -210,6 +210,25 @@ def test_a_number_that_is_none_is_refused(tmp_path):
 
 
 @pytest.mark.usefixtures("sparse_only")
+@pytest.mark.parametrize("name", ["when", "first_treated"])
+def test_months_of_another_zone_are_refused_in_a_file(tmp_path, name):
+    """Midnight of the first in Tokyo is the last day of the month before in UTC."""
+    frame = pd.DataFrame(
+        {
+            "id": ["a", "a", "b", "b"],
+            "when": pd.to_datetime(["2024-01-01", "2024-02-01"] * 2),
+            "first_treated": pd.to_datetime([None, None, "2024-02-01", "2024-02-01"]),
+            "y": [0, 1, 2, 3],
+        }
+    )
+    zoned = frame.assign(**{name: frame[name].dt.tz_localize("Asia/Tokyo")})
+    arguments = {"member_id": "id", "month": "when", "cohort": "first_treated", "outcomes": ["y"]}
+    path = tmp_path / "rows.parquet"
+    zoned.to_parquet(path, index=False)
+    with pytest.raises(TableError, match=f"`{name}` holds times of the zone Asia/Tokyo"):
+        reduce_panel(path, **arguments)
+
+
 def test_months_with_a_zone_are_those_of_utc(tmp_path, monkeypatch):
     frame = panel(12)
     zoned = frame.assign(when=frame["when"].dt.tz_localize("UTC"))
