@@ -10,6 +10,8 @@ from calaim_eval.report.labels import wrap
 _LETTER, _LINE, _GAP = 0.061, 0.135, 0.075
 _WRAP = 22
 _MARGIN = 0.25
+_NEARER = 1.3
+"""Another mark must be this much farther from the words than their own."""
 
 
 def place_labels(
@@ -42,7 +44,8 @@ def place_labels(
         size = _size(lines)
         for middle in _candidates(own[name], size):
             box = np.array([middle - size / 2, middle + size / 2])
-            if (box[0] >= low).all() and (box[1] <= high).all() and _is_free(box, marks, taken):
+            is_inside = (box[0] >= low).all() and (box[1] <= high).all()
+            if is_inside and _is_free(box, own[name], marks, taken):
                 taken.append(box)
                 x, y = middle * scale
                 rows.append((name, lines, float(x), float(y)))
@@ -57,17 +60,24 @@ def _size(lines: str) -> np.ndarray:
 
 
 def _candidates(point: np.ndarray, size: np.ndarray) -> list[np.ndarray]:
-    """Above, below, right and left of a mark, then the corners."""
+    """Above, below, right and left of a mark, then slid along it, then the corners."""
     dx, dy = size / 2 + _GAP
-    steps = [(0, dy), (0, -dy), (dx, 0), (-dx, 0), (dx, dy), (-dx, dy), (dx, -dy), (-dx, -dy)]
+    steps = [(0.0, dy), (0.0, -dy), (dx, 0.0), (-dx, 0.0)]
+    for share in (0.2, -0.2, 0.4, -0.4):
+        slide_x, slide_y = share * size
+        steps += [(slide_x, dy), (slide_x, -dy), (dx, slide_y), (-dx, slide_y)]
+    steps += [(dx, dy), (-dx, dy), (dx, -dy), (-dx, -dy)]
     return [point + np.array(step) for step in steps]
 
 
-def _is_free(box: np.ndarray, marks: np.ndarray, taken: list[np.ndarray]) -> bool:
-    """Whether a box covers no mark and no other name."""
-    covers = ((marks >= box[0] - 0.03) & (marks <= box[1] + 0.03)).all(axis=1)
+def _is_free(box: np.ndarray, own: np.ndarray, marks: np.ndarray, taken: list[np.ndarray]) -> bool:
+    """Whether a box is clearly nearest to its own mark and covers no other name."""
+    beside = np.maximum(np.maximum(box[0] - marks, marks - box[1]), 0.0)
+    distance = np.hypot(*beside.T)
+    of_own = (marks == own).all(axis=1)
+    is_nearest = (distance[~of_own] > _NEARER * distance[of_own].max()).all()
     meets = [(box[0] < other[1]).all() and (box[1] > other[0]).all() for other in taken]
-    return not covers.any() and not any(meets)
+    return bool(is_nearest) and not any(meets)
 
 
 def _span(values: pd.Series) -> float:

@@ -86,6 +86,23 @@ def test_names_cover_no_mark_and_no_other_name():
     assert not (near & (gaps < 0.03)).any()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_words_are_nearest_to_the_mark_they_name(seed):
+    """Letters taken as 0.061 by 0.135 inches: no other mark is as near to the box of a name."""
+    rng = np.random.default_rng(seed)
+    names = [f"organization {i}" for i in range(14)]
+    places = pd.DataFrame(
+        {"organization": names, "x": rng.uniform(0, 2.6, 14), "y": rng.uniform(0, 2.9, 14)}
+    )
+    size = places[["x", "y"]].max() - places[["x", "y"]].min()
+    found = place_labels({n: n for n in names[:6]}, places, width=size["x"], height=size["y"])
+    marks = places.set_index("organization")[["x", "y"]]
+    for row in found.itertuples():
+        half = np.array([0.061 * len(row.words), 0.135]) / 2
+        away = np.maximum(np.abs(marks - [row.x, row.y]) - half, 0)
+        assert np.hypot(away["x"], away["y"]).idxmin() == row.organization
+
+
 def test_the_map_says_what_falls_apart(network):
     figure = network_map(network)
     assert "without it in 3 pieces" in figure.alt_text
