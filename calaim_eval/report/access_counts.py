@@ -1,4 +1,4 @@
-"""Members by what became of them in a stage of access, read off a release for a figure or table."""
+"""Members or referrals by what became of them, read off a release for a figure or table."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ STAGE_HEADINGS = {
 ENDINGS = {
     "coverage_ended": "Coverage ended, or died",
     "closed_otherwise": "Referral declined or closed",
+    "ended_without_service": "Ended without service",
+    "no_usable_day": "No usable day",
     "waiting": "Still waiting",
 }
 REACHED = "reached"
@@ -33,15 +35,15 @@ REACHED = "reached"
 
 @dataclass(frozen=True, slots=True)
 class StageCounts:
-    """One stage of one group.
+    """One stage of one group, of members or of referrals.
 
     Attributes
     ----------
     followed : float
         Members followed; NaN where withheld.
     within : dict[str, float]
-        Members who got to the next stage, by the months it took ("0-1", "2-6"); NaN where
-        withheld.
+        Members who got to the next stage, by the months (or days) it took ("0-1", "2-6"); NaN
+        where withheld.
     reached : float
         All of them.
     low, high : float
@@ -84,7 +86,9 @@ def stage_counts(released: Released) -> dict[str, dict[str, StageCounts]] | Abse
     stages = ordered(frame["stage"], order=tuple(STAGE_HEADINGS))
     return {
         stage: {
-            group: _counts(mine[mine["race_ethnicity"] == group])
+            group: counts_of_group(
+                mine[mine["race_ethnicity"] == group], when="months", reached=REACHED
+            )
             for group in ordered(mine["race_ethnicity"], order=race_order())
         }
         for stage in stages
@@ -92,19 +96,19 @@ def stage_counts(released: Released) -> dict[str, dict[str, StageCounts]] | Abse
     }
 
 
-def _counts(rows: pd.DataFrame) -> StageCounts:
+def counts_of_group(rows: pd.DataFrame, *, when: str, reached: str) -> StageCounts:
     """The rows of one group and stage; hidden ones are NaN as released."""
-    at = rows.set_index(["state", "months"])
+    at = rows.set_index(["state", when])
     n = at["numerator"]
-    bins = sorted((m for s, m in n.index if s == REACHED and m != ALL), key=first_month)
-    whole = (REACHED, ALL)
+    bins = sorted((m for s, m in n.index if s == reached and m != ALL), key=first_month)
+    whole = (reached, ALL)
     return StageCounts(
         followed=float(n[ALL, ALL]),
-        within={when: float(n[REACHED, when]) for when in bins},
+        within={each: float(n[reached, each]) for each in bins},
         reached=float(n[whole]),
         low=float(at["conf_low"][whole]),
         high=float(at["conf_high"][whole]),
-        ended={s: float(n[s, m]) for s, m in n.index if m == ALL and s not in (ALL, REACHED)},
+        ended={s: float(n[s, m]) for s, m in n.index if m == ALL and s not in (ALL, reached)},
     )
 
 

@@ -17,6 +17,7 @@ from calaim_eval.report.figures.partner_survey import survey_score_groups
 from calaim_eval.report.figures.plan_requirements import requirement_similarity
 from calaim_eval.report.figures.rank_ranges import rank_ranges
 from calaim_eval.report.figures.referral_funnel import referral_funnel
+from calaim_eval.report.figures.referral_time import referral_times
 from calaim_eval.report.figures.success import success_dominance
 from calaim_eval.report.figures.theme import Figure
 from calaim_eval.report.figures.trend import utilization_trend
@@ -39,6 +40,7 @@ __all__ = [
     "rank_ranges",
     "referral_funnel",
     "referral_steps_by_race",
+    "referral_times",
     "requirement_similarity",
     "success_dominance",
     "survey_score_groups",

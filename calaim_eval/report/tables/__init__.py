@@ -58,6 +58,7 @@ from calaim_eval.report.tables.rates import (
     members_table,
     referral_table,
 )
+from calaim_eval.report.tables.referral_times import referral_times_table
 from calaim_eval.report.tables.restatement import restatement_table
 from calaim_eval.report.tables.sensitivity import (
     controls_table,
@@ -118,6 +119,7 @@ __all__ = [
     "quality_table",
     "ratios_table",
     "referral_table",
+    "referral_times_table",
     "reliability_table",
     "restatement_table",
     "row_ledger_table",

@@ -67,6 +67,8 @@ def test_organizations_and_members_are_told_apart():
         "referral_closure",
         "referral_closure_by_service",
         "referral_closure_by_organization_type",
+        "referral_times",
+        "referral_times_by_organization_type",
         "referral_losses",
         "referral_findings",
     }
@@ -80,6 +82,7 @@ def test_what_is_absent_is_skipped_with_its_reason(caplog):
         "delivery_members",
         "referral_closure_by_service",
         "referral_closure_by_organization_type",
+        "referral_times_by_organization_type",
         "referral_losses",
         "referral_findings",
         "payment_timeliness",

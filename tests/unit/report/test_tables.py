@@ -91,7 +91,9 @@ def test_the_lists_above_name_every_table():
         "in_combination_table",  # asked for by a study: test_in_combination_table.py
         "other_outcomes",
         "quality_notes",
+        "referral_times_table",  # test_referral_time_pages.py
         "shares_table",
+        "success_combinations_table",  # asked for by a study: test_success_table.py
         "success_table",  # asked for by a study: test_success_table.py
     }
     assert set(tables.__all__) - others == {*OPTIONAL, *QUALITY, *ALWAYS}
