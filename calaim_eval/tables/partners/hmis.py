@@ -1,8 +1,9 @@
 """Read HUD HMIS CSV exports, FY2024 and FY2026: persons, enrollments, services, events.
 
 Every person is one row whatever the number of enrollments; rows of the same identifier are one,
-the latest. Coordinated-entry events are referrals, in `social_referral` or, where the study's
-service map says which support they stand for, in `referral`.
+the latest; records that a later export deletes or, being a full one, lacks are gone.
+Coordinated-entry events are referrals, in `social_referral` or, where the study's service map says
+which support they stand for, in `referral`.
 """
 
 from __future__ import annotations
@@ -32,18 +33,6 @@ NO_ENROLLMENT = "enrollment not in `Enrollment`, or set aside there"
 NO_ASSESSMENT = "assessment not in `Assessment`, or set aside there"
 NO_PROJECT = "project not in `Project` (kept without organization)"
 EXIT_FIRST = "`ExitDate` before `EntryDate`"
-LATER_EXPORT = "the same record is in a later export, which is kept"
-IDENTIFIED = {
-    "homeless_person": ["member_id"],
-    "homeless_project": ["project_id"],
-    "organization": ["organization_id"],
-    "homeless_enrollment": ["homeless_enrollment_id"],
-    "homeless_service": ["homeless_service_id"],
-    "homeless_assessment": ["assessment_id", "question"],
-    "social_referral": ["referral_id"],
-    "referral": ["referral_id"],
-}
-"""Columns by which two exports of one implementation have the same record."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +90,16 @@ def read_hmis(folder: Path) -> PartnerTables:
         parts.append(frames)
         persons.append(ids)
     links.note_unlinked(pd.concat(persons, ignore_index=True).drop_duplicates(), ledger)
-    frames = joined_frames(_latest_races(parts, ledger))
-    if len(exports) > 1:
-        frames = _without_earlier(frames, ledger)
-    paths = tuple(path for export in exports for path in export.paths.values())
+    frames = joined_frames(parts)
+    paths = tuple(path for export in exports for path in export.paths)
     files = SourceFiles("hmis", (*paths, *link_paths(folder)), ".csv", is_bulk=True)
-    versions = ", ".join(dict.fromkeys(export.version for export in exports))
+    versions = ", ".join(dict.fromkeys(part.version for export in exports for part in export.parts))
     return PartnerTables("hmis", versions, frames, ledger, (files,))
 
 
 def _require_one_meaning(exports: list[HmisExport], links: Links) -> None:
     """Raise for links beside several implementations: each has its own person of a number."""
-    n_scopes = len({export.scope for export in exports})
+    n_scopes = len(exports)
     has_own = any(kind == "project" for kind, _ in links.services)
     if n_scopes > 1 and (links.members or links.organizations or has_own):
         raise TableError(
@@ -126,7 +113,7 @@ def _require_one_meaning(exports: list[HmisExport], links: Links) -> None:
 def _read_export(
     export: HmisExport, links: Links, ledger: RowLedger
 ) -> tuple[dict[str, pd.DataFrame], pd.Series]:
-    """Tables of one export, and its persons."""
+    """Tables of one implementation, and its persons."""
     organization = _organizations(export, links, ledger)
     project, projects = _projects(export, links, ledger)
     persons, races, known = person_frames(export, links, ledger)
@@ -344,27 +331,3 @@ def _assessments(
 def own_id(export: HmisExport, ids: pd.Series) -> pd.Series:
     """Identifiers of the implementation, its name in front."""
     return Links("hmis").member(ids, export.scope)
-
-
-def _without_earlier(frames: dict[str, pd.DataFrame], ledger: RowLedger) -> dict[str, pd.DataFrame]:
-    """Of records that several exports have, those of the latest."""
-    for name, columns in IDENTIFIED.items():
-        if name in frames:
-            is_earlier = frames[name].duplicated(columns, keep="last")
-            ledger.note(name, LATER_EXPORT, int(is_earlier.sum()))
-            frames[name] = frames[name][~is_earlier].reset_index(drop=True)
-    return frames
-
-
-def _latest_races(
-    parts: list[dict[str, pd.DataFrame]], ledger: RowLedger
-) -> list[dict[str, pd.DataFrame]]:
-    """Parts, the earliest first, with races of a person from the last one that has the person."""
-    kept, later = [], pd.Series([], dtype=object)
-    for part in reversed(parts):
-        races = part["race_record"]
-        is_earlier = races["member_id"].isin(later)
-        ledger.note("race_record", LATER_EXPORT, int(is_earlier.sum()))
-        kept.append(part | {"race_record": races[~is_earlier]})
-        later = pd.concat([later, races["member_id"]], ignore_index=True)
-    return kept[::-1]

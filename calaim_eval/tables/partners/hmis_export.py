@@ -9,6 +9,7 @@ import pandas as pd
 
 from calaim_eval.errors import TableError
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.partners.hmis_layers import ExportPart, Layers
 from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
@@ -33,7 +34,10 @@ COMMON_RACES = (
 )
 NEEDED = ("Client", "Enrollment")
 WANTED = {
-    "Export": ("CSVVersion", "ImplementationID", "SourceID", "ExportDate"),
+    "Export": (
+        *("CSVVersion", "ImplementationID", "SourceID", "ExportDate", "ExportDirective"),
+        *("ExportPeriodType", "ExportStartDate", "ExportEndDate"),
+    ),
     "Client": (
         *("PersonalID", "DOB", "Sex", "VeteranStatus"),
         *COMMON_RACES,
@@ -86,54 +90,35 @@ REQUIRED = {
     "Assessment": ("AssessmentID", "PersonalID"),
     "AssessmentQuestions": ("AssessmentID", "AssessmentQuestion", "AssessmentAnswer"),
 }
-DELETED = "deleted in the HMIS (`DateDeleted`)"
 
 
 @dataclass(frozen=True)
 class HmisExport:
-    """One export: its files, what it says it is, and what its columns say.
+    """Exports of one implementation, read as one.
 
     Attributes
     ----------
-    paths : dict[str, Path]
-        File by its HUD name.
-    version : str
-        ``"FY2024"`` or ``"FY2026"``, by the columns of `Client`.
+    parts : tuple[ExportPart, ...]
+        Its exports, the earliest first.
     scope : str
         Implementation the identifiers belong to.
-    made : str
-        Day and time of the export, as written; empty where it is not told.
     """
 
-    paths: dict[str, Path]
-    version: str
+    parts: tuple[ExportPart, ...]
     scope: str
-    made: str
 
     @property
-    def hispanic_column(self) -> str:
-        """Column of `Client` for Hispanic or Latino."""
-        return RACE_COLUMNS[self.version]
+    def paths(self) -> tuple[Path, ...]:
+        """Files of all its exports."""
+        return tuple(path for part in self.parts for path in part.paths.values())
 
     def rows(self, file: str, ledger: RowLedger) -> FileRows:
-        """Rows of a file, those deleted in the HMIS set aside; none where it is not there."""
-        if file not in self.paths:
-            empty = pd.DataFrame(columns=list(WANTED[file]), dtype=object)
-            return FileRows(f"hmis {file}", empty, ledger, is_there=False)
-        rows = read_file_rows(
-            [self.paths[file]],
-            f"hmis {file}",
-            ledger,
-            columns=WANTED[file],
-            required=REQUIRED.get(file, ()),
-        )
-        if "DateDeleted" in rows.frame.columns:
-            rows.set_aside(rows["DateDeleted"].notna(), DELETED)
-        return rows
+        """Rows of a file that count; none where no export has it."""
+        return Layers(self.parts, WANTED, REQUIRED).rows(file, ledger)
 
 
 def find_exports(folder: Path, ledger: RowLedger) -> list[HmisExport]:
-    """Exports in a folder or in the folders in it, the earliest made first.
+    """Implementations with exports in a folder or in the folders in it.
 
     Raises
     ------
@@ -148,14 +133,17 @@ def find_exports(folder: Path, ledger: RowLedger) -> list[HmisExport]:
             "  Unpack the export: `Client.csv`, `Enrollment.csv` and the others, in the folder or "
             "one folder an export."
         )
-    exports = [_export(paths, ledger) for paths in found]
-    return sorted(exports, key=_made)
+    by_scope: dict[str, list[ExportPart]] = {}
+    for paths in found:
+        scope, part = _export(paths, ledger)
+        by_scope.setdefault(scope, []).append(part)
+    return [HmisExport(tuple(sorted(parts, key=_made)), name) for name, parts in by_scope.items()]
 
 
-def _made(export: HmisExport) -> tuple[str, str]:
+def _made(part: ExportPart) -> tuple[str, str]:
     """Day an export was made and what it says of it; one that does not say goes first."""
-    day = read_days(pd.Series([export.made], dtype=object)).iloc[0]
-    return "" if pd.isna(day) else f"{day:%Y-%m-%d}", export.made
+    day = read_days(pd.Series([part.made], dtype=object)).iloc[0]
+    return "" if pd.isna(day) else f"{day:%Y-%m-%d}", part.made
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -175,26 +163,35 @@ def _files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _export(paths: dict[str, Path], ledger: RowLedger) -> HmisExport:
-    """One export, its version by the columns of `Client`."""
+def _export(paths: dict[str, Path], ledger: RowLedger) -> tuple[str, ExportPart]:
+    """Implementation and one export of it, its version by the columns of `Client`."""
     lacking = [name for name in NEEDED if name not in paths]
     if lacking:
         raise TableError(
             f"an HMIS export lacks `{lacking[0]}.csv`.\n  Export it again with all files."
         )
     version = _version(read_header(paths["Client"], "hmis Client", WANTED["Client"]))
-    scope, made = "", ""
-    if "Export" in paths:
-        rows = read_file_rows([paths["Export"]], "hmis Export", ledger, columns=WANTED["Export"])
-        first = rows.frame.iloc[0] if len(rows.frame) else None
-        if first is not None:
-            scope = first["ImplementationID"] or first["SourceID"] or ""
-            made = first["ExportDate"] or ""
-        year = version.removeprefix("FY")
-        is_other = rows["CSVVersion"].notna() & ~rows["CSVVersion"].astype(str).str.contains(year)
-        rows.note(is_other, "`CSVVersion` is another version than the columns, which decide")
-        rows.used()
-    return HmisExport(paths, version, scope, made)
+    if "Export" not in paths:
+        return "", ExportPart(paths, version)
+    rows = read_file_rows([paths["Export"]], "hmis Export", ledger, columns=WANTED["Export"])
+    year = version.removeprefix("FY")
+    is_other = rows["CSVVersion"].notna() & ~rows["CSVVersion"].astype(str).str.contains(year)
+    rows.note(is_other, "`CSVVersion` is another version than the columns, which decide")
+    rows.used()
+    if rows.frame.empty:
+        return "", ExportPart(paths, version)
+    first = rows.frame.iloc[0].fillna("")
+    days = read_days(first[["ExportStartDate", "ExportEndDate"]].replace("", None))
+    part = ExportPart(
+        paths,
+        version,
+        made=first["ExportDate"],
+        directive=first["ExportDirective"],
+        period_type=first["ExportPeriodType"],
+        start=days.iloc[0],
+        end=days.iloc[1],
+    )
+    return first["ImplementationID"] or first["SourceID"], part
 
 
 def _version(header: list[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.partners.hmis_export import COMMON_RACES, HmisExport
+from calaim_eval.tables.partners.hmis_export import COMMON_RACES, RACE_COLUMNS, HmisExport
+from calaim_eval.tables.partners.hmis_layers import VERSION
 from calaim_eval.tables.partners.links import Links
 from calaim_eval.tables.partners.partner_tables import declared_frame
 
@@ -25,7 +26,7 @@ def person_frames(
     rows.require("PersonalID")
     rows.keep_latest(["PersonalID"], by="DateUpdated")
     born = rows.day("DOB", is_needed=False)
-    races = (*COMMON_RACES, export.hispanic_column)
+    races = (*COMMON_RACES, *RACE_COLUMNS.values())
     rows.note(~_said(rows.frame, races).any(axis=1), NO_RACE)
     items = rows.frame[[each for each in races if each != NO_ANSWER]]
     rows.note((items.notna() & ~items.isin(["0", YES, "99"])).any(axis=1), STRANGE_RACE)
@@ -44,7 +45,7 @@ def person_frames(
     is_again = persons.duplicated("member_id", keep="last")
     ledger.note("hmis Client", SAME_MEMBER, int(is_again.sum()))
     persons = persons[~is_again].reset_index(drop=True)
-    return persons, _races(kept, members, races, export), kept["PersonalID"]
+    return persons, _races(kept, members, races), kept["PersonalID"]
 
 
 def _said(frame: pd.DataFrame, races: tuple[str, ...]) -> pd.DataFrame:
@@ -55,25 +56,25 @@ def _said(frame: pd.DataFrame, races: tuple[str, ...]) -> pd.DataFrame:
     return said
 
 
-def _races(
-    kept: pd.DataFrame, members: pd.Series, races: tuple[str, ...], export: HmisExport
-) -> pd.DataFrame:
+def _races(kept: pd.DataFrame, members: pd.Series, races: tuple[str, ...]) -> pd.DataFrame:
     """One row for each item of race that a person's record says yes to, or why there is none."""
     said = _said(kept, races)
-    long = kept[list(races)].where(said, None).assign(member_id=members)
-    long = long.melt("member_id", list(races)).dropna(subset="value")
-    silent = members[~said.any(axis=1) & ~members.isin(long["member_id"])]
-    none = pd.DataFrame({"member_id": silent, "variable": NO_ANSWER, "value": "99"})
-    long = pd.concat([long, none], ignore_index=True).drop_duplicates(["member_id", "variable"])
+    system = "hmis_" + kept[VERSION].astype(str).str.lower()
+    long = kept[list(races)].where(said, None).assign(member_id=members, system=system)
+    long = long.melt(["member_id", "system"], list(races)).dropna(subset="value")
+    is_silent = ~said.any(axis=1) & ~members.isin(long["member_id"])
+    none = pd.DataFrame(
+        {"member_id": members, "system": system, "variable": NO_ANSWER, "value": "99"}
+    )
+    long = pd.concat([long, none[is_silent]], ignore_index=True)
+    long = long.drop_duplicates(["member_id", "variable"])
     return declared_frame(
         "race_record",
         {
             "member_id": long["member_id"],
             "race_item": long["variable"],
             "race_item_value": long["value"],
-            "race_item_system": pd.Series(
-                f"hmis_{export.version.lower()}", index=long.index, dtype=object
-            ),
+            "race_item_system": long["system"].astype(object),
         },
     )
 

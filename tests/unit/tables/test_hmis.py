@@ -318,7 +318,7 @@ def test_two_exports_of_one_hmis_in_different_versions_are_one_with_the_latest(t
     assert len(found.frame("homeless_assessment")) == 1
     ledger = found.ledger.to_frame()
     doubled = ledger[ledger["reason"].str.contains("later export")]
-    assert doubled.set_index("table")["n_rows"]["homeless_enrollment"] == 3
+    assert doubled.set_index("table")["n_rows"]["hmis Enrollment"] == 3
 
 
 def test_what_a_later_export_says_of_race_is_in_place_of_what_an_earlier_said(tmp_path):
@@ -336,7 +336,7 @@ def test_what_a_later_export_says_of_race_is_in_place_of_what_an_earlier_said(tm
     assert races["hmis:I1:z"] == {"White"}
     ledger = found.ledger.to_frame()
     doubled = ledger[ledger["reason"].str.contains("later export")].set_index("table")["n_rows"]
-    assert doubled["race_record"] == 4
+    assert doubled["hmis Client"] == 2
 
 
 def test_an_export_that_calls_itself_another_version_is_read_by_its_columns(tmp_path):
