@@ -11,6 +11,7 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.composite.index_components import IndexComponents
+from calaim_eval.integration.composite.missing_components import ranks_whatever_is_missing
 from calaim_eval.integration.composite.principal_components import (
     PrincipalComponents,
     principal_components,
@@ -96,7 +97,8 @@ class CompositeIndex:
         1 is best; equal values share the better rank; shape (n,).
     rank_low, rank_high : dict[str, np.ndarray]
         Middle 95 % of the ranks under each source of doubt: ``"weights"`` (Dirichlet),
-        ``"sampling"`` (components as uncertain as they are), ``"both"``; shape (n,) each.
+        ``"sampling"`` (components as uncertain as they are), ``"both"``; with reweighted units also
+        ``"missing"``: all ranks a unit could have, had what is missing been measured; (n,) each.
     normalized : np.ndarray
         Components on the common scale, NaN where missing; shape (n, k).
     support : np.ndarray
@@ -178,12 +180,13 @@ class CompositeIndex:
             for of in (self.rank_low, self.rank_high)
         )
         support = self.support[at]
+        outer = [source for source in low if source != "sampling"]
         return BoundsTable(
             keys=keys,
             set_low=low["weights"].astype(float),
             set_high=high["weights"].astype(float),
-            conf_low=np.minimum(low["weights"], low["both"]).astype(float),
-            conf_high=np.maximum(high["weights"], high["both"]).astype(float),
+            conf_low=np.min([low[source] for source in outer], axis=0).astype(float),
+            conf_high=np.max([high[source] for source in outer], axis=0).astype(float),
             conf_level=0.95,
             support=pd.DataFrame(
                 {"n_members": support, "n_events": support, "member_months": [np.nan] * n}
@@ -225,7 +228,8 @@ class CompositeIndex:
         if self.reweighted:
             notes.append(
                 f"{len(self.reweighted)} ranked without one of the components, their other weights "
-                "scaled up."
+                "scaled up; the outer range holds every rank they, and the others beside them, "
+                "could have had with it."
             )
         if self.components is not None:
             notes.append(
@@ -308,6 +312,9 @@ def composite_index(
     rank = ranks_of(index)
     units = np.array(ranked.units, dtype=object)[order]
     bounds = {source: _middle(drawn, rank)[:, order] for source, drawn in ranks.items()}
+    if np.isnan(normalized).any():
+        ends = ranks_whatever_is_missing(normalized, weights)
+        bounds["missing"] = _around(*ends, rank)[:, order]
     return CompositeIndex(
         units=tuple(map(str, units)),
         unit_name=ranked.unit_name,
@@ -361,6 +368,8 @@ def normalize(values: np.ndarray, how: Normalization) -> np.ndarray:
 def weighted_mean(normalized: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted mean of the components each unit has; shape (..., n).
 
+    Where drawn weights of all a unit has are 0 to the last digit, they count alike.
+
     Parameters
     ----------
     normalized : np.ndarray
@@ -370,6 +379,7 @@ def weighted_mean(normalized: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """
     known = np.isfinite(normalized)
     w = weights[..., None, :] * known
+    w = np.where(w.sum(axis=-1, keepdims=True) > 0, w, known)
     return np.asarray((w * np.where(known, normalized, 0.0)).sum(axis=-1) / w.sum(axis=-1))
 
 
@@ -442,6 +452,11 @@ def _middle(ranks: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Ends of the middle 95 % of ranks, whole, around the rank itself; shape (2, n)."""
     low = np.quantile(ranks, _TAIL, axis=0, method="lower")
     high = np.quantile(ranks, 1 - _TAIL, axis=0, method="higher")
+    return _around(low, high, rank)
+
+
+def _around(low: np.ndarray, high: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Ends of a range that holds the rank itself; shape (2, n)."""
     return np.array([np.minimum(low, rank), np.maximum(high, rank)])
 
 

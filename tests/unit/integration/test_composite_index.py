@@ -338,3 +338,42 @@ def test_values_and_support_of_units_are_not_printed():
     components.support[3] = 8
     assert repr(components) == "<IndexComponents 6 units by county: a, b>"
     assert repr(_index(components)) == "<CompositeIndex 5 ranked, 1 not, by county>"
+
+
+def test_a_missing_component_widens_the_ranks_to_all_it_could_give():
+    """Against every value of the missing component on a grid, from worst to best measured."""
+    values = np.array([[0.9, np.nan], [0.8, 1.0], [0.5, 0.6], [0.4, 0.0], [0.0, 0.9]])
+    found = _index(_components(values), missing="reweight", min_weight_known=0.5)
+    tried = []
+    for guess in np.linspace(0, 1, 101):
+        whole = values.copy()
+        whole[0, 1] = guess
+        scaled = whole / [0.9, 1.0]
+        tried.append(ranks_of(scaled @ [0.5, 0.5]))
+    low, high = np.min(tried, axis=0), np.max(tried, axis=0)
+    own = dict(zip(_ranks(found), range(5), strict=True))
+    for unit in range(5):
+        at = own[f"u{unit}"]
+        assert found.rank_low["missing"][at] == low[unit]
+        assert found.rank_high["missing"][at] == high[unit]
+    assert high[0] > low[0]
+    bounds = found.to_bounds()
+    first = bounds.keys["county"].tolist().index("u0")
+    assert bounds.conf_low[first] <= low[0]
+    assert bounds.conf_high[first] >= high[0]
+
+
+def test_where_nothing_is_missing_no_range_says_so():
+    found = _index(_components([[0, 10], [5, 0], [10, 5]]))
+    assert set(found.rank_low) == {"weights", "sampling", "both"}
+
+
+def test_drawn_weights_of_nothing_rank_all_the_same():
+    """Dirichlet weights of concentration .01 are 0 and 1: a unit may have only what weighs 0."""
+    values = np.array([[0.9, np.nan], [0.8, 1.0], [0.5, 0.6], [0.4, 0.0]])
+    found = _index(
+        _components(values), missing="reweight", min_weight_known=0.5, concentration=0.01
+    )
+    for source in found.rank_low:
+        assert (found.rank_low[source] >= 1).all()
+        assert (found.rank_high[source] <= 4).all()
