@@ -29,8 +29,10 @@ from calaim_eval.integration.partner_survey import (
     survey_response_rate,
     survey_scores,
 )
+from calaim_eval.integration.partner_survey.factor_fit_table import survey_factor_fit
 from calaim_eval.integration.plan_requirements import (
     distinct_layouts,
+    plan_similarity,
     requirement_burden,
     requirement_standardization,
 )
@@ -61,6 +63,7 @@ SURVEY_MEASURES = (
     "survey_response_rate",
     "survey_respondents",
     "survey_reliability",
+    "survey_factor_fit",
     "survey_aggregation",
     "survey_scores_by_role",
     "survey_scores_by_organization_type",
@@ -107,9 +110,11 @@ def partner_measures(
     -------
     PartnerMeasures
         ``survey_response_rate``, ``survey_respondents``, ``survey_reliability``,
-        ``survey_aggregation``, ``survey_scores_by_role``, ``survey_scores_by_organization_type``,
+        ``survey_factor_fit``, ``survey_aggregation``, ``survey_scores_by_role``,
+        ``survey_scores_by_organization_type``,
         ``survey_scores_by_leadership``, ``survey_agreement``, ``requirement_standardization``,
-        ``requirement_burden``, ``distinct_layouts``, ``distinct_layouts_by_leadership``,
+        ``plan_similarity``, ``requirement_burden``, ``distinct_layouts``,
+        ``distinct_layouts_by_leadership``,
         ``data_sharing_level``, ``data_sharing_by_leadership``, ``capacity_use``,
         ``asset_map_organizations``, ``asset_map_coverage``, ``integration_rank``.
 
@@ -174,6 +179,7 @@ def survey_recipes(answers: SurveyAnswers, *, agree_from: float | None) -> dict[
         ),
         "survey_respondents": ((), lambda _: survey_respondents(answers)),
         "survey_reliability": ((), lambda _: scale_reliability(answers)),
+        "survey_factor_fit": ((), lambda _: survey_factor_fit(answers)),
         "survey_aggregation": ((), lambda _: _aggregation(answers)),
         "survey_scores_by_role": ((), lambda _: survey_scores(answers, by="respondent_role")),
         "survey_scores_by_organization_type": (roster, by_trait("organization_type")),
@@ -253,6 +259,10 @@ def _plan_recipes(*, quarter: str, last: pd.Timestamp, ledger: RowLedger) -> dic
         "requirement_standardization": (
             ("plan_requirement",),
             lambda f: _two_years(f["plan_requirement"], last),
+        ),
+        "plan_similarity": (
+            ("plan_requirement",),
+            lambda f: plan_similarity(f["plan_requirement"], as_of=last),
         ),
         "requirement_burden": (
             needs,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
-from calaim_eval.errors import EstimationError, StudyFileError, TableError
+from calaim_eval.errors import EstimationError
 from calaim_eval.integration import (
     factor_selection,
     fsqca,
@@ -22,6 +21,7 @@ from calaim_eval.integration.inputs import quarter_days
 from calaim_eval.integration.qca import calibrate, read_calibration
 from calaim_eval.integration.success.factors import FactorModel
 from calaim_eval.pipeline.attempts import Attempts
+from calaim_eval.pipeline.beside import path_beside, read_beside
 from calaim_eval.pipeline.success_tables import (
     combination_effects,
     dominance_effects,
@@ -37,6 +37,7 @@ MIXED = "success_mixed"
 DOMINANCE = "success_dominance"
 SELECTION = "success_selection"
 COMBINATIONS = "success_combinations"
+_CALIBRATION = "integration.success.combinations.calibration"
 _MONTHS = 12
 _SEED = 20220101
 _UNIT = "share of matured referrals closed with services received"
@@ -171,7 +172,9 @@ def _members_by_term(units: pd.DataFrame, declared: Success) -> pd.Series:
 
 def _combinations(study: Study, units: pd.DataFrame, declared: Combinations) -> EffectTable:
     """Which combinations of declared sets go with the outcome, by fsQCA."""
-    sets = calibrate(units, read_calibration(_beside(study, declared.calibration)))
+    sets = calibrate(
+        units, read_calibration(path_beside(study, _CALIBRATION, declared.calibration))
+    )
     table = truth_table(
         sets,
         outcome=declared.outcome,
@@ -182,25 +185,8 @@ def _combinations(study: Study, units: pd.DataFrame, declared: Combinations) -> 
     return combination_effects(fsqca(table), n_members=float(units["n_members"].min()))
 
 
-def _beside(study: Study, name: str) -> Path:
-    """A file that the study declares."""
-    path = Path(study.folder) / name
-    if not path.is_file():
-        raise StudyFileError(
-            f"`integration.success` names `{name}`, which is not beside the study file. Put it "
-            "there, or take the key out."
-        )
-    return path
-
-
 def _county_factors(study: Study, declared: Success) -> pd.DataFrame | None:
     """Facts of counties the study brings."""
     if declared.county_factors is None:
         return None
-    path = _beside(study, declared.county_factors)
-    try:
-        return pd.read_csv(path)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise TableError(
-            f"`{declared.county_factors}` cannot be read as CSV ({type(error).__name__})."
-        ) from error
+    return read_beside(study, "integration.success.county_factors", declared.county_factors)

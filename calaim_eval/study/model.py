@@ -322,6 +322,7 @@ class Integration(_Section):
     coordinator: str | None = None
     success: Success | None = None
     index_weights: Annotated[dict[str, float], AfterValidator(_index_weights)] = {}
+    eligible: str | None = None
 
     @property
     def index_rule(self) -> IndexRule | None:

@@ -15,6 +15,7 @@ from calaim_eval.report.figures.group_shares import (
 from calaim_eval.report.figures.network_map import network_map
 from calaim_eval.report.figures.partner_survey import survey_score_groups
 from calaim_eval.report.figures.plan_requirements import requirement_similarity
+from calaim_eval.report.figures.plan_similarity import plan_similarity
 from calaim_eval.report.figures.rank_ranges import rank_ranges
 from calaim_eval.report.figures.referral_funnel import referral_funnel
 from calaim_eval.report.figures.referral_time import referral_times
@@ -36,6 +37,7 @@ __all__ = [
     "gaps_by_race",
     "love_plot",
     "network_map",
+    "plan_similarity",
     "pre_post_by_race",
     "rank_ranges",
     "referral_funnel",

@@ -1,6 +1,7 @@
 """Tables of a release. Each takes a `Released` and returns a `DisplayTable`, or `Absent`."""
 
 from calaim_eval.report.tables.access import access_standardized_table, access_times_table
+from calaim_eval.report.tables.adequacy import adequacy_table
 from calaim_eval.report.tables.county_phase import (
     county_phase_checks_table,
     county_phase_methods_table,
@@ -69,6 +70,7 @@ from calaim_eval.report.tables.sensitivity import (
 )
 from calaim_eval.report.tables.shares import losses_table, shares_table
 from calaim_eval.report.tables.success import success_combinations_table, success_table
+from calaim_eval.report.tables.survey_fit import factor_fit_table
 
 __all__ = [
     "DisplayTable",
@@ -76,6 +78,7 @@ __all__ = [
     "access_standardized_table",
     "access_table",
     "access_times_table",
+    "adequacy_table",
     "agreement_table",
     "asset_map_table",
     "balance_table",
@@ -97,6 +100,7 @@ __all__ = [
     "effects_by_race_table",
     "effects_table",
     "encounter_completeness_table",
+    "factor_fit_table",
     "false_dates_table",
     "findings_table",
     "gaps_table",

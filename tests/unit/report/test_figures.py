@@ -11,8 +11,9 @@ from calaim_eval.report.figures.forest import effects_by_race, with_axis_ends
 from calaim_eval.report.figures.trend import program_starts
 
 ONE_FIGURE = [name for name in figures.__all__ if name not in ("Figure", "coverage_maps")]
-ELSEWHERE = ("rank_ranges", "referral_times", "success_dominance")
-"""Tested in test_partner_pages.py, test_referral_time_pages.py and test_success_table.py."""
+ELSEWHERE = ("plan_similarity", "rank_ranges", "referral_times", "success_dominance")
+"""Tested in test_plan_pages.py, test_partner_pages.py, test_referral_time_pages.py,
+test_success_table.py."""
 OF_THE_QUARTER = [name for name in ONE_FIGURE if name not in ELSEWHERE]
 
 
