@@ -48,6 +48,10 @@ PARTNER_FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "resource exports shaped as iCarol writes them",
             "calaim_eval.tables.partners.icarol:read_icarol",
         ),
+        "survey": (
+            "exports of a partner survey, as Qualtrics, REDCap or a spreadsheet write them",
+            "calaim_eval.tables.partners.survey_export:read_survey_export",
+        ),
     }
 )
 """Formats of partners' files: what they are, and the function that reads a folder of them."""

@@ -130,6 +130,7 @@ def read_file_rows(
     required: Sequence[str] = (),
     heads: Mapping[str, str] | None = None,
     place: str = "",
+    is_exact: bool = False,
 ) -> FileRows:
     """Read the files of one kind, all of one ledger name.
 
@@ -148,6 +149,9 @@ def read_file_rows(
         Head in the file to the name it is taken under, where they differ.
     place : str
         What a single file is called where rows set aside are listed.
+    is_exact : bool
+        Heads are as written: ``Q5_1`` is not ``Q51``. By default case, blanks and punctuation do
+        not matter.
 
     Returns
     -------
@@ -167,8 +171,15 @@ def read_file_rows(
         cells = open_cells(file, where, wanted=(*columns, *(heads or {})))
         if cells is None:
             raise TableError(f"{where} has no header.\n  A row of it must name the columns.")
-        at = _places(cells.header, columns, heads or {}, where)
-        _require_columns(cells.header, at, required, where)
+        at = _places(cells.header, columns, heads or {}, where, is_exact=is_exact)
+        lacking = [column for column in required if column not in at]
+        if lacking:
+            heading = {column: head for head, column in (heads or {}).items()}
+            raise TableError(
+                f"{where} lacks column `{heading.get(lacking[0], lacking[0])}`; it has "
+                f"{len(cells.header)} columns.\n"
+                "  Export it again with all columns, or say what the column is called."
+            )
         for row, texts in cells.rows:
             places.append((which, row))
             for column, taken in held.items():
@@ -187,18 +198,6 @@ def read_header(file: RowFile, where: str, wanted: Iterable[str] = ()) -> list[s
     """Heads of the columns of a file; none for a sheet without a table."""
     cells = open_cells(file, where, wanted=wanted)
     return [] if cells is None else cells.header
-
-
-def _require_columns(
-    header: Sequence[str], places: Mapping[str, int], required: Sequence[str], where: str
-) -> None:
-    """Raise for a needed column that is not there."""
-    lacking = [column for column in required if column not in places]
-    if lacking:
-        raise TableError(
-            f"{where} lacks column `{lacking[0]}`; it has {len(header)} columns.\n"
-            "  Export it again with all columns, or say what the column is called."
-        )
 
 
 def read_days(text: pd.Series) -> pd.Series:
@@ -244,14 +243,20 @@ def look_up(ids: pd.Series, column: pd.Series) -> pd.Series:
 
 
 def _places(
-    header: Sequence[str], columns: Sequence[str], heads: Mapping[str, str], where: str
+    header: Sequence[str],
+    columns: Sequence[str],
+    heads: Mapping[str, str],
+    where: str,
+    *,
+    is_exact: bool,
 ) -> dict[str, int]:
-    """Where each wanted column is; upper and lower case and blanks around do not matter."""
+    """Where each wanted column is; of other names upper and lower case do not matter."""
+    plain = str.strip if is_exact else plain_head
     wanted = {column.strip().lower(): column for column in columns}
-    renamed = {plain_head(head): column for head, column in heads.items()}
+    renamed = {plain(head): column for head, column in heads.items()}
     found: dict[str, int] = {}
     for at, head in enumerate(header):
-        column = renamed.get(plain_head(head)) or wanted.get(head.strip().lower())
+        column = renamed.get(plain(head)) or wanted.get(head.strip().lower())
         if column is None:
             continue
         if column in found:

@@ -1,0 +1,229 @@
+"""Survey exports of Qualtrics and REDCap: headers, boxes, trials, every answer counted."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from calaim_eval.errors import TableError
+from calaim_eval.integration import score_survey
+from calaim_eval.tables.ledger import USED
+from calaim_eval.tables.partners.survey_export import read_survey_export
+
+QUALTRICS = """
+wave_date = "2024-07-01"
+[columns]
+ResponseId = "respondent_id"
+Q1 = "organization_id"
+Q2 = "respondent_role"
+RecordedDate = "recorded"
+[items]
+Q5_1 = "helps"
+Q5_2 = "hinders"
+Q51 = "barriers"
+[values.respondent_role]
+"Case manager" = "frontline"
+Director = "executive"
+[values.response]
+"Strongly agree" = "5"
+"Strongly disagree" = "1"
+[values.barriers]
+Yes = "1"
+No = "0"
+"""
+HEAD = ["StartDate", "Status", "Finished", "RecordedDate", "ResponseId"]
+HEAD += ["Q1", "Q2", "Q5_1", "Q5_2", "Q51"]
+TEXTS = ["Start Date", "Response Type", "Finished", "Recorded Date", "Response ID"]
+TEXTS += ["Where do you work?", "Your role", "It - helps", 'It, "hinders"', "Any barriers?"]
+
+
+def answers(respondent, organization, role, *given, status="IP Address", done="True", day="01"):
+    when = f"2024-07-{day} 10:00:00"
+    return [when, status, done, when, respondent, organization, role, *given]
+
+
+def write(tmp_path, rows, layout=QUALTRICS, name="export.csv"):
+    folder = tmp_path / "survey"
+    folder.mkdir(exist_ok=True)
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    (folder / name).write_text(text.getvalue(), encoding="utf-8-sig")
+    (folder / "layout.toml").write_text(layout, encoding="utf-8")
+    return folder
+
+
+def qualtrics(tmp_path, *rows, layout=QUALTRICS):
+    imports = [json.dumps({"ImportId": f"QID{number}"}) for number in range(len(HEAD))]
+    return write(tmp_path, [HEAD, TEXTS, imports, *rows], layout)
+
+
+def counts(found, table="survey export", stage="source"):
+    frame = found.ledger.to_frame()
+    here = frame[(frame["table"] == table) & (frame["stage"] == stage)]
+    return dict(zip(here["reason"], here["n_rows"], strict=True))
+
+
+def wide(found):
+    frame = found.frame("survey_response")
+    return frame.pivot_table(index="respondent_id", columns="item", values="response")
+
+
+def test_a_qualtrics_export_becomes_one_row_an_answer(tmp_path):
+    folder = qualtrics(
+        tmp_path,
+        answers("R_1", "Open Door", "Case manager", "Strongly agree", "2", "Yes"),
+        answers("R_2", "New Start", "Director", "4", "", "No", done="False"),
+        answers("R_3", "Open Door", "Director", "5", "5", "No", status="Survey Preview"),
+        answers("R_1", "Open Door", "Case manager", "1", "Sometimes", "Yes", day="09"),
+        answers("R_4", "", "Cook", "3", "3", "No"),
+    )
+    (folder / "organization_link.csv").write_text(
+        "source_organization_id,organization_id\nOpen Door,o1\n", encoding="utf-8"
+    )
+    found = read_survey_export(folder)
+    assert found.version == "Qualtrics"
+    table = wide(found)
+    assert table.loc["R_1", ["helps", "barriers"]].tolist() == [1, 1]
+    assert table.loc["R_2", ["helps", "barriers"]].tolist() == [4, 0]
+    assert table.loc["R_4"].to_dict() == {"barriers": 0, "helps": 3, "hinders": 3}
+    people = found.frame("survey_response").drop_duplicates("respondent_id")
+    people = people.set_index("respondent_id")
+    assert people.loc[["R_1", "R_2"], "organization_id"].tolist() == ["o1", "survey:New Start"]
+    assert people.loc["R_1", "respondent_role"] == "frontline"
+    assert people["wave_date"].unique().tolist() == [pd.Timestamp("2024-07-01")]
+    assert found.frame("organization")["organization_name"].tolist() == ["New Start"]
+    assert counts(found) == {
+        "second or third header of the export (no answers)": 2,
+        "preview, test or spam (`Status`)": 1,
+        "repeats `respondent_id`, `wave_date`; the latest is kept": 1,
+        USED: 3,
+    }
+    assert counts(found, "survey answers") == {
+        "no answer": 1,
+        "answer that is neither a number nor among the values of the layout": 1,
+        USED: 7,
+    }
+    notes = counts(found, stage="notice")
+    assert notes["respondent who did not finish (kept)"] == 1
+    assert notes["respondent without an organization (kept without)"] == 1
+    assert sum("`respondent_role` is no role" in text for text in notes) == 1
+
+
+REDCAP = """
+organizations = "study"
+[columns]
+record_id = "respondent_id"
+org = "organization_id"
+redcap_event_name = "wave_date"
+[items]
+helps = "helps"
+supports___1 = "gives_deposits"
+supports___2 = "gives_meals"
+[values.wave_date]
+baseline_arm_1 = "2024-07-01"
+month_12_arm_1 = "2025-07-01"
+"""
+RAW = [
+    [
+        "record_id",
+        "redcap_event_name",
+        "org",
+        "helps",
+        "supports___1",
+        "supports___2",
+        "end_complete",
+    ],
+    ["1", "baseline_arm_1", "o1", "4", "1", "0", "2"],
+    ["1", "month_12_arm_1", "o1", "5", "1", "1", "2"],
+    ["2", "baseline_arm_1", "o2", "", "0", "0", "0"],
+]
+
+
+def test_a_raw_redcap_export_has_an_item_for_each_box_and_a_wave_for_each_event(tmp_path):
+    found = read_survey_export(write(tmp_path, RAW, REDCAP))
+    assert found.version == "REDCap"
+    frame = found.frame("survey_response").set_index(["respondent_id", "wave_date", "item"])
+    response = frame["response"]
+    first, later = pd.Timestamp("2024-07-01"), pd.Timestamp("2025-07-01")
+    assert response[("1", first, "helps")] == 4
+    assert response[("1", later, "gives_meals")] == 1
+    assert response[("2", first, "gives_deposits")] == 0
+    assert len(response) == 8
+    assert frame["organization_id"].unique().tolist() == ["o1", "o2"]
+    assert found.names == ("survey_response",)
+    assert counts(found) == {USED: 3}
+    assert counts(found, "survey answers") == {"no answer": 1, USED: 8}
+
+
+def test_a_redcap_export_with_labels_gives_the_same(tmp_path):
+    boxes = ["Which? (choice=Deposits)", "Which? (choice=Meals)"]
+    labels = [
+        ["Record ID", "Event Name", "Organization", "It helps", *boxes, "Complete?"],
+        ["1", "Baseline", "o1", "Agree", "Checked", "Unchecked", "Complete"],
+        ["1", "Month 12", "o1", "Strongly agree", "Checked", "Checked", "Complete"],
+        ["2", "Baseline", "o2", "", "Unchecked", "Unchecked", "Incomplete"],
+    ]
+    layout = (
+        REDCAP.replace("record_id =", '"Record ID" =')
+        .replace("org =", '"Organization" =')
+        .replace("redcap_event_name =", '"Event Name" =')
+        .replace("helps =", '"It helps" =')
+        .replace("supports___1 =", '"Which? (choice=Deposits)" =')
+        .replace("supports___2 =", '"Which? (choice=Meals)" =')
+        .replace("baseline_arm_1", "Baseline")
+        .replace("month_12_arm_1", '"Month 12"')
+    )
+    layout += '[values.helps]\nAgree = "4"\n"Strongly agree" = "5"\n'
+    (tmp_path / "raw").mkdir()
+    raw = read_survey_export(write(tmp_path / "raw", RAW, REDCAP))
+    labelled = read_survey_export(write(tmp_path, labels, layout))
+    pd.testing.assert_frame_equal(labelled.frame("survey_response"), raw.frame("survey_response"))
+
+
+def test_an_export_as_a_workbook_is_the_same_and_scores(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    book = openpyxl.Workbook()
+    for row in [["Partner survey 2024"], [], *RAW]:
+        book.active.append([int(cell) if cell.isdigit() else cell for cell in row])
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    book.save(folder / "export.xlsx")
+    (folder / "layout.toml").write_text(REDCAP, encoding="utf-8")
+    found = read_survey_export(folder)
+    assert len(found.frame("survey_response")) == 8
+    book = pd.DataFrame(
+        {"item": ["helps"], "scale": "use", "lowest_response": 1, "highest_response": 5}
+    )
+    scored = score_survey(found.frame("survey_response"), book, wave_date="2024-07-01")
+    assert scored.scores("use").tolist() == [4.0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('org = "organization_id"', 'org = "organisation"', "'organisation' is no column"),
+        ('org = "organization_id"\n', "", "no column is `organization_id`"),
+        ("[items]", "[item]", "'item' is no key"),
+        ('helps = "helps"', 'helps = "gives_meals"', "two heads are"),
+        ("[values.wave_date]", "[values.wave]", "'wave' is no column or item with values"),
+        ('organizations = "study"', 'organizations = "ours"', "`partner`, `study`"),
+        ("[columns]", "[columns", "no TOML"),
+    ],
+)
+def test_a_layout_that_is_not_understood_says_what_there_is(tmp_path, old, new, message):
+    assert old in REDCAP
+    with pytest.raises(TableError, match=message):
+        read_survey_export(write(tmp_path, RAW, REDCAP.replace(old, new)))
+
+
+def test_an_export_without_a_layout_or_a_named_column_is_refused(tmp_path):
+    folder = write(tmp_path, [row[:-3] for row in RAW], REDCAP)
+    with pytest.raises(TableError, match="lacks column `supports___1`"):
+        read_survey_export(folder)
+    (folder / "layout.toml").unlink()
+    with pytest.raises(TableError, match=r"lies without `layout.toml`"):
+        read_survey_export(folder)
