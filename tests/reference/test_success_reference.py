@@ -71,3 +71,27 @@ def test_solutions_of_lipset(data, expected):
         told = rows.loc[f"LC {kind} solution SURV", "value"]
         assert terms(solved.formula(kind)) == terms(told)
     assert np.isclose(solved.models["coverage"], 1).all()
+
+
+# Motor Trend 1974 (Henderson and Velleman 1981): miles per gallon, cylinders, engine, gearbox.
+MPG = (
+    "21.0 21.0 22.8 21.4 18.7 18.1 14.3 24.4 22.8 19.2 17.8 16.4 17.3 15.2 10.4 10.4 14.7 32.4 "
+    "30.4 33.9 21.5 15.5 15.2 13.3 19.2 27.3 26.0 30.4 15.8 19.7 15.0 21.4"
+)
+CYL = "66468684466888888444488884448684"
+VS = "00110101111000000111100001010001"
+AM = "11100000000000000111000001111111"
+
+
+def test_dominance_of_miles_per_gallon():
+    """The first example of the R package domir (manual of `domir` and `domin`), seven digits."""
+    cars = pd.DataFrame({"mpg": [float(v) for v in MPG.split()]}).assign(
+        **{name: [int(v) for v in text] for name, text in {"cyl": CYL, "vs": VS, "am": AM}.items()}
+    )
+    table = general_dominance(
+        cars, outcome="mpg", factors=["am", "vs", "cyl"], cluster=None, n_draws=10
+    )
+    published = {"am": 0.1774892, "vs": 0.2027032, "cyl": 0.3817849}
+    found = table.shares.set_index("factor")["share"]
+    assert found.to_dict() == pytest.approx(published, abs=5.1e-8)
+    assert table.r_squared == pytest.approx(0.7619773, abs=5.1e-8)

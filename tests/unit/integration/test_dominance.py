@@ -9,6 +9,8 @@ import statsmodels.api as sm
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration import factor_selection, general_dominance
+from calaim_eval.integration.success.factor_rows import FactorRows
+from calaim_eval.integration.success.factor_selection import _first_terms
 
 
 def r_squared(frame, names):
@@ -143,3 +145,66 @@ def test_selection_follows_a_change_of_sign_and_scale(units):
 def test_selection_refuses_what_makes_no_choice(units, arguments, message):
     with pytest.raises(EstimationError, match=message):
         factor_selection(units, outcome="y", factors=["a", "b", "c"], cluster=None, **arguments)
+
+
+def test_intervals_are_those_of_counties_drawn_again_and_again(units):
+    """The same draws, made as data: a county drawn twice is there twice."""
+    frame = units.assign(county=np.arange(60) // 4)
+    n_draws, seed = 30, 11
+    arguments = {"outcome": "y", "factors": ["a", "b"]}
+    found = general_dominance(frame, cluster="county", n_draws=n_draws, seed=seed, **arguments)
+    times = np.random.default_rng(seed).multinomial(15, np.full(15, 1 / 15), size=n_draws)
+    drawn = []
+    for row in times:
+        again = pd.concat([frame[frame["county"] == g] for g in np.repeat(np.arange(15), row)])
+        both, only_a, only_b = (r_squared(again, n) for n in (["a", "b"], ["a"], ["b"]))
+        drawn.append([(only_a + both - only_b) / 2, (only_b + both - only_a) / 2])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    shares = found.shares.set_index("factor").loc[["a", "b"]]
+    np.testing.assert_allclose(shares["conf_low"], low, atol=1e-10)
+    np.testing.assert_allclose(shares["conf_high"], high, atol=1e-10)
+    first = np.array(drawn)[:, 0] > np.array(drawn)[:, 1]
+    assert shares.loc["a", "first"] == pytest.approx(first.mean())
+
+
+def test_terms_that_are_not_correlated_enter_by_their_correlation_with_the_outcome():
+    """Orthogonal columns: each enters where the penalty falls below its own |z'y|/n, in order."""
+    z = np.linalg.qr(np.random.default_rng(5).normal(size=(64, 5)))[0] * 8
+    z -= z.mean(axis=0)
+    z = np.linalg.qr(z)[0] * 8
+    slopes = np.array([3.0, -2.0, 1.0, 0.5, 0.1])
+    y = z @ slopes
+    for q in (1, 2, 3, 4):
+        signs = _first_terms(
+            FactorRows(
+                outcome=y,
+                values=z,
+                terms=tuple("abcde"),
+                factor=np.arange(5),
+                factors=tuple("abcde"),
+                cluster=np.arange(64),
+                cluster_names=pd.RangeIndex(64),
+                members=None,
+                notes=(),
+            ),
+            np.ones(64, dtype=bool),
+            q,
+            0.8,
+        )
+        assert signs.tolist() == [*np.sign(slopes[:q]), *[0.0] * (5 - q)]
+
+
+def test_terms_of_chance_are_chosen_no_more_often_than_the_bound_says():
+    """Ten terms, three chosen in each half: above .7 the bound is 9 / (.4 * 10) on average."""
+    rng = np.random.default_rng(6)
+    names = [f"n{i}" for i in range(10)]
+    reached = []
+    for _ in range(8):
+        frame = pd.DataFrame(rng.normal(size=(60, 10)), columns=names)
+        frame["y"] = rng.normal(size=60)
+        found = factor_selection(
+            frame, outcome="y", factors=names, cluster=None, n_chosen=3, n_pairs=5
+        )
+        reached.append(int((found["frequency"] >= 0.7).sum()))
+    assert np.mean(reached) <= 2.25 + 3 * np.std(reached) / np.sqrt(8)
+    assert np.mean(reached) > 0
