@@ -328,6 +328,10 @@ def simulate(
         bool,
         typer.Option("--keep", help="Keep a simulation of this size, seed and version."),
     ] = False,
+    partner_files: Annotated[
+        bool,
+        typer.Option("--partner-files", help="Write partners' files too, in their own formats."),
+    ] = False,
 ) -> None:
     """A simulated Medi-Cal: raw files, with the true effects written beside them."""
     from calaim_eval.simulate import simulate_medi_cal
@@ -336,6 +340,7 @@ def simulate(
     wanted = {"members": members, "seed": seed, "package_version": __version__}
     if keep and _is_simulated(folder, wanted):
         typer.echo(f"{folder} holds the simulated files of {members:,} members; they are kept.")
+        _simulate_partners(folder, is_wanted=partner_files)
         return
     _step(
         f"Simulating {members:,} members",
@@ -343,6 +348,7 @@ def simulate(
     )
     if not (folder / "study.toml").exists():
         init_study(folder)
+    _simulate_partners(folder, is_wanted=partner_files)
     _say_next("run", folder / "study.toml", quarter="2024Q4")
 
 
@@ -369,6 +375,17 @@ def dictionary(
             "Run `calaim-eval dictionary` and commit the result."
         )
     typer.echo(f"{folder}: up to date")
+
+
+def _simulate_partners(folder: Path, *, is_wanted: bool) -> None:
+    """Write partners' files where they are wanted, and say how a study file names them."""
+    if not is_wanted:
+        return
+    from calaim_eval.simulate.partner_files import partner_lines, simulate_partner_files
+
+    made = _step("Writing partners' files", lambda: simulate_partner_files(folder))
+    typer.echo(f"{folder / 'partners'} holds {', '.join(made.folders)}. In the study file:")
+    typer.echo(partner_lines(made))
 
 
 def _step(description: str, work: Callable[[], T]) -> T:

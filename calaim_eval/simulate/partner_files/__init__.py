@@ -1,0 +1,24 @@
+"""Files as partners hold them, written from declared tables: the inverse of their readers."""
+
+from calaim_eval.simulate.partner_files.directory_files import write_hsds, write_icarol
+from calaim_eval.simulate.partner_files.exchange_files import write_plan_exchange
+from calaim_eval.simulate.partner_files.fhir_files import write_fhir_sdoh
+from calaim_eval.simulate.partner_files.hmis_files import write_hmis
+from calaim_eval.simulate.partner_files.simulated_partners import (
+    PARTNER_FILES,
+    SimulatedPartners,
+    partner_lines,
+    simulate_partner_files,
+)
+
+__all__ = [
+    "PARTNER_FILES",
+    "SimulatedPartners",
+    "partner_lines",
+    "simulate_partner_files",
+    "write_fhir_sdoh",
+    "write_hmis",
+    "write_hsds",
+    "write_icarol",
+    "write_plan_exchange",
+]

@@ -1,0 +1,199 @@
+"""Files of the partners of a simulated study: read back, they are what they were written from.
+
+What a format cannot carry is named beside each comparison.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from partner_worlds import rows_in_files, same_rows
+
+from calaim_eval.errors import StudyFileError
+from calaim_eval.simulate import SimulatedPartners, SimulatedStudy, simulate_partner_files
+from calaim_eval.simulate.partner_files import PARTNER_FILES, partner_lines
+from calaim_eval.tables import read_partner_files, read_tables
+from calaim_eval.tables.partners.partner_tables import PartnerTables
+
+UNITS = ("units_available", "units_in_all", "unit_name")
+
+
+@pytest.fixture(scope="module")
+def partners(study: SimulatedStudy) -> SimulatedPartners:
+    return simulate_partner_files(study.folder)
+
+
+def read_back(partners: SimulatedPartners, name: str) -> PartnerTables:
+    """Files of one folder as read; every row of them is in the ledger, as used."""
+    read = read_partner_files(partners.folders[name], source=partners.sources[name])
+    ledger = read.ledger.to_frame()
+    own = ledger[ledger["stage"] == "source"]
+    assert own["n_rows"].sum() == rows_in_files(partners.folders[name])
+    assert set(own["reason"]) == {"used"}
+    return read
+
+
+@pytest.mark.parametrize("name", ["hmis_fy2024", "hmis_fy2026"])
+def test_homeless_services(partners: SimulatedPartners, name: str):
+    """Lost: the sex of persons in FY2024, which has no such column."""
+    read = read_back(partners, name)
+    assert read.version == name.removeprefix("hmis_").upper()
+    assert set(read.names) == set(partners.tables[name])
+    for table, rows in partners.tables[name].items():
+        without = ("sex",) if name == "hmis_fy2024" and table == "homeless_person" else ()
+        same_rows(read.frame(table), rows, without=without)
+    linked = read.frame("homeless_person")["member_id"].str.startswith("hmis:")
+    assert 0 < linked.sum() < len(linked) / 2
+
+
+@pytest.mark.parametrize("name", ["hsds_2x", "hsds_30", "hsds_31", "icarol"])
+def test_directories(partners: SimulatedPartners, name: str):
+    """Lost but in HSDS 3.1: units; in HSDS 2.x: the day of the last change."""
+    read = read_back(partners, name)
+    lost = () if name == "hsds_31" else UNITS
+    lost = (*lost, "last_updated_date") if name == "hsds_2x" else lost
+    rows = partners.tables[name]["resource"]
+    marked = rows.assign(resource_id=f"{partners.sources[name]}:" + rows["resource_id"])
+    same_rows(read.frame("resource"), marked, without=lost)
+    assert read.names == ("resource",)  # organizations are the study's own
+
+
+def test_referrals_in_fhir(partners: SimulatedPartners):
+    """Lost: plan, county, and the days of authorization, acceptance and reaching.
+
+    A task says why it ended in words: they are `status_reason`. A referral that was declined
+    without a reason reads as declined for another one. What ended without a day of ending, and
+    began, ended on the day it began.
+    """
+    read = read_back(partners, "fhir_sdoh").frame("referral")
+    rows = partners.tables["fhir_sdoh"]["referral"]
+    is_final = rows["referral_status"].isin(["closed", "declined"])
+    reason = rows["closure_reason"].where(rows["closure_reason"].notna() | ~is_final, "other")
+    is_said = rows["closure_reason"].notna() & (rows["closure_reason"] != "services_received")
+    closed = pd.to_datetime(rows["closed_date"])
+    closed = closed.where(closed.notna() | ~is_final, pd.to_datetime(rows["service_started_date"]))
+    carried = rows.assign(
+        closure_reason=reason,
+        status_reason=rows["closure_reason"].str.replace("_", " ").where(is_said),
+        closed_date=closed,
+        service_started_date=pd.to_datetime(rows["service_started_date"]),
+        referred_date=pd.to_datetime(rows["referred_date"]),
+        referral_id="fhir_sdoh:" + rows["referral_id"],
+        root_referral_id="fhir_sdoh:" + rows["root_referral_id"],
+    )
+    days = ("authorized_date", "accepted_date", "reached_date")
+    same_rows(read, carried, without=("plan", "county", *days))
+    assert read[["plan", "county", *days]].isna().all(axis=None)
+    is_step = read["referral_id"] != read["root_referral_id"]
+    assert is_step.sum() == (rows["referral_id"] != rows["root_referral_id"]).sum() > 0
+
+
+def test_exchange_files(partners: SimulatedPartners):
+    """Lost: steps, number, county, days of authorization and of the first service.
+
+    Referrals of one plan, member, provider and service that overlap are one loop; a status without
+    a day has that of the file; attempts that reached a member for a support are records.
+    """
+    read = read_back(partners, "plan_exchange")
+    tables = partners.tables["plan_exchange"]
+    same_rows(read.frame("program_enrollment"), tables["program_enrollment"])
+    key = ["plan", "member_id", "organization_id", "service", "record_type", "record_date"]
+    records = tables["program_service"]
+    records = records.assign(record_date=pd.to_datetime(records["record_date"]))
+    told = read.frame("program_service")
+    known = told[key].merge(records[key].drop_duplicates(), how="left", indicator=True)
+    assert len(records[key].drop_duplicates()) == (known["_merge"] == "both").sum()
+    added = known[known["_merge"] == "left_only"]
+    assert set(added["record_type"]) <= {"outreach"}
+    roots = tables["referral"]
+    roots = roots[roots["referral_id"] == roots["root_referral_id"]]
+    pair = ["plan", "member_id", "to_organization_id", "service"]
+    is_single = ~roots.duplicated(pair, keep=False)
+    read_roots = read.frame("referral")
+    both = roots[is_single].merge(read_roots, on=pair, suffixes=("", "_read"))
+    assert len(both) == is_single.sum() > 50
+    assert len(read_roots) >= len(roots[pair].drop_duplicates())
+    for column in ("referral_status", "closure_reason"):
+        assert (both[column].fillna("") == both[f"{column}_read"].fillna("")).all()
+    is_dated = both["closed_date"].notna() | both["referral_status"].isin(["pending", "accepted"])
+    for column in ("referred_date", "accepted_date", "reached_date", "closed_date"):
+        written = pd.to_datetime(both[column])[is_dated]
+        found = both[f"{column}_read"][is_dated]
+        same = (written == found) | (written.isna() & found.isna())
+        assert same.all(), column
+
+
+def test_partners_lie_beside_the_study(
+    study: SimulatedStudy, partners: SimulatedPartners, tmp_path: Path
+):
+    """Persons without a link are counted and left out; linked ones are there with their races."""
+    hmis = {"hmis": partners.folders["hmis_fy2026"]}
+    tables = read_tables(study.raw, work_dir=tmp_path, partners=hmis)
+    persons = partners.tables["hmis_fy2026"]["homeless_person"]
+    linked = persons[~persons["member_id"].str.startswith("hmis:")]
+    ledger = tables.ledger.to_frame()
+    left = ledger[ledger["reason"].str.startswith("person of the hmis files without a link")]
+    n_left = int(left.loc[left["table"] == "homeless_person", "n_rows"].sum())
+    assert n_left == len(persons) - len(linked)
+
+
+def test_columns_are_those_of_the_published_formats(partners: SimulatedPartners, shared: Path):
+    """Heads of HMIS FY2026 and HSDS files are in the published lists."""
+    data = shared / "reference" / "integration" / "data"
+    published = pd.read_csv(data / "hmis_spec_columns_fy26" / "columns_fy2026_eva.csv")
+    columns = published.groupby("File")["Column"].agg(lambda names: {n.strip() for n in names})
+    for path in sorted(partners.folders["hmis_fy2026"].glob("[A-Z]*.csv")):
+        assert heads(path) <= columns[path.stem], path.stem
+    for name, example in (
+        ("hsds_2x", "hsds20_sample_datapackage"),
+        ("hsds_30", "hsds30_spec_example"),
+    ):
+        for path in sorted(partners.folders[name].glob("*.csv")):
+            if path.stem not in ("organization_link", "service_map"):
+                assert heads(path) <= heads(data / example / path.name), path.name
+
+
+def test_heads_of_exchange_files_are_those_of_the_templates(
+    partners: SimulatedPartners, shared: Path
+):
+    """But for the plan's own `Service` and the three fields that close the loop."""
+    data = shared / "reference" / "integration" / "data" / "dhcs_file_formats"
+    own = {"Service", "Referral Status", "Date of Referral Status Update"}
+    own |= {"Reason for Referral Loop Closure"}
+    for kind, listed in (("return_transmission", "rtf"), ("outreach_tracker", "otf")):
+        published = set(pd.read_csv(data / f"{listed}_columns.csv")["column"])
+        path = next(partners.folders["plan_exchange"].rglob(f"{kind}_*.csv"))
+        assert heads(path) - own <= published, kind
+
+
+def heads(path: Path) -> set[str]:
+    """Heads of a delimited file."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return {head.strip() for head in next(csv.reader(stream))}
+
+
+def test_the_study_file_can_name_the_folders(partners: SimulatedPartners):
+    lines = partner_lines(partners).splitlines()
+    assert lines[0] == "[input.partners]"
+    assert 'hmis = "partners/hmis_fy2026"' in lines
+    assert 'hsds = "partners/hsds_31"' in lines
+
+
+def test_an_unknown_format_and_a_folder_without_a_simulation_are_refused(
+    study: SimulatedStudy, tmp_path: Path
+):
+    with pytest.raises(StudyFileError, match="Allowed: `hmis_fy2024`"):
+        simulate_partner_files(study.folder, formats=["hmis"])
+    with pytest.raises(StudyFileError, match="no simulation in Parquet"):
+        simulate_partner_files(tmp_path)
+
+
+def test_the_same_seed_writes_the_same_files(study: SimulatedStudy, partners: SimulatedPartners):
+    paths = sorted(partners.folders["hmis_fy2026"].glob("*.csv"))
+    before = [path.read_bytes() for path in paths]
+    simulate_partner_files(study.folder, formats=["hmis_fy2026"])
+    assert [path.read_bytes() for path in paths] == before
+    assert PARTNER_FILES[0] == "hmis_fy2024"
