@@ -21,6 +21,7 @@ from calaim_eval.estimate.inference.leave_one_out import LeaveOneOut, leave_one_
 from calaim_eval.estimate.inference.multiway import multiway_clustered
 from calaim_eval.estimate.inference.randomization import randomization_test
 from calaim_eval.estimate.inference.randomization_interval import randomization_interval
+from calaim_eval.estimate.inference.restricted_wild_bootstrap import restricted_wild_bootstrap
 from calaim_eval.estimate.inference.simultaneous_bands import simultaneous_bands
 from calaim_eval.estimate.inference.wild_bootstrap import wild_bootstrap_p_values
 from calaim_eval.estimate.pre_post import pre_post
@@ -90,6 +91,7 @@ __all__ = [
     "randomization_test",
     "regression",
     "relative_effect",
+    "restricted_wild_bootstrap",
     "simultaneous_bands",
     "sun_abraham",
     "synthetic_did",

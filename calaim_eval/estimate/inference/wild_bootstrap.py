@@ -32,8 +32,9 @@ def wild_bootstrap_p_values(
 ) -> pd.DataFrame:
     r"""P-values and intervals from a studentized wild score bootstrap over clusters.
 
-    Use beside cluster-robust intervals when clusters (counties) are few. With fewer than some ten
-    exposed clusters no bootstrap is reliable either: use randomization inference over the
+    Use beside cluster-robust intervals when clusters (counties) are few. The draws do not obey the
+    null; `restricted_wild_bootstrap` has one that does, for `group_time_att`. With fewer than some
+    ten exposed clusters no bootstrap is reliable either: use randomization inference over the
     assignment of clusters.
 
     Parameters
@@ -82,14 +83,8 @@ def wild_bootstrap_p_values(
             "wild_bootstrap_p_values: the table keeps no cluster influence. Estimate with "
             "cluster= the cluster column of the moments."
         )
-    if weights not in _POINTS:
-        raise EstimationError(f"weights: {weights!r} is not one of 'webb', 'rademacher'.")
-    if not 0 < conf_level < 1 or draws < 1:
-        raise EstimationError(
-            f"wild_bootstrap_p_values: conf_level={conf_level}, draws={draws}; give a level "
-            "between 0 and 1 and at least one draw."
-        )
-    drawn = _Draws(len(table.cluster_influence), rng, draws, weights)
+    require_draws(draws, weights, conf_level, who="wild_bootstrap_p_values")
+    drawn = Draws(len(table.cluster_influence), rng, draws, weights, who="wild_bootstrap_p_values")
     rows = [
         _row(influence, estimate, drawn, conf_level, is_ratio=table.estimand.scale == "ratio")
         for influence, estimate in zip(
@@ -104,12 +99,30 @@ def wild_bootstrap_p_values(
     )
 
 
-class _Draws:
+def require_draws(draws: int, weights: str, conf_level: float, *, who: str) -> None:
+    """Refuse weights, numbers of draws and levels that mean nothing."""
+    if weights not in _POINTS:
+        raise EstimationError(f"weights: {weights!r} is not one of 'webb', 'rademacher'.")
+    if not 0 < conf_level < 1 or draws < 1:
+        raise EstimationError(
+            f"{who}: conf_level={conf_level}, draws={draws}; give a level between 0 and 1 and at "
+            "least one draw."
+        )
+
+
+class Draws:
     """Weights of the clusters, enumerated where they can be, else drawn once for all rows."""
 
     def __init__(
-        self, n_clusters: int, rng: np.random.Generator | None, draws: int, weights: Weights
+        self,
+        n_clusters: int,
+        rng: np.random.Generator | None,
+        draws: int,
+        weights: Weights,
+        *,
+        who: str,
     ) -> None:
+        self.who = who
         self.n_clusters, self.rng, self.draws, self.weights = n_clusters, rng, draws, weights
         self._drawn: np.ndarray | None = None
 
@@ -121,7 +134,7 @@ class _Draws:
         if self._drawn is None:
             if self.rng is None:
                 raise EstimationError(
-                    "wild_bootstrap_p_values: draws are needed (six-point weights, or more than "
+                    f"{self.who}: draws are needed (six-point weights, or more than "
                     f"{ENUMERATED_CLUSTERS} clusters). Give rng=np.random.default_rng(seed)."
                 )
             shape = (self.draws, self.n_clusters)
@@ -131,7 +144,7 @@ class _Draws:
 
 
 def _row(
-    influence: np.ndarray, estimate: float, drawn: _Draws, conf_level: float, *, is_ratio: bool
+    influence: np.ndarray, estimate: float, drawn: Draws, conf_level: float, *, is_ratio: bool
 ) -> dict[str, float | bool]:
     """P-value and interval of one estimate; NaN without variation."""
     bearing = np.isfinite(influence) & (influence != 0)
