@@ -31,6 +31,7 @@ from calaim_eval.panel.gaps import (
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import MANIFEST, PANEL_TABLES, MemberMonths
+from calaim_eval.panel.planned_stays import planned_note
 from calaim_eval.panel.resume import (
     INPUTS,
     LOOKUPS,
@@ -289,10 +290,24 @@ def _finish(
         amounts=_amounts(shares),
         unclassified=_unclassified(shares),
         unobserved_months={k: tuple(str(m) for m in gap.months) for k, gap in gaps.items()},
-        notes=panel_notes(gaps, months, unlimited_feeds=unlimited_feeds(tables, facts)),
+        notes=panel_notes(
+            gaps,
+            months,
+            unlimited_feeds=unlimited_feeds(tables, facts),
+            further=_notes_of_rules(tables, rules, measures),
+        ),
     )
     panel.save_manifest({"data": facts.to_dict(), "tables": tables.manifest.get("sources", {})})
     return panel
+
+
+def _notes_of_rules(
+    tables: Tables, rules: PanelRules, measures: Sequence[Measure]
+) -> tuple[str, ...]:
+    """What measures that are there leave out for want of a table."""
+    counts_readmissions = any(measure.name == "readmissions_30d" for measure in measures)
+    note = planned_note(frozenset(tables.names), rules) if counts_readmissions else ""
+    return (note,) if note and tables.has("medical_claim") else ()
 
 
 def _require_one_row_a_month(folder: Path, n_member_months: int) -> None:

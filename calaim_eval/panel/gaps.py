@@ -108,9 +108,13 @@ def censored_months(
 
 
 def panel_notes(
-    gaps: Mapping[str, Gap], months: pd.PeriodIndex, *, unlimited_feeds: Iterable[str] = ()
+    gaps: Mapping[str, Gap],
+    months: pd.PeriodIndex,
+    *,
+    unlimited_feeds: Iterable[str] = (),
+    further: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Gaps in words, measures of one reason together, and what feeds are taken to cover."""
+    """Gaps in words, measures of one reason together, further notes, what feeds cover."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for name, gap in gaps.items():
         when = "throughout" if len(gap.months) == len(months) else _runs(gap.months)
@@ -119,6 +123,7 @@ def panel_notes(
         f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing {when}: {reason}."
         for (when, reason), names in grouped.items()
     ]
+    notes += further
     feeds = [f"`{feed}`" for feed in unlimited_feeds]
     if feeds:
         notes.append(

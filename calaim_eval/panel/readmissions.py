@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING
 
 import ibis
 
 from calaim_eval.panel.code_patterns import code_pattern
+from calaim_eval.panel.planned_stays import with_planned
 from calaim_eval.panel.rules import ENROLLED_AFTER_DAYS, ENROLLED_BEFORE_DAYS
 from calaim_eval.panel.spans import completed_years, date_of, day_number, month_number
 from calaim_eval.panel.stays import STILL_PATIENT, episodes
-from calaim_eval.schema.codes import load_codes
 
 if TYPE_CHECKING:
     from ibis import Table, Value
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 NOT_AN_INDEX = code_pattern("readmission_30d", "index discharge status (CMS variant)")
 PREGNANCY = code_pattern("readmission_30d", "pregnancy and perinatal diagnosis")
 _HOSPICE_DEATHS = ("40", "41", "42")
-_DRG_SYSTEMS = {"ms_drg": "MS-DRG", "apr_drg": "APR-DRG"}
 
 
 def index_stays(care: Care) -> Table:
@@ -40,7 +37,7 @@ def index_stays(care: Care) -> Table:
     """
     rules = care.rules
     person = care.bucket.read("person").select("member", "birth_date", "death_date")
-    followed = _with_next(_stays(care), rules)
+    followed = _with_next(with_planned(care, _stays(care)), rules)
     known = followed.left_join(person, "member")
     index = known.filter(_is_index(known, rules))
     if rules.planned_readmissions == "leave_out":
@@ -83,27 +80,12 @@ _EPISODE_COLUMNS = (
 def _with_next(stays: Table, rules: PanelRules) -> Table:
     """Stays with whether another followed in time, and whether that one was planned."""
     in_order = ibis.window(group_by="member", order_by=["admit_day", "discharge_day"])
-    planned = stays.mutate(is_planned=_is_planned(stays, rules))
-    ordered = planned.mutate(
-        next_admit_day=planned["admit_day"].lead(1).over(in_order),
-        next_is_planned=planned["is_planned"].lead(1).over(in_order).fill_null(False),
+    ordered = stays.mutate(
+        next_admit_day=stays["admit_day"].lead(1).over(in_order),
+        next_is_planned=stays["is_planned"].lead(1).over(in_order).fill_null(False),
     )
     wait = ordered["next_admit_day"] - ordered["discharge_day"]
     return ordered.mutate(is_followed=wait.between(1, rules.readmission_days).fill_null(False))
-
-
-def _is_planned(stays: Table, rules: PanelRules) -> Value:
-    """Whether the code list `planned_readmission` says that a stay was planned."""
-    codes = load_codes("planned_readmission")
-    columns = {"ICD-10-CM": "diagnosis"}
-    if rules.drg_system != "unknown":
-        columns[_DRG_SYSTEMS[rules.drg_system]] = "drg"
-    tests = [
-        stays[columns[row.code_system]].re_search(row.codes_regex).fill_null(False)
-        for row in codes.itertuples(index=False)
-        if row.code_system in columns
-    ]
-    return reduce(or_, tests, ibis.literal(False))
 
 
 def _is_index(stays: Table, rules: PanelRules) -> Value:

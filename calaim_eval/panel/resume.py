@@ -31,6 +31,7 @@ INPUTS = (
     "custody",
     "ems_call",
     "police_contact",
+    "claim_procedure",
 )
 CODE_LISTS = (
     "community_support",
@@ -43,7 +44,7 @@ CODE_LISTS = (
 )
 """Code lists that a panel is made by."""
 
-DEFINING_TABLES = ("acsc_diagnosis", "ed_avoidable_weight")
+DEFINING_TABLES = ("acsc_diagnosis", "ed_avoidable_weight", "planned_readmission_code")
 """Tables a study gives that say what a measure counts."""
 
 LOOKUPS = ("organization", "feed_coverage", *DEFINING_TABLES)

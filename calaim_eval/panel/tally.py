@@ -13,6 +13,7 @@ from calaim_eval.panel.community import ems_outcomes, police_outcomes
 from calaim_eval.panel.custody import custody_spells
 from calaim_eval.panel.fates import custody_outcomes, record_outcomes
 from calaim_eval.panel.landing import OUTSIDE_WINDOW, Landing
+from calaim_eval.panel.planned_stays import procedure_outcomes
 from calaim_eval.tables.ledger import NOTICE, USED, RowLedger
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ class Tally:
             self.add("ems_call", ems_outcomes(self.bucket, land, unfed))
         if self.bucket.has("police_contact"):
             self.add("police_contact", police_outcomes(self.bucket, land, unfed))
+        if self.bucket.has("claim_procedure"):
+            self.add("claim_procedure", procedure_outcomes(self.bucket))
 
     def add_count(self, name: str, rows: Table) -> None:
         """Count rows under a name of the share."""

@@ -408,6 +408,23 @@ FIELDS: dict[str, Field] = {
         # --- tables a study fills ---
         _F("diagnosis_code", "string", "ICD-10-CM diagnosis, whole, without the point."),
         _F("condition", "string", "Condition a diagnosis stands for, as its source names it."),
+        _F("procedure_code", "string", "ICD-10-PCS procedure, whole, without a point."),
+        _F(
+            "planned_code_kind",
+            "string",
+            "What a code says of whether a stay was planned.",
+            values=(
+                "always_planned_procedure",
+                "potentially_planned_procedure",
+                "always_planned_diagnosis",
+                "acute_diagnosis",
+            ),
+        ),
+        _F(
+            "planned_code",
+            "string",
+            "ICD-10-PCS procedure or ICD-10-CM principal diagnosis, whole, without the point.",
+        ),
         _F(
             "youngest_age_years",
             "integer",

@@ -323,6 +323,32 @@ _INPUTS = (
         source="AHRQ Prevention Quality Indicators software or technical specifications",
     ),
     Table(
+        name="claim_procedure",
+        grain="one procedure of one inpatient claim",
+        fields=("claim_id", "member_id", "procedure_code"),
+        required=("claim_id", "member_id", "procedure_code"),
+        not_null=("claim_id", "member_id", "procedure_code"),
+        is_optional=True,
+        caveats=(
+            "Read for planned readmissions alone, with `planned_readmission_code`; a row is used where `medical_claim` has the member's claim.",
+        ),
+        source="ICD-10-PCS procedures of 837 institutional encounters",
+    ),
+    Table(
+        name="planned_readmission_code",
+        grain="one code and what it says of whether a stay was planned",
+        fields=("planned_code_kind", "planned_code"),
+        required=("planned_code_kind", "planned_code"),
+        not_null=("planned_code_kind", "planned_code"),
+        key=("planned_code_kind", "planned_code"),
+        is_optional=True,
+        caveats=(
+            "Not part of the package: fill it from the tables PR.1 to PR.4 of the CMS Planned Readmission Algorithm of your data's years (AHRQ CCS categories there are spelled out into their codes).",
+            "Adds to the package's list of chemotherapy, rehabilitation and transplant (`planned_readmission`), which goes on to apply.",
+        ),
+        source="CMS Planned Readmission Algorithm, hospital-wide readmission measure",
+    ),
+    Table(
         name="ed_avoidable_weight",
         grain="one principal diagnosis with its probabilities of an emergency visit's classes",
         fields=(

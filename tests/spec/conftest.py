@@ -83,6 +83,8 @@ SHORT = {
         "youngest": "youngest_age_years",
         "oldest": "oldest_age_years",
     },
+    "claim_procedure": {"claim": "claim_id", "procedure": "procedure_code"},
+    "planned_readmission_code": {"kind": "planned_code_kind", "code": "planned_code"},
     "ed_avoidable_weight": {
         "code": "diagnosis_code",
         "non_emergent": "non_emergent_share",

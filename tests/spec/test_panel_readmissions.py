@@ -65,6 +65,99 @@ def test_planned_readmissions_count_where_the_study_says_so(spec):
     assert built.values("index_stays_30d")[1] == {"2024-03": 3}
 
 
+PROCEDURES_DONE = f"""
+  member | claim | rev  | bill | start      | end        | left | at | dx      | drg
+  -------+-------+------+------+------------+------------+------+----+---------+----
+  1      | 1a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | I509    |
+  1      | 1b    | 0120 | 111  | 2024-03-10 | 2024-03-12 | 01   | A  | M1611   |
+  2      | 2a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | I509    |
+  2      | 2b    | 0120 | 111  | 2024-03-10 | 2024-03-12 | 01   | A  | S72001A |
+  3      | 3a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | K7200   |
+  3      | 3b    | 0120 | 111  | 2024-03-10 | 2024-03-20 | 01   | A  | K7200   |
+  4      | 4a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | C509    |
+  4      | 4b    | 0120 | 111  | 2024-03-10 | 2024-03-12 | 01   | A  | Z510    |
+  5      | 5a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | I509    |
+  5      | 5b    | 0120 | 111  | 2024-03-10 | 2024-03-12 | 01   | A  | M1611   |
+  6      | 6a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | I509    |
+  6      | 6b    | 0120 | 111  | 2024-03-10 | 2024-03-12 | 01   | A  | M1611   |
+  6      | 6c    | 0360 | 131  | 2024-03-11 | 2024-03-11 |      | A  | M1611   |
+  7      | 7a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | I509    |
+  7      | 7b    | 0120 | 111  | 2024-03-10 | 2024-03-12 | 01   | A  |         |
+  8      | 8a    | 0120 | 111  | 2024-03-01 | 2024-03-05 | 01   | A  | I509    |
+  8      | 8b    | 0120 | 111  | 2024-03-10 | 2024-03-12 | 02   | A  | M1611   |
+  8      | 8c    | 0120 | 111  | 2024-03-12 | 2024-03-15 | 01   | B  | M1611   |
+{LATE}
+"""
+PROCEDURES = """
+  member | claim | procedure
+  -------+-------+----------
+  1      | 1b    | 0SR9019
+  2      | 2b    | 0SR9019
+  3      | 3b    | 0FY00Z0
+  5      | 5b    | 0HBT0ZX
+  6      | 6c    | 0SR9019
+  7      | 7b    | 0SR9019
+  8      | 8c    | 0SR9019
+  9      | none  | 0SR9019
+"""
+PLANNED_CODES = """
+  kind                          | code
+  ------------------------------+--------
+  potentially_planned_procedure | 0SR9019
+  always_planned_procedure      | 0FY00Z0
+  always_planned_diagnosis      | Z510
+  acute_diagnosis               | S72001A
+  acute_diagnosis               | K7200
+"""
+
+
+def test_planned_readmissions_by_procedure_where_the_study_gives_lists(spec):
+    window = ("2024-01", "2024-11")
+    without = spec(medical_claim=PROCEDURES_DONE, window=window)
+    assert set(without.values("readmissions_30d")) == set(range(1, 9))
+    (note,) = [n for n in without.panel.notes if "planned" in n]
+    assert "no `claim_procedure` and no `planned_readmission_code`" in note
+    built = spec(
+        medical_claim=PROCEDURES_DONE,
+        claim_procedure=PROCEDURES,
+        planned_readmission_code=PLANNED_CODES,
+        window=window,
+    )
+    # Planned: 1 may be and is not acute; 3 always is, acute or not; 4 by diagnosis; 8 on a claim
+    # of the transfer. Not: 2 is acute; 5 is not listed; 6 was outside the stay's claims; 7 has no
+    # diagnosis.
+    assert built.values("readmissions_30d") == {member: {"2024-03": 1} for member in (2, 5, 6, 7)}
+    # The index stay before a planned readmission is none; the readmission is one itself.
+    assert built.values("index_stays_30d") == {
+        **{member: {"2024-03": 1} for member in (1, 3, 4, 8)},
+        **{member: {"2024-03": 2} for member in (2, 5, 6, 7)},
+    }
+    assert built.reasons("claim_procedure") == {"used": 7, "names no claim of the member": 1}
+    assert not [n for n in built.panel.notes if "planned" in n]
+
+
+def test_diagnoses_of_the_list_count_without_procedures(spec):
+    built = spec(
+        medical_claim=PROCEDURES_DONE,
+        planned_readmission_code=PLANNED_CODES,
+        window=("2024-01", "2024-11"),
+    )
+    assert set(built.values("readmissions_30d")) == {1, 2, 3, 5, 6, 7, 8}
+    (note,) = [n for n in built.panel.notes if "planned" in n]
+    assert "no `claim_procedure`, for you to fill" in note
+
+
+def test_lists_are_not_asked_where_planned_readmissions_count(spec):
+    built = spec(
+        medical_claim=PROCEDURES_DONE,
+        claim_procedure=PROCEDURES,
+        planned_readmission_code=PLANNED_CODES,
+        window=("2024-01", "2024-11"),
+        planned_readmissions="count",
+    )
+    assert set(built.values("readmissions_30d")) == set(range(1, 9))
+
+
 PREGNANCY = f"""
   member | claim | rev  | bill | start      | end        | left | at | dx    | drg
   -------+-------+------+------+------------+------------+------+----+-------+----

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 SOURCE = (
     "Tuva Project claims preprocessing (commit 6be34c7), readmissions mart; HEDIS Plan All-Cause "
-    "Readmissions, simplified; NCQA FAQ on planned readmissions"
+    "Readmissions, simplified; NCQA FAQ on planned readmissions; CMS Planned Readmission Algorithm "
+    "(Horwitz and others 2015, doi:10.1002/jhm.2416)"
 )
 INDEX = (
     "Index stays are `inpatient_stays` (episodes across transfers) by month of discharge, other "
@@ -30,9 +31,12 @@ INDEX = (
     "member's next stay, for any cause, begins 1 to 30 days after its discharge. Where the first "
     "readmission was planned, the stay is no index stay (rule `planned_readmissions`): principal "
     "diagnosis of chemotherapy (Z51.1), or by DRG where the rule `drg_system` names the system, "
-    "rehabilitation, chemotherapy or transplant (code list `planned_readmission`); a potentially "
-    "planned procedure without an acute diagnosis is not looked for. Rules can take ages at "
-    "discharge, leave out pregnancy and the perinatal period, ask for covered months from 365 "
+    "rehabilitation, chemotherapy or transplant (code list `planned_readmission`). With the tables "
+    "`claim_procedure` and `planned_readmission_code`, which the study fills, also a procedure on "
+    "one of the stay's inpatient claims or a principal diagnosis that is always planned, and a "
+    "potentially planned procedure where the principal diagnosis is known and not acute; codes are "
+    "compared whole. Without them these are not looked for. Rules can take ages at discharge, "
+    "leave out pregnancy and the perinatal period, ask for covered months from 365 "
     "days before to 30 after, and take in observation stays. No risk adjustment. Missing in "
     "months whose discharges cannot all be followed for 30 days before the claims end."
 )

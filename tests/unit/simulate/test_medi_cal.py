@@ -24,6 +24,8 @@ NOT_SIMULATED = {
     "police_contact",
     "feed_coverage",
     "acsc_diagnosis",
+    "claim_procedure",
+    "planned_readmission_code",
     "ed_avoidable_weight",
     *(table.name for table in PARTNER_TABLES),
 }
