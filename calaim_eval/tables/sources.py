@@ -36,8 +36,8 @@ TEXT_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in _PACKED)
 SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES, *SPREADSHEET_SUFFIXES)
 
 
-_ENGINE_MARK = re.compile(r"\.|_SUCCESS$|_metadata$|_common_metadata$|_committed_|_started_")
-"""Hidden files, and those an engine leaves beside the parts it has written."""
+_ENGINE_MARK = re.compile(r"\.|~\$|_SUCCESS$|_metadata$|_common_metadata$|_committed_|_started_")
+"""Hidden files, locks of open workbooks, and what an engine leaves beside its parts."""
 
 _DOCUMENTS = (
     *(".doc", ".docx", ".htm", ".html", ".log", ".md", ".pdf", ".rst", ".rtf"),
@@ -275,7 +275,8 @@ def find_named(folder: Path, name: str, pattern: str) -> SourceFiles:
         No file has such a name, the files are of several kinds, or of a kind that is not read.
     """
     is_inside = not Path(pattern).is_absolute() and ".." not in Path(pattern).parts
-    paths = sorted(each for each in folder.glob(pattern) if each.is_file()) if is_inside else []
+    found = folder.glob(pattern) if is_inside else ()
+    paths = sorted(each for each in found if each.is_file() and not each.name.startswith("~$"))
     if not paths:
         raise TableError(
             f"files: table `{name}`: no file in `{folder}` is named '{pattern}'.\n"

@@ -10,7 +10,7 @@ import pandas as pd
 from calaim_eval.errors import TableError
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.partners.hmis_layers import ExportPart, Layers
-from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_files import is_row_file
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
     read_days,
@@ -151,8 +151,7 @@ def _files(folder: Path) -> dict[str, Path]:
     names = {name.lower(): name for name in WANTED}
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        suffix = next((each for each in ROW_SUFFIXES if path.name.lower().endswith(each)), None)
-        if suffix is None or not path.is_file():
+        if not is_row_file(path):
             continue
         name = names.get(path.name.lower().split(".")[0])
         if name is None:

@@ -23,7 +23,7 @@ from calaim_eval.tables.partners.directory_rows import (
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
 from calaim_eval.tables.partners.links import find_links, link_paths
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
-from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_files import is_row_file
 from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.partners.text_rows import FileRows, by_value, read_file_rows, read_header
 from calaim_eval.tables.sources import SourceFiles
@@ -138,7 +138,7 @@ def _files(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.lower()
-        if path.is_file() and name.endswith(ROW_SUFFIXES) and path not in link_paths(folder):
+        if is_row_file(path) and path not in link_paths(folder):
             stem = name.split(".")[0]
             if stem in found:
                 raise TableError(

@@ -17,7 +17,7 @@ from calaim_eval.tables.partners.directory_rows import (
 from calaim_eval.tables.partners.directory_words import ownership_of, status_of
 from calaim_eval.tables.partners.links import find_links, link_paths, note_passed_over
 from calaim_eval.tables.partners.partner_tables import PartnerTables, joined_frames
-from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_files import is_row_file
 from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
@@ -33,7 +33,7 @@ COLUMNS = (
     *("ResourceAgencyNum", "PublicName", "TaxonomyLevelName", "ParentAgencyNum", "AgencyStatus"),
     *("PhysicalCounty", "CoverageArea", "CoverageAreaText", "Coverage", "IRSStatus"),
     *("LegalStatus", "TaxonomyCodes", "ConnectsToSiteNum", "ConnectsToProgramNum", "UpdatedOn"),
-    *("LastVerifiedOn",),
+    *("LastVerifiedOn", "OtherCounty", "LanguageOfRecord"),
 )
 REQUIRED = ("ResourceAgencyNum", "PublicName", "TaxonomyLevelName", "ParentAgencyNum")
 AGENCY, PROGRAM, SITE, AT_SITE = "agency", "program", "site", "programatsite"
@@ -43,6 +43,8 @@ NO_LEVEL = "`TaxonomyLevelName` is no Agency, Program, Site or ProgramAtSite"
 NO_AGENCY = "agency of the program not in the export (kept by its identifier)"
 CIRCLE = "program whose parent is itself (kept without an agency)"
 NO_COUNTY = "program without a county that can be told (kept)"
+IN_ANOTHER_LANGUAGE = "the same record in a language other than English"
+NOT_REFERRED_TO = "active, but not to be referred to (status read as unknown)"
 NO_PROGRAM = "program at a site without its program or its site in the export"
 
 
@@ -70,9 +72,7 @@ def read_icarol(folder: Path) -> PartnerTables:
     paths = tuple(
         path
         for path in sorted(folder.iterdir())
-        if path.is_file()
-        and path.name.lower().endswith(ROW_SUFFIXES)
-        and path not in link_paths(folder)
+        if is_row_file(path) and path not in link_paths(folder)
     )
     if not paths:
         raise TableError(
@@ -85,7 +85,9 @@ def read_icarol(folder: Path) -> PartnerTables:
     level = rows["TaxonomyLevelName"].astype("string").str.lower().str.replace(" ", "")
     rows.frame["level"] = level.astype(object).where(level.notna(), None)
     rows.set_aside(~rows["level"].isin(LEVELS), NO_LEVEL)
+    rows.set_aside(_is_translation(rows), IN_ANOTHER_LANGUAGE)
     rows.keep_latest(["ResourceAgencyNum"], by="changed")
+    rows.note(rows["AgencyStatus"].str.lower().str.contains("not refer", na=False), NOT_REFERRED_TO)
     for day, written in DAYS.items():
         is_bad = rows[day].notna() & read_days(rows[day]).isna()
         rows.note(is_bad, f"`{written}` cannot be read as a date (read as missing)")
@@ -123,8 +125,16 @@ def _frames(
         _organizations(kept[kept["level"] == AGENCY]),
         _programs(kept[kept["level"] == PROGRAM]),
         _places(kept),
-        _codes(kept[kept["level"] == PROGRAM]),
+        _codes(kept),
     )
+
+
+def _is_translation(rows: FileRows) -> pd.Series:
+    """Rows of a record that is there in English too."""
+    own = rows["ResourceAgencyNum"]
+    is_english = rows["LanguageOfRecord"].str.lower().str.startswith("en", na=False)
+    is_other = rows["LanguageOfRecord"].notna() & ~is_english
+    return is_other & own.isin(own[is_english & rows.is_open])
 
 
 def _organizations(kept: pd.DataFrame) -> pd.DataFrame:
@@ -155,31 +165,33 @@ def _programs(kept: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(kept: pd.DataFrame) -> Place:
-    """Areas programs serve, and counties of their addresses and sites."""
+    """Areas programs serve, and counties of their addresses and sites.
+
+    What a program at a site says of its area is said of the program.
+    """
     places = Place(defaultdict(list), defaultdict(list))
-    county = dict(zip(kept["ResourceAgencyNum"], kept["PhysicalCounty"], strict=True))
-    for row in kept[kept["level"] == PROGRAM].itertuples(index=False):
-        for text in (row.CoverageArea, row.CoverageAreaText, row.Coverage):
-            if text is not None:
-                places.areas[row.ResourceAgencyNum].append(text)
-        site = county.get(row.ConnectsToSiteNum)
-        for text in (row.PhysicalCounty, site):
-            if text is not None:
-                places.addresses[row.ResourceAgencyNum].append(text)
-    for row in kept[kept["level"] == AT_SITE].itertuples(index=False):
-        site = county.get(row.ConnectsToSiteNum)
-        if site is not None:
-            places.addresses[row.ConnectsToProgramNum].append(site)
+    counties = {
+        row.ResourceAgencyNum: [text for text in (row.PhysicalCounty, row.OtherCounty) if text]
+        for row in kept.itertuples(index=False)
+    }
+    for row in kept[kept["level"].isin([PROGRAM, AT_SITE])].itertuples(index=False):
+        is_program = row.level == PROGRAM
+        program = row.ResourceAgencyNum if is_program else row.ConnectsToProgramNum
+        areas = (row.CoverageArea, row.CoverageAreaText, row.Coverage)
+        places.areas[program] += [text for text in areas if text is not None]
+        own = counties[row.ResourceAgencyNum] if is_program else []
+        places.addresses[program] += [*own, *counties.get(row.ConnectsToSiteNum, [])]
     return places
 
 
 def _codes(kept: pd.DataFrame) -> dict[str, list[str]]:
-    """Taxonomy codes of programs, parted by a semicolon in the export."""
-    return {
-        program: [code.strip() for code in text.replace(",", ";").split(";") if code.strip()]
-        for program, text in zip(kept["ResourceAgencyNum"], kept["TaxonomyCodes"], strict=True)
-        if text is not None
-    }
+    """Taxonomy codes of programs and of programs at sites, parted by a semicolon in the export."""
+    codes: dict[str, list[str]] = defaultdict(list)
+    for row in kept[kept["level"].isin([PROGRAM, AT_SITE])].itertuples(index=False):
+        program = row.ResourceAgencyNum if row.level == PROGRAM else row.ConnectsToProgramNum
+        parts = (row.TaxonomyCodes or "").replace(",", ";").split(";")
+        codes[program] += [code.strip() for code in parts if code.strip()]
+    return codes
 
 
 def _days(texts: pd.Series) -> pd.Series:

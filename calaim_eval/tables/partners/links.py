@@ -11,7 +11,7 @@ import pandas as pd
 from calaim_eval.errors import TableError
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.tables.ledger import RowLedger
-from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_files import ROW_SUFFIXES, is_row_file
 from calaim_eval.tables.partners.text_rows import FileRows, read_file_rows
 
 MEMBER_LINK, ORGANIZATION_LINK, SERVICE_MAP = "member_link", "organization_link", "service_map"
@@ -94,7 +94,7 @@ def find_links(folder: Path, source: str, ledger: RowLedger) -> Links:
 def link_paths(folder: Path) -> tuple[Path, ...]:
     """Link files of a folder."""
     return tuple(
-        path for path in sorted(folder.iterdir()) if path.is_file() and _stem(path) in LINK_FILES
+        path for path in sorted(folder.iterdir()) if is_row_file(path) and _stem(path) in LINK_FILES
     )
 
 

@@ -39,7 +39,7 @@ from calaim_eval.tables.partners.partner_tables import (
     declared_frame,
     joined_frames,
 )
-from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_files import is_row_file
 from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.sources import SourceFiles
 
@@ -116,13 +116,7 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
 
 def _row_paths(folder: Path) -> list[Path]:
     """Text files and workbooks of a folder in name order."""
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file()
-        and path.name.lower().endswith(ROW_SUFFIXES)
-        and not path.name.startswith((".", "~$"))
-    ]
+    return [path for path in sorted(folder.iterdir()) if is_row_file(path)]
 
 
 def _organizations(every: list[ExchangeRows]) -> pd.DataFrame:

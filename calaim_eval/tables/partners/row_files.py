@@ -57,6 +57,12 @@ class FileCells:
         self.places.setdefault(reason, []).append(number)
 
 
+def is_row_file(path: Path) -> bool:
+    """Whether a path is a file of rows by its name; hidden files and locks are none."""
+    is_kind = path.name.lower().endswith(ROW_SUFFIXES)
+    return is_kind and not path.name.startswith((".", "~$")) and path.is_file()
+
+
 def row_files(paths: Iterable[Path], where: str) -> tuple[list[RowFile], int]:
     """Text files as they are, of workbooks each visible sheet; and how many hidden ones there are.
 
@@ -169,6 +175,7 @@ __all__ = [
     "ROW_SUFFIXES",
     "FileCells",
     "RowFile",
+    "is_row_file",
     "open_cells",
     "row_files",
 ]

@@ -18,7 +18,7 @@ from calaim_eval.tables.partners.partner_tables import (
     declared_frame,
     joined_frames,
 )
-from calaim_eval.tables.partners.row_files import ROW_SUFFIXES
+from calaim_eval.tables.partners.row_files import is_row_file
 from calaim_eval.tables.partners.row_places import PlacedLedger
 from calaim_eval.tables.partners.survey_layout import (
     COLUMNS,
@@ -84,10 +84,7 @@ def read_survey_export(folder: Path) -> PartnerTables:
     paths = tuple(
         path
         for path in sorted(folder.iterdir())
-        if path.is_file()
-        and path.name.lower().endswith(ROW_SUFFIXES)
-        and not path.name.startswith((".", "~$"))
-        and path not in link_paths(folder)
+        if is_row_file(path) and path not in link_paths(folder)
     )
     if not paths:
         raise TableError(f"`{folder}` holds no export of a survey.\n  Export it as CSV or .xlsx.")

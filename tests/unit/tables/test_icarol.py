@@ -200,3 +200,67 @@ def test_a_file_that_is_passed_over_is_counted(tmp_path):
     (tmp_path / "icarol" / "all.docx").write_bytes(b"x")
     notices = read(tmp_path, record("1")).ledger.to_frame().set_index("table")["n_rows"]
     assert notices["icarol files"] == 1
+
+
+DOCUMENTED = """
+ResourceAgencyNum ImportDate ImportStatus Refresh PublicName AlternateName OfficialName
+TaxonomyLevelName ParentAgency ParentAgencyNum RecordOwner UniqueIDPriorSystem PhysicalCity
+PhysicalCounty PhysicalStateProvince PhysicalPostalCode OtherCity OtherCounty Latitude Longitude
+HoursOfOperation Phone1Number EmailAddressMain WebsiteAddress AgencyStatus AgencyClassification
+AgencyDescription SearchHints CoverageArea CoverageAreaText Eligibility LicenseAccreditation
+IRSStatus FEIN YearIncorporated AnnualBudgetTotal LegalStatus SourceOfFunds ExcludeFromWebsite
+DisabilitiesAccess FeeStructureSource ApplicationProcess DocumentsRequired LanguagesOfferedList
+CapacityType ServiceCapacity NormalWaitTime EnteredOn UpdatedOn MadeInactiveOn LastVerifiedOn
+LastVerificationApprovedBy AvailableForDirectory AvailableForReferral PreferredProvider
+ConnectsToSiteNum ConnectsToProgramNum LanguageOfRecord IsLinkOnly ProgramAgencyNamePublic
+Categories TaxonomyTerm TaxonomyTerms TaxonomyCodes Coverage Hours
+"""
+"""Names in the import of iCarol records of the Community Information Online Consortium (2018)."""
+
+
+def test_every_column_that_is_read_is_one_of_the_documented_ones():
+    assert set(COLUMNS) <= set(DOCUMENTED.split())
+
+
+def test_of_a_record_in_two_languages_the_english_one_counts_whichever_is_newer(tmp_path):
+    french = {"PublicName": "Porte ouverte", "LanguageOfRecord": "French", "UpdatedOn": "5/1/2024"}
+    found = read(
+        tmp_path,
+        record("1", LanguageOfRecord="English", UpdatedOn="1/1/2024"),
+        record("1", **french),
+        record("2", **french),
+    )
+    names = found.frame("organization").set_index("organization_id")["organization_name"]
+    assert names.to_dict() == {"icarol:1": "Name 1", "icarol:2": "Porte ouverte"}
+    assert counts(found) == {"the same record in a language other than English": 1, USED: 2}
+
+
+def test_what_a_program_at_a_site_says_of_area_and_codes_is_said_of_the_program(tmp_path):
+    found = read(
+        tmp_path,
+        record("1"),
+        record("10", "Program", "1", TaxonomyCodes="BH-1800"),
+        record("20", "Site", "1", PhysicalCounty="Madera", OtherCounty="Fresno"),
+        record(
+            "30",
+            "ProgramAtSite",
+            "1",
+            ConnectsToProgramNum="10",
+            ConnectsToSiteNum="20",
+            CoverageArea="Kern County",
+            TaxonomyCodes="BD-5000",
+        ),
+        record(
+            "11", "Program", "1", ConnectsToSiteNum="20", AgencyStatus="Active, but do not refer"
+        ),
+    )
+    rows = found.frame("resource").set_index("resource_id")
+    assert rows.loc["icarol:10", ["county", "resource_codes"]].tolist() == [
+        "Kern",
+        "BH-1800;BD-5000",
+    ]
+    assert rows.loc["icarol:11", "county"].tolist() == ["Madera", "Fresno"]
+    assert set(rows.loc["icarol:11", "resource_status"]) == {"unknown"}
+    assert (
+        counts(found, "notice")["active, but not to be referred to (status read as unknown)"] == 1
+    )

@@ -156,3 +156,15 @@ def test_a_layout_with_a_byte_mark_is_read(tmp_path):
     (folder / "layout.toml").write_text('plan = "Kern"\n', encoding="utf-8-sig")
     assert read_plan_exchange(folder).frame("program_enrollment")["plan"].tolist() == ["Kern"]
     assert RETURNED in set(read_plan_exchange(folder).ledger.to_frame()["table"])
+
+
+def test_locks_of_open_workbooks_are_passed_over(tmp_path):
+    folder = tmp_path / "icarol"
+    folder.mkdir()
+    (folder / "export.csv").write_text(
+        "ResourceAgencyNum,PublicName,TaxonomyLevelName,ParentAgencyNum\n1,A,Agency,0\n",
+        encoding="utf-8",
+    )
+    for name in ("~$export.xlsx", "~$member_link.xlsx"):
+        (folder / name).write_bytes(b"somebody")
+    assert len(read_icarol(folder).frame("organization")) == 1

@@ -159,3 +159,10 @@ def test_without_the_library_it_says_what_to_install(raw, tmp_path, monkeypatch)
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
     with pytest.raises(MissingExtraError, match=r"calaim-eval\[excel\]"):
         read(raw, tmp_path)
+
+
+def test_the_lock_of_an_open_workbook_is_no_file(raw, tmp_path):
+    write(raw, Contracts=contracts(ROWS[0]))
+    (raw / "~$partners 2024.xlsx").write_bytes(b"somebody")
+    tables = read(raw, tmp_path, files={"contract": "*.xlsx"})
+    assert len(tables.frame("contract")) == 1
