@@ -102,6 +102,7 @@ from calaim_eval.integration.referrals import (
 )
 from calaim_eval.integration.success import (
     DominanceTable,
+    effect_by_integration,
     factor_selection,
     general_dominance,
     integration_factors,
@@ -146,6 +147,7 @@ __all__ = [
     "delivery_members",
     "delivery_organizations",
     "distinct_layouts",
+    "effect_by_integration",
     "ei_index",
     "factor_selection",
     "feldt_interval",

@@ -6,7 +6,8 @@ import pytest
 
 import calaim_eval as ce
 from calaim_eval.errors import EstimationError, TableError
-from calaim_eval.integration import integration_level
+from calaim_eval.estimate import cluster_jackknife
+from calaim_eval.integration import effect_by_integration, integration_level
 
 UNITS = pd.DataFrame(
     {
@@ -54,3 +55,65 @@ def test_effects_by_level_find_the_difference_that_was_put_in():
     gap = ce.effect_gap(effects, reference="lower", stratum="integration").to_frame().iloc[0]
     assert gap["conf_low"] < -0.15 < gap["conf_high"]
     assert gap["conf_high"] < 0
+
+
+def members_of(levels, *, seed=8, per_county=60):
+    """Members of some counties, served from month 3 of 6, with an effect twice as big if higher."""
+    rng = np.random.default_rng(seed)
+    at = np.repeat(np.arange(len(levels)), per_county)
+    is_served = rng.random(len(at)) < 0.4
+    members = pd.DataFrame(
+        {
+            "member_id": np.arange(len(at)),
+            "county": [f"county {g}" for g in at],
+            "integration": np.array(levels, dtype=object)[at],
+            "cohort": np.where(is_served, 3.0, np.nan),
+        }
+    )
+    frame = members.merge(pd.DataFrame({"month": np.arange(6)}), how="cross")
+    gain = np.where(frame["integration"] == "higher", -0.4, -0.2)
+    after = frame["month"] >= frame["cohort"]
+    frame["ed_visits"] = rng.poisson(1 + np.where(after, gain, 0))
+    return frame
+
+
+def reduced(frame, **options):
+    return ce.reduce_panel(frame, outcomes=["ed_visits"], stratum="integration", **options)
+
+
+def test_effects_by_integration_have_counties_as_clusters():
+    moments = reduced(members_of(["lower"] * 5 + ["higher"] * 4), cluster="county")
+    table = effect_by_integration(moments, outcome="ed_visits")
+    assert table.keys["integration"].tolist() == ["lower", "higher", "higher minus lower"]
+
+    def overall(part):
+        att = ce.group_time_att(
+            part, outcome="ed_visits", comparison="never_exposed", cluster="county"
+        )
+        return ce.aggregate(att)
+
+    gap = ce.effect_gap(
+        cluster_jackknife(moments, overall), reference="lower", stratum="integration"
+    )
+    row, same = table.to_frame().iloc[2], gap.to_frame().iloc[0]
+    for name in ("estimate", "std_error", "conf_low", "conf_high"):
+        assert row[name] == pytest.approx(same[name])
+    assert table.degrees.tolist() == [4, 3, 3]
+    assert row["conf_low"] < -0.2 < row["conf_high"]
+    assert not table.estimand.is_causal
+    assert "goes with integration and is not its effect" in table.estimand.contrast
+    assert any("lower integration: 5, of higher: 4" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("levels", "options", "message"),
+    [
+        (["lower"] * 4 + ["higher"] * 4, {}, "keep no clusters"),
+        (["lower"] * 4 + ["higher"] * 2, {"cluster": "county"}, "4 counties of lower and 2 of"),
+        (["lower"] * 4 + ["some"] * 4, {"cluster": "county"}, "no effects in both `lower`"),
+    ],
+)
+def test_levels_of_too_few_counties_are_refused(levels, options, message):
+    moments = reduced(members_of(levels), **options)
+    with pytest.raises(EstimationError, match=message):
+        effect_by_integration(moments, outcome="ed_visits")
