@@ -136,6 +136,9 @@ FURTHER_ITEMS: dict[str, str] = {
 """Items a page shows where the release holds them; a release without them is complete."""
 
 
+_CROSSED = {"members": "Members", "use": "Use of care"}
+
+
 def lower_first(text: str) -> str:
     """The text as it stands inside a sentence: names in it keep their capitals."""
     return f"{text[:1].lower()}{text[1:]}"
@@ -145,6 +148,9 @@ def item_title(name: str) -> str:
     """What an item is, for a reader."""
     if name in EXPECTED_ITEMS:
         return EXPECTED_ITEMS[name][0]
+    what, crossed, column = name.partition("_by_race_and_")
+    if crossed:
+        return f"{_CROSSED.get(what, what)} by race and ethnicity and {column.replace('_', ' ')}"
     return FURTHER_ITEMS.get(name, name.replace("_", " ").capitalize())
 
 

@@ -6,6 +6,7 @@ from calaim_eval.report.tables.county_phase import (
     county_phase_checks_table,
     county_phase_methods_table,
 )
+from calaim_eval.report.tables.crossed import crossed_columns, crossed_table
 from calaim_eval.report.tables.documentation import (
     contents_table,
     definitions_table,
@@ -93,6 +94,8 @@ __all__ = [
     "county_phase_methods_table",
     "county_phase_table",
     "coverage_table",
+    "crossed_columns",
+    "crossed_table",
     "data_sharing_table",
     "definitions_table",
     "delivery_table",

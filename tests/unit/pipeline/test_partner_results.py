@@ -66,5 +66,5 @@ def test_the_reason_is_kept_where_nothing_can_be_made(study):
 
 
 def test_an_absent_file_stops_the_study(study):
-    with pytest.raises(StudyFileError, match="`integration.eligible` names `eligible.csv`"):
+    with pytest.raises(StudyFileError, match=r"`integration\.eligible` names `eligible\.csv`"):
         measure_partners(study, Given(contract=CONTRACT), "2024Q4")
