@@ -17,7 +17,7 @@ from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import USED, RowLedger
 from calaim_eval.tables.spreadsheets.choose import chosen_tables
-from calaim_eval.tables.spreadsheets.tables import SheetTable
+from calaim_eval.tables.spreadsheets.tables import SheetTable, plain_head
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,11 +46,20 @@ class WorkbookSource:
     sheet: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
 
-    def column(self, head: str) -> str | None:
-        """Declared column a head stands for; nothing for another."""
-        named = {given.strip().lower(): declared for given, declared in self.rename.items()}
-        plain = head.strip().lower()
-        declared = named.get(plain, plain)
+    def name(self, head: str) -> str:
+        """A head as it is written on: as in `rename`, as declared, or as it is.
+
+        Case, blanks and punctuation do not matter: ``Organization ID`` is `organization_id`.
+        """
+        plain = plain_head(head)
+        for known in (*self.rename, *TABLES[self.table].fields):
+            if plain_head(known) == plain:
+                return known
+        return head
+
+    def column(self, name: str) -> str | None:
+        """Declared column of a name; nothing for another."""
+        declared = self.rename.get(name, name)
         return declared if declared in TABLES[self.table].fields else None
 
     @property
@@ -184,12 +193,13 @@ def _places(header: Sequence[str], source: WorkbookSource, where: str) -> dict[s
     """Where each named column stands, the first of those nobody asks for."""
     found: dict[str, int] = {}
     for place, head in enumerate(header):
-        if head in found and source.column(head) is not None:
+        name = source.name(head)
+        if name in found and source.column(name) is not None:
             raise TableError(
                 f"{where} has more than one column `{head}`.\n  Give each column a name of its own."
             )
-        if head:
-            found.setdefault(head, place)
+        if name:
+            found.setdefault(name, place)
     return found
 
 

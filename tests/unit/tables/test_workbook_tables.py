@@ -103,7 +103,7 @@ def test_a_contract_list_under_titles_becomes_contracts_and_every_row_is_counted
 
 
 def test_sheets_of_one_table_come_together_and_another_table_from_the_same_workbook(raw, tmp_path):
-    roster = [["organization_id", "organization_type", "npi"], ["o1", "cbo", 1234567893]]
+    roster = [["Organization ID", "Organization\nType", "NPI"], ["o1", "cbo", 1234567893]]
     write(raw, Kern=contracts(ROWS[0]), Kings=contracts(ROWS[1]), Roster=roster)
     files = {"contract": "partners 2024.xlsx", "organization": "partners 2024.xlsx"}
     tables = read(raw, tmp_path, files=files, sheets={"contract": "*", "organization": "Roster!A1"})
