@@ -55,6 +55,21 @@ def test_ambulance_trips_are_base_rates_one_a_day(spec):
     assert built.values("ambulance_trips") == {1: {"2024-03": 2}, 3: {"2024-03": 1}}
 
 
+def test_a_place_or_revenue_code_of_an_ambulance_alone_is_no_trip(spec):
+    built = spec(
+        medical_claim="""
+          member | claim | type | bill | rev  | hcpcs | place | start
+          -------+-------+------+------+------+-------+-------+-----------
+          1      | 1a    | inst | 131  | 0540 |       |       | 2024-03-05
+          2      | 2a    | prof |      |      | 99285 | 41    | 2024-03-05
+          3      | 3a    | prof |      |      |       | 42    | 2024-03-05
+          4      | 4a    | prof |      |      | A0429 | 41    | 2024-03-05
+        """
+    )
+    assert built.values("ambulance_trips") == {4: {"2024-03": 1}}
+    assert built.values("ambulance_non_emergency_trips") == {}
+
+
 def test_jail_days_are_days_with_any_time_in_custody(spec):
     built = spec(
         window=("2024-01", "2024-06"),
@@ -200,6 +215,19 @@ def test_preventive_visits_are_one_a_day(spec):
         """
     )
     assert built.values("preventive_visits") == {1: {"2024-03": 1}, 2: {"2024-03": 1}}
+
+
+def test_a_diagnosis_of_prevention_alone_is_no_preventive_visit(spec):
+    built = spec(
+        medical_claim="""
+          member | claim | type | hcpcs | start      | dx     | by
+          -------+-------+------+-------+------------+--------+---
+          1      | 1a    | prof | 99213 | 2024-03-05 | Z0000  | X
+          2      | 2a    | prof | 99395 | 2024-03-05 | E119   | X
+          3      | 3a    | prof |       | 2024-03-05 | Z00129 | X
+        """
+    )
+    assert built.values("preventive_visits") == {2: {"2024-03": 1}}
 
 
 def test_homelessness_is_told_by_any_diagnosis_and_by_place(spec):
