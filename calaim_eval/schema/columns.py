@@ -107,9 +107,11 @@ def _missing_message(
     }
     if close:
         pairs = ", ".join(f'"{given}": "{column}"' for column, given in close.items())
+        lines = ", ".join(f'"{given}" = "{column}"' for column, given in close.items())
         return (
             f"{message}\n  It has {quoted(close.values())}. Rename: "
-            f'read_tables(..., rename={{"{table.name}": {{{pairs}}}}}).'
+            f'read_tables(..., rename={{"{table.name}": {{{pairs}}}}}).\n'
+            f"  In the study file: [input.rename.{table.name}] {lines}."
         )
     if not found:
         # Without a header the first line is a row, and its values must not be shown.

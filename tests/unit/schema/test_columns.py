@@ -20,7 +20,9 @@ def test_missing_column_names_the_file_and_the_rename():
     assert str(caught.value) == (
         "table `eligibility` lacks column `enrollment_end_date` (file elig_2024.parquet).\n"
         "  It has `enrollment_end_dt`. Rename: read_tables(..., rename="
-        '{"eligibility": {"enrollment_end_dt": "enrollment_end_date"}}).'
+        '{"eligibility": {"enrollment_end_dt": "enrollment_end_date"}}).\n'
+        '  In the study file: [input.rename.eligibility] "enrollment_end_dt" = '
+        '"enrollment_end_date".'
     )
 
 
