@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from calaim_eval.equity import members_by_group, rate_by_group, with_age_bands, with_populations
 from calaim_eval.panel import MemberMonths
@@ -38,7 +39,9 @@ def measure_crossings(
         crossed = with_populations(shown) if column == POPULATION else shown
         results[f"members_by_race_and_{column}"] = members_by_group(crossed, by=by)
         rates = [rate_by_group(crossed, outcome=o, by=by, margins=by) for o in outcomes]
-        results[f"use_by_race_and_{column}"] = stack_rates(
-            rates, key="outcome", labels=list(outcomes)
-        )
+        use = stack_rates(rates, key="outcome", labels=list(outcomes))
+        if study.file.exposure is not None:
+            # Use before eligibility has the other name: events of fewer months and members.
+            use = replace(use, numerator_name=f"{use.numerator_name}_in_all_covered_months")
+        results[f"use_by_race_and_{column}"] = use
     return results

@@ -21,8 +21,10 @@ PANEL = """
 """
 
 
-def crossings(**equity):
-    study = SimpleNamespace(file=SimpleNamespace(equity=Equity(reference="white", **equity)))
+def crossings(exposure=None, **equity):
+    study = SimpleNamespace(
+        file=SimpleNamespace(equity=Equity(reference="white", **equity), exposure=exposure)
+    )
     return measure_crossings(study, hand_panel(PANEL), ["ed_visits"])
 
 
@@ -44,6 +46,16 @@ def test_members_and_use_by_race_and_age_band_with_both_totals():
     rows = use.set_index(["outcome", "race_ethnicity", "age_band"])["numerator"]
     assert (rows["ed_visits", "black", "all"], rows["ed_visits", "all", "18-64"]) == (3, 5)
     assert any("0-17, 18-64, 65+" in note for note in found["use_by_race_and_age_band"].notes)
+
+
+def test_use_in_all_months_is_not_named_as_use_before_eligibility():
+    """Else the two would give one count two values, and nothing could be released."""
+    names = {
+        exposure: crossings(exposure, crossed_with=("county",))["use_by_race_and_county"]
+        for exposure in (None, "ecm")
+    }
+    assert names[None].numerator_name == "events_by_outcome"
+    assert names["ecm"].numerator_name != names[None].numerator_name
 
 
 def test_crossings_can_be_released():

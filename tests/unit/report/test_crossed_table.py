@@ -23,7 +23,7 @@ def page(tmp_path_factory):
         for i, (race, age) in enumerate(rows)
     ]
     equity = Equity(reference="white", crossed_with=("age_band",), age_bands=(18,))
-    study = SimpleNamespace(file=SimpleNamespace(equity=equity))
+    study = SimpleNamespace(file=SimpleNamespace(equity=equity, exposure=None))
     results = measure_crossings(study, hand_panel("\n".join(lines)), ["ed_visits"])
     return release(results, quarter="2024Q4", to=tmp_path_factory.mktemp("crossed"))
 
