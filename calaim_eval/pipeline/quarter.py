@@ -20,6 +20,7 @@ from calaim_eval.pipeline.equity import measure_disparity
 from calaim_eval.pipeline.kept import keep, kept, made_from
 from calaim_eval.pipeline.matched import match_members
 from calaim_eval.pipeline.measures import measure_integration, measure_use
+from calaim_eval.pipeline.outside_feeds import measure_outside_feeds
 from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.pipeline.partners import measure_partners
 from calaim_eval.pipeline.power import say_power
@@ -149,12 +150,15 @@ def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:
     measures = measure_integration(study, tables, quarter)
     success, left_out = measure_success(study, tables, quarter)
     partners = measure_partners(study, tables, quarter, program_service=measures.program_service)
-    results: dict[str, Result] = {**measures, **success, **partners}
+    outside, unfed = measure_outside_feeds(
+        study, tables, quarter, program_service=measures.program_service
+    )
+    results: dict[str, Result] = {**measures, **success, **partners, **outside}
     keep(
         study,
         f"integration-{quarter}",
         results,
-        measures.skipped | left_out | partners.skipped,
+        measures.skipped | left_out | partners.skipped | unfed,
     )
     return list(results)
 

@@ -311,6 +311,14 @@ def _index_weights(value: dict[str, float]) -> dict[str, float]:
         try:
             IndexRule(weights=value)
         except EstimationError as problem:
+class CaseFinding(_Section):
+    """A local question of homeless services, and the answer from which a person is referred."""
+
+    question: str
+    threshold: float
+    days: int = Field(default=90, ge=1, le=730)
+
+
             raise ValueError(str(problem)) from None
     return value
 
@@ -331,6 +339,7 @@ class Integration(_Section):
 
 
 class Disclosure(_Section):
+    case_finding: CaseFinding | None = None
     """Rules for what may leave."""
 
     policy: str

@@ -135,6 +135,7 @@ maturation_days = 90            # a referral younger than this is not yet counte
 # Combinations by fsQCA too: success.combinations = { calibration = "sets.toml", outcome = "closes",
 # conditions = ["piloted"] }, with the anchors of each set in that file.
 # Ranges of ranks of counties (docs/methods/composite_index.md); declare weights before looking.
+# case_finding = { question = "ed_visits", threshold = 20 }  # of homeless services' assessments
 # index_weights = { services_covered = 0.4, members_served_by_cbos = 0.3, referrals_closed = 0.3 }
 
 [disclosure]

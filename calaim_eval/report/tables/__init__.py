@@ -7,6 +7,7 @@ from calaim_eval.report.tables.county_phase import (
     county_phase_methods_table,
 )
 from calaim_eval.report.tables.crossed import crossed_columns, crossed_table
+from calaim_eval.report.tables.directory import directory_table
 from calaim_eval.report.tables.documentation import (
     contents_table,
     definitions_table,
@@ -100,6 +101,7 @@ __all__ = [
     "definitions_table",
     "delivery_table",
     "disparity_table",
+    "directory_table",
     "effects_by_race_table",
     "effects_table",
     "encounter_completeness_table",

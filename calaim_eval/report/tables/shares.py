@@ -42,8 +42,28 @@ _HEADINGS = {
     "tie": "Ties",
     "tie_type": "Kind of tie",
     "n_tie_types": "Kinds of tie",
+    "step": "Of persons screened",
+    "result": "What became of it",
+    "kind": "Referred for",
 }
-_VALUES = {"organization_type": ORGANIZATION_TYPES, "definition": LOCAL_DEFINITIONS}
+_VALUES = {
+    "organization_type": ORGANIZATION_TYPES,
+    "definition": LOCAL_DEFINITIONS,
+    "step": {
+        "met_rule": "Met the rule",
+        "referred": "Met it and were referred in time",
+        "started": "Were referred, and services began",
+    },
+    "kind": {"housing": "A bed or a home", "other": "Other services"},
+    "result": {
+        "received": "Closed with services received",
+        "accepted": "Accepted",
+        "person_declined": "Declined by the person",
+        "provider_declined": "Declined by the provider",
+        "closed": "Closed otherwise",
+        "open": "Still open",
+    },
+}
 _NUMBERS = ("numerator", "denominator", "rate", "conf_low", "conf_high", "is_suppressed", "unit")
 
 
