@@ -39,6 +39,8 @@ class FactorRows:
         Members behind each unit; shape (n,).
     notes : tuple[str, ...]
         Units set aside.
+    trials : np.ndarray | None
+        What the outcome is a share of; shape (n,).
     """
 
     outcome: np.ndarray
@@ -50,6 +52,7 @@ class FactorRows:
     cluster_names: pd.Index
     members: np.ndarray | None
     notes: tuple[str, ...]
+    trials: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -68,6 +71,7 @@ def factor_rows(
     categorical: Sequence[str] = (),
     cluster: str | None = None,
     members: str | None = None,
+    trials: str | None = None,
 ) -> FactorRows:
     """Units that have the outcome and every factor, as numbers.
 
@@ -84,17 +88,20 @@ def factor_rows(
         Column of what units share, such as ``"county"``.
     members : str, optional
         Column with the number of members behind each unit, where units stand for members.
+    trials : str, optional
+        Column with what the outcome is a share of, such as ``"n_referrals"``.
 
     Raises
     ------
     TableError
-        A column is absent, infinite, or no number; `members` is negative or missing.
+        A column is absent, infinite, or no number; `members` is negative or missing; `trials` is
+        not above 0, or the outcome no share.
     EstimationError
         No factor; a constant outcome; factors that are constant or follow from others; fewer than
         five units a term, or fewer than six clusters.
     """
     where = "the table of units"
-    named = [outcome, *(c for c in (cluster, members) if c is not None)]
+    named = [outcome, *(c for c in (cluster, members, trials) if c is not None)]
     absent = [name for name in named if name not in data.columns]
     if absent:
         raise TableError(f"{where} lacks {quoted(absent)}; it has {quoted(list(data.columns))}.")
@@ -115,6 +122,7 @@ def factor_rows(
         cluster_names=names[np.unique(codes[kept])],
         members=_members(data, members, kept),
         notes=_left_out(len(data), len(kept), outcome),
+        trials=_trials(data, trials, kept, y[kept]),
     )
     _require_enough(rows, is_clustered=cluster is not None)
     if np.ptp(rows.outcome) == 0:
@@ -163,6 +171,22 @@ def _members(data: pd.DataFrame, members: str | None, kept: np.ndarray) -> np.nd
         raise TableError(
             f"`{members}` is missing or negative in {bad} of {len(kept)} units. Give the number "
             "of members behind each unit, 0 where there are none."
+        )
+    return np.asarray(counts)
+
+
+def _trials(
+    data: pd.DataFrame, trials: str | None, kept: np.ndarray, share: np.ndarray
+) -> np.ndarray | None:
+    """What the shares of the units used are shares of."""
+    if trials is None:
+        return None
+    counts = pd.to_numeric(data[trials], errors="coerce").to_numpy(dtype=float)[kept]
+    bad = int((~(counts > 0) | ~np.isfinite(counts) | (share < 0) | (share > 1)).sum())
+    if bad:
+        raise TableError(
+            f"`{trials}` is not above 0, or the outcome is not between 0 and 1, in {bad} of "
+            f"{len(kept)} units. Give the share, and the number of referrals it is a share of."
         )
     return np.asarray(counts)
 

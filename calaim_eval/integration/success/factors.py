@@ -27,6 +27,7 @@ _MIXED = (
 _ESTIMATOR = {
     "linear": "Linear regression, jackknife over clusters",
     "logit": "Logistic regression, jackknife over clusters",
+    "share": "Logistic regression of shares of counts, jackknife over clusters",
     "mixed": "Linear mixed model with a random intercept per cluster (REML)",
 }
 _Fit = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
@@ -42,6 +43,7 @@ def integration_factors(
     cluster: str | None = "county",
     slopes: Sequence[str] = (),
     members: str | None = None,
+    trials: str | None = None,
     unit: str | None = None,
 ) -> EffectTable:
     r"""Association of factors with an outcome over units, all factors in one model.
@@ -54,7 +56,7 @@ def integration_factors(
     data : pd.DataFrame
         One row per unit: county, county × plan, county × plan × support, or organization.
     outcome : str
-        Column of numbers; 0/1 or true/false for ``"logit"``.
+        Column of numbers; 0/1 or true/false for ``"logit"``, or a share with `trials`.
     factors, categorical : sequence of str
         Columns of numbers or true/false; columns whose values are categories (the first in order
         is the reference).
@@ -67,6 +69,10 @@ def integration_factors(
     members : str, optional
         Column with the members behind each unit, where the outcome is one of members: then support
         is members, else units.
+    trials : str, optional
+        For ``"logit"``: column with what the outcome is a share of (``"n_referrals"``), so that
+        a unit counts by its referrals and no difference leaves 0 to 1. Referrals of a unit are
+        alike, which the jackknife over clusters allows for.
     unit : str, optional
         Of the outcome, such as "share of referrals closed".
 
@@ -102,6 +108,8 @@ def integration_factors(
     """
     if slopes and model != "mixed":
         raise EstimationError(f"`slopes` is for model='mixed'; the model is {model!r}.")
+    if trials is not None and model != "logit":
+        raise EstimationError(f"`trials` is for model='logit'; the model is {model!r}.")
     rows = factor_rows(
         data,
         outcome=outcome,
@@ -109,8 +117,11 @@ def integration_factors(
         categorical=categorical,
         cluster=cluster,
         members=members,
+        trials=trials,
     )
     options: dict[str, object] = {"outcome": outcome, "factors": rows.factors, "cluster": cluster}
+    if trials is not None:
+        options["trials"] = trials
     notes = list(rows.notes)
     if model == "mixed":
         fitted = fit_mixed_factors(rows, slopes)
@@ -118,7 +129,8 @@ def integration_factors(
         influence = None
         options |= fitted.parts
     else:
-        estimate, influence, undefined = _jackknife(rows, _FITS[model], outcome=outcome)
+        fit = _FITS[model] if trials is None else _share
+        estimate, influence, undefined = _jackknife(rows, fit, outcome=outcome)
         covariance = influence.T @ influence
         covariance = np.where(undefined[:, None] | undefined, np.nan, covariance)
         degrees = np.full(len(estimate), rows.n_clusters - 1.0)
@@ -143,7 +155,11 @@ def integration_factors(
             scale="ratio" if is_ratio else "difference",
             is_causal=False,
         ),
-        method=Method(_ESTIMATOR[model], options, _MIXED if model == "mixed" else _JACKKNIFE),
+        method=Method(
+            _ESTIMATOR[model if trials is None else "share"],
+            options,
+            _MIXED if model == "mixed" else _JACKKNIFE,
+        ),
         cluster_influence=None
         if influence is None
         else pd.DataFrame(influence, index=rows.cluster_names),
@@ -157,7 +173,10 @@ def _jackknife(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coefficients, what each cluster adds to their error, and terms that rest on one cluster."""
     x = np.column_stack([np.ones(len(rows)), rows.values])
-    whole = fit(x, rows.outcome)
+    y = rows.outcome
+    if rows.trials is not None:
+        y = np.column_stack([y * rows.trials, (1 - y) * rows.trials])
+    whole = fit(x, y)
     if whole is None:
         raise EstimationError(
             f"the factors tell the {len(rows)} units with and without `{outcome}` apart "
@@ -167,7 +186,7 @@ def _jackknife(
     without = np.full((rows.n_clusters, len(whole)), np.nan)
     for g in range(rows.n_clusters):
         others = rows.cluster != g
-        left = fit(x[others], rows.outcome[others])
+        left = fit(x[others], y[others])
         if left is not None:
             without[g] = left
     undefined = np.isnan(without).any(axis=0)[1:]
@@ -212,6 +231,22 @@ def _logit(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
         return None
     coef = np.asarray(result.params)
     if not result.mle_retvals["converged"] or np.abs(coef).max() > _SEPARATED:
+        return None
+    return np.asarray(coef / scale)
+
+
+def _share(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """Maximum likelihood of counts with and without (n, 2); as `_logit`."""
+    import statsmodels.api as sm
+
+    if not _identified(x).all():
+        return np.full(x.shape[1], np.nan)
+    scale = np.r_[1.0, x[:, 1:].std(axis=0)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = sm.GLM(y, x / scale, family=sm.families.Binomial()).fit(maxiter=100, tol=1e-12)
+    coef = np.asarray(result.params)
+    if not result.converged or not np.isfinite(coef).all() or np.abs(coef).max() > _SEPARATED:
         return None
     return np.asarray(coef / scale)
 

@@ -229,3 +229,47 @@ def test_a_category_with_one_level_left_is_named(units):
     units.loc[units["plan_model"] == "coop", "closure"] = np.nan
     with pytest.raises(EstimationError, match="`plan_model=local` does not vary"):
         integration_factors(units, outcome="closure", factors=["money"], categorical=["plan_model"])
+
+
+@pytest.fixture
+def shares(units):
+    """Units with referrals, 8 to 200 each, and the share of them closed."""
+    rng = np.random.default_rng(2)
+    n = rng.integers(8, 200, len(units))
+    rate = 1 / (1 + np.exp(0.4 - 0.8 * units["pilot"] + 0.3 * units["money"]))
+    return units.assign(n_referrals=n, closure=rng.binomial(n, rate) / n)
+
+
+def test_a_share_counts_by_its_referrals(shares):
+    """The same as one row a referral."""
+    table = integration_factors(
+        shares, outcome="closure", factors=["pilot", "money"], model="logit", trials="n_referrals"
+    )
+    closed = np.round(shares["closure"] * shares["n_referrals"]).astype(int)
+    one_each = shares.loc[shares.index.repeat(shares["n_referrals"])].assign(
+        closes=np.concatenate(
+            [[1] * c + [0] * (n - c) for c, n in zip(closed, shares["n_referrals"], strict=True)]
+        )
+    )
+    long = integration_factors(
+        one_each, outcome="closes", factors=["pilot", "money"], model="logit"
+    )
+    np.testing.assert_allclose(table.estimate, long.estimate, rtol=1e-7)
+    np.testing.assert_allclose(table.std_error, long.std_error, rtol=1e-5)
+    assert table.estimand.scale == "ratio"
+    assert table.method.options["trials"] == "n_referrals"
+
+
+def test_shares_that_are_none_are_refused(shares):
+    arguments = {"outcome": "closure", "factors": ["pilot"], "trials": "n_referrals"}
+    with pytest.raises(EstimationError, match="`trials` is for model='logit'"):
+        integration_factors(shares, **arguments)
+    with pytest.raises(TableError, match="in 1 of 80 units"):
+        integration_factors(
+            shares.assign(n_referrals=shares["n_referrals"].mask(shares.index == 4, 0)),
+            model="logit",
+            **arguments,
+        )
+    apart = shares.assign(closure=shares["pilot"].astype(float))
+    with pytest.raises(EstimationError, match="tell the 80 units"):
+        integration_factors(apart, model="logit", **arguments)
