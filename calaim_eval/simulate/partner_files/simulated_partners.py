@@ -19,6 +19,7 @@ from calaim_eval.simulate.partner_files.fhir_files import write_fhir_sdoh
 from calaim_eval.simulate.partner_files.hmis_files import write_hmis
 from calaim_eval.simulate.partner_files.homeless_services import homeless_services
 from calaim_eval.simulate.partner_files.resources import directory_of_contracts
+from calaim_eval.simulate.partner_files.survey_files import write_survey_export
 from calaim_eval.simulate.people import HOMELESS_CODES
 
 Tables = Mapping[str, pd.DataFrame]
@@ -33,13 +34,18 @@ _FORMATS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
         "hsds_30": ("hsds", lambda tables, to: write_hsds(tables, to, version="3.0")),
         "hsds_31": ("hsds", lambda tables, to: write_hsds(tables, to, version="3.1")),
         "icarol": ("icarol", write_icarol),
+        "survey_qualtrics": ("survey", write_survey_export),
+        "survey_redcap": (
+            "survey",
+            lambda tables, to: write_survey_export(tables, to, tool="redcap"),
+        ),
     }
 )
 PARTNER_FILES = tuple(_FORMATS)
 """Names of the folders that can be written."""
 _EXCHANGED = ("identified", "outreach", "service")
 _EXCHANGING_PLANS = 2
-_RAW = ("organization", "contract", "referral", "program_service", "person")
+_RAW = ("organization", "contract", "referral", "program_service", "person", "survey_response")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +109,8 @@ def simulate_partner_files(
     Notes
     -----
     Referrals go into FHIR bundles, records of the program and root referrals of the two plans with
-    most of them into exchange files, contracts into resource directories, and members who are
-    homeless, with others who are no members, into HMIS exports.
+    most of them into exchange files, contracts into resource directories, answers into survey
+    exports, and members who are homeless, with others who are no members, into HMIS exports.
 
     Examples
     --------
@@ -156,6 +162,8 @@ def _tables(name: str, raw: Tables, rng: np.random.Generator) -> Tables:
         return {"referral": raw["referral"]}
     if name == "plan_exchange":
         return _exchanged(raw)
+    if name.startswith("survey"):
+        return {"survey_response": raw["survey_response"]}
     return directory_of_contracts(raw["contract"], raw["organization"])
 
 
