@@ -19,7 +19,7 @@ from calaim_eval.estimate.member_frame import (
     require_columns,
     varying,
 )
-from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.support import error_notes, has_single_member, support_frame
 from calaim_eval.estimate.two_way.two_way_effects import TwoWayEffects, sums_by, two_way_effects
 from calaim_eval.moments.panel_rows import PanelColumns
 from calaim_eval.moments.periods import index_ordinals
@@ -185,15 +185,16 @@ def member_table(
     covariance, by_cluster = with_undefined(
         influence.T @ influence, by_cluster, has_single_member(sides)
     )
+    support = support_frame(sides)
     return EffectTable(
         keys=keys.reset_index(drop=True),
         estimate=estimate,
         covariance=covariance,
-        support=support_frame(sides),
+        support=support,
         estimand=estimand,
         method=method,
         cluster_influence=by_cluster,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*notes, *error_notes(estimate, np.diag(covariance), support)])),
     )
 
 

@@ -17,7 +17,7 @@ from calaim_eval.estimate.pre_post_windows import (
     exposed_rates,
     side_supports,
 )
-from calaim_eval.estimate.stratum_terms import StratumTerms
+from calaim_eval.estimate.stratum_terms import StratumTerms, require_variation
 from calaim_eval.estimate.words import default_unit
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand
@@ -74,6 +74,8 @@ def pre_post(
     ------
     DesignError
         No cohort has both windows inside the panel.
+    EstimationError
+        A window without months; an outcome that is the same in all member-months.
 
     Notes
     -----
@@ -82,6 +84,7 @@ def pre_post(
     each window, to the exposed's member-months by cohort and covariate cell; the influence of
     these weights is included.
     """
+    require_variation(moments, outcome)
     return window_table(
         moments,
         WindowOptions(outcome, months_before, months_after, comparison, cluster, per),

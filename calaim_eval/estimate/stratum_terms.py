@@ -18,7 +18,7 @@ from calaim_eval.estimate.influence import (
     labelled_influence,
     member_covariance,
 )
-from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.support import error_notes, has_single_member, support_frame
 from calaim_eval.estimate.words import notes_by_group
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -148,6 +148,12 @@ def terms_table(
             "not finite. Look for extreme amounts in the outcome."
         )
     known = moments.provenance.get("notes", [])
+    support = support_frame(sides)
+    reference = 1.0 if estimand.scale == "ratio" else 0.0
+    of_errors = (
+        *cluster_notes(moments, cluster),
+        *error_notes(estimate, np.diag(covariance), support, reference=reference),
+    )
     keys = [
         pd.concat([_repeated(t.grid.stratum, len(t)), t.keys.reset_index(drop=True)], axis=1)
         for t in strata
@@ -156,11 +162,11 @@ def terms_table(
         keys=pd.concat(keys, ignore_index=True),
         estimate=estimate,
         covariance=covariance,
-        support=support_frame(sides),
+        support=support,
         estimand=estimand,
         method=method,
         cluster_influence=influence,
-        notes=tuple(dict.fromkeys([*notes, *known, *cluster_notes(moments, cluster), *losses])),
+        notes=tuple(dict.fromkeys([*notes, *known, *of_errors, *losses])),
     )
 
 

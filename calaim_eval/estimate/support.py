@@ -13,6 +13,10 @@ from calaim_eval.results import SUPPORT_COLUMNS
 
 ROUNDING = 1e-6
 """Sums of shares of members are this near to whole numbers they should be."""
+NO_ERROR = (
+    "Rows without a standard error: fewer than two members on a side, or nothing that varies "
+    "between members; it is not 0, it can't be estimated."
+)
 MOST_ENTRIES = 4_000_000
 """Entries of cells that are worked on at once (32 MB a measure)."""
 
@@ -170,6 +174,31 @@ def support_frame(sides: Sequence[np.ndarray] | np.ndarray) -> pd.DataFrame:
     frame["n_members"] = frame["n_members"].astype(np.int64)
     frame["n_events"] = np.rint(frame["n_events"]).astype(np.int64)
     return frame
+
+
+def error_notes(
+    estimate: np.ndarray,
+    variance: np.ndarray,
+    support: pd.DataFrame,
+    *,
+    reference: float | None = 0.0,
+) -> tuple[str, ...]:
+    """Why some rows have no standard error; nothing where all have one.
+
+    Parameters
+    ----------
+    estimate, variance : np.ndarray
+        Shape (k,); a variance of 0 or NaN is none.
+    support : pd.DataFrame
+        Of the rows.
+    reference : float, optional
+        Estimate of a row that others are compared with: such a row has events, members and no
+        error by construction, and says nothing if others have one.
+    """
+    has_none = ~(variance > 0) & ~np.isnan(estimate)
+    is_empty = (support["n_members"] < 2) | (support["n_events"] == 0)
+    is_told = has_none & ((estimate != reference) | is_empty.to_numpy())
+    return (NO_ERROR,) if is_told.any() or (has_none.any() and has_none.all()) else ()
 
 
 def has_single_member(sides: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

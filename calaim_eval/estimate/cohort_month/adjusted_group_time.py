@@ -29,7 +29,7 @@ from calaim_eval.estimate.cohort_month.time_pairs import (
 )
 from calaim_eval.estimate.inference.clustering import member_cluster_notes
 from calaim_eval.estimate.influence import MEMBER
-from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.support import error_notes, has_single_member, support_frame
 from calaim_eval.estimate.words import count_words, notes_by_group, share_words, unit_words
 from calaim_eval.moments.panel_rows import PanelColumns
 from calaim_eval.moments.periods import MISSING, index_frequency, period_labels
@@ -197,10 +197,12 @@ def adjusted_group_time_att(
     if not strata:
         raise DesignError(_nothing_identified(lost, comparison))
     sides = [own_support(e, row) for e in strata for row in range(len(e))]
+    estimate = np.concatenate([e.estimate for e in strata])
+    support, is_single = support_frame(sides), has_single_member(sides)
     return AdjustedGroupTimeEffects(
         keys=pd.concat([_keys(e) for e in strata], ignore_index=True),
-        estimate=np.concatenate([e.estimate for e in strata]),
-        support=support_frame(sides),
+        estimate=estimate,
+        support=support,
         estimand=Estimand(
             name="ATT",
             contrast="exposed members, minus what they would have had by the change of "
@@ -232,13 +234,14 @@ def adjusted_group_time_att(
                     *balance_notes,
                     *member_cluster_notes(cluster, panel.cluster, panel.cohort != MISSING),
                     *notes_by_group(lost),
+                    *error_notes(estimate, np.where(is_single, np.nan, 1.0), support),
                 ]
             )
         ),
         months=panel.months,
         outcome=outcome,
         cluster=cluster,
-        is_undefined=has_single_member(sides),
+        is_undefined=is_single,
         effects=tuple(strata),
         cluster_labels=panel.cluster_labels,
     )

@@ -15,7 +15,7 @@ from calaim_eval.estimate.cohort_month.cohort_month_effects import (
     CohortMonthEffects,
     EffectsOfStratum,
 )
-from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.support import error_notes, has_single_member, support_frame
 from calaim_eval.moments.periods import index_frequency, period_labels
 from calaim_eval.results import EffectTable, Method
 from calaim_eval.results.effect_table import with_undefined
@@ -226,6 +226,8 @@ def _table(
         [(effects, average.weights, average.share) for effects, average in averages]
     )
     covariance, influence = with_undefined(covariance, influence, has_single_member(sides))
+    support = support_frame(sides)
+    of_errors = error_notes(estimate, np.diag(covariance), support)
     options = {**att_gt.method.options, "by": by, **window}
     if by == "overall":
         options["average_over"] = average_over
@@ -233,11 +235,11 @@ def _table(
         keys=pd.concat([_keys(att_gt, e, a, by) for e, a in averages], ignore_index=True),
         estimate=estimate,
         covariance=covariance,
-        support=support_frame(sides),
+        support=support,
         estimand=att_gt.estimand,
         method=Method(att_gt.method.estimator, MappingProxyType(options), att_gt.method.reference),
         cluster_influence=influence,
-        notes=att_gt.notes,
+        notes=tuple(dict.fromkeys([*att_gt.notes, *of_errors])),
     )
 
 

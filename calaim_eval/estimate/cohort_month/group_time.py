@@ -22,7 +22,13 @@ from calaim_eval.estimate.cohort_month.time_pairs import (
 )
 from calaim_eval.estimate.inference.clustering import cluster_notes
 from calaim_eval.estimate.influence import MEMBER, require_cluster
-from calaim_eval.estimate.support import has_single_member, pair_supports, support_frame
+from calaim_eval.estimate.stratum_terms import require_variation
+from calaim_eval.estimate.support import (
+    error_notes,
+    has_single_member,
+    pair_supports,
+    support_frame,
+)
 from calaim_eval.estimate.words import (
     count_words,
     default_unit,
@@ -90,7 +96,7 @@ def group_time_att(
         Nothing is identified: nobody or everybody is exposed, no month before exposure, no
         comparison members.
     EstimationError
-        Unknown outcome, option or cluster.
+        Unknown outcome, option or cluster; an outcome that is the same in all member-months.
 
     Notes
     -----
@@ -122,6 +128,7 @@ def group_time_att(
     require_pair_options(comparison, base_period, anticipation_months)
     require_cluster(moments, cluster)
     grids = stratum_grids(moments, outcome)
+    require_variation(moments, outcome)
     require_comparison([grid.cohorts for grid in grids], moments.months, comparison)
     strata: list[StratumEffects] = []
     lost: list[tuple[str, str, str]] = []
@@ -140,15 +147,18 @@ def group_time_att(
     if not strata:
         raise DesignError(_nothing_identified(moments, grids, comparison))
     sides = np.concatenate([pair_supports(effects) for effects in strata])
+    estimate = np.concatenate([e.estimate for e in strata])
+    support, is_single = support_frame(sides), has_single_member(sides)
     notes = [
         *moments.provenance.get("notes", []),
         *cluster_notes(moments, cluster),
+        *error_notes(estimate, np.where(is_single, np.nan, 1.0), support),
         *notes_by_group(lost),
     ]
     return GroupTimeEffects(
         keys=pd.concat([_keys(moments, e) for e in strata], ignore_index=True),
-        estimate=np.concatenate([e.estimate for e in strata]),
-        support=support_frame(sides),
+        estimate=estimate,
+        support=support,
         estimand=Estimand(
             name="ATT",
             contrast=moments.provenance.get("estimand_words")
@@ -175,7 +185,7 @@ def group_time_att(
         moments=moments,
         outcome=outcome,
         cluster=cluster,
-        is_undefined=has_single_member(sides),
+        is_undefined=is_single,
         effects=tuple(strata),
     )
 

@@ -42,7 +42,7 @@ from calaim_eval.estimate.regressions.regression_words import (
     weight_notes,
 )
 from calaim_eval.estimate.regressions.row_weights import require_weights_go_with
-from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.support import error_notes, has_single_member, support_frame
 from calaim_eval.results import EffectTable, Method
 from calaim_eval.results.effect_table import with_undefined
 
@@ -221,11 +221,13 @@ def regression(
     covariance, influence = with_undefined(
         gradient @ covariance @ gradient.T, influence, has_single_member(sides)
     )
+    support = support_frame(sides)
+    of_errors = error_notes(estimate, np.diag(covariance), support, reference=None)
     return EffectTable(
         keys=_keys(labels, stratum),
         estimate=estimate,
         covariance=covariance,
-        support=support_frame(sides),
+        support=support,
         estimand=regression_estimand(
             rows,
             outcome=outcome,
@@ -257,7 +259,8 @@ def regression(
         ),
         cluster_influence=influence,
         notes=weight_notes(weights, fit)
-        + regression_notes(rows, fit, clusters, is_mended=is_mended, design=design, model=model),
+        + regression_notes(rows, fit, clusters, is_mended=is_mended, design=design, model=model)
+        + of_errors,
     )
 
 

@@ -24,7 +24,7 @@ from calaim_eval.estimate.stratum_terms import (
     joint_covariance,
     require_variation,
 )
-from calaim_eval.estimate.support import has_single_member, support_frame
+from calaim_eval.estimate.support import error_notes, has_single_member, support_frame
 from calaim_eval.estimate.words import default_unit, share_words
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable, Estimand, Method
@@ -122,12 +122,13 @@ def triple_difference(
     covariance, influence = joint_covariance(moments, outcome, cluster, [(loads, len(keys))])
     undefined = np.logical_or(*(has_single_member(part.sides) for part in sides))
     covariance, influence = with_undefined(covariance, influence, undefined)
-    support = [support_frame(part.sides) for part in sides]
+    both = [support_frame(part.sides) for part in sides]
+    support = both[0].where(both[0] <= both[1], both[1])
     return EffectTable(
         keys=keys.assign(**{stratum: target, "reference": reference}),
         estimate=per * estimate,
         covariance=covariance,
-        support=support[0].where(support[0] <= support[1], support[1]),
+        support=support,
         estimand=Estimand(
             name="ATT, triple difference",
             contrast=f"exposed minus never exposed members of '{target}', less the same in "
@@ -157,6 +158,7 @@ def triple_difference(
             *moments.provenance.get("notes", []),
             *cluster_notes(moments, cluster),
             *_lost(pair[0], of_target, anticipation_months),
+            *error_notes(estimate, np.diag(covariance), support),
         ),
     )
 

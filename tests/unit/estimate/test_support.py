@@ -8,13 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.estimate import support
+from calaim_eval.errors import EstimationError
+from calaim_eval.estimate import aggregate, group_time_att, pre_post
+from calaim_eval.estimate import support as support_room
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects, stratum_effects
 from calaim_eval.estimate.cohort_month.time_pairs import time_pairs
+from calaim_eval.moments import reduce_panel
 from calaim_eval.moments.periods import MISSING
 
 N_MONTHS, N_CELLS = 12, 3
+SHORT = {"months_before": 2, "months_after": 2}
 COHORTS = np.array([MISSING, 2, 4, 5])
 
 
@@ -87,21 +91,79 @@ def test_each_effect_alone(comparison, base, is_matched):
     effects = random_effects(comparison, base, is_matched=is_matched)
     expected = [by_loops(effects, np.array([row])) for row in range(len(effects))]
     assert len(effects) > 10
-    np.testing.assert_array_equal(support.pair_supports(effects), expected)
+    np.testing.assert_array_equal(support_room.pair_supports(effects), expected)
 
 
 @CASES
 @pytest.mark.parametrize("entries", [1, 200, 4_000_000])
 def test_effects_together(monkeypatch, comparison, base, is_matched, entries):
     # However few cells are worked on at once.
-    monkeypatch.setattr(support, "MOST_ENTRIES", entries)
+    monkeypatch.setattr(support_room, "MOST_ENTRIES", entries)
     effects = random_effects(comparison, base, is_matched=is_matched)
     labels = np.unique(effects.event_time)
     weights = np.vstack([np.ones(len(effects)), effects.event_time == labels[:, None]])
     expected = [by_loops(effects, np.flatnonzero(row)) for row in weights]
-    np.testing.assert_array_equal(support.effect_supports(effects, weights), expected)
+    np.testing.assert_array_equal(support_room.effect_supports(effects, weights), expected)
 
 
 def test_no_average_has_no_support():
     effects = random_effects("never_exposed", "varying", is_matched=False)
-    assert support.effect_supports(effects, np.zeros((0, len(effects)))).shape == (0, 2, 3)
+    assert support_room.effect_supports(effects, np.zeros((0, len(effects)))).shape == (0, 2, 3)
+
+
+def row(n_members: int, n_events: int) -> dict[str, int]:
+    return {"n_members": n_members, "n_events": n_events}
+
+
+@pytest.mark.parametrize(
+    ("estimate", "variance", "support", "is_told"),
+    [
+        ([1.0, 2.0], [1.0, 1.0], [row(9, 5), row(9, 5)], False),
+        # The reference of an event study: 0 by construction, with events and members behind it.
+        ([1.0, 0.0], [1.0, 0.0], [row(9, 5), row(9, 5)], False),
+        # Nobody had an event: 0 as well, but an estimate.
+        ([1.0, 0.0], [1.0, 0.0], [row(9, 5), row(9, 0)], True),
+        ([1.0, 2.0], [1.0, np.nan], [row(9, 5), row(1, 5)], True),
+        ([1.0, 2.0], [1.0, 0.0], [row(9, 5), row(9, 5)], True),
+        # An outcome that never changes: every row looks like a reference.
+        ([0.0, 0.0], [0.0, 0.0], [row(9, 5), row(9, 5)], True),
+        # An estimate that is undefined itself has words of its own.
+        ([1.0, np.nan], [1.0, np.nan], [row(9, 5), row(9, 5)], False),
+    ],
+)
+def test_rows_without_an_error_are_told(estimate, variance, support, is_told):
+    told = support_room.error_notes(np.array(estimate), np.array(variance), pd.DataFrame(support))
+    assert told == ((support_room.NO_ERROR,) if is_told else ())
+
+
+def test_single_members_are_told_in_the_table_and_its_averages():
+    frame = pd.DataFrame(
+        {
+            "member_id": np.repeat(np.arange(6), 4),
+            "month": np.tile(np.arange(4), 6),
+            "cohort": np.repeat([2.0, *[np.nan] * 5], 4),
+            "visits": [1, 0, 2, 3, *[0, 1, 1, 0, 2] * 4],
+        }
+    )
+    moments = reduce_panel(frame, outcomes=["visits"])
+    att_gt = group_time_att(moments, outcome="visits")
+    for table in (att_gt, aggregate(att_gt), pre_post(moments, outcome="visits", **SHORT)):
+        assert np.isnan(table.std_error).any()
+        assert support_room.NO_ERROR in table.notes
+
+
+@pytest.mark.parametrize("value", [0, 3, 0.1])
+def test_an_outcome_that_never_varies_is_refused(value):
+    frame = pd.DataFrame(
+        {
+            "member_id": np.repeat(np.arange(8), 4),
+            "month": np.tile(np.arange(4), 8),
+            "cohort": np.repeat([2.0] * 4 + [np.nan] * 4, 4),
+            "visits": value,
+        }
+    )
+    moments = reduce_panel(frame, outcomes=["visits"])
+    with pytest.raises(EstimationError, match="`visits` is the same in all member-months"):
+        group_time_att(moments, outcome="visits")
+    with pytest.raises(EstimationError, match="`visits` is the same in all member-months"):
+        pre_post(moments, outcome="visits", **SHORT)

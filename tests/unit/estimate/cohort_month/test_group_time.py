@@ -201,12 +201,17 @@ def test_single_member_side_has_no_standard_error() -> None:
 
 @pytest.mark.parametrize("value", [0, 3, 0.1, 1234.56])
 def test_constant_outcome_has_no_standard_error(value: float) -> None:
-    frame = awkward_panel(seed=6).assign(visits=value)
+    moving = awkward_panel(seed=6)
+    flat = moving.assign(visits=value, member_id=moving["member_id"] + 10_000)
+    frame = pd.concat([moving.assign(side="moving"), flat.assign(side="flat")], ignore_index=True)
     effects = group_time_att(
-        reduce_panel(frame, outcomes=["visits"], unbalanced="cell_means"), outcome="visits"
+        reduce_panel(frame, outcomes=["visits"], stratum="side", unbalanced="cell_means"),
+        outcome="visits",
     )
-    assert effects.estimate == pytest.approx(np.zeros(len(effects)), abs=1e-9)
-    assert np.isnan(effects.std_error).all()
+    is_flat = (effects.keys["side"] == "flat").to_numpy()
+    assert 0 < is_flat.sum() < len(effects)
+    assert effects.estimate[is_flat] == pytest.approx(np.zeros(is_flat.sum()), abs=1e-9)
+    assert np.isnan(effects.std_error[is_flat]).all()
 
 
 def changed(**columns: object) -> CellMoments:
