@@ -2,11 +2,11 @@
 
     python benchmarks/panel_scale.py [--members 1000000 ...] [--lines-per-member 60] [--folder DIR]
 
-Simulates each number of members over 48 months, reads the files into checked tables, builds the
-panel, and measures the floor, each in a process of its own. The floor is the CPU of scanning the
-claim columns that the panel needs and of encoding the finished panel to parquet, by DuckDB or by
-pyarrow, whichever takes less; no engine can do without either. With several sizes the slope is
-extended to 14 million members.
+Simulates each number of members over 48 months, reads the files into checked tables, counts care
+once, builds the panel from that, and measures the floor, each in a process of its own. The floor
+is the CPU of scanning the claim columns that the panel needs and of encoding the finished panel to
+parquet, by DuckDB or by pyarrow, whichever takes less; no engine can do without either. With
+several sizes the slope is extended to 14 million members.
 
 The simulator writes about 41 medical claim lines a member. `--lines-per-member` adds lines by
 repeating a share of each claim's lines under new line numbers: visits and stays stay what they
@@ -107,6 +107,7 @@ def _size(members: int, options: argparse.Namespace) -> dict[str, float]:
     shutil.rmtree(folder / "tables", ignore_errors=True)
     raw_gb = size_gb(folder / "raw")
     costs["read"] = run("read")
+    costs["count"] = run("count")
     if not options.keep:
         shutil.rmtree(folder / "raw")
     for step in ("panel", "core") if options.core else ("panel",):
@@ -134,7 +135,7 @@ def _size(members: int, options: argparse.Namespace) -> dict[str, float]:
     return {
         "members": members,
         "n_months": n_months,
-        "read_s": costs["read"].cpu_s,
+        "read_s": costs["read"].cpu_s + costs["count"].cpu_s,
         "panel_s": costs["panel"].cpu_s,
         "disk_gb": floor["tables_gb"] + floor["panel_gb"],
         "raw_gb": raw_gb,
@@ -151,7 +152,7 @@ def _say_state(points: list[dict[str, float]]) -> None:
         told[name] = large[name] + slope * more
     print(
         f"Extended, not measured: {STATE_MEMBERS:,} members, {told['n_months'] / 1e6:.0f} million "
-        f"member-months: reading {told['read_s'] / 3600:.1f} CPU hours, panel "
+        f"member-months: reading and counting {told['read_s'] / 3600:.1f} CPU hours, panel "
         f"{told['panel_s'] / 3600:.1f} CPU hours; disk {told['disk_gb']:.0f} GB for tables and "
         f"panel beside {told['raw_gb']:.0f} GB of raw files."
     )
@@ -202,6 +203,14 @@ def read(folder: Path, options: argparse.Namespace) -> None:
         extract_date=EXTRACT_DATE,
         memory_limit_gb=options.memory_limit_gb,
     )
+
+
+def count(folder: Path, options: argparse.Namespace) -> None:
+    """Checked tables to care counted for every panel of the extract."""
+    from calaim_eval.panel import count_care
+    from calaim_eval.tables.read import open_tables
+
+    count_care(open_tables(folder / "tables"), memory_limit_gb=options.memory_limit_gb)
 
 
 def panel(folder: Path, options: argparse.Namespace) -> None:
@@ -313,7 +322,14 @@ def _encode_arrow(parts: list[Path], folder: Path) -> float:
     return spent
 
 
-STEPS = {"simulate": simulate, "read": read, "panel": panel, "core": core, "floor": floor}
+STEPS = {
+    "simulate": simulate,
+    "read": read,
+    "count": count,
+    "panel": panel,
+    "core": core,
+    "floor": floor,
+}
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ from calaim_eval.estimate import (
 )
 from calaim_eval.integration import integration_measures, partner_measures
 from calaim_eval.moments import CellMoments, load_moments, reduce_panel
-from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
+from calaim_eval.panel import MemberMonths, PanelRules, build_member_months, count_care
 from calaim_eval.report import open_release, render_report
 from calaim_eval.results import BoundsTable, EffectTable, Estimand, Method, RateTable
 from calaim_eval.schema import FIELDS, TABLES, load_codes, recorded_categories
@@ -162,6 +162,7 @@ __all__ = [
     "cluster_intervals",
     "cluster_jackknife",
     "competing_hazards",
+    "count_care",
     "count_effects",
     "covariate_frame",
     "cumulative_incidence",

@@ -24,6 +24,10 @@ from calaim_eval.tables import Tables
 from calaim_eval.tables.tables import column_names
 
 
+class NoWindowError(Exception):
+    """Something asks for the window, or for the months of the panel, where there is none."""
+
+
 @dataclass(frozen=True)
 class Bucket:
     """One share of the members, as expressions.
@@ -35,7 +39,7 @@ class Bucket:
     names : frozenset[str]
         Input tables that are there.
     months : pd.PeriodIndex
-        Window.
+        Window; without a month where none is looked at, and asking for it is a `NoWindowError`.
     rules : PanelRules
     """
 
@@ -99,24 +103,31 @@ class Bucket:
         return {}
 
     @property
+    def window(self) -> pd.PeriodIndex:
+        """Months of the window."""
+        if not len(self.months):
+            raise NoWindowError
+        return self.months
+
+    @property
     def first_day(self) -> int:
         """Day number of the first day of the window."""
-        return day_of(self.months[0].start_time)
+        return day_of(self.window[0].start_time)
 
     @property
     def last_day(self) -> int:
         """Day number of the last day of the window."""
-        return day_of(self.months[-1].end_time)
+        return day_of(self.window[-1].end_time)
 
     @cached_property
     def calendar(self) -> ibis.Table:
         """Months of the window."""
-        return month_calendar(self.months)
+        return month_calendar(self.window)
 
     @cached_property
     def days(self) -> ibis.Table:
         """Days of the window."""
-        return day_calendar(self.months)
+        return day_calendar(self.window)
 
 
 def run_on_buckets(

@@ -223,6 +223,12 @@ def _build_buckets(
     """Shares of all buckets: those on disk that still hold, and the others built now."""
     from calaim_eval.panel.bucket import bucket_sources
     from calaim_eval.panel.build_bucket import bucket_recipe
+    from calaim_eval.panel.care_files import (
+        EXPOSURE,
+        care_sources,
+        copy_exposure,
+        counted_care,
+    )
 
     waiting = [n for n, stamp in enumerate(stamps) if finished_share(folder, n, stamp) is None]
     if waiting:
@@ -233,12 +239,21 @@ def _build_buckets(
             "%d of %d member buckets are already built", len(stamps) - len(waiting), len(stamps)
         )
     names = [name for name in (*INPUTS, *LOOKUPS) if tables.has(name)]
-    steps = bucket_recipe(
-        names, months=months, rules=rules, measures=measures, unobserved=unobserved
-    )
+    counted = counted_care(tables, rules, measures) if waiting else []
     for number in track(waiting, description="member months"):
+        steps = bucket_recipe(
+            names,
+            months=months,
+            rules=rules,
+            measures=measures,
+            unobserved=unobserved,
+            counted=counted[number],
+        )
         sources = bucket_sources(tables, number, names)
         outputs = {name: part_file(folder, name, number) for name in PANEL_TABLES}
+        if counted[number] is not None:
+            sources |= care_sources(tables, number)
+            copy_exposure(tables, number, outputs[EXPOSURE])
         fetched = run_recipe(
             steps.recipe,
             sources=sources,

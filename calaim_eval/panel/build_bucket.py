@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.engine import Recipe
-from calaim_eval.errors import TableError
 from calaim_eval.panel.bucket import Bucket
 from calaim_eval.panel.care import Care
-from calaim_eval.panel.claim_lines import told_lines
-from calaim_eval.panel.claim_standing import FINAL, with_standing
+from calaim_eval.panel.care_files import CountedCare, counted_stage
+from calaim_eval.panel.claim_stage import ClaimStage, claim_stage
 from calaim_eval.panel.coverage import (
     candidate_months,
     enrollment_spans,
@@ -30,24 +29,16 @@ from calaim_eval.panel.fates import (
 )
 from calaim_eval.panel.feeds import limited_feeds, unfed_months, with_feed_landing
 from calaim_eval.panel.landing import Landing, landing, outcomes
-from calaim_eval.panel.measures import MEASURES
 from calaim_eval.panel.member_months import PANEL_TABLES
 from calaim_eval.panel.monthly import find_events, hand_months, month_file
-from calaim_eval.panel.population_evidence import EVENTS, evidence_line_kinds
 from calaim_eval.panel.populations import member_populations
-from calaim_eval.panel.program_contacts import (
-    contacts,
-    is_program_code,
-    program_lines,
-    unclassified_by_code,
-)
 from calaim_eval.panel.tally import Tally
 from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
     from ibis import Table
 
-    from calaim_eval.panel.measure import LineKind, Measure
+    from calaim_eval.panel.measure import Measure
     from calaim_eval.panel.rules import PanelRules
 
 MONTHS, EXPOSURE, POPULATION = PANEL_TABLES
@@ -75,14 +66,17 @@ def bucket_recipe(
     rules: PanelRules,
     measures: Sequence[Measure],
     unobserved: Mapping[str, pd.PeriodIndex],
+    counted: CountedCare | None = None,
 ) -> BucketRecipe:
     """Write down the steps for a bucket; the same question gets the same recipe.
 
-    A table that was not given costs nothing: only the feeds that are there are worked on.
+    A table that was not given costs nothing: only the feeds that are there are worked on. With
+    `counted` the recipe begins from the files of `count_care`, which it reads besides, and does not
+    write `member_exposure`: that is one of them.
     """
     window = (months[0], months[-1])
     hidden = tuple((name, tuple(where)) for name, where in unobserved.items())
-    return _bucket_recipe(tuple(names), window, rules, tuple(measures), hidden)
+    return _bucket_recipe(tuple(names), window, rules, tuple(measures), hidden, counted)
 
 
 @lru_cache(maxsize=8)
@@ -92,6 +86,7 @@ def _bucket_recipe(
     rules: PanelRules,
     measures: tuple[Measure, ...],
     hidden: tuple[tuple[str, tuple[pd.Period, ...]], ...],
+    counted: CountedCare | None,
 ) -> BucketRecipe:
     """The steps, from arguments that can be compared."""
     months = pd.period_range(*window, freq="M")
@@ -101,19 +96,22 @@ def _bucket_recipe(
     tally = Tally(bucket)
     candidates, land = _coverage(bucket, tally)
     known = [each for each in measures if len(unobserved.get(each.name, ())) < len(months)]
-    care = _care(bucket, known, land, tally)
+    stage = counted_stage(bucket, counted) if counted else claim_stage(bucket, known)
+    care = _care(stage, bucket, land, tally)
     _note_outside(care, known, tally)
     feeds = limited_feeds(bucket, known)
     unfed = unfed_months(bucket, with_place(bucket, _inside(candidates)), feeds) if feeds else None
-    events = find_events(care, known, land)
+    events = find_events(care, known, land, stage)
     if unfed is not None:
         events = replace(events, sparse=with_feed_landing(events.sparse, unfed, known, feeds))
     events = replace(events, sparse=bucket.keep("events", events.sparse))
     tally.add_events(outcomes(events.sparse, land, by=["measure"], sums=["value"]), known)
-    exposure, populations = member_exposure(bucket, care.contacts), member_populations(care)
-    recipe.write(EXPOSURE, exposure, order_by=("member_id", "service"))
-    recipe.write(POPULATION, populations, order_by=("member_id", "population"))
-    recipe.drop("claim_lines")
+    if not counted:
+        exposure = member_exposure(bucket, care.contacts)
+        recipe.write(EXPOSURE, exposure, order_by=("member_id", "service"))
+    recipe.write(POPULATION, member_populations(care), order_by=("member_id", "population"))
+    if not counted:
+        recipe.drop("claim_lines")
     hand_months(bucket, candidates, events, unfed)
     recipe.assemble(MONTHS, month_file(bucket, known, measures, unobserved, unfed))
     tally.add_feeds(land, unfed)
@@ -139,39 +137,17 @@ def _coverage(bucket: Bucket, tally: Tally) -> tuple[Table, Landing]:
     return candidates, landing(bucket, candidates)
 
 
-def _care(bucket: Bucket, measures: Sequence[Measure], land: Landing, tally: Tally) -> Care:
-    """Claim lines, fills, contacts and dollars; every claim line goes to the ledger on the way."""
-    medical = with_standing(bucket, "medical_claim")
-    fills = with_standing(bucket, "pharmacy_claim")
-    lines = told_lines(bucket, medical, [is_program_code, *_line_kinds(measures)])
-    programs = program_lines(bucket, lines)
-    tally.add_count("n_unclassified", programs.filter(programs["unclassified_reason"].notnull()))
-    tally.add_rows("unclassified", unclassified_by_code(bucket, programs))
-    met = contacts(bucket, programs).filter(lambda rows: rows["member"].notnull())
+def _care(stage: ClaimStage, bucket: Bucket, land: Landing, tally: Tally) -> Care:
+    """Lines, contacts and dollars; every claim line goes to the ledger on the way."""
+    tally.add_lines("unclassified", stage.unclassified)
     paid = {}
-    for name, rows in (("medical_claim", medical), ("pharmacy_claim", fills)):
-        if bucket.has(name):
-            tally.note_actions(name, bucket.kept(f"{name}_actions"))
-            account = claim_account(bucket, name, rows, land)
-            tally.add_claims(name, claim_outcomes(bucket, name, account, land))
-            if name == "medical_claim" or bucket.rules.paid_claims != "medical":
-                paid[name] = paid_in_panel(account)
-    final = fills.filter(fills["standing"] == FINAL)
-    return Care(bucket, lines, final, met, paid, land.months)
-
-
-def _line_kinds(measures: Sequence[Measure]) -> list[LineKind]:
-    """Kinds of claim line that the measures and the populations ask for, each once."""
-    of_use = [MEASURES[name] for name in EVENTS if name in MEASURES]
-    asked = [kind for measure in (*measures, *of_use) for kind in measure.line_kinds]
-    kinds: dict[str, LineKind] = {}
-    for kind in (*asked, *evidence_line_kinds()):
-        if kinds.setdefault(kind.__name__, kind) is not kind:
-            raise TableError(
-                f"two kinds of claim line are named `{kind.__name__}`.\n"
-                "  Give the function in your measure's `line_kinds` a name of its own."
-            )
-    return list(kinds.values())
+    for name, sums in stage.sums.items():
+        tally.note_actions(name, stage.acting_alone[name])
+        account = claim_account(bucket, name, sums, land)
+        tally.add_claims(name, claim_outcomes(bucket, name, account, land))
+        if name == "medical_claim" or bucket.rules.paid_claims != "medical":
+            paid[name] = paid_in_panel(account)
+    return Care(bucket, stage.lines, stage.contacts, stage.fills, paid, land.months, stage.pieces)
 
 
 def _note_outside(care: Care, measures: Sequence[Measure], tally: Tally) -> None:

@@ -5,15 +5,18 @@ Each piece is computed when the first measure asks for it, and then once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from calaim_eval.errors import TableError
+from calaim_eval.panel.bucket import NoWindowError
 from calaim_eval.panel.custody import jail_days
 from calaim_eval.panel.emergency import ed_visits
 from calaim_eval.panel.observation import observation_stays
 from calaim_eval.panel.outpatient import outpatient_visits
+from calaim_eval.panel.populations import population_months
 from calaim_eval.panel.readmissions import index_stays
 from calaim_eval.panel.stays import episodes, facility_stays, inpatient_days
 
@@ -37,22 +40,33 @@ class Care:
     lines : ToldLines
         Lines of `medical_claim` that count, with the kinds that any measure asks for:
         `claim_lines.told_lines`.
-    fills : Table
-        Fills that count: lines of `pharmacy_claim` with `member`, `day` and `month`.
     contacts : Table
         Program contacts: `program_contacts.contacts`.
+    fills : Table or None
+        Fills that count: lines of `pharmacy_claim` with `member`, `day` and `month`; None where
+        they were counted before.
     paid : Mapping[str, Table]
         By claim table the dollars that landed in the panel: `fates.paid_in_panel`.
-    months : Table
-        Months of the panel: `member`, `month`.
+    panel_months : Table or None
+        Months of the panel; None where no window is looked at.
+    pieces : Mapping[str, Table]
+        Pieces that were worked out before, by name.
     """
 
     bucket: Bucket
     lines: ToldLines
-    fills: Table
     contacts: Table
-    paid: Mapping[str, Table]
-    months: Table
+    fills: Table | None
+    paid: Mapping[str, Table] = field(default_factory=dict)
+    panel_months: Table | None = None
+    pieces: Mapping[str, Table] = field(default_factory=dict)
+
+    @property
+    def months(self) -> Table:
+        """Months of the panel: `member`, `month`."""
+        if self.panel_months is None:
+            raise NoWindowError
+        return self.panel_months
 
     @property
     def rules(self) -> PanelRules:
@@ -71,22 +85,31 @@ class Care:
         """Whether any line of a group is of a kind."""
         return self.line_is(lines, kind).max()
 
+    def _piece(self, name: str, work_out: Callable[[], Table]) -> Table:
+        """A piece that was worked out before, or now."""
+        return self.pieces[name] if name in self.pieces else work_out()
+
     @cached_property
     def fill_days(self) -> Table:
         """Fills by member, drug code and day: `member`, `day`, `n_days` (days of supply)."""
         fills = self.fills
+        if fills is None:
+            raise TableError(
+                "fills were counted before the panel, and a measure asks for them again.\n"
+                "  This is a defect of the panel, not of the data; please report it."
+            )
         each = fills.group_by("member", "ndc_code", "day").agg(n_days=fills["days_supply"].max())
         return self.bucket.keep("fill_days", each.drop("ndc_code"))
 
     @cached_property
     def stays(self) -> Table:
         """Acute stays, one row a facility: `stays.facility_stays`."""
-        return facility_stays(self)
+        return self._piece("stays", lambda: facility_stays(self))
 
     @cached_property
     def episodes(self) -> Table:
         """Stays merged across transfers: `stays.episodes`."""
-        return episodes(self.bucket, self.stays)
+        return self._piece("episodes", lambda: episodes(self.bucket, self.stays))
 
     @cached_property
     def nights(self) -> Table:
@@ -101,7 +124,10 @@ class Care:
     @cached_property
     def observation_stays(self) -> Table:
         """Observation stays: `member`, `day`, ...; see `observation.observation_stays`."""
-        return self.bucket.keep("observation_stays", observation_stays(self))
+        return self._piece(
+            "observation_stays",
+            lambda: self.bucket.keep("observation_stays", observation_stays(self)),
+        )
 
     @cached_property
     def index_stays(self) -> Table:
@@ -112,6 +138,11 @@ class Care:
     def outpatient_visits(self) -> Table:
         """Outpatient visits: `member`, `provider`, `day`; see `outpatient.outpatient_visits`."""
         return self.bucket.keep("outpatient_visits", outpatient_visits(self))
+
+    @cached_property
+    def populations(self) -> Table:
+        """Months in which anything but coverage identifies: `populations.population_months`."""
+        return self._piece("populations", lambda: population_months(self))
 
     @cached_property
     def jail(self) -> Table:

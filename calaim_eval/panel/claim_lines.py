@@ -186,10 +186,13 @@ class ToldLines:
         may be among them.
     kinds : Mapping[str, int]
         Number of each kind, by its name.
+    is_part : bool
+        Whether lines of other kinds were left out: then only these kinds can be asked for.
     """
 
     rows: Table
     kinds: Mapping[str, int]
+    is_part: bool = False
 
     def of(self, *kinds: LineKind) -> Table:
         """Lines of one of the kinds."""
@@ -197,6 +200,11 @@ class ToldLines:
 
     def is_of(self, rows: Table, kind: LineKind) -> Value:
         """Whether each of some of the rows is of a kind; false where no measure asks for it."""
+        if self.is_part and kind.__name__ not in self.kinds:
+            raise TableError(
+                f"claim lines of the kind `{kind.__name__}` were not kept when care was counted.\n"
+                "  This is a defect of the panel, not of the data; please report it."
+            )
         word, bit = divmod(self.kinds.get(kind.__name__, 0), _BITS)
         asked = 1 << bit if kind.__name__ in self.kinds else 0
         return (rows[_word(word)] & ibis.literal(asked, "int64")) != 0

@@ -33,18 +33,22 @@ UNITS_PER_USD = 10_000
 NOT_IN_PAID = "in the panel's months, not part of `paid_usd`"
 
 
-def claim_account(bucket: Bucket, name: str, claims: Table, land: Landing) -> Table:
-    """Lines of a claim table by `member`, `month`, `standing`, held: `n_rows`, `units`, `landing`.
+def claim_sums(claims: Table) -> Table:
+    """Lines of a claim table by `member`, `month` and `standing`: `n_rows`, `units`.
 
     Every line is in it. Amounts are whole hundredths of a cent: a sum of whole numbers is the same
     in any order.
     """
     units = (claims["paid_amount"].fill_null(0.0) * UNITS_PER_USD).round().cast("int64")
     narrow = claims.select("member", "month", "standing", units=units)
-    summed = narrow.group_by("member", "month", "standing").agg(
+    return narrow.group_by("member", "month", "standing").agg(
         n_rows=narrow.count(), units=narrow["units"].sum()
     )
-    return bucket.keep(f"{name}_account", with_landing(summed, land))
+
+
+def claim_account(bucket: Bucket, name: str, sums: Table, land: Landing) -> Table:
+    """`claim_sums` of a claim table with their `landing`, held."""
+    return bucket.keep(f"{name}_account", with_landing(sums, land))
 
 
 def claim_outcomes(bucket: Bucket, name: str, account: Table, land: Landing) -> Table:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from calaim_eval.panel.calendar import number_of
+from calaim_eval.panel.claim_stage import ClaimStage, counted_events
 from calaim_eval.panel.coverage import place_of, places
 from calaim_eval.panel.feeds import outside
 from calaim_eval.panel.landing import IN_PANEL, with_landing
@@ -50,17 +51,25 @@ class Events:
 _EVENT = {"member": "int64", "month": "int64", "measure": "int16", "value": "float64"}
 
 
-def find_events(care: Care, measures: Sequence[Measure], land: Landing) -> Events:
-    """Events of all measures."""
+def find_events(
+    care: Care, measures: Sequence[Measure], land: Landing, stage: ClaimStage
+) -> Events:
+    """Events of all measures; those counted before are taken from there."""
     none = ibis.memtable([], schema=ibis.schema(_EVENT))
     sparse, landed = [none], [none]
+    places = {}
     for place, measure in enumerate(measures):
-        found = _dated(measure.events(care)).mutate(measure=ibis.literal(place, "int16"))
+        if measure.name in stage.numbers:
+            places[measure.name] = place
+            continue
+        found = dated(measure.events(care)).mutate(measure=ibis.literal(place, "int16"))
         (landed if measure.is_landed else sparse).append(found.select(*_EVENT))
+    if places:
+        sparse.append(counted_events(stage, places).select(*_EVENT))
     return Events(with_landing(ibis.union(*sparse), land), ibis.union(*landed))
 
 
-def _dated(found: Table) -> Table:
+def dated(found: Table) -> Table:
     """Events with their month and what each counts: `member`, `month`, `value`."""
     if "value" in found.columns:
         return found.select("member", "month", value=found["value"].cast("float64"))

@@ -16,6 +16,7 @@ from calaim_eval.engine.machine import calibration_s, free_disk_gb, free_memory_
 from calaim_eval.panel.plan_costs import costs_note, measured_costs
 from calaim_eval.panel.plan_sizes import (
     buckets_built,
+    buckets_counted,
     counted,
     estimated,
     is_outdated,
@@ -192,6 +193,9 @@ def plan_panel(
     member_months = n_members * n_months * costs["covered_share"]
     to_read = 0.0 if is_read else 1.0 - 0.5 * settled / n_buckets
     to_build = 1.0 - n_built / n_buckets
+    n_counted = min(buckets_counted(tables_folder), n_buckets) if is_read else 0
+    counting_s = n_lines * costs["counting_us_per_line"] / 1e6
+    to_count = min(to_build, 1.0 - n_counted / n_buckets)
     panel_s = (
         (
             n_lines * costs["panel_us_per_line"]
@@ -217,7 +221,7 @@ def plan_panel(
         n_buckets_built=n_built,
         speed=speed,
         reading_cpu_s=to_read * speed * n_lines * costs["reading_us_per_line"] / 1e6,
-        panel_cpu_s=to_build * speed * panel_s,
+        panel_cpu_s=speed * (to_build * panel_s + to_count * counting_s),
         peak_gb=_peak_gb(n_lines, n_buckets, memory_limit_gb, is_read=is_read),
         tables_gb=0.0 if is_read else tables_gb,
         panel_gb=to_build * member_months * panel_bytes / _GB,

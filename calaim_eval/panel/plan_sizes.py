@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel.resume import one_share_file, read_share
+from calaim_eval.panel.resume import CARE_FOLDER, one_share_file, read_share
 
 CLAIM_TABLES = ("medical_claim", "pharmacy_claim")
 _UNFINISHED = ".reading"
@@ -98,6 +98,11 @@ def reading_done(tables_folder: Path, *, is_read: bool, n_buckets: int) -> tuple
     under_way = tables_folder / _UNFINISHED
     staged = len(list(under_way.glob("*/staged/*.json")))
     return staged, len(list(under_way.glob("*/bucket-*.json")))
+
+
+def buckets_counted(tables_folder: Path) -> int:
+    """Buckets whose care is counted (`count_care`)."""
+    return len(list((tables_folder / CARE_FOLDER).glob("bucket-*.json")))
 
 
 def buckets_built(panel_folder: Path, n_buckets: int) -> int:

@@ -19,7 +19,7 @@ Receipt of a service is no evidence: it would define the population by the expos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import ibis
@@ -53,8 +53,8 @@ _KEY = ("member", "population")
 def member_populations(care: Care) -> Table:
     """One row per member and population of focus; the columns of `member_population`."""
     bucket = care.bucket
-    seen = ibis.union(_from_data(care), _from_records(care))
-    found = bucket.keep("population_evidence", seen)
+    of_aid_codes = _from_data(care, [each for each in evidences() if each.field == AID_CODE])
+    found = bucket.keep("population_evidence", ibis.union(care.populations, *of_aid_codes))
     told = found.group_by(*_KEY).agg(
         claims_month=found["month"].min(where=found["evidence"] != PROGRAM),
         program_month=found["month"].min(where=found["evidence"] == PROGRAM),
@@ -78,9 +78,21 @@ def member_populations(care: Care) -> Table:
     return told.select(*POPULATION_COLUMNS)
 
 
-def _from_data(care: Care) -> Table:
-    """Months in which the data identify a member: `member`, `population`, `month`, `evidence`."""
-    counted = care.bucket.keep("evidence_counts", ibis.union(*_counts(care)))
+def population_months(care: Care) -> Table:
+    """Months in which anything but coverage identifies a member.
+
+    Columns are `member`, `population`, `month`, `evidence`.
+    """
+    others = [each for each in evidences() if each.field != AID_CODE]
+    return ibis.union(*_from_data(care, others), _from_records(care))
+
+
+def _from_data(care: Care, kinds: Sequence[Evidence]) -> Iterator[Table]:
+    """One table of months in which data of some kinds identify a member; none without a kind."""
+    if not kinds:
+        return
+    name = "_".join(["evidence_counts", *(each.name for each in kinds[:1])])
+    counted = care.bucket.keep(name, ibis.union(*(_counted(care, each) for each in kinds)))
     widths = sorted({rule.within_months for rule in evidence_rules()})
     totals = {f"n_{width}": _running_total(counted, width) for width in widths}
     known = _with_age_group(care, counted.mutate(**totals))
@@ -96,7 +108,7 @@ def _from_data(care: Care) -> Table:
         *[(joined["within_months"] == width, joined[f"n_{width}"]) for width in widths]
     )
     enough = joined.filter(reached >= joined["n_needed"])
-    return enough.select("member", "population", "month", "evidence")
+    yield enough.select("member", "population", "month", "evidence")
 
 
 def _running_total(counted: Table, width: int) -> Value:
@@ -110,15 +122,11 @@ def _running_total(counted: Table, width: int) -> Value:
     return counted["n"].sum().over(window)
 
 
-def _counts(care: Care) -> Iterator[Table]:
-    """Days or events of each kind of evidence by member and month."""
-    for each in evidences():
-        found = _dated(care, each)
-        yield (
-            found.group_by("member", "month")
-            .agg(n=found.count())
-            .select("member", "month", "n", evidence=ibis.literal(each.name))
-        )
+def _counted(care: Care, each: Evidence) -> Table:
+    """Days or events of one kind of evidence by member and month."""
+    found = _dated(care, each)
+    counted = found.group_by("member", "month").agg(n=found.count())
+    return counted.select("member", "month", "n", evidence=ibis.literal(each.name))
 
 
 def _dated(care: Care, each: Evidence) -> Table:

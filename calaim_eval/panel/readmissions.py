@@ -36,6 +36,7 @@ def index_stays(care: Care) -> Table:
         `member`, `day` (of the discharge), `is_readmitted`.
     """
     rules = care.rules
+    covered = care.months if rules.readmission_enrollment == "hedis" else None
     person = care.bucket.read("person").select("member", "birth_date", "death_date")
     followed = _with_next(with_planned(care, _stays(care)), rules)
     known = followed.left_join(person, "member")
@@ -43,9 +44,9 @@ def index_stays(care: Care) -> Table:
     if rules.planned_readmissions == "leave_out":
         index = index.filter(~(index["is_followed"] & index["next_is_planned"]))
     told = index.select("member", day="discharge_day", is_readmitted="is_followed")
-    if rules.readmission_enrollment == "hedis":
-        return _enrolled(care.bucket.keep("index_candidates", told), care.months)
-    return told
+    if covered is None:
+        return told
+    return _enrolled(care.bucket.keep("index_candidates", told), covered)
 
 
 def _stays(care: Care) -> Table:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ CODE_LISTS = (
 DEFINING_TABLES = ("acsc_diagnosis", "ed_avoidable_weight", "planned_readmission_code")
 """Tables a study gives that say what a measure counts."""
 
+CARE_FOLDER = "_care"
+"""Beside the tables: care that was counted before a panel (`care_files`)."""
+
 LOOKUPS = ("organization", "feed_coverage", *DEFINING_TABLES)
 
 
@@ -58,12 +62,22 @@ def bucket_stamps(
     measures: Sequence[Measure],
 ) -> list[str]:
     """Stamp of each bucket: its input's content, window, rules, measures, facts of the data."""
-    common = {
+    asked = {
         "format": FORMAT_VERSION,
         "months": [str(months[0]), str(months[-1])],
         "rules": rules.to_dict(),
-        "definitions": definitions_sha256(tables, measures),
         "facts": facts.to_dict(),
+    }
+    return content_stamps(tables, measures, asked)
+
+
+def content_stamps(
+    tables: Tables, measures: Sequence[Measure], asked: Mapping[str, Any]
+) -> list[str]:
+    """Stamp of each bucket: its input's content, definitions of measures, and what is asked."""
+    common = {
+        **asked,
+        "definitions": definitions_sha256(tables, measures),
         "lookups": [_content(part) for name in LOOKUPS for part in _parts(tables, name)],
         "n_buckets": tables.n_buckets,
     }
@@ -98,7 +112,14 @@ def _parts(tables: Tables, name: str) -> tuple[Path, ...]:
 
 
 def _content(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file; a file that is as it was is not read again."""
+    told = path.stat()
+    return _sha256(path, told.st_mtime_ns, told.st_size)
+
+
+@lru_cache(maxsize=10_000)
+def _sha256(path: Path, _modified: int, _size: int) -> str:
+    """SHA-256 of a file of such a time and size."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

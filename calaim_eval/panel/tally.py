@@ -123,15 +123,14 @@ class Tally:
 
         self._ask(counted, take)
 
-    def note_actions(self, table: str, actions: Table) -> None:
-        """Remark on voids and replacements that name no other claim."""
-        alone = actions.filter(actions["target"] == actions["claim_id"])
+    def note_actions(self, table: str, acting_alone: Table) -> None:
+        """Remark on voids and replacements that name no other claim; one row, `n` of them."""
 
         def take(share: Share, rows: Rows) -> None:
             remark = "void or replacement that names no other claim"
             share.ledger.note(table, remark, int(rows[0].n))
 
-        self._ask(alone.agg(n=alone.count()), take)
+        self._ask(acting_alone, take)
 
     def add_feeds(self, land: Landing, unfed: Table | None) -> None:
         """Count program records and rows of feeds outside the claims by reason."""
@@ -147,18 +146,11 @@ class Tally:
         if self.bucket.has("claim_procedure"):
             self.add("claim_procedure", procedure_outcomes(self.bucket))
 
-    def add_count(self, name: str, rows: Table) -> None:
-        """Count rows under a name of the share."""
-
-        def take(share: Share, counted: Rows) -> None:
-            share.counts[name] = int(counted[0].n)
-
-        self._ask(rows.agg(n=rows.count()), take)
-
-    def add_rows(self, name: str, counted: Table) -> None:
-        """Keep a small table of counts under a name of the share; it holds no member."""
+    def add_lines(self, name: str, counted: Table) -> None:
+        """Keep a small table with `n_lines` under a name of the share; it holds no member."""
 
         def take(share: Share, rows: Rows) -> None:
+            share.counts[f"n_{name}"] = sum(int(row.n_lines) for row in rows)
             share.rows[name] = [
                 {key: _plain(value) for key, value in row._asdict().items()} for row in rows
             ]

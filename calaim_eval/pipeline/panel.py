@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
+from calaim_eval.panel import MemberMonths, PanelRules, build_member_months, count_care
 from calaim_eval.pipeline.restatement import restate_panel, restatement_file
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables, read_tables
@@ -43,8 +43,12 @@ def panel_rules(study: Study) -> PanelRules:
 def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
     """The study's member-month panel; resumes where an interrupted run stopped."""
     file = study.file
+    tables = tables or read_study_tables(study)
+    if file.computing.engine == "duckdb" and tables.has("eligibility"):
+        # Kept beside the tables: another window, or other rules of coverage, begins from there.
+        count_care(tables, rules=panel_rules(study), memory_limit_gb=file.computing.memory_limit_gb)
     panel = build_member_months(
-        tables or read_study_tables(study),
+        tables,
         first_month=str(file.months[0]),
         last_month=str(file.months[-1]),
         rules=panel_rules(study),
