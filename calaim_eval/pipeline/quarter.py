@@ -25,6 +25,7 @@ from calaim_eval.pipeline.panel import build_panel, read_study_tables
 from calaim_eval.pipeline.partners import measure_partners
 from calaim_eval.pipeline.power import say_power
 from calaim_eval.pipeline.sensitivity import sensitivity_of_effects
+from calaim_eval.pipeline.statewide_series import measure_statewide_series
 from calaim_eval.pipeline.success import measure_success
 from calaim_eval.report import render_report
 from calaim_eval.results import Result
@@ -136,13 +137,17 @@ def estimate_quarterless(
         "Matching members alike before",
         lambda: match_members(study, panel, pooled_with=pooled_with),
     )
+    series, no_series = step(
+        "Fitting the statewide series",
+        lambda: ({}, {}) if pooled_with else measure_statewide_series(study, panel),
+    )
     keep(
         study,
         "effects",
-        effects | tested | checks | matched,
-        refused | left_out | untested | unchecked | unmatched,
+        effects | tested | checks | matched | series,
+        refused | left_out | untested | unchecked | unmatched | no_series,
     )
-    return [*use, *disparity, *access, *effects, *tested, *checks, *matched]
+    return [*use, *disparity, *access, *effects, *tested, *checks, *matched, *series]
 
 
 def measure_quarter(study: Study, tables: Tables, quarter: str) -> list[str]:

@@ -130,6 +130,8 @@ FURTHER_ITEMS: dict[str, str] = {
     "matched_event_study": "Effects month by month against matched members",
     "matched_by_race": "Effects by race and ethnicity against matched members",
     "matched_gap": "Gaps in effects against matched members",
+    "statewide_series": "Use of care of all members before and after a month",
+    "statewide_series_lines": "Monthly use of care of all members",
     "county_phase_checks": "County-phase comparison under other errors and methods",
     "county_phase_randomization": "County-phase comparison, counties dealt anew",
     "data_quality": "Findings on data quality",

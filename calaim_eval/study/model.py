@@ -224,6 +224,14 @@ class CountyPhase(_Section):
     lookback_months: int = Field(ge=2, le=24)
 
 
+class StatewideSeries(_Section):
+    """The rate of all members before and after a declared month; every key but it has a default."""
+
+    break_month: Month
+    phase_in_months: int = Field(default=0, ge=0, le=24)
+    seasonality: Literal["none", "months", "harmonic"] = "none"
+
+
 def _race_schema(value: str) -> str:
     if value not in race_schemas():
         raise ValueError(f"'{value}' is not one of {', '.join(race_schemas())}")
@@ -303,14 +311,6 @@ class Success(_Section):
         return self
 
 
-def _index_weights(value: dict[str, float]) -> dict[str, float]:
-    unknown = [name for name in value if name not in INDEX_COMPONENTS]
-    if unknown:
-        raise ValueError(f"{unknown} are not among {', '.join(INDEX_COMPONENTS)}")
-    if value:
-        try:
-            IndexRule(weights=value)
-        except EstimationError as problem:
 class CaseFinding(_Section):
     """A local question of homeless services, and the answer from which a person is referred."""
 
@@ -319,6 +319,14 @@ class CaseFinding(_Section):
     days: int = Field(default=90, ge=1, le=730)
 
 
+def _index_weights(value: dict[str, float]) -> dict[str, float]:
+    unknown = [name for name in value if name not in INDEX_COMPONENTS]
+    if unknown:
+        raise ValueError(f"{unknown} are not among {', '.join(INDEX_COMPONENTS)}")
+    if value:
+        try:
+            IndexRule(weights=value)
+        except EstimationError as problem:
             raise ValueError(str(problem)) from None
     return value
 
@@ -331,6 +339,7 @@ class Integration(_Section):
     success: Success | None = None
     index_weights: Annotated[dict[str, float], AfterValidator(_index_weights)] = {}
     eligible: str | None = None
+    case_finding: CaseFinding | None = None
 
     @property
     def index_rule(self) -> IndexRule | None:
@@ -339,7 +348,6 @@ class Integration(_Section):
 
 
 class Disclosure(_Section):
-    case_finding: CaseFinding | None = None
     """Rules for what may leave."""
 
     policy: str
@@ -447,6 +455,7 @@ class StudyFile(_Section):
     exposure: Exposure | None = None
     matched: Matched | None = None
     county_phase: CountyPhase | None = None
+    statewide_series: StatewideSeries | None = None
     equity: Equity
     integration: Integration
     disclosure: Disclosure

@@ -108,6 +108,14 @@ ratio = 1                       # matches of each member served
 # County phases: identified for January to June 2022 only; from July every county is exposed.
 [county_phase]
 lookback_months = 12
+
+# Use of all members before and after a month, by segmented regression: a description beside the
+# effects, not causal alone (docs/methods/interrupted_time_series.md). At least 8 months are needed
+# on each side, 12 with seasons.
+# [statewide_series]
+# break_month = "2022-01"
+# phase_in_months = 6            # months from it on that are left out: the counties of July
+# seasonality = "harmonic"       # or "months"; default "none"
 """
 
 _TAIL = """
@@ -127,6 +135,7 @@ reference = "white"             # the group that gaps are taken from; name it, t
 
 [integration]
 maturation_days = 90            # a referral younger than this is not yet counted as open or closed
+# case_finding = { question = "ed_visits", threshold = 20 }  # of homeless services' assessments
 # eligible = "eligible.csv"    # county,service,eligible_low,eligible_high: estimates from outside
 # coordinator = "O00017"        # organization taken out of the referral network; else its broker
 # What goes with closed referrals (docs/methods/what_goes_with_success.md); county_factors is a CSV
@@ -135,7 +144,6 @@ maturation_days = 90            # a referral younger than this is not yet counte
 # Combinations by fsQCA too: success.combinations = { calibration = "sets.toml", outcome = "closes",
 # conditions = ["piloted"] }, with the anchors of each set in that file.
 # Ranges of ranks of counties (docs/methods/composite_index.md); declare weights before looking.
-# case_finding = { question = "ed_visits", threshold = 20 }  # of homeless services' assessments
 # index_weights = { services_covered = 0.4, members_served_by_cbos = 0.3, referrals_closed = 0.3 }
 
 [disclosure]

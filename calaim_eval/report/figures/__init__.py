@@ -19,6 +19,7 @@ from calaim_eval.report.figures.plan_similarity import plan_similarity
 from calaim_eval.report.figures.rank_ranges import rank_ranges
 from calaim_eval.report.figures.referral_funnel import referral_funnel
 from calaim_eval.report.figures.referral_time import referral_times
+from calaim_eval.report.figures.statewide_series import statewide_series
 from calaim_eval.report.figures.success import success_dominance
 from calaim_eval.report.figures.theme import Figure
 from calaim_eval.report.figures.trend import utilization_trend
@@ -44,6 +45,7 @@ __all__ = [
     "referral_steps_by_race",
     "referral_times",
     "requirement_similarity",
+    "statewide_series",
     "success_dominance",
     "survey_score_groups",
     "trend_bounds",

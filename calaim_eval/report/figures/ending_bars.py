@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.report.access_counts import StageCounts, ending_label
-from calaim_eval.report.figures.theme import INK, QUIET, percent_ticks, report_theme
+from calaim_eval.report.figures.theme import INK, QUIET, WIDTH, percent_ticks, report_theme
 from calaim_eval.report.numbers import percent
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _ENDED = {
 }
 _OTHER = "#a3a3a3"
 _NARROWEST = 0.07
+_KEY, _LETTER = 0.35, 0.075  # inches of a key and of a letter of the legend
 
 
 def part_label(when: str, *, unit: str = "month") -> str:
@@ -96,11 +97,27 @@ def _from_the_right(ended: dict[str, float]) -> list[str]:
 
 
 def _colours(parts: list[str]) -> dict[str, str]:
-    """Colour of each part, soon to late, then the endings."""
+    """Colour of each part, soon to late, then the endings; no two parts share one."""
     ended = {ending_label(state): colour for state, colour in _ENDED.items()}
-    soon = iter(_SOON)
-    is_time = {p: p.startswith(("Within", "In ", "On ")) for p in parts}
-    return {p: next(soon, _SOON[-1]) if is_time[p] else ended.get(p, _OTHER) for p in parts}
+    times = [p for p in parts if p.startswith(("Within", "In ", "On "))]
+    others = [p for p in parts if p not in times and p not in ended]
+    soon = _SOON if len(times) <= len(_SOON) else _between(_SOON[0], _SOON[-1], len(times))
+    grey = [_OTHER] if len(others) == 1 else _between("#5e5e5e", "#cccccc", len(others))
+    found = {**dict(zip(times, soon, strict=False)), **dict(zip(others, grey, strict=False))}
+    return {p: found.get(p) or ended[p] for p in parts}
+
+
+def _between(first: str, last: str, n: int) -> list[str]:
+    """Colours in even steps from one to another."""
+    ends = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (first, last)]
+    steps = np.linspace(ends[0], ends[1], max(n, 1)).round().astype(int)
+    return ["#" + "".join(f"{part:02x}" for part in step) for step in steps]
+
+
+def legend_rows(parts: list[str]) -> int:
+    """Rows the legend needs so that none of its words leaves the page."""
+    widest = _KEY + _LETTER * max(map(len, parts))
+    return max(2, -(-len(parts) // max(1, int((WIDTH - 0.4) / widest))))
 
 
 def ending_bars(frame: pd.DataFrame, parts: list[str], *, x_title: str) -> ggplot:
@@ -141,7 +158,7 @@ def ending_bars(frame: pd.DataFrame, parts: list[str], *, x_title: str) -> ggplo
             fontstyle="italic",
         )
         + p9.scale_fill_manual(values=colours, limits=parts, name="")
-        + p9.guides(fill=p9.guide_legend(nrow=2))
+        + p9.guides(fill=p9.guide_legend(nrow=legend_rows(parts)))
         + p9.scale_colour_identity()
         + p9.scale_x_continuous(limits=(0, 1.001), breaks=[0, 0.5, 1], labels=percent_ticks)
         + p9.scale_y_continuous(breaks=list(range(1, len(labels) + 1)), labels=labels)

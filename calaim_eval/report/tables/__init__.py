@@ -71,6 +71,7 @@ from calaim_eval.report.tables.sensitivity import (
     trends_table,
 )
 from calaim_eval.report.tables.shares import losses_table, shares_table
+from calaim_eval.report.tables.statewide_series import statewide_series_table
 from calaim_eval.report.tables.success import success_combinations_table, success_table
 from calaim_eval.report.tables.survey_fit import factor_fit_table
 
@@ -100,8 +101,8 @@ __all__ = [
     "data_sharing_table",
     "definitions_table",
     "delivery_table",
-    "disparity_table",
     "directory_table",
+    "disparity_table",
     "effects_by_race_table",
     "effects_table",
     "encounter_completeness_table",
@@ -133,6 +134,7 @@ __all__ = [
     "restatement_table",
     "row_ledger_table",
     "shares_table",
+    "statewide_series_table",
     "success_combinations_table",
     "success_table",
     "suppression_table",

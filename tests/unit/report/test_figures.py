@@ -11,9 +11,15 @@ from calaim_eval.report.figures.forest import effects_by_race, with_axis_ends
 from calaim_eval.report.figures.trend import program_starts
 
 ONE_FIGURE = [name for name in figures.__all__ if name not in ("Figure", "coverage_maps")]
-ELSEWHERE = ("plan_similarity", "rank_ranges", "referral_times", "success_dominance")
+ELSEWHERE = (
+    "plan_similarity",
+    "rank_ranges",
+    "referral_times",
+    "statewide_series",
+    "success_dominance",
+)
 """Tested in test_plan_pages.py, test_partner_pages.py, test_referral_time_pages.py,
-test_success_table.py."""
+test_statewide_series.py, test_success_table.py."""
 OF_THE_QUARTER = [name for name in ONE_FIGURE if name not in ELSEWHERE]
 
 

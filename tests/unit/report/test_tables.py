@@ -98,6 +98,7 @@ def test_the_lists_above_name_every_table():
         "quality_notes",
         "referral_times_table",  # test_referral_time_pages.py
         "shares_table",
+        "statewide_series_table",  # asked for by a study: test_statewide_series.py
         "success_combinations_table",  # asked for by a study: test_success_table.py
         "success_table",  # asked for by a study: test_success_table.py
     }
