@@ -48,6 +48,8 @@ def covered(found: pd.DataFrame, *key: str) -> int:
     [
         (VISITS, "group_time_att", "all"),
         (EXPECTED_USE, "group_time_att", "all"),
+        (VISITS, "relative_effect", "all"),
+        (EXPECTED_USE, "relative_effect", "all"),
         (EXPECTED_USE, LAST_MONTH, "all"),
         ("by race, visits", "group_time_att", "hispanic"),
         ("by race, visits", "group_time_att", "white"),
