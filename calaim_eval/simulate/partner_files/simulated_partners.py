@@ -43,6 +43,13 @@ _FORMATS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
 )
 PARTNER_FILES = tuple(_FORMATS)
 """Names of the folders that can be written."""
+_AGAIN = {
+    "fhir_sdoh": "  # in place of raw/referral",
+    "plan_exchange": "  # in place of raw/referral and raw/program_service, for two plans",
+    "survey": "  # in place of raw/survey_response",
+    "icarol": "  # in place of hsds",
+}
+"""What a format holds again, said behind its line."""
 _EXCHANGED = ("identified", "outreach", "service")
 _EXCHANGING_PLANS = 2
 _RAW = ("organization", "contract", "referral", "program_service", "person", "survey_response")
@@ -197,9 +204,15 @@ def _exchanged(raw: Tables) -> Tables:
 
 
 def partner_lines(partners: SimulatedPartners) -> str:
-    """Lines of a study file that name the folders, the newest version of each format."""
+    """Lines of a study file that name the folders, the newest version of each format.
+
+    Formats that hold again what `raw/` or another folder has are commented out: counted twice, a
+    referral would be two.
+    """
     first = {source: name for name, source in partners.sources.items()}
     lines = [
-        f"{source} = {json.dumps(f'partners/{name}')}" for source, name in sorted(first.items())
+        f"{'# ' if source in _AGAIN else ''}{source} = {json.dumps(f'partners/{name}')}"
+        f"{_AGAIN.get(source, '')}"
+        for source, name in sorted(first.items())
     ]
     return "\n".join(["[input.partners]", *lines])

@@ -228,6 +228,9 @@ def test_the_study_file_can_name_the_folders(partners: SimulatedPartners):
     assert lines[0] == "[input.partners]"
     assert 'hmis = "partners/hmis_fy2026"' in lines
     assert 'hsds = "partners/hsds_31"' in lines
+    # What raw/ holds already is not to be counted twice.
+    assert '# fhir_sdoh = "partners/fhir_sdoh"  # in place of raw/referral' in lines
+    assert len([line for line in lines[1:] if not line.startswith("#")]) == 2
 
 
 def test_an_unknown_format_and_a_folder_without_a_simulation_are_refused(
