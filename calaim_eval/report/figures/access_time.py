@@ -13,8 +13,10 @@ from calaim_eval.report.access_counts import (
     stage_counts,
 )
 from calaim_eval.report.figures.ending_bars import (
+    LEGEND_ROW,
     bar_segments,
     ending_bars,
+    legend_rows,
     part_names,
     parts_words,
 )
@@ -71,7 +73,10 @@ def access_times(released: Released, *, stages: tuple[str, ...] = STAGES) -> Fig
         ),
         alt_text=_alt_text(chosen),
         width=WIDTH,
-        height=1.3 + len(chosen) * 0.35 + rows_height(frame) * 1.1,
+        height=1.3
+        + LEGEND_ROW * (legend_rows(names) - 2)
+        + len(chosen) * 0.35
+        + rows_height(frame) * 1.1,
     )
 
 

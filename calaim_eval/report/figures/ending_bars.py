@@ -26,7 +26,9 @@ _ENDED = {
 }
 _OTHER = "#a3a3a3"
 _NARROWEST = 0.07
+_DARK = 0.45
 _KEY, _LETTER = 0.35, 0.075  # inches of a key and of a letter of the legend
+LEGEND_ROW = 0.2  # inches
 
 
 def part_label(when: str, *, unit: str = "month") -> str:
@@ -114,6 +116,12 @@ def _between(first: str, last: str, n: int) -> list[str]:
     return ["#" + "".join(f"{part:02x}" for part in step) for step in steps]
 
 
+def _ink(colour: str) -> str:
+    """White on dark, else ink."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < _DARK else INK
+
+
 def legend_rows(parts: list[str]) -> int:
     """Rows the legend needs so that none of its words leaves the page."""
     widest = _KEY + _LETTER * max(map(len, parts))
@@ -133,7 +141,7 @@ def ending_bars(frame: pd.DataFrame, parts: list[str], *, x_title: str) -> ggplo
         part=pd.Categorical(shown["part"], categories=parts, ordered=True),
         middle=(shown["low"] + shown["high"]) / 2,
         words=[percent(w) for w in shown["width"]],
-        ink=["white" if colours[p] in (_SOON[0],) else INK for p in shown["part"]],
+        ink=[_ink(colours[p]) for p in shown["part"]],
     )
     written = shown[shown["width"] >= _NARROWEST]
     labels = list(frame["group"].cat.categories)

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.report.figures.ending_bars import (
+    LEGEND_ROW,
     bar_segments,
     ending_bars,
+    legend_rows,
     part_names,
     parts_words,
 )
@@ -60,12 +62,11 @@ def referral_times(released: Released, *, by: Grouping = "race_ethnicity") -> Fi
     if not (width > 0).any():
         return Absent(REFERRAL_TIMES[by], "every number of it could give away a small one")
     first = next(iter(found.values()))
+    names = part_names(first, unit="day")
     frame = _labelled(rows, by).assign(panel=pd.Categorical([" "] * len(rows)))
     n_parts = sum(each.withheld > 1e-9 for each in found.values() if np.isfinite(each.followed))
     return Figure(
-        plot=ending_bars(
-            frame, part_names(first, unit="day"), x_title="Share of matured root referrals"
-        ),
+        plot=ending_bars(frame, names, x_title="Share of matured root referrals"),
         caption=(
             f"What became of referrals within {horizon_days(found)} days, as a share of those at "
             "least so old. Endings compete: a referral that was declined can no longer start."
@@ -75,7 +76,7 @@ def referral_times(released: Released, *, by: Grouping = "race_ethnicity") -> Fi
         alt_text=f"Bars of {len(found) - 1} {_GROUPS[by]}. Of "
         + parts_words(found, ALL, unit="day", of="all referrals"),
         width=WIDTH,
-        height=1.5 + rows_height(frame) * 1.25,
+        height=1.5 + LEGEND_ROW * (legend_rows(names) - 2) + rows_height(frame) * 1.25,
     )
 
 
