@@ -18,7 +18,9 @@ from calaim_eval.errors import TableError
 from calaim_eval.tables.input_map import InputMap
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.sources import (
+    GIVEN,
     SourceFiles,
+    find_beside,
     find_sources,
     sheet_ledger,
     wanted_columns,
@@ -80,6 +82,8 @@ class Format:
         The format never holds real people: outputs say so.
     takes_files : bool
         The opener takes an `InputMap`, whose `files` say where each table is.
+    takes_beside : bool
+        Declared tables that the format does not give may lie beside its files.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Format:
     opener: str
     is_simulated: bool = False
     takes_files: bool = False
+    takes_beside: bool = False
 
     def open(
         self, folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap | None = None
@@ -103,12 +108,48 @@ class Format:
         with engine_failures(doing=f"reading the {self.name} files in `{folder}`"):
             if self.takes_files:
                 return opener(folder, backend=backend, input_map=input_map or InputMap())
+            if self.takes_beside:
+                opened = opener(folder, backend=backend)
+                return with_beside(opened, folder, backend, input_map or InputMap())
             if input_map is not None and (input_map.files or input_map.sheets):
                 raise TableError(
                     f"files: {self.name} files are found by their own names.\n"
                     "  Leave `files` and `sheets` out, or use the format 'calaim'."
                 )
             return opener(folder, backend=backend)
+
+
+def with_beside(
+    opened: SourceTables, folder: Path, backend: ibis.BaseBackend, input_map: InputMap
+) -> SourceTables:
+    """Tables of a format, and those that lie beside its files: programs, organizations, lists.
+
+    Raises
+    ------
+    TableError
+        `input_map` names a table that the format gives itself, or a file that is not there.
+    """
+    own = {*GIVEN, *opened.tables}
+    beside = with_sheets(find_beside(folder, own=own, files=input_map.files), input_map)
+    if not beside:
+        return opened
+
+    def convert(scratch: Path) -> SourceTables:
+        others = {
+            name: files.open(backend, scratch=scratch / name) for name, files in beside.items()
+        }
+        ledger = RowLedger()
+        ledger.extend(opened.ledger)
+        ledger.extend(sheet_ledger(beside, scratch))
+        return replace(both, tables={**opened.tables, **others}, ledger=ledger)
+
+    both = replace(
+        opened,
+        labels={**opened.labels, **{name: files.label for name, files in beside.items()}},
+        files=(*opened.files, *beside.values()),
+        convert=convert,
+    )
+    return both
 
 
 def open_declared(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -> SourceTables:
@@ -152,21 +193,25 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 "cms_rif",
                 "Medicare research files: beneficiary years, claims, drug events",
                 "calaim_eval.tables.cms_rif:open_cms_rif",
+                takes_beside=True,
             ),
             Format(
                 "cms_idr",
                 "Medicare coverage history of the CMS Integrated Data Repository",
                 "calaim_eval.tables.cms_idr:open_cms_idr",
+                takes_beside=True,
             ),
             Format(
                 "taf",
                 "T-MSIS Analytic Files: annual eligibility, claims (header and line files)",
                 "calaim_eval.tables.taf:open_taf",
+                takes_beside=True,
             ),
             Format(
                 "tuva",
                 "Tuva input layer: eligibility, medical_claim, pharmacy_claim",
                 "calaim_eval.tables.tuva:open_tuva",
+                takes_beside=True,
             ),
             Format(
                 "fhir",

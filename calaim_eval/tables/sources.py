@@ -45,6 +45,9 @@ _DOCUMENTS = (
 )
 """Suffixes of files that come with data and hold none: documents, programs, sums."""
 
+GIVEN = ("eligibility", "eligibility_month", "person", "medical_claim", "pharmacy_claim")
+"""Tables that formats of coverage and claims give themselves; others may lie beside."""
+
 STANDS_IN = {"eligibility": "eligibility_month"}
 """Needed tables that another one may take the place of."""
 
@@ -379,7 +382,7 @@ def find_by_name(
         if kind and not is_read and path.is_file():
             raise TableError(_not_read_message(path, source_name(kind), suffixes))
         by_kind.setdefault(kind if is_read else "", []).append(path)
-    others = by_kind.pop("", [])
+    others = [path for path in by_kind.pop("", []) if not _lies_beside(path)]
     if needed not in by_kind:
         there = ", ".join(f"`{path.name}`" for path in sorted(folder.iterdir())) or "nothing"
         raise TableError(f"`{folder}` {lacking}; it holds {there}.\n  {name_it}")
@@ -396,6 +399,12 @@ def find_by_name(
             )
         found[kind] = SourceFiles(source_name(kind), tuple(paths), min(kinds, key=len))
     return found
+
+
+def _lies_beside(path: Path) -> bool:
+    """Whether a file is named after a declared table that no format of claims gives."""
+    name = path.name.split(".")[0]
+    return name in TABLES and TABLES[name].is_input and name not in GIVEN
 
 
 def _not_read_message(path: Path, source: str, suffixes: Collection[str]) -> str:

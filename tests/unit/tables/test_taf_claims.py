@@ -283,3 +283,31 @@ def test_the_column_map_of_the_page_reads_joined_lines(tmp_path):
     assert sorted(claims["hcpcs_code"]) == ["85025", "99213", "99213", "99284", "G9012"]
     assert claims.loc[claims["hcpcs_code"] == "G9012", "hcpcs_modifier_1"].tolist() == ["U2"]
     assert claims["paid_amount"].astype(float).sum() == 80 + 40 + 4 + 44
+
+
+def test_programs_and_lists_lie_beside(tmp_path, caplog):
+    folder = write(tmp_path / "taf", FILES)
+    record = {"record_id": "r1", "member_id": "CA-a", "program": "ecm", "service": "ecm"}
+    record |= {"record_type": "service", "record_date": "2022-03-20", "organization_id": "o1"}
+    pd.DataFrame([record]).to_csv(folder / "program_service.csv", index=False)
+    (folder / "lists").mkdir()
+    pd.DataFrame({"dx": ["R079"], "condition": ["chest pain"]}).to_csv(
+        folder / "lists" / "mine.csv", index=False
+    )
+    given = InputMap(
+        files={"acsc_diagnosis": "lists/mine.csv"},
+        rename={"acsc_diagnosis": {"dx": "diagnosis_code"}},
+    )
+    read = read_tables(folder, work_dir=tmp_path / "w", source="taf", input_map=given)
+    assert read.frame("program_service")["member_id"].tolist() == ["CA-a"]
+    assert read.frame("acsc_diagnosis")["diagnosis_code"].tolist() == ["R079"]
+    assert len(read.frame("medical_claim")) == 10
+    assert counts(read, "taf inpatient header")["used"] == 3
+    assert "`program_service.csv`" not in caplog.text
+
+
+def test_a_table_the_format_gives_is_not_named(tmp_path):
+    folder = write(tmp_path / "taf", FILES)
+    given = InputMap(files={"medical_claim": "taf_inpatient_line_2022.csv"})
+    with pytest.raises(TableError, match="comes from files of the format itself"):
+        read_tables(folder, work_dir=tmp_path / "w", source="taf", input_map=given)
