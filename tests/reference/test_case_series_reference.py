@@ -1,9 +1,10 @@
 """Segmented quasi-Poisson series against R."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from calaim_eval.estimate import interrupted_time_series
+from calaim_eval.estimate import interrupted_time_series, regression
 
 
 @pytest.fixture
@@ -40,3 +41,32 @@ def test_step_and_slope_of_the_smoking_ban(sicily, expected):
     found = effects.set_index("term")["estimate"]
     assert expected(found["level_change"], "step+slope model: RR step at t=37")
     assert expected(found["slope_change"], "step+slope model: RR slope change/month")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "measure"),
+    [
+        (0, "quasipoisson step RR smokban (no season)"),
+        (2, "quasipoisson step RR with 2 harmonic pairs"),
+    ],
+)
+def test_step_alone_of_the_smoking_ban(shared, expected, pairs, measure):
+    """Model 1 of Lopez Bernal et al. 2017: a step and a trend, months as rows of their own."""
+    folder = shared / "reference" / "integration" / "data" / "its_sicily"
+    frame = pd.read_csv(next(folder.glob("*.csv")))
+    waves = {
+        f"{name}{k}": wave(2 * np.pi * k * frame["month"] / 12)
+        for k in range(1, pairs + 1)
+        for name, wave in (("sin", np.sin), ("cos", np.cos))
+    }
+    table = regression(
+        frame.assign(**waves).rename(columns={"month": "month_of_year"}),
+        outcome="aces",
+        exposure="smokban",
+        covariates=["time", *waves],
+        model="poisson",
+        at_risk="stdpop",
+        member_id="time",
+        month=None,
+    )
+    assert expected(table.estimate[0], measure)

@@ -191,8 +191,8 @@ def regression_rows(
     if stratum is not None:
         codes_of_stratum, labels["stratum"] = _codes(frame, stratum)
     values, terms = _columns(
-        CovariateColumns(own.values[kept], own.names),
-        CovariateColumns(others.values[kept], others.names),
+        own.among(kept),
+        others.among(kept),
         stratum=stratum
         if _needs_levels(stratum, codes_of_stratum, member, categorical, absorbed)
         else None,

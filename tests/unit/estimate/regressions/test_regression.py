@@ -380,6 +380,23 @@ def test_rows_without_a_covariate_are_set_aside_and_counted() -> None:
     assert "Set aside for a missing exposure or covariate: about 40 member-months." in found.notes
 
 
+def test_a_level_that_only_rows_set_aside_have_is_none() -> None:
+    frame = visit_rows()
+    lost = frame["member_id"] < 3
+    other = frame.assign(group=frame["group"].mask(lost, "a"), risk=frame["risk"].mask(lost))
+    options = {
+        "outcome": "visits",
+        "exposure": "served",
+        "covariates": ["risk"],
+        "categorical": ["group"],
+        "model": "poisson",
+        "terms": "all",
+    }
+    found, rest = regression(other, **options), regression(frame[~lost], **options)
+    assert found.keys.to_numpy().tolist() == rest.keys.to_numpy().tolist()
+    np.testing.assert_allclose(found.estimate, rest.estimate, rtol=1e-9)
+
+
 def test_an_outcome_that_columns_explain_has_no_standard_error() -> None:
     frame = visit_rows()
     frame["paid"] = 0.1 + 0.7 * frame["served"]
