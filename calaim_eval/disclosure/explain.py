@@ -271,7 +271,7 @@ def _how_to_ask() -> list[str]:
         "Other groups, a longer window or another reference are keys of the study file; "
         "`merge_groups` merges groups in a script.",
         "`keep_readable` in a policy file of your own (`policy` in [disclosure]) names groups that "
-        "protect others last.",
+        "protect others last, `hide_first` tables that protect others first.",
         "What was released once stays known: a later layout is checked against the ledger.",
     ]
 

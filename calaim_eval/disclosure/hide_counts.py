@@ -212,7 +212,10 @@ def hidden_before(name: str, keys: pd.DataFrame, history: History) -> np.ndarray
 
 
 def _costs(rates: Mapping[str, RateTable], counts: list[CountTable], policy: Policy) -> np.ndarray:
-    """Cost of hiding each row: totals and groups to keep readable are dear, small rows cheap."""
+    """Cost of hiding each row: totals and groups to keep readable are dear, small rows cheap.
+
+    Tables to hide first are cheaper than any other.
+    """
     costs = [np.zeros(0)]
     for table in counts:
         keys = table.keys
@@ -220,5 +223,6 @@ def _costs(rates: Mapping[str, RateTable], counts: list[CountTable], policy: Pol
         for column, groups in policy.keep_readable.items():
             if column in keys:
                 cost = np.where(keys[column].isin(groups), cost * policy.cost_readable, cost)
-        costs.append(np.where((keys == ALL).any(axis=1), cost * policy.cost_margin, cost))
+        cost = np.where((keys == ALL).any(axis=1), cost * policy.cost_margin, cost)
+        costs.append(cost * (policy.cost_hide_first if table.name in policy.hide_first else 1.0))
     return np.concatenate(costs)

@@ -52,6 +52,11 @@ class Policy:
         any other row.
     keep_readable : Mapping[str, tuple[str, ...]]
         Groups that are hidden to protect others only when nothing cheaper does.
+    hide_first : tuple[str, ...]
+        Tables whose rows are hidden to protect others before those of any other table: finer
+        tables of what another one states more plainly.
+    cost_hide_first : float
+        Cost of hiding a row of theirs, as a share of what it would be.
     rounding : {"none", "nearest", "midpoint"}
         How counts are rounded before they leave; rates and intervals are made from the rounded
         counts. See `round_counts`.
@@ -84,6 +89,8 @@ class Policy:
     cost_margin: float
     cost_readable: float
     keep_readable: Mapping[str, tuple[str, ...]]
+    hide_first: tuple[str, ...] = ()
+    cost_hide_first: float = 0.01
     rounding: Rounding = "none"
     rounding_base: int = 1
     min_support: int = 0
@@ -94,6 +101,7 @@ class Policy:
     def __post_init__(self) -> None:
         groups = {column: tuple(values) for column, values in self.keep_readable.items()}
         object.__setattr__(self, "keep_readable", MappingProxyType(groups))
+        object.__setattr__(self, "hide_first", tuple(self.hide_first))
         object.__setattr__(self, "differs_from", tuple(self.differs_from))
         if self.min_count < 1 or self.min_interval < 1:
             raise DisclosureError(
@@ -137,7 +145,11 @@ class Policy:
         """Every rule as plain data, as outputs carry it."""
         content = {f.name: getattr(self, f.name) for f in fields(self)}
         groups = {column: list(values) for column, values in self.keep_readable.items()}
-        return content | {"keep_readable": groups, "differs_from": list(self.differs_from)}
+        return content | {
+            "keep_readable": groups,
+            "hide_first": list(self.hide_first),
+            "differs_from": list(self.differs_from),
+        }
 
     @property
     def sha256(self) -> str:

@@ -147,6 +147,18 @@ def _groups(value: Any) -> str | None:
     return None if is_groups else 'a table of lists, such as `race_ethnicity = ["aian", "nhpi"]`'
 
 
+def _tables(value: Any) -> str | None:
+    is_list = isinstance(value, list | tuple) and all(
+        isinstance(name, str) and _NAME.fullmatch(name) for name in value
+    )
+    return None if is_list else 'a list of names of tables, such as `["access_times"]`'
+
+
+def _share(value: Any) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if is_number and 0 < value <= 1 else "a number above 0 and at most 1"
+
+
 _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "name": _name,
     "version": _text,
@@ -164,6 +176,8 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "cost_margin": _number(1),
     "cost_readable": _number(1),
     "keep_readable": _groups,
+    "hide_first": _tables,
+    "cost_hide_first": _share,
     "rounding": _one_of("none", "nearest", "midpoint"),
     "rounding_base": _whole(1),
     "min_support": _whole(0),

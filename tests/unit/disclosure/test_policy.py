@@ -10,6 +10,7 @@ import pytest
 from disclosure_tables import effect_table, rate_table
 
 from calaim_eval.disclosure import Released, load_policy, policy_names, read_ledger, release
+from calaim_eval.disclosure.policy import policy_of
 from calaim_eval.errors import DisclosureError
 
 OWN = """
@@ -169,3 +170,38 @@ def test_estimates_may_need_more_members_than_counts():
     from calaim_eval.disclosure.effects import small_effects
 
     assert small_effects(table, policy=policy).tolist() == [True, False]
+
+
+def test_tables_to_hide_first_are_tables():
+    assert load_policy("calhhs_ddg_2").hide_first == ("access_times",)
+    content = load_policy("calhhs_ddg_2").rules()
+    for wrong in ("access_times", ["Access times"], [3]):
+        with pytest.raises(DisclosureError, match="a list of names of tables"):
+            policy_of(content | {"hide_first": wrong}, where="a policy")
+    with pytest.raises(DisclosureError, match="above 0 and at most 1"):
+        policy_of(content | {"cost_hide_first": 0}, where="a policy")
+
+
+def test_a_table_to_hide_first_protects_one_that_is_not(tmp_path):
+    """Five white members of Kern follow from the county's total and its others: which to hide."""
+    counties = pd.DataFrame({"county": ["Kern", "Yolo", "all"]})
+    fine = pd.DataFrame(
+        {"county": ["Kern", "Kern", "Yolo", "Yolo"], "race_ethnicity": ["white", "aian"] * 2}
+    )
+    results = {
+        "coarse": rate_table(counties, [30, 60, 90], margins=("county",)),
+        "fine": rate_table(fine, [5, 25, 20, 40]),
+    }
+
+    def hidden(policy):
+        tables = release(results, policy=policy).tables
+        return {name: table.frame["is_suppressed"].tolist() for name, table in tables.items()}
+
+    # Rows of aian are dear: by itself the search hides both counties instead, and one part of
+    # Yolo, which would else be the sum of its parts.
+    usual = hidden("calhhs_ddg_2")
+    assert usual == {"coarse": [True, True, False], "fine": [True, False, True, False]}
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace("min_count = 16", 'hide_first = ["fine"]'), encoding="utf-8")
+    first = hidden(path)
+    assert first == {"coarse": [False, False, False], "fine": [True, True, False, False]}
