@@ -68,6 +68,9 @@ def coordinator_evidence(
     same months: a controlled series against their sum, and each of them in the coordinator's
     stead, which is the honest test of one place.
 
+    Errors are the model's own: in two years of months they cover nearly what they say, those robust
+    to autocorrelation far less (`docs/methods/recovery.md`).
+
     Parameters
     ----------
     series : pd.DataFrame
@@ -199,6 +202,7 @@ def _segmented(
         member_months="risk",
         break_month=start,
         model="quasi_poisson",
+        std_error="model",
         min_months=least,
     )
     return CoordinatorEvidence(
@@ -270,6 +274,7 @@ def _against_rest(
         comparison={"role": "others"},
         break_month=start,
         model="quasi_poisson",
+        std_error="model",
         min_months=least,
     )
 
