@@ -33,7 +33,7 @@ def referral_counts(released: Released, *, by: Grouping) -> dict[str, StageCount
     """Matured root referrals by what became of them, by group in order with all of them last.
 
     Groups without a referral are left out, and so is the state of no usable day where no referral
-    of any group is in it.
+    at all is in it.
     """
     found = find_item(released, REFERRAL_TIMES[by])
     if isinstance(found, Absent):
@@ -46,7 +46,8 @@ def referral_counts(released: Released, *, by: Grouping) -> dict[str, StageCount
         for group in ordered(frame[by], order=order)
     }
     counts = {group: each for group, each in counts.items() if each.followed != 0}
-    if all(each.ended.get(_NO_DAY, 0) == 0 for each in counts.values()):
+    everybody = counts.get(ALL)
+    if everybody is not None and everybody.ended.get(_NO_DAY) == 0:
         counts = {group: _without(each, _NO_DAY) for group, each in counts.items()}
     return counts
 

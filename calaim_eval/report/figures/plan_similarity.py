@@ -15,7 +15,6 @@ from calaim_eval.report.figures.theme import (
     percent_ticks,
     report_theme,
 )
-from calaim_eval.report.labels import wrap
 from calaim_eval.report.numbers import percent, plural
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from plotnine import ggplot
 
     from calaim_eval.disclosure import Released
+ENDS = 12
+"""Plans at either end that a figure of many plans shows."""
 
 
 def plan_similarity(released: Released) -> Figure | Absent:
@@ -54,7 +55,10 @@ def plan_similarity(released: Released) -> Figure | Absent:
     wide = each.groupby("plan")["similarity"].agg(["min", "mean", "max"]).reset_index()
     wide = wide.rename(columns={"min": "least", "max": "most"})
     wide = wide.sort_values("mean", kind="stable", ignore_index=True)
-    labels = [wrap(str(plan), width=34) for plan in wide["plan"]]
+    n_plans = len(wide)
+    if n_plans > 2 * ENDS:
+        wide = pd.concat([wide.head(ENDS), wide.tail(ENDS)], ignore_index=True)
+    labels = [str(plan) for plan in wide["plan"]]
     wide["label"] = pd.Categorical(labels, categories=labels, ordered=True)
     day = found.meta.get("options", {}).get("as_of", "")
     return Figure(
@@ -64,10 +68,15 @@ def plan_similarity(released: Released) -> Figure | Absent:
             + (f" on {day}" if day else "")
             + ": the plan most unlike it (open), all others on average (filled), the plan most "
             "like it (open). 100%: an organization could work for both in one way."
+            + (
+                f" Of {n_plans} plans, the {ENDS} most like the others and the {ENDS} least."
+                if n_plans > 2 * ENDS
+                else ""
+            )
         ),
-        alt_text=_alt_text(wide),
+        alt_text=_alt_text(wide, n_plans=n_plans),
         width=WIDTH,
-        height=min(0.9 + 0.24 * len(wide), 9.0),
+        height=0.9 + 0.24 * len(wide),
     )
 
 
@@ -96,11 +105,11 @@ def _draw(frame: pd.DataFrame) -> ggplot:
     )
 
 
-def _alt_text(frame: pd.DataFrame) -> str:
+def _alt_text(frame: pd.DataFrame, *, n_plans: int) -> str:
     top, bottom = frame.iloc[-1], frame.iloc[0]
     return (
-        f"Similarity of the requirements of {plural(len(frame), 'plan')} to the others', on "
-        f"average {percent(frame['mean'].mean())}: highest {top['plan']} {percent(top['mean'])} "
+        f"Similarity of the requirements of {plural(n_plans, 'plan')} to the others': "
+        f"highest {top['plan']} {percent(top['mean'])} "
         f"({percent(top['least'])} to {percent(top['most'])}), lowest {bottom['plan']} "
         f"{percent(bottom['mean'])} ({percent(bottom['least'])} to {percent(bottom['most'])})."
     )

@@ -69,7 +69,7 @@ def referral_times_table(released: Released) -> DisplayTable | Absent:
         return absent[0]
     if all(row["Referrals"] == SUPPRESSED_MARK for row in rows):
         return Absent("referral_times", "every number of it could give away a small one")
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows).fillna(UNDEFINED_MARK)
     started = [c for c in frame if str(c).startswith("By day")]
     ended = [c for c in frame if c not in (*started, "Group", "By", "Referrals")]
     return lay_out(

@@ -28,9 +28,17 @@ def similarity(plans):
 def test_each_plan_is_drawn_from_the_most_unlike_to_the_most_alike(tmp_path):
     figure = figures.plan_similarity(released("plan_similarity", similarity("ABCD"), tmp_path))
     # A and B are the same, C shares the days with both, D the portal with C: 1, 1/2 x 4, 0 x 2.
-    assert "4 plans to the others', on average 42%" in figure.alt_text
+    assert "4 plans to the others': highest" in figure.alt_text
+    assert "50% (" in figure.alt_text
     assert "lowest D 17% (0% to 50%)" in figure.alt_text
     assert figure.save(tmp_path / "plans.png").stat().st_size > 10_000
+
+
+def test_of_many_plans_the_ends_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("calaim_eval.report.figures.plan_similarity.ENDS", 1)
+    figure = figures.plan_similarity(released("plan_similarity", similarity("ABCD"), tmp_path))
+    assert len(figure.plot.data) == 2
+    assert "Of 4 plans, the 1 most like the others and the 1 least." in figure.caption
 
 
 def test_one_pair_of_plans_has_no_picture(tmp_path):
