@@ -10,6 +10,8 @@ import pandas as pd
 from calaim_eval.errors import TableError, quoted
 from calaim_eval.integration.rosters.roster_matches import ACCEPT, COLUMNS, REVIEW
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.spreadsheets.choose import chosen_tables
+from calaim_eval.tables.spreadsheets.sheets import is_workbook
 
 DECISIONS = ("same", "different")
 _FILE = (*COLUMNS, "n_candidates", "proposal", "decision", "decided_by", "reason")
@@ -44,7 +46,7 @@ def read_match_review(path: Path, *, accept_proposals: bool = False) -> pd.DataF
     Parameters
     ----------
     path : Path
-        A file of `write_match_review` with decisions.
+        A file of `write_match_review` with decisions, as CSV or saved as a workbook.
     accept_proposals : bool
         Let undecided pairs with the proposal ``"accept"`` count as the same: a number agrees, none
         differs, and neither side has another candidate.
@@ -89,7 +91,12 @@ def read_match_review(path: Path, *, accept_proposals: bool = False) -> pd.DataF
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    """The review file as text."""
+    """The review file as text; people may have saved it as a workbook."""
+    path = Path(path)
+    if is_workbook(path) and path.is_file():
+        tables, _ = chosen_tables(path, "the review file", wanted=_FILE)
+        cells = [row for _, row in tables[0].rows()]
+        return pd.DataFrame(cells, columns=tables[0].header, dtype=str)
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

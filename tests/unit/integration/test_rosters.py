@@ -1,5 +1,7 @@
 """Two rosters of organizations: what is proposed, what people decide, what comes of it."""
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -156,6 +158,20 @@ def test_decisions_are_read_and_applied(matches, tmp_path):
     assert linked["roster_id"].tolist() == RIGHT["organization_id"].tolist()
     counts = ledger.to_frame().set_index("reason")["n_rows"].to_dict()
     assert counts == {"same organization in both rosters": 3, "in this roster only": 3}
+
+
+def test_a_review_file_saved_as_a_workbook_is_read(matches, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    path = write_match_review(matches, tmp_path / "review.csv")
+    decide(path, {"L1": "same", "L2": "same", "L3": "different", "L4": "different"})
+    book = openpyxl.Workbook()
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        for row in csv.reader(stream):
+            book.active.append(row)
+    book.save(tmp_path / "review.xlsx")
+    same = read_match_review(tmp_path / "review.xlsx", accept_proposals=True)
+    pd.testing.assert_frame_equal(same, read_match_review(path, accept_proposals=True))
+    assert len(same) == 3
 
 
 def test_decisions_are_not_overwritten(matches, tmp_path):
