@@ -11,7 +11,7 @@ from calaim_eval.tables.spreadsheets.sheets import Sheet, list_sheets
 from calaim_eval.tables.spreadsheets.tables import SheetTable, open_table
 
 EVERY = "*"
-HIDDEN = "hidden sheet (not read; name it to have it read)"
+HIDDEN = "hidden sheet (not read)"
 OTHER = "sheet that is not read"
 _CELL = re.compile(r"(?P<name>.*)!\$?A\$?(?P<row>[1-9]\d{0,6})")
 

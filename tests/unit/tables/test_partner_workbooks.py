@@ -67,7 +67,7 @@ def test_sheets_of_an_exchange_workbook_are_files_of_their_kinds(tmp_path):
         USED: 1,
     }
     assert counts(found, "notice", "plan_exchange sheets") == {
-        "hidden sheet (not read; name it to have it read)": 1,
+        "hidden sheet (not read)": 1,
         "sheet of no kind that is read (passed over)": 1,
     }
     assert found.rows_set_aside.to_dict("records") == [
