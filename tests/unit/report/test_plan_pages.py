@@ -1,5 +1,7 @@
 """Plans held against each other, places against those eligible, and the survey's scales."""
 
+from importlib import import_module
+
 import pandas as pd
 import pytest
 
@@ -35,7 +37,8 @@ def test_each_plan_is_drawn_from_the_most_unlike_to_the_most_alike(tmp_path):
 
 
 def test_of_many_plans_the_ends_are_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr("calaim_eval.report.figures.plan_similarity.ENDS", 1)
+    module = import_module("calaim_eval.report.figures.plan_similarity")
+    monkeypatch.setattr(module, "ENDS", 1)
     figure = figures.plan_similarity(released("plan_similarity", similarity("ABCD"), tmp_path))
     assert len(figure.plot.data) == 2
     assert "Of 4 plans, the 1 most like the others and the 1 least." in figure.caption
