@@ -88,6 +88,27 @@ def moments_by_outcome(
     return moments, _only_pooled(moments, others)
 
 
+def require_other_plans(own: Sequence[Path], others: Sequence[Path]) -> None:
+    """Refuse moments that would count members twice: the study's own, or one plan's named twice.
+
+    Files are told by their content; a plan's whole moments and those it shares are two files.
+
+    Raises
+    ------
+    EstimationError
+    """
+    seen = {file.read_bytes(): "this study's own moments" for file in own}
+    for file in others:
+        content = file.read_bytes()
+        if content in seen:
+            raise EstimationError(
+                f"`{file.name}` holds {seen[content]}: the same members would count twice.\n"
+                "  Name the moments of each other plan once; this study's own are added by "
+                "themselves."
+            )
+        seen[content] = f"the same as `{file.name}`"
+
+
 @dataclass(frozen=True, slots=True)
 class Groups:
     """Moments of an outcome: by race and ethnicity, and of everybody."""

@@ -14,8 +14,8 @@ from calaim_eval.pipeline.access import measure_access
 from calaim_eval.pipeline.check import require_no_stop, require_quality
 from calaim_eval.pipeline.county_phase import check_county_phase
 from calaim_eval.pipeline.custodian_log import custody_file, write_custodian_log
-from calaim_eval.pipeline.designs import build_moments
-from calaim_eval.pipeline.effects import estimate_effects
+from calaim_eval.pipeline.designs import MAIN_ANCHOR, build_moments
+from calaim_eval.pipeline.effects import estimate_effects, require_other_plans
 from calaim_eval.pipeline.equity import measure_disparity
 from calaim_eval.pipeline.kept import keep, kept, made_from
 from calaim_eval.pipeline.matched import match_members
@@ -122,6 +122,7 @@ def estimate_quarterless(
     paths, refused = step("Reducing the panel to cell moments", lambda: build_moments(study, panel))
     if not pooled_with:
         say_power(study, paths)
+    require_other_plans(paths.get(MAIN_ANCHOR, ()), pooled_with)
     effects, left_out = step(
         "Estimating effects", lambda: estimate_effects(study, paths, pooled_with=pooled_with)
     )
