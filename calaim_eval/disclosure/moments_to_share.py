@@ -65,8 +65,8 @@ def moments_to_share(moments: CellMoments, *, policy: Policy | str | Path) -> Ce
         raise DisclosureError(
             f"none of the {len(moments):,} cells has {rule.support_needed} members, and as many "
             "covered in each month.\n  Reduce with fewer strata, covariate cells or cohorts "
-            '(`moments.pooled(...)`; in a study file eligibility_cell = "quarter" or a shorter '
-            "race_display), or share the whole under an agreement that covers small groups."
+            "(`moments.pooled(...)`; in a study file `eligibility_cell` by quarter), or share the "
+            "whole under an agreement that covers small groups."
         )
     shared = reduce(_centred_on_itself, moments.outcomes, moments.select(is_kept))
     clusters = shared.clusters
