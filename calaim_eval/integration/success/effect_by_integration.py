@@ -110,7 +110,7 @@ def effect_by_integration(
         notes=(
             *table.notes,
             f"Counties of lower integration: {counties[0]}, of higher: {counties[1]}; each left "
-            "out in turn.",
+            "out in turn." + _without_level(len(moments.clusters.labels) - int(counties.sum())),
             "The difference is between places that differ in more than integration.",
         ),
     )
@@ -125,6 +125,11 @@ def _rows(effects: EffectTable, stratum: str) -> list[int]:
             "Map `integration_level` to the members' counties, and reduce by it."
         )
     return [held.index(LOWER), held.index(HIGHER)]
+
+
+def _without_level(n_counties: int) -> str:
+    """Counties in neither level."""
+    return f" In neither, and left out: {n_counties}." if n_counties > 0 else ""
 
 
 def _counties(effects: EffectTable) -> np.ndarray:

@@ -103,6 +103,13 @@ def test_effects_by_integration_have_counties_as_clusters():
     assert not table.estimand.is_causal
     assert "goes with integration and is not its effect" in table.estimand.contrast
     assert any("lower integration: 5, of higher: 4" in note for note in table.notes)
+    assert not any("In neither" in note for note in table.notes)
+
+
+def test_counties_without_a_level_are_counted():
+    frame = members_of(["lower"] * 3 + ["higher"] * 3 + [None] * 2)
+    table = effect_by_integration(reduced(frame, cluster="county"), outcome="ed_visits")
+    assert any("In neither, and left out: 2." in note for note in table.notes)
 
 
 @pytest.mark.parametrize(
