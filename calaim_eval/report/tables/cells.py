@@ -13,6 +13,9 @@ from calaim_eval.report.numbers import (
     unbroken,
 )
 
+LARGEST_RATIO = 100
+"""An interval of a ratio that ends beyond it says no more than that nothing is known."""
+
 
 def effect_cell(
     row: pd.Series | None, *, decimals: int, is_signed: bool = True, scale: float = 1.0
@@ -27,6 +30,15 @@ def effect_cell(
     value = scale * row["estimate"]
     written = signed(value, decimals=decimals) if is_signed else number(value, decimals=decimals)
     return f"{written} ({bounds})"
+
+
+def ratio_cell(row: pd.Series | None) -> str:
+    """``0.91 (0.84 to 0.99)``: a ratio with its interval; one that ends nowhere says so."""
+    text = effect_cell(row, decimals=2, is_signed=False)
+    if row is None or row["is_suppressed"] or not row["conf_high"] > LARGEST_RATIO:
+        return text
+    ends = unbroken(f"{number(row['conf_low'], decimals=2)} to over {LARGEST_RATIO}")
+    return f"{number(row['estimate'], decimals=2)} ({ends})"
 
 
 def bounds_cell(

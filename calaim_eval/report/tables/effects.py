@@ -346,7 +346,7 @@ def _group_table(
         decimals = decimals_for(mine["estimate"])
         rows = [mine.loc[group] if group in mine.index else None for group in groups]
         if is_ratio:
-            cells = [effect_cell(row, decimals=2, is_signed=False) for row in rows]
+            cells = [ratio_cell(row) for row in rows]
             columns[OUTCOMES.get(outcome, outcome)] = cells
         else:
             columns[headings[outcome]] = [effect_cell(row, decimals=decimals) for row in rows]
