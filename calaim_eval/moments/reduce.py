@@ -85,9 +85,10 @@ def reduce_panel(
         until one is chosen, and the error says what each would lose.
     processes : int
         For parquet files and queries: so many processes reduce a share of the members each. The
-        moments of whole numbers are the same to the last digit. Each process takes a second to
-        start and has memory of its own, so this pays from some hundred million member-months on,
-        or for amounts. In a script call it under ``if __name__ == "__main__":``.
+        moments of whole numbers are the same to the last digit. Each process takes a second or two
+        to start and has memory of its own, and one process reads whole numbers on several cores
+        already (measured: several cost more up to ten million member-months). They are meant for
+        amounts and very long panels. In a script call it under ``if __name__ == "__main__":``.
 
     Returns
     -------
