@@ -21,7 +21,12 @@ from calaim_eval.report.numbers import (
     number,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
-from calaim_eval.report.tables.cells import bounds_cell, effect_cell, estimate_cell
+from calaim_eval.report.tables.cells import (
+    bounds_cell,
+    effect_cell,
+    estimate_cell,
+    ratio_cell,
+)
 from calaim_eval.report.tables.county_phase import county_phase_checks_table
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 from calaim_eval.results import ALL
