@@ -8,6 +8,7 @@ from calaim_eval.estimate.cohort_month.group_time_effects import GroupTimeEffect
 from calaim_eval.estimate.cohort_month.group_time_rates import group_time_rates
 from calaim_eval.estimate.cohort_month.relative_effect import relative_effect
 from calaim_eval.estimate.counts.count_effects import count_effects
+from calaim_eval.estimate.counts.cross_product_ratio import cross_product_ratio
 from calaim_eval.estimate.counts.two_way_poisson import two_way_poisson
 from calaim_eval.estimate.detectable_effects.placebo import placebo_moments, power_before_exposure
 from calaim_eval.estimate.detectable_effects.power import power
@@ -65,6 +66,7 @@ __all__ = [
     "cluster_jackknife",
     "competing_hazards",
     "count_effects",
+    "cross_product_ratio",
     "cumulative_incidence",
     "event_periods",
     "falsification_flags",
