@@ -18,8 +18,9 @@ from calaim_eval.panel.claim_lines import ToldLines
 from calaim_eval.panel.claim_stage import CLAIM_TABLES, ClaimStage
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import FORMAT_VERSION as PANEL_VERSION
-from calaim_eval.panel.resume import CARE_FOLDER, content_stamps, read_share
+from calaim_eval.panel.resume import content_stamps, read_share
 from calaim_eval.panel.rules import PanelRules
+from calaim_eval.tables.tables import DERIVED_FOLDER
 
 if TYPE_CHECKING:
     from ibis import Table
@@ -101,7 +102,7 @@ def source_name(file: str) -> str:
 
 def care_folder(tables: Tables) -> Path:
     """Folder of the files: of an extract's care by one set of rules."""
-    return tables.folder / CARE_FOLDER
+    return tables.folder / DERIVED_FOLDER
 
 
 def care_file(tables: Tables, name: str, number: int) -> Path:

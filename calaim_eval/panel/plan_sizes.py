@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from calaim_eval.errors import TableError
-from calaim_eval.panel.resume import CARE_FOLDER, one_share_file, read_share
+from calaim_eval.panel.resume import one_share_file, read_share
+from calaim_eval.tables.tables import DERIVED_FOLDER
 
 CLAIM_TABLES = ("medical_claim", "pharmacy_claim")
 _UNFINISHED = ".reading"
@@ -102,7 +103,7 @@ def reading_done(tables_folder: Path, *, is_read: bool, n_buckets: int) -> tuple
 
 def buckets_counted(tables_folder: Path) -> int:
     """Buckets whose care is counted (`count_care`)."""
-    return len(list((tables_folder / CARE_FOLDER).glob("bucket-*.json")))
+    return len(list((tables_folder / DERIVED_FOLDER).glob("bucket-*.json")))
 
 
 def buckets_built(panel_folder: Path, n_buckets: int) -> int:

@@ -48,9 +48,6 @@ CODE_LISTS = (
 DEFINING_TABLES = ("acsc_diagnosis", "ed_avoidable_weight", "planned_readmission_code")
 """Tables a study gives that say what a measure counts."""
 
-CARE_FOLDER = "_care"
-"""Beside the tables: care that was counted before a panel (`care_files`)."""
-
 LOOKUPS = ("organization", "feed_coverage", *DEFINING_TABLES)
 
 

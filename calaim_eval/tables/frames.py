@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from calaim_eval.tables.monthly import with_spans_of_frames
 from calaim_eval.tables.settle import settle_bucket
 from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ, count_marked, mark_rows
-from calaim_eval.tables.tables import Tables, require_declared
+from calaim_eval.tables.tables import DERIVED_FOLDER, Tables, require_declared
 
 if TYPE_CHECKING:
     import ibis
@@ -34,6 +35,7 @@ def tables_from_frames(
         require_declared(name)
     # Removed at exit, not with the object: a panel built from it may live in the same folder.
     folder = temporary_folder("calaim_tables_") if work_dir is None else Path(work_dir)
+    shutil.rmtree(folder / DERIVED_FOLDER, ignore_errors=True)
     buckets = n_buckets or 1
     ledger = RowLedger()
     backend = open_engine()

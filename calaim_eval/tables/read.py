@@ -51,7 +51,7 @@ from calaim_eval.tables.partners.read import (
 from calaim_eval.tables.passes import settle_all, stage_all
 from calaim_eval.tables.sources import select_declared
 from calaim_eval.tables.stage import READ
-from calaim_eval.tables.tables import Tables
+from calaim_eval.tables.tables import DERIVED_FOLDER, Tables
 
 if TYPE_CHECKING:
     import ibis
@@ -314,6 +314,7 @@ def _publish(building: Path, work_dir: Path, manifest: Mapping[str, Any]) -> Non
     """Put the finished parts in place of the earlier reading; the manifest goes last."""
     try:
         (work_dir / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(work_dir / DERIVED_FOLDER, ignore_errors=True)
         for table in TABLES.values():
             shutil.rmtree(work_dir / table.name, ignore_errors=True) if table.is_input else None
         for name in manifest["tables"]:

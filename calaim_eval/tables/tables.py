@@ -14,6 +14,8 @@ from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.ledger import RowLedger
 
 PERSON_DERIVED = ("race_ethnicity",)
+DERIVED_FOLDER = "_care"
+"""Beside the tables: what was worked out from them. It goes when they are read anew."""
 
 
 def column_names(table: str) -> tuple[str, ...]:

@@ -173,6 +173,7 @@ def test_other_claims_are_counted_anew(tmp_path):
         tables = Tables.from_frames(
             {"eligibility": spans, "medical_claim": rows}, work_dir=tmp_path / "tables"
         )
+        assert not care_folder(tables).exists()
         count_care(tables)
         assert None not in counted_care(tables, PanelRules(), every_measure())
         panel = build_member_months(tables, **window, out_dir=tmp_path / "panel")

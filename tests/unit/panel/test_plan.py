@@ -18,10 +18,11 @@ from calaim_eval.errors import TableError
 from calaim_eval.panel import plan
 from calaim_eval.panel.plan import plan_panel
 from calaim_eval.panel.plan_costs import measured_costs
-from calaim_eval.panel.resume import CARE_FOLDER, share_file
+from calaim_eval.panel.resume import share_file
 from calaim_eval.simulate import simulate_medi_cal
 from calaim_eval.study import init_study
 from calaim_eval.tables import read_tables
+from calaim_eval.tables.tables import DERIVED_FOLDER
 
 MEMBERS = 300
 MEASURES = 10
@@ -177,11 +178,11 @@ def test_the_command_plans_and_builds_nothing(study, monkeypatch):
 
 def test_care_that_is_counted_is_not_planned_again(tables, tmp_path):
     before = _plan(None, tables.folder, tmp_path)
-    (tables.folder / CARE_FOLDER).mkdir()
+    (tables.folder / DERIVED_FOLDER).mkdir()
     for number in range(2):
-        (tables.folder / CARE_FOLDER / f"bucket-{number:04d}.json").write_text("{}")
+        (tables.folder / DERIVED_FOLDER / f"bucket-{number:04d}.json").write_text("{}")
     after = _plan(None, tables.folder, tmp_path)
-    shutil.rmtree(tables.folder / CARE_FOLDER)
+    shutil.rmtree(tables.folder / DERIVED_FOLDER)
     counting_s = measured_costs()["counting_us_per_line"] * before.n_lines / 1e6
     left_s = before.panel_cpu_s / before.speed - after.panel_cpu_s / after.speed
     assert left_s == pytest.approx(counting_s)
