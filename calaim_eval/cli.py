@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from calaim_eval.errors import CalaimEvalError
+from calaim_eval.errors import CalaimEvalError, DesignError
 from calaim_eval.version import __version__
 
 if TYPE_CHECKING:
@@ -189,7 +189,10 @@ def moments(
         typer.echo(f"{name}: left out. {reason}")
     for name, files in paths.items():
         typer.echo(f"{name}: " + ", ".join(str(file) for file in files))
-    if out is not None and share and MAIN_ANCHOR in paths:
+    if out is not None and MAIN_ANCHOR not in paths:
+        typer.echo(f"{out}: not written, for {MAIN_ANCHOR} is left out.", err=True)
+        raise typer.Exit(DesignError.exit_code)
+    if out is not None and share:
         whole = load_moments(paths[MAIN_ANCHOR][0])
         shared = moments_to_share(whole, policy=loaded.disclosure_policy)
         shared.save(out)
@@ -199,7 +202,7 @@ def moments(
         )
         for note in shared.provenance["notes"][len(whole.provenance["notes"]) :]:
             typer.echo(note)
-    elif out is not None and MAIN_ANCHOR in paths:
+    elif out is not None:
         shutil.copyfile(paths[MAIN_ANCHOR][0], out)
         typer.echo(
             f"{out}: unsuppressed sums of small groups. It is restricted: send it outside your "
@@ -232,6 +235,11 @@ def estimate(
         loaded, built, tables=tables, pooled_with=tuple(others or ()), step=_step
     )
     typer.echo("Estimated: " + ", ".join(names))
+    if others:
+        typer.echo(
+            "Effects of the main design are of this study's members and those of "
+            f"{', '.join(file.name for file in others)}; use of care is of this study's."
+        )
     _say_stop(loaded)
     _say_next("integration", study, quarter=loaded.last_quarter)
 
