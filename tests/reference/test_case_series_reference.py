@@ -70,3 +70,34 @@ def test_step_alone_of_the_smoking_ban(shared, expected, pairs, measure):
         month=None,
     )
     assert expected(table.estimate[0], measure)
+
+
+@pytest.mark.parametrize(
+    ("options", "ratio", "error"),
+    [
+        ({}, "quasipoisson step RR smokban (no season)", "quasi SE log RR"),
+        (
+            {"seasonality": "harmonic", "harmonics": 2, "season_length": 12},
+            "quasipoisson step RR with 2 harmonic pairs",
+            "quasi SE log RR harmonic",
+        ),
+    ],
+)
+def test_step_of_the_smoking_ban_with_its_error(sicily, expected, options, ratio, error):
+    frame, start = sicily
+    found = interrupted_time_series(
+        frame,
+        outcome="aces",
+        month="time",
+        member_months="stdpop",
+        break_month=start,
+        model="quasi_poisson",
+        std_error="model",
+        change="level",
+        **options,
+    )
+    step = found.to_frame().set_index("term").loc["level_change"]
+    assert expected(step["estimate"], ratio)
+    assert expected(step["std_error"] / step["estimate"], error)
+    if not options:
+        assert expected(found.diagnostics["dispersion"].iloc[0], "dispersion")

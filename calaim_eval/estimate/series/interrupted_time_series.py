@@ -16,6 +16,7 @@ from calaim_eval.estimate.series.interrupted_series_effects import InterruptedSe
 from calaim_eval.estimate.series.monthly_series import MonthlySeries, SeriesPanel
 from calaim_eval.estimate.series.seasonality import Seasonality, season_columns
 from calaim_eval.estimate.series.segmented_fit import (
+    Change,
     Model,
     SegmentedFit,
     Segments,
@@ -78,6 +79,7 @@ def interrupted_time_series(
     harmonics: int = 2,
     std_error: StdError | None = None,
     lag: int | None = None,
+    change: Change = "level_and_slope",
     months_after: Sequence[int] | None = None,
     min_months: int | None = None,
     per: float = 1.0,
@@ -126,9 +128,12 @@ def interrupted_time_series(
         in series of two to eight years the first covers what it says, the second falls short.
     lag : int, optional
         Default :math:`\lfloor 4 (n/100)^{2/9} \rfloor`.
+    change : {"level_and_slope", "level"}
+        What a break changes. ``"level"``: a step that stays, the slope being the same before and
+        after; say so in the protocol, before looking.
     months_after : sequence of int, optional
         Months after the break at which the effect is wanted, 0 = the break month. Default: the
-        last month observed.
+        last month observed. Not with a step alone, which is the same in all months.
     min_months : int, optional
         Months every segment must hold: default 8, 12 with seasonal terms; 3 is the least.
     per : float
@@ -160,8 +165,8 @@ def interrupted_time_series(
     -----
     :math:`y_t = \beta_0 + \beta_1 t + \beta_2 D_t + \beta_3 (t - b) D_t + \text{season}_t + e_t`
     with :math:`D_t = 1` from b, the break plus phase-in, on [1]_; k months after the break the
-    effect is :math:`\beta_2 + \beta_3 k`. Newey-West errors carry the factor n/(n-k), as Stata's
-    ``newey`` and ``itsa`` [2]_.
+    effect is :math:`\beta_2 + \beta_3 k`, and with ``change="level"`` :math:`\beta_3 = 0`.
+    Newey-West errors carry the factor n/(n-k), as Stata's ``newey`` and ``itsa`` [2]_.
 
     References
     ----------
@@ -178,6 +183,7 @@ def interrupted_time_series(
     """
     errors, std_error = _defaults(model, errors, std_error, lag)
     _require_options(model, weights, errors, std_error, phase_in_months, lag, min_months)
+    _require_change(change, months_after)
     columns = (stratum,) if isinstance(stratum, str) else tuple(stratum)
     if isinstance(data, CellMoments):
         refuse_frame_columns("interrupted_time_series", member_months, columns)
@@ -203,6 +209,7 @@ def interrupted_time_series(
         phase_in_months,
         left_out_months,
         season_columns(panel.months, seasonality, season_length, harmonics),
+        change,
     )
     least = least_months(min_months, seasonality, season_length, panel.months)
     require_months(panel, design, least)
@@ -256,6 +263,7 @@ def interrupted_time_series(
                     "weights": weights,
                     "errors": errors,
                     "seasonality": seasonality,
+                    "change": change,
                     "std_error": std_error,
                     "lag": lags if std_error == "newey_west" else None,
                     "min_months": least,
@@ -330,6 +338,19 @@ def _lag(lag: int | None, n_months: int) -> int:
     if lag >= n_months:
         raise EstimationError(f"lag={lag}: the series has {n_months} months; give fewer.")
     return lag
+
+
+def _require_change(change: str, months_after: Sequence[int] | None) -> None:
+    """Refuse a change that is none of the two, and months for a step that is the same in all."""
+    if change not in ("level_and_slope", "level"):
+        raise EstimationError(
+            f"interrupted_time_series: change={change!r} is not one of 'level_and_slope', 'level'."
+        )
+    if change == "level" and months_after is not None:
+        raise EstimationError(
+            "months_after: a step alone is the same in all months. Leave it out, or use "
+            "change='level_and_slope'."
+        )
 
 
 def _require_options(

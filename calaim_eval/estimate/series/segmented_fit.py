@@ -12,6 +12,7 @@ from calaim_eval.errors import EstimationError
 from calaim_eval.estimate.series.autocorrelated_errors import Errors, reml_correlation, whitened
 
 Model = Literal["ols", "quasi_poisson"]
+Change = Literal["level_and_slope", "level"]
 LEAST_FREEDOM = 3
 ROUNDING = 1e-20
 SEPARATED = 1e-8
@@ -29,8 +30,8 @@ class Segments:
     Attributes
     ----------
     names : tuple[str, ...]
-        Columns: ``intercept``, ``slope_before``, ``level_change`` and ``slope_change`` of each
-        break (numbered from the second on), seasonal terms.
+        Columns: ``intercept``, ``slope_before``, ``level_change`` and, unless only the level
+        changes, ``slope_change`` of each break (numbered from the second on), seasonal terms.
     matrix : np.ndarray
         Shape (T, k).
     breaks : np.ndarray
@@ -41,6 +42,8 @@ class Segments:
         Months that enter: not within a phase-in, not left out; shape (T,), bool.
     axis : np.ndarray
         Ordinals; shape (T,).
+    change : {"level_and_slope", "level"}
+        What changes at a break.
     """
 
     names: tuple[str, ...]
@@ -49,10 +52,13 @@ class Segments:
     begins: np.ndarray
     used: np.ndarray
     axis: np.ndarray
+    change: Change
 
-    def columns(self, position: int) -> tuple[int, int]:
-        """Columns of level and slope change of one break."""
-        return 2 + 2 * position, 3 + 2 * position
+    def columns(self, position: int) -> list[int]:
+        """Columns of one break: its level change and, where it may change, its slope's."""
+        if self.change == "level":
+            return [2 + position]
+        return [2 + 2 * position, 3 + 2 * position]
 
     def without(self, breaks: Sequence[int]) -> np.ndarray:
         """The matrix had these breaks not been; shape (T, k)."""
@@ -115,17 +121,21 @@ def segments(
     left_out: np.ndarray,
     seasonal: np.ndarray,
     seasonal_names: Sequence[str],
+    change: Change,
 ) -> Segments:
-    """Design matrix of level and slope changes at the breaks, with seasonal columns."""
+    """Design matrix of the changes at the breaks, with seasonal columns."""
     begins = np.asarray(breaks) + phase_in_months
     columns = [np.ones(len(axis)), (axis - breaks[0]).astype(float)]
     names = ["intercept", "slope_before"]
     used = ~left_out
     for number, (first, begin) in enumerate(zip(breaks, begins, strict=True), start=1):
         after = axis >= begin
-        columns += [after.astype(float), np.where(after, axis - begin, 0).astype(float)]
         suffix = "" if number == 1 else f"_{number}"
-        names += [f"level_change{suffix}", f"slope_change{suffix}"]
+        columns.append(after.astype(float))
+        names.append(f"level_change{suffix}")
+        if change == "level_and_slope":
+            columns.append(np.where(after, axis - begin, 0).astype(float))
+            names.append(f"slope_change{suffix}")
         used = used & ~((axis >= first) & (axis < begin))
     return Segments(
         names=(*names, *seasonal_names),
@@ -134,6 +144,7 @@ def segments(
         begins=begins,
         used=used,
         axis=axis,
+        change=change,
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate.series.monthly_series import SeriesPanel, month_ordinal
 from calaim_eval.estimate.series.seasonality import Seasonality
-from calaim_eval.estimate.series.segmented_fit import Segments, segments
+from calaim_eval.estimate.series.segmented_fit import Change, Segments, segments
 from calaim_eval.estimate.words import period_words
 from calaim_eval.moments.periods import index_frequency, index_ordinals
 
@@ -24,6 +24,7 @@ def series_design(
     phase_in_months: int,
     left_out_months: Sequence[object],
     season: tuple[np.ndarray, list[str]],
+    change: Change,
 ) -> Segments:
     """Design matrix, after checking the breaks."""
     axis, frequency = index_ordinals(panel.months), index_frequency(panel.months)
@@ -58,6 +59,7 @@ def series_design(
         left_out=np.isin(axis, out),
         seasonal=season[0],
         seasonal_names=season[1],
+        change=change,
     )
 
 

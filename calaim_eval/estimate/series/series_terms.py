@@ -57,10 +57,9 @@ def series_terms(
     """
     names, positions, gradients, values = [], [], [], []
     for position in range(len(design.breaks)):
-        level, slope = design.columns(position)
         for name, load in _linear(design, position, months_after[position]):
             gradient = np.zeros(len(design.names))
-            gradient[[level, slope]] = load
+            gradient[design.columns(position)] = load
             names.append(name)
             positions.append(position)
             gradients.append(gradient)
@@ -83,8 +82,10 @@ def break_months(design: Segments, position: int) -> np.ndarray:
 
 def _linear(
     design: Segments, position: int, months_after: Sequence[int]
-) -> list[tuple[str, tuple[float, float]]]:
-    """Loads on level and slope change of the terms that are linear in them."""
+) -> list[tuple[str, tuple[float, ...]]]:
+    """Loads on the changes of a break of the terms that are linear in them."""
+    if design.change == "level":
+        return [("level_change", (1.0,))]
     first, begin = int(design.breaks[position]), int(design.begins[position])
     return [
         ("level_change", (1.0, 0.0)),

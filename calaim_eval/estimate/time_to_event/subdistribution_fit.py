@@ -171,7 +171,7 @@ def _likelihood(
 def _baseline(times: _Times, total: np.ndarray) -> np.ndarray:
     """Jump of the baseline hazard at each distinct time; shape (n_times,)."""
     is_used = (times.n_events > 0) & (total > 0)
-    return np.divide(times.n_events, total, out=np.zeros_like(total), where=is_used)
+    return np.asarray(np.divide(times.n_events, total, out=np.zeros_like(total), where=is_used))
 
 
 def _hazard_passed(times: _Times, hazard: np.ndarray) -> np.ndarray:

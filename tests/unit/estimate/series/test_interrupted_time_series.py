@@ -79,6 +79,25 @@ def test_level_slope_and_error_by_hand() -> None:
     assert table.keys["break_month"].unique().tolist() == [pd.Timestamp("2022-01-01")]
 
 
+def test_a_step_alone_by_hand_with_one_break_and_with_two() -> None:
+    frame = series(2)
+    y, month = frame["rate"].to_numpy(), np.arange(N)
+    breaks = {"break_month": BREAK, "second_break_month": "2023-01"}
+    for n_breaks in (1, 2):
+        steps = [month >= first for first in (24, 36)[:n_breaks]]
+        x = np.column_stack([np.ones(N), month - 24, *steps])
+        beta = np.linalg.lstsq(x, y, rcond=None)[0]
+        covariance = newey_west(x, y - x @ beta, 3)
+        table = interrupted_time_series(
+            frame, outcome="rate", change="level", lag=3, **dict([*breaks.items()][:n_breaks])
+        )
+        assert table.keys["term"].tolist() == ["level_change", "average_effect"] * n_breaks
+        # A step is the same in all months, so its average is itself.
+        w = np.repeat(np.eye(2 + n_breaks)[2:], 2, axis=0)
+        np.testing.assert_allclose(table.estimate, w @ beta, atol=1e-12)
+        np.testing.assert_allclose(table.covariance, w @ covariance @ w.T, rtol=1e-9, atol=1e-18)
+
+
 def test_default_lag_is_the_rule_of_thumb() -> None:
     options = {"outcome": "rate", "break_month": BREAK, "errors": "independent"}
     table = interrupted_time_series(series(1), **options)
@@ -471,6 +490,8 @@ def test_single_members_have_no_standard_error() -> None:
         (lambda f: f, {"break_month": "soon"}, EstimationError, "is not a month such as"),
         (lambda f: f, {"months_after": [24]}, EstimationError, "between 0 .* and 23"),
         (lambda f: f, {"months_after": []}, EstimationError, "empty"),
+        (lambda f: f, {"change": "slope"}, EstimationError, "is not one of"),
+        (lambda f: f, {"change": "level", "months_after": [3]}, EstimationError, "a step alone"),
         (lambda f: f, {"cohort": "2022-01"}, EstimationError, "goes with cell moments"),
         (
             lambda f: f,
