@@ -87,8 +87,9 @@ def reduce_panel(
         For parquet files and queries: so many processes reduce a share of the members each. The
         moments of whole numbers are the same to the last digit. Each process takes a second or two
         to start and has memory of its own, and one process reads whole numbers on several cores
-        already (measured: several cost more up to a hundred million member-months). They are meant for
-        amounts and very long panels. In a script call it under ``if __name__ == "__main__":``.
+        already (measured: several cost more up to a hundred million member-months). They are meant
+        for amounts and very long panels. In a script call it under
+        ``if __name__ == "__main__":``.
 
     Returns
     -------
