@@ -18,7 +18,12 @@ from calaim_eval.integration import (
     truth_table,
 )
 from calaim_eval.integration.inputs import quarter_days
-from calaim_eval.integration.qca import calibrate, read_calibration
+from calaim_eval.integration.qca import (
+    TruthTable,
+    calibrate,
+    read_calibration,
+    untenable_assumptions,
+)
 from calaim_eval.integration.success.factors import FactorModel
 from calaim_eval.pipeline.attempts import Attempts
 from calaim_eval.pipeline.beside import path_beside, read_beside
@@ -26,6 +31,7 @@ from calaim_eval.pipeline.success_tables import (
     combination_effects,
     dominance_effects,
     selection_effects,
+    untenable_effects,
 )
 from calaim_eval.results import EffectTable, Result
 from calaim_eval.study import Study
@@ -37,6 +43,7 @@ MIXED = "success_mixed"
 DOMINANCE = "success_dominance"
 SELECTION = "success_selection"
 COMBINATIONS = "success_combinations"
+UNTENABLE = "success_untenable"
 _CALIBRATION = "integration.success.combinations.calibration"
 _MONTHS = 12
 _SEED = 20220101
@@ -56,7 +63,8 @@ def measure_success(
         ``success_factors`` (errors by leaving out counties), ``success_mixed`` (a random intercept
         a county), ``success_dominance`` (shares of what varies), ``success_selection`` (chosen
         again in halves of the counties) and, where the study declares sets,
-        ``success_combinations``; empty where it declares no factors.
+        ``success_combinations``, where it says what theory expects also ``success_untenable``
+        (what no solution rests on); empty where it declares no factors.
     left_out : dict[str, str]
         Why one is not there.
     """
@@ -87,6 +95,8 @@ def _described(
     }
     if declared.combinations is not None:
         found[COMBINATIONS] = partial(_combinations, study, units, declared.combinations)
+        if declared.combinations.rests_on_theory:
+            found[UNTENABLE] = partial(_untenable, study, units, declared.combinations)
     return found
 
 
@@ -172,17 +182,43 @@ def _members_by_term(units: pd.DataFrame, declared: Success) -> pd.Series:
 
 def _combinations(study: Study, units: pd.DataFrame, declared: Combinations) -> EffectTable:
     """Which combinations of declared sets go with the outcome, by fsQCA."""
+    table = _truth_table(study, units, declared)
+    found = fsqca(
+        table,
+        expectations=declared.expectations or None,
+        untenable=_barred(table, declared) if declared.rests_on_theory else None,
+    )
+    return combination_effects(found, n_members=float(units["n_members"].min()))
+
+
+def _untenable(study: Study, units: pd.DataFrame, declared: Combinations) -> EffectTable:
+    """Combinations that the solutions do not rest on."""
+    table = _truth_table(study, units, declared)
+    barred = _barred(table, declared)
+    if barred.empty:
+        raise EstimationError("no combination is untenable: none contradicts what is known.")
+    return untenable_effects(barred, table, n_members=float(units["n_members"].min()))
+
+
+def _truth_table(study: Study, units: pd.DataFrame, declared: Combinations) -> TruthTable:
+    """The declared sets of the units as a truth table."""
     sets = calibrate(
         units, read_calibration(path_beside(study, _CALIBRATION, declared.calibration))
     )
-    table = truth_table(
+    return truth_table(
         sets,
         outcome=declared.outcome,
         conditions=declared.conditions,
         consistency_cutoff=declared.consistency,
         frequency_cutoff=declared.cases,
     )
-    return combination_effects(fsqca(table), n_members=float(units["n_members"].min()))
+
+
+def _barred(table: TruthTable, declared: Combinations) -> pd.DataFrame:
+    """What must not be supposed."""
+    return untenable_assumptions(
+        table, necessary=declared.necessary, impossible=declared.impossible
+    )
 
 
 def _county_factors(study: Study, declared: Success) -> pd.DataFrame | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.integration import DominanceTable
-from calaim_eval.integration.qca import FsqcaSolutions
+from calaim_eval.integration.qca import FsqcaSolutions, TruthTable
 from calaim_eval.results import EffectTable, Estimand, Method
 
 NOT_EFFECTS = "Associations, not effects."
@@ -66,6 +67,8 @@ def combination_effects(found: FsqcaSolutions, *, n_members: float) -> EffectTab
         Members behind the smallest case: nothing is said of a case that says less than it does.
     """
     terms = found.terms.assign(n_members=n_members, model=found.terms["model"].astype(str))
+    expected = cast("Mapping[str, str]", found.method.options["expectations"])
+    words = ", ".join(f"{name} {state}" for name, state in expected.items())
     return _statistics(
         terms,
         keys=("solution", "model", "term"),
@@ -73,7 +76,43 @@ def combination_effects(found: FsqcaSolutions, *, n_members: float) -> EffectTab
         contrast="combinations of conditions that go with the outcome in these cases",
         unit="share, and number of cases",
         method=found.method,
-        notes=(*found.notes, f"Outcome: {found.table.outcome}.", NOT_EFFECTS),
+        notes=(
+            *found.notes,
+            f"Outcome: {found.table.outcome}.",
+            *((f"Expected: {words}.",) if words else ()),
+            NOT_EFFECTS,
+        ),
+    )
+
+
+def untenable_effects(found: pd.DataFrame, table: TruthTable, *, n_members: float) -> EffectTable:
+    """Combinations that no solution rests on, a row a combination and reason.
+
+    Parameters
+    ----------
+    found : pd.DataFrame
+        From `untenable_assumptions` of `table`.
+    table : TruthTable
+    n_members : float
+        As in `combination_effects`.
+    """
+    states = found[list(table.conditions)].astype(bool)
+    words = [
+        "*".join(c if state else f"~{c}" for c, state in row.items())
+        for _, row in states.iterrows()
+    ]
+    return _statistics(
+        found.assign(combination=words, n_members=n_members),
+        keys=("combination", "reason"),
+        statistics=("is_observed",),
+        contrast="combinations of conditions that must not be supposed to have the outcome",
+        unit="1: with cases, 0: without",
+        method=Method(
+            "Enhanced standard analysis",
+            {"conditions": list(table.conditions)},
+            "Schneider CQ, Wagemann C (2012). doi:10.1017/CBO9781139004244",
+        ),
+        notes=(f"Outcome: {table.outcome}.", NOT_EFFECTS),
     )
 
 

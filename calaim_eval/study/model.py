@@ -17,7 +17,7 @@ from calaim_eval.design.match_metric import Distance
 from calaim_eval.design.matched_candidates import UseIn
 from calaim_eval.design.matched_sets import Censoring, Replacement
 from calaim_eval.engine import MEMORY_LIMIT_GB
-from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.errors import EstimationError, TableError, quoted
 from calaim_eval.integration import INDEX_COMPONENTS, IndexRule
 from calaim_eval.moments.unbalanced import Unbalanced
 from calaim_eval.panel.measures import MEASURES
@@ -289,6 +289,21 @@ class Combinations(_Section):
     conditions: Annotated[tuple[str, ...], AfterValidator(_each_once)] = Field(min_length=1)
     consistency: float = Field(default=0.8, gt=0.5, le=1)
     cases: int = Field(default=3, ge=3)
+    expectations: dict[str, Literal["present", "absent"]] = {}
+    necessary: tuple[str, ...] = ()
+    impossible: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _expects_of_conditions(self) -> Combinations:
+        unknown = [name for name in self.expectations if name not in self.conditions]
+        if unknown:
+            raise ValueError(f"`expectations`: {quoted(unknown)} are not among the conditions")
+        return self
+
+    @property
+    def rests_on_theory(self) -> bool:
+        """Whether it says what may and what must not be supposed of combinations without cases."""
+        return bool(self.expectations or self.necessary or self.impossible)
 
 
 class Success(_Section):

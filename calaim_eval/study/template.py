@@ -142,7 +142,8 @@ maturation_days = 90            # a referral younger than this is not yet counte
 # beside this file with `county` and columns of your own.
 # success = { factors = ["cbo_share", "wpc_pilot"], categorical = ["plan_model_2024"] }
 # Combinations by fsQCA too: success.combinations = { calibration = "sets.toml", outcome = "closes",
-# conditions = ["piloted"] }, with the anchors of each set in that file.
+# conditions = ["piloted"] }, with the anchors of each set in that file. For the intermediate solution
+# say before looking in which state each condition helps: expectations = { piloted = "present" }.
 # Ranges of ranks of counties (docs/methods/composite_index.md); declare weights before looking.
 # index_weights = { services_covered = 0.4, members_served_by_cbos = 0.3, referrals_closed = 0.3 }
 

@@ -72,7 +72,11 @@ from calaim_eval.report.tables.sensitivity import (
 )
 from calaim_eval.report.tables.shares import losses_table, shares_table
 from calaim_eval.report.tables.statewide_series import statewide_series_table
-from calaim_eval.report.tables.success import success_combinations_table, success_table
+from calaim_eval.report.tables.success import (
+    success_combinations_table,
+    success_table,
+    success_untenable_table,
+)
 from calaim_eval.report.tables.survey_fit import factor_fit_table
 
 __all__ = [
@@ -137,6 +141,7 @@ __all__ = [
     "statewide_series_table",
     "success_combinations_table",
     "success_table",
+    "success_untenable_table",
     "suppression_table",
     "survey_networks_table",
     "trends_by_race_table",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from calaim_eval.report.labels import readable
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, percent
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.cells import effect_cell
@@ -14,6 +15,7 @@ from calaim_eval.report.tables.layout import DisplayTable, lay_out
 
 if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
+    from calaim_eval.disclosure.released import ReleasedTable
 
 _WORDS = {
     "cbo_share": "Referrals to community-based organizations (all against none)",
@@ -121,8 +123,8 @@ def success_combinations_table(released: Released) -> DisplayTable | Absent:
                 "Unique coverage": _decimal(cells.loc["unique_coverage"]),
             }
         )
-    outcome = next((n for n in found.meta.get("notes", ()) if n.startswith("Outcome: ")), "")
-    name = outcome.removeprefix("Outcome: ").rstrip(".").replace("_", " ") or "the outcome"
+    name = _stated(found, "Outcome: ") or "the outcome"
+    expected = _stated(found, "Expected: ")
     return lay_out(
         pd.DataFrame(rows),
         caption=f"Combinations of conditions that go with the declared outcome, {name}.",
@@ -133,8 +135,43 @@ def success_combinations_table(released: Released) -> DisplayTable | Absent:
             "the outcome it accounts for; unique coverage: what no other combination does.",
             "A description of these counties, plans and services, not an effect; there is no "
             "interval. It rests on the declared anchors of each set.",
+            *((f"Expected to help: {expected}. Declared by the study.",) if expected else ()),
         ),
         n_suppressed=int(found.frame["is_suppressed"].sum()),
+    )
+
+
+def success_untenable_table(released: Released) -> DisplayTable | Absent:
+    """Combinations that no solution rests on, and why.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `success_untenable` (keys `combination`, `reason`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row a combination and reason.
+    """
+    found = find_item(released, "success_untenable")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("combination", "reason"))
+    frame = found.frame
+    has_units = frame["estimate"].map({0.0: "No", 1.0: "Yes"})
+    return lay_out(
+        pd.DataFrame(
+            {
+                "Combination": frame["combination"].map(combination_words),
+                "Units have it": has_units.mask(frame["is_suppressed"], SUPPRESSED_MARK),
+                "Why not": frame["reason"].map(readable),
+            }
+        ),
+        caption="Combinations that must not be supposed to have the outcome; no solution rests on "
+        "them.",
+        row_name="Combination",
+        n_suppressed=int(frame["is_suppressed"].sum()),
     )
 
 
@@ -142,6 +179,12 @@ def combination_words(term: str) -> str:
     """``funded*~urban`` as ``funded and not urban``."""
     parts = (("not " + p[1:]) if p.startswith("~") else p for p in term.split("*"))
     return " and ".join(part.replace("_", " ") for part in parts) or "any"
+
+
+def _stated(found: ReleasedTable, start: str) -> str:
+    """What a note of the table states, with names as words; empty where none begins so."""
+    note = next((n for n in found.meta.get("notes", ()) if n.startswith(start)), "")
+    return note.removeprefix(start).rstrip(".").replace("_", " ")
 
 
 def _by_term(released: Released, name: str, *, statistic: str = "") -> dict[str, pd.Series] | None:

@@ -191,3 +191,101 @@ def test_a_combination_of_one_or_two_places_is_not_asked_for():
                 "cases": 1,
             },
         )
+
+
+TWO_SETS = (
+    CALIBRATION
+    + """
+[funded]
+column = "money"
+non_member = 1
+crossover = 1
+full_member = 1
+reason = "money or none"
+"""
+)
+
+
+@pytest.fixture
+def funded(tmp_path):
+    """Four units each with money and a pilot (they close), a pilot alone, and neither."""
+
+    def given(*, lone_pilots=True, **combinations):
+        high, low = (11, 12), (2, 3)
+        facts = {"Alameda": (1, 1), "Kings": (1, 1), "Tulare": (0, int(lone_pilots))}
+        facts |= {"Fresno": (0, int(lone_pilots)), "Orange": (0, 0), "Marin": (0, 0)}
+        parts = [
+            referrals(20, county=county, plan=plan, closed=(high if money else low)[i])
+            for county, (money, _) in facts.items()
+            for i, plan in enumerate(("p", "q"))
+        ]
+        rows = [(county, *each) for county, each in facts.items()]
+        frame = pd.DataFrame(rows, columns=["county", "money", "pilot"])
+        frame.to_csv(tmp_path / "counties.csv", index=False)
+        (tmp_path / "sets.toml").write_text(TWO_SETS, encoding="utf-8")
+        success = Success(
+            factors=["money"],
+            county_factors="counties.csv",
+            combinations={
+                "calibration": "sets.toml",
+                "outcome": "closes",
+                "conditions": ["funded", "piloted"],
+                **combinations,
+            },
+        )
+        tables = Given(referral=pd.concat(parts), organization=ORGANIZATION)
+        return measure_success(study(tmp_path, success), tables, "2024Q4")
+
+    return given
+
+
+def terms(results):
+    keys = results["success_combinations"].keys
+    return {s: set(part["term"]) for s, part in keys.groupby("solution")}
+
+
+def test_without_expectations_there_is_no_intermediate_solution(funded):
+    results, left_out = funded()
+    assert terms(results) == {"conservative": {"funded*piloted"}, "parsimonious": {"funded"}}
+    assert "success_untenable" not in {**results, **left_out}
+
+
+@pytest.mark.parametrize(("piloted", "term"), [("present", "funded*piloted"), ("absent", "funded")])
+def test_what_is_expected_decides_what_the_intermediate_solution_drops(funded, piloted, term):
+    # Nobody has money without a pilot. Such a place may be supposed to close only where the pilot
+    # is not expected to help.
+    results, left_out = funded(expectations={"funded": "present", "piloted": piloted})
+    assert terms(results)["intermediate"] == {term}
+    assert f"Expected: funded present, piloted {piloted}." in results["success_combinations"].notes
+    assert "no combination" in left_out["success_untenable"]
+
+
+def test_no_solution_rests_on_what_both_the_outcome_and_its_absence_would_suppose(funded):
+    # Both or neither: money alone would explain the outcome, and its absence; so would a pilot.
+    both = {"funded": "present", "piloted": "present"}
+    results, _ = funded(lone_pilots=False, expectations=both)
+    assert set.union(*terms(results).values()) == {"funded*piloted"}
+    found = results["success_untenable"].keys
+    assert set(found["combination"]) == {"funded*~piloted", "~funded*piloted"}
+    assert set(found["reason"]) == {"supposed for the outcome and for its absence"}
+    shown = release(results).tables["success_untenable"].frame
+    assert not shown["is_suppressed"].any()
+
+
+def test_what_cannot_be_is_supposed_by_no_solution(funded):
+    results, _ = funded(impossible=["funded*~piloted"])
+    assert terms(results)["parsimonious"] == {"funded*piloted"}
+    assert results["success_untenable"].keys["reason"].tolist() == ["impossible"]
+
+
+def test_an_expectation_of_what_is_no_condition_is_refused():
+    with pytest.raises(ValueError, match=r"`rural`.* not among the conditions"):
+        Success(
+            factors=["hhp"],
+            combinations={
+                "calibration": "sets.toml",
+                "outcome": "closes",
+                "conditions": ["piloted"],
+                "expectations": {"rural": "absent"},
+            },
+        )

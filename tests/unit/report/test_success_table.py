@@ -56,7 +56,7 @@ def more(tmp_path_factory):
             support=pd.DataFrame(support, index=range(k)),
             estimand=Estimand("Association", "a share", "share", is_causal=False),
             method=Method("General dominance"),
-            notes=("Outcome: closes_well.",),
+            notes=("Outcome: closes_well.", "Expected: cbo_led present, urban absent."),
         )
 
     statistics = ["share", "conf_low", "conf_high", "noise", "first"]
@@ -77,7 +77,20 @@ def more(tmp_path_factory):
         [0.91, 0.8, 0.5, 0.5, 6, 0.85, 0.7, 0.6, 0.6, 9, 0.8, 0.6, 0.7, 0.7, 11],
         np.repeat(400.0, 15),
     )
-    results = {"success_dominance": dominance, "success_combinations": combinations}
+    untenable = table(
+        {
+            "combination": ["~funded*urban", "funded*urban"],
+            "reason": ["impossible", "supposed for the outcome and for its absence"],
+            "statistic": "is_observed",
+        },
+        [0, 1],
+        np.repeat(400.0, 2),
+    )
+    results = {
+        "success_dominance": dominance,
+        "success_combinations": combinations,
+        "success_untenable": untenable,
+    }
     folder = tmp_path_factory.mktemp("more")
     return release(results, quarter="2024Q4", to=folder)
 
@@ -99,3 +112,19 @@ def test_combinations_are_written_in_words_by_solution_and_model(more):
     assert cells["Units in it"].tolist() == ["6", "9", "11"]
     assert cells["Solution"].str.contains("model").tolist() == [False, True, True]
     assert "closes well" in page.caption
+
+
+def test_what_was_expected_stands_under_the_combinations(more):
+    page = tables.success_combinations_table(more)
+    assert "Expected to help: cbo led present, urban absent." in page.gt.as_raw_html()
+
+
+def test_combinations_that_must_not_be_supposed_have_their_reason(more):
+    page = tables.success_untenable_table(more)
+    cells = page.gt._tbl_data
+    assert cells["Combination"].tolist() == ["not funded and urban", "funded and urban"]
+    assert cells["Units have it"].tolist() == ["No", "Yes"]
+    assert cells["Why not"].tolist() == [
+        "Impossible",
+        "Supposed for the outcome and for its absence",
+    ]
