@@ -43,6 +43,17 @@ def cell_text(value: object, number_format: str = "") -> str:
     return "" if text in _ERRORS else text
 
 
+def shows_zeros(number_format: str) -> bool:
+    """Whether a format shows whole numbers with leading zeros.
+
+    Examples
+    --------
+    >>> shows_zeros("00000"), shows_zeros("000-00-0000;@"), shows_zeros("0.00")
+    (True, True, False)
+    """
+    return _PADDED.fullmatch(_shape(number_format)) is not None
+
+
 def cell_remark(value: object) -> str | None:
     """What a reader should know about a cell; nothing for most."""
     if isinstance(value, str) and value.strip() in _ERRORS:
@@ -58,11 +69,16 @@ def _number_text(value: float, number_format: str) -> str:
         return ""
     if value != int(value):
         return repr(value)
-    shape = re.sub(r'[\\"]', "", number_format.split(";")[0])
-    if value < 0 or not _PADDED.fullmatch(shape):
+    if value < 0 or not shows_zeros(number_format):
         return str(int(value))
+    shape = _shape(number_format)
     n_places = shape.count("0")
     digits = str(int(value)).zfill(n_places)
     left = list(digits[len(digits) - n_places :])
     shown = "".join(left.pop(0) if letter == "0" else letter for letter in shape)
     return digits[: len(digits) - n_places] + shown
+
+
+def _shape(number_format: str) -> str:
+    """How a format shows positive numbers, without quotes."""
+    return re.sub(r'[\\"]', "", number_format.split(";")[0])

@@ -42,7 +42,7 @@ def test_sheets_of_an_exchange_workbook_are_files_of_their_kinds(tmp_path):
     book.create_sheet("Read me").append(["Fill in", "every column"])
     above = [["Plan A - Return Transmission File"], []]
     sheet(book, "RTF", [returned(start=45658, produced=dt.datetime(2025, 2, 5))], above=above)
-    sheet(book, "Outreach", [ATTEMPT, dict.fromkeys(ATTEMPT)])
+    sheet(book, "Outreach", [ATTEMPT, dict.fromkeys(ATTEMPT, " ")])
     hidden = sheet(book, "Old", [returned("92345678A", start="2024-01-01")])
     hidden.sheet_state = "hidden"
     folder = tmp_path / "x"

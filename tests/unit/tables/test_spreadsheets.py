@@ -8,7 +8,8 @@ import zipfile
 import pytest
 
 from calaim_eval.errors import TableError
-from calaim_eval.tables.spreadsheets.cells import cell_text
+from calaim_eval.tables.spreadsheets import cell_marks
+from calaim_eval.tables.spreadsheets.cells import ERROR, cell_text
 from calaim_eval.tables.spreadsheets.choose import HIDDEN, OTHER, chosen_tables, parse_sheet
 from calaim_eval.tables.spreadsheets.convert import row_words, serial_day
 from calaim_eval.tables.spreadsheets.sheets import MERGED, NOT_STORED, list_sheets, sheet_rows
@@ -302,3 +303,37 @@ def test_serial_numbers_are_days(text, day):
 def test_many_rows_are_told_by_the_first_few():
     assert row_words([3]) == "row 3"
     assert row_words([3, 5, 6, 7, 8, 9, 10]) == "rows 3, 5, 6, 7, 8 and 2 more"
+
+
+def test_errors_are_missing_and_counted_and_a_row_of_nothing_else_is_an_empty_one(tmp_path):
+    rows = [["id", "n"], ["a", "#N/A"], ["b", 3], ["#REF!", "=1+1"]]
+    path = book(tmp_path / "list.xlsx", List=rows)
+    table = only_table(path, "id", "n")
+    assert list(table.rows()) == [(2, ["a", ""]), (3, ["b", "3"])]
+    assert table.remarks[ERROR] == 1
+    assert table.places == {EMPTY: [4]}
+
+
+def test_each_of_many_merged_cells_fills_its_own_rows(tmp_path):
+    path = book(tmp_path / "list.xlsx", List=[["id", "n"], *[[f"a{i}", i] for i in range(4000)]])
+    made = openpyxl.load_workbook(path)
+    for row in range(2, 4001, 2):
+        made["List"].merge_cells(f"A{row}:A{row + 1}")
+    made.save(path)
+    table = only_table(path, "id", "n")
+    rows = list(table.rows())
+    assert [cells[0] for _, cells in rows[:4]] == ["a0", "a0", "a2", "a2"]
+    assert (len(rows), table.remarks[MERGED]) == (4000, 2000)
+
+
+def test_a_sheet_without_a_stored_size_is_gone_through_once(tmp_path, monkeypatch):
+    made = openpyxl.Workbook(write_only=True)
+    sheet = made.create_sheet("List")
+    for row in (["id", "n"], ["a", 1], ["b", 2]):
+        sheet.append(row)
+    made.save(tmp_path / "list.xlsx")
+    with zipfile.ZipFile(tmp_path / "list.xlsx") as archive:
+        assert b"<dimension" not in archive.read("xl/worksheets/sheet1.xml")
+    monkeypatch.setattr(cell_marks, "_cells", None)  # nothing in it asks for the cells themselves
+    rows = only_table(tmp_path / "list.xlsx", "id", "n").rows()
+    assert list(rows) == [(2, ["a", "1"]), (3, ["b", "2"])]

@@ -156,7 +156,7 @@ def test_a_column_named_twice_is_refused(raw, tmp_path):
 
 def test_without_the_library_it_says_what_to_install(raw, tmp_path, monkeypatch):
     write(raw, Contracts=contracts(ROWS[0]))
-    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
+    monkeypatch.setitem(__import__("sys").modules, "python_calamine", None)
     with pytest.raises(MissingExtraError, match=r"calaim-eval\[excel\]"):
         read(raw, tmp_path)
 
