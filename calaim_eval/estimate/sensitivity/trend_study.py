@@ -15,6 +15,10 @@ from calaim_eval.results import SUPPORT_COLUMNS, EffectTable
 Effect = int | Literal["average"] | Mapping[int, float]
 
 
+_NO_ERROR = 1e-6
+"""An error this small beside the largest of the rows is rounding."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrendStudy:
     """Estimates before and after the base month (where the difference is 0 by definition).
@@ -55,7 +59,7 @@ class TrendStudy:
     @property
     def std_error(self) -> float:
         """Its standard error."""
-        return float(np.sqrt(self.loads @ self.covariance @ self.loads))
+        return float(np.sqrt(max(self.loads @ self.covariance @ self.loads, 0.0)))
 
     def steps(self) -> tuple[np.ndarray, np.ndarray]:
         """Changes from month to month before and after the base month, as loads: (p, .), (q, .)."""
@@ -124,7 +128,7 @@ def _study(
     _require_whole(event_time, n_before, base, where)
     estimate, covariance = table.estimate[rows], table.covariance[np.ix_(rows, rows)]
     _require_errors(table, estimate, covariance, where)
-    return TrendStudy(
+    study = TrendStudy(
         keys=keys,
         estimate=estimate.astype(float),
         covariance=(covariance + covariance.T) / 2,
@@ -132,6 +136,13 @@ def _study(
         weights=_weights(event_time[n_before:], effect, where),
         support={c: float(table.support[c].to_numpy()[rows].min()) for c in SUPPORT_COLUMNS},
     )
+    if not study.std_error > _NO_ERROR * np.sqrt(np.diag(covariance).max()):
+        raise EstimationError(
+            f"honest_did{where}: the effect asked about has no sampling error of its own, as where "
+            "few clusters had any events and those cancel out. Ask for another effect, or pool "
+            "small groups."
+        )
+    return study
 
 
 def base_event_time(table: EffectTable) -> int:

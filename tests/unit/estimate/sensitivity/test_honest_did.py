@@ -209,6 +209,17 @@ def test_what_is_refused_of_the_rows(study: EffectTable) -> None:
     unknown[0, :] = unknown[:, 0] = np.nan
     with pytest.raises(EstimationError, match="1 of 5 effects have no standard error"):
         honest_did(replace(study, covariance=unknown), bounds=[1.0])
+    cancelling = study.covariance.copy()
+    cancelling[3:, 3:] = [[0.02, -0.02], [-0.02, 0.02]]
+    cancelling[:3, 3:] = cancelling[3:, :3] = 0.0
+    for restriction in ("relative_magnitudes", "smoothness"):
+        with pytest.raises(EstimationError, match="the effect asked about has no sampling error"):
+            honest_did(
+                replace(study, covariance=cancelling),
+                bounds=[0.0, 1.0],
+                effect="average",
+                restriction=restriction,
+            )
     apart = stack([study.select(np.arange(5) < 3), study.select(np.arange(5) >= 3)])
     with pytest.raises(EstimationError, match="stacked tables"):
         honest_did(apart, bounds=[1.0])
