@@ -12,6 +12,7 @@ import pandas as pd
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.success.factor_rows import FactorRows, factor_rows
 from calaim_eval.integration.success.mixed_factors import fit_mixed_factors
+from calaim_eval.integration.success.separation import is_separated
 from calaim_eval.results import EffectTable, Estimand, Method
 
 FactorModel = Literal["linear", "logit", "mixed"]
@@ -216,23 +217,18 @@ def _identified(x: np.ndarray) -> np.ndarray:
 def _logit(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     """Maximum likelihood (statsmodels); NaN for terms not identified, None under separation."""
     from statsmodels.discrete.discrete_model import Logit
-    from statsmodels.tools.sm_exceptions import PerfectSeparationError
 
     if not np.isin(y, (0.0, 1.0)).all():
         return None
     if not _identified(x).all():
         return np.full(x.shape[1], np.nan)
-    scale = np.r_[1.0, x[:, 1:].std(axis=0)]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = Logit(y, x / scale).fit(disp=False, maxiter=100, warn_convergence=False)
-    except (PerfectSeparationError, np.linalg.LinAlgError):
+    z, scale = _standardized(x)
+    if is_separated(z, np.column_stack([y, 1 - y])):
         return None
-    coef = np.asarray(result.params)
-    if not result.mle_retvals["converged"] or np.abs(coef).max() > _SEPARATED:
-        return None
-    return np.asarray(coef / scale)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = Logit(y, z).fit(disp=False, maxiter=100, warn_convergence=False)
+    return np.asarray(result.params / scale) if result.mle_retvals["converged"] else None
 
 
 def _share(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
@@ -241,18 +237,24 @@ def _share(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
 
     if not _identified(x).all():
         return np.full(x.shape[1], np.nan)
-    scale = np.r_[1.0, x[:, 1:].std(axis=0)]
+    z, scale = _standardized(x)
+    if is_separated(z, y):
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = sm.GLM(y, x / scale, family=sm.families.Binomial()).fit(maxiter=100, tol=1e-12)
-    coef = np.asarray(result.params)
-    if not result.converged or not np.isfinite(coef).all() or np.abs(coef).max() > _SEPARATED:
-        return None
-    return np.asarray(coef / scale)
+        result = sm.GLM(y, z, family=sm.families.Binomial()).fit(maxiter=100, tol=1e-12)
+    return np.asarray(result.params / scale) if result.converged else None
 
 
-_SEPARATED = 15.0
-"""A log odds ratio of one standard deviation beyond this is on its way to infinity."""
+def _standardized(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factors around their mean in standard deviations (1 for the intercept), and those.
+
+    Only the intercept depends on where factors are counted from, and it is not told.
+    """
+    mean, scale = np.r_[0.0, x[:, 1:].mean(axis=0)], np.r_[1.0, x[:, 1:].std(axis=0)]
+    return (x - mean) / scale, scale
+
+
 _FITS: dict[str, _Fit] = {"linear": _linear, "logit": _logit}
 
 

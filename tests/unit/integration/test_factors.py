@@ -273,3 +273,38 @@ def test_shares_that_are_none_are_refused(shares):
     apart = shares.assign(closure=shares["pilot"].astype(float))
     with pytest.raises(EstimationError, match="tell the 80 units"):
         integration_factors(apart, model="logit", **arguments)
+
+
+@pytest.mark.parametrize("trials", [None, "n_referrals"])
+def test_odds_ratios_do_not_depend_on_where_a_factor_is_counted_from(shares, trials):
+    rng = np.random.default_rng(2)
+    years = np.resize(np.arange(4.0), len(shares))
+    chance = 1 / (1 + np.exp(-0.4 * (years - 1.5)))
+    units = shares.assign(years=years, calendar=2022 + years)
+    units["closes"] = (
+        rng.random(len(units)) < chance
+        if trials is None
+        else rng.binomial(units["n_referrals"], chance) / units["n_referrals"]
+    )
+    later, calendar = (
+        integration_factors(units, outcome="closes", factors=[f], model="logit", trials=trials)
+        for f in ("years", "calendar")
+    )
+    np.testing.assert_allclose(calendar.estimate, later.estimate, rtol=1e-7)
+    np.testing.assert_allclose(calendar.std_error, later.std_error, rtol=1e-6)
+
+
+@pytest.mark.parametrize("trials", [None, "n_referrals"])
+def test_a_rare_factor_of_units_that_all_close_has_no_odds_ratio(shares, trials):
+    rare = np.arange(len(shares)) % 9 == 0
+    closes = np.arange(len(shares)) % 2 if trials is None else 0.5
+    units = shares.assign(
+        rare=rare,
+        money=np.random.default_rng(4).normal(size=len(shares)),
+        closes=np.where(rare, 1.0, closes),
+        n_referrals=1000 * shares["n_referrals"],
+    )
+    with pytest.raises(EstimationError, match="separation"):
+        integration_factors(
+            units, outcome="closes", factors=["rare", "money"], model="logit", trials=trials
+        )
