@@ -11,8 +11,6 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-import ibis
-
 from calaim_eval.panel.inpatient_lines import is_inpatient
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.tables.ledger import USED
@@ -41,6 +39,8 @@ def with_planned(care: Care, stays: Table) -> Table:
         `member`, `admit_day`, `discharge_day`, `diagnosis` (principal), `drg`; a member's stays
         do not overlap.
     """
+    import ibis
+
     listed = stays.mutate(is_planned=_by_package_list(stays, care.rules))
     if not care.bucket.has(CODES):
         return listed
@@ -57,6 +57,8 @@ def with_planned(care: Care, stays: Table) -> Table:
 
 def _by_package_list(stays: Table, rules: PanelRules) -> Value:
     """Whether the code list `planned_readmission` says that a stay was planned."""
+    import ibis
+
     codes = load_codes("planned_readmission")
     columns = {"ICD-10-CM": "diagnosis"}
     if rules.drg_system != "unknown":
@@ -112,6 +114,8 @@ def _codes(codes: Table, kind: str) -> Table:
 
 def procedure_outcomes(bucket: Bucket) -> Table:
     """What became of each row of `claim_procedure`: `reason` and `n_rows`."""
+    import ibis
+
     claims = bucket.raw("medical_claim").select("member_id", "claim_id").distinct()
     claims = claims.mutate(has_claim=ibis.literal(True))
     rows = bucket.raw(PROCEDURES).left_join(claims, ["member_id", "claim_id"])
