@@ -32,7 +32,8 @@ class FsqcaRobustness:
         ``n_gained``, ``n_lost`` (cases that enter or leave it), ``why_not``.
     consistency_fit, coverage_fit : float
         Consistency of the solution over that of what all alternatives share with it, and coverage
-        of the shared part over that of the solution; 1: nothing hangs on the choices.
+        of the shared part over that of the solution; 1: nothing hangs on the choices. The first is
+        NaN where the shared part holds nothing of the outcome.
     overlap_of_all, overlap_of_any : float
         Overlap of the solution with what all alternatives hold, and with what any does.
     notes : tuple[str, ...]
@@ -271,9 +272,12 @@ def _summary(
             f"{unsolved} of {len(rows) - 1} alternatives have no solution; the measures of fit "
             "are of the others."
         )
+    shared = consistency(core, y)
+    if not shared > 0:
+        notes.append("What all alternatives share holds nothing of the outcome.")
     return FsqcaRobustness(
         alternatives=rows,
-        consistency_fit=consistency(held, y) / consistency(core, y),
+        consistency_fit=consistency(held, y) / shared if shared > 0 else float("nan"),
         coverage_fit=consistency(y, core) / consistency(y, held),
         overlap_of_all=_overlap(held, least),
         overlap_of_any=_overlap(held, most),

@@ -89,3 +89,8 @@ def proportional_reduction(x: np.ndarray, y: np.ndarray) -> float:
     both = np.minimum(np.minimum(x, y), 1 - y).sum()
     total = x.sum() - both
     return float((np.minimum(x, y).sum() - both) / total) if total > 1e-12 else float("nan")
+
+
+def reaches(fit: np.ndarray | float, cutoff: float) -> np.ndarray:
+    """Whether a fit is at a cutoff or above it; 12 of 15 is at 0.8, whatever its last digit."""
+    return np.asarray(np.asarray(fit) >= cutoff - 1e-12)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.qca.membership import consistency, memberships
+from calaim_eval.integration.qca.membership import consistency, memberships, reaches
 
 
 def necessity(
@@ -65,7 +65,7 @@ def necessity(
         for label, degree in ((name, has), (f"~{name}", 1 - has))
     }
     rows = [_row(label, degree, y) for label, degree in parts.items()]
-    needed = [{row["condition"]} for row in rows if row["consistency"] >= consistency_cutoff]
+    needed = [{row["condition"]} for row in rows if reaches(row["consistency"], consistency_cutoff)]
     for n in range(2, unions_of + 1):
         for labels in combinations(parts, n):
             if len({label.removeprefix("~") for label in labels}) < n:
@@ -74,7 +74,7 @@ def necessity(
                 continue
             joined = np.max([parts[label] for label in labels], axis=0)
             row = _row(" + ".join(labels), joined, y)
-            if row["consistency"] >= consistency_cutoff:
+            if reaches(row["consistency"], consistency_cutoff):
                 needed.append(set(labels))
                 rows.append(row)
     return pd.DataFrame(rows)

@@ -15,6 +15,7 @@ from calaim_eval.integration.qca.membership import (
     corner_memberships,
     memberships,
     proportional_reduction,
+    reaches,
 )
 
 
@@ -143,7 +144,7 @@ def tabulated(
     fits = np.array([consistency(column, y) for column in inside.T])
     pri = np.array([proportional_reduction(column, y) for column in inside.T])
     known = n_cases >= cutoffs.frequency
-    goes = (fits >= cutoffs.consistency) & (pri >= cutoffs.pri)
+    goes = reaches(fits, cutoffs.consistency) & reaches(pri, cutoffs.pri)
     rows = pd.DataFrame(corner_bits(x.shape[1]).astype(int), columns=list(conditions))
     rows = rows.assign(
         n_cases=n_cases,

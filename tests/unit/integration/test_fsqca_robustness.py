@@ -6,6 +6,7 @@ import pytest
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.qca import Calibration, Cutoffs, fsqca_robustness
+from calaim_eval.integration.qca.fsqca_robustness import _summary
 
 SETS = (
     Calibration("funded", "dollars", 0, 5, 20, "awards"),
@@ -128,3 +129,12 @@ def test_the_cutoffs_of_the_solution_are_not_an_alternative(counties):
     changes = set(found.alternatives["change"])
     assert "consistency cutoff 0.9" not in changes
     assert "at least 2 cases" not in changes
+
+
+def test_a_core_without_the_outcome_has_no_consistency_to_divide_by():
+    held, other = np.array([1.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0])
+    rows = pd.DataFrame({"change": ["none", "another"], "formula": ["a", "a*b"]})
+    found = _summary(rows, held, [other], np.array([0.0, 1.0, 1.0]), "conservative")
+    assert np.isnan(found.consistency_fit)
+    assert found.coverage_fit == 0
+    assert "nothing of the outcome" in found.notes[-1]

@@ -199,3 +199,23 @@ def test_a_union_is_needed_where_neither_part_is_enough():
     assert found.loc["a + b"].tolist() == [1, 1, 1]
     # All four cases lack a or b: needed, and worth nothing.
     assert found.loc["~a + ~b"].tolist() == [1, 0.75, 0]
+
+
+def test_a_consistency_on_the_cutoff_reaches_it():
+    """(0.3 + 0.9) / (0.6 + 0.9) is 0.8, though not to the last digit of a float."""
+    sets = pd.DataFrame({"a": [0.6, 0.9, 0.1, 0.2], "y": [0.3, 0.9, 0.0, 0.0]})
+    inside = np.minimum(sets["a"], sets["y"])[:2].sum() / sets["a"][:2].sum()
+    assert inside < 0.8
+    crisp = sets.assign(a=[0.6, 0.9, 0.0, 0.0])
+    table = truth_table(crisp, outcome="y", conditions=["a"], consistency_cutoff=0.8)
+    assert table.rows.set_index("a").loc[1, "is_outcome"]
+    needs = crisp.rename(columns={"a": "y", "y": "a"})
+    found = necessity(
+        needs.assign(b=[0.4, 0.6, 1.0, 1.0]),
+        outcome="y",
+        conditions=["a", "b"],
+        unions_of=2,
+        consistency_cutoff=0.8,
+    )
+    # `a` alone reaches it, so that no union with it is told.
+    assert not found["condition"].str.contains("a + ", regex=False).any()
