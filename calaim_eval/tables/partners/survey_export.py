@@ -50,13 +50,15 @@ _STATUS, _FINISHED = "Status", "Finished"
 _TRIALS = frozenset(
     {
         *("survey preview", "survey test", "spam", "survey preview spam", "imported spam"),
-        *("offline response preview", "1", "2", "8", "9", "12", "17"),
+        "offline response preview",
     }
 )
+_TRIAL_CODES = frozenset({"1", "2", "8", "9", "12", "17"})
 """Words and codes by which Qualtrics marks what no respondent sent."""
 _NOT_FINISHED = frozenset({"false", "0", "no"})
 _IMPORT_MARK = '"ImportId"'
-_SECOND_HEADER = "Response ID"
+_OWN_ID, _SECOND_HEADER = "ResponseId", "Response ID"
+"""First and second head of the identifier that Qualtrics gives."""
 
 
 def read_survey_export(folder: Path) -> PartnerTables:
@@ -92,19 +94,19 @@ def read_survey_export(folder: Path) -> PartnerTables:
         paths,
         EXPORT,
         ledger,
-        columns=(*COLUMNS, *map(item_column, layout.items.values()), _STATUS, _FINISHED),
+        columns=(*COLUMNS, *map(item_column, layout.items.values()), _STATUS, _FINISHED, _OWN_ID),
         required=tuple(layout.heads.values()),
         heads=layout.heads,
         is_exact=True,
     )
-    has_imports = _set_aside_rows(rows, layout)
+    is_qualtrics = _set_aside_rows(rows, layout)
     people = _people(rows, layout, links)
     at = rows.used()
     answers = _answers(rows, people, layout, at, ledger)
     frames = {"survey_response": answers, "organization": _organizations(people, links, layout)}
     every_path = (*paths, *link_paths(folder), folder / LAYOUT)
     note_passed_over(folder, NAME, every_path, ledger)
-    version = "Qualtrics" if has_imports else _written_by(paths)
+    version = "Qualtrics" if is_qualtrics else _written_by(paths, layout)
     files = SourceFiles(NAME, every_path, "", is_bulk=True)
     return PartnerTables(NAME, version, joined_frames([frames]), ledger, (files,))
 
@@ -115,17 +117,22 @@ def _set_aside_rows(rows: FileRows, layout: SurveyLayout) -> bool:
         lambda cells: cells.str.contains(_IMPORT_MARK, na=False, regex=False)
     )
     is_import = is_mark.any(axis=1).to_numpy(dtype=bool)
-    is_text = (rows["respondent_id"] == _SECOND_HEADER).to_numpy(dtype=bool)
+    heads = rows.frame[["respondent_id", _OWN_ID]] == _SECOND_HEADER
+    # The texts of the questions stand in the row before that of the imports.
+    is_text = heads.any(axis=1).to_numpy(dtype=bool) | np.append(is_import[1:], [False])
     rows.set_aside(is_import | is_text, MORE_HEADERS)
+    has_own = _OWN_ID in layout.columns or bool(rows[_OWN_ID].notna().any())
+    is_qualtrics = has_own or bool(is_import.any())
     rows.require("respondent_id")
-    rows.set_aside(rows[_STATUS].str.lower().isin(_TRIALS), TRIAL)
+    trials = _TRIALS | _TRIAL_CODES if is_qualtrics else _TRIALS
+    rows.set_aside(rows[_STATUS].str.lower().isin(trials), TRIAL)
     rows.note(rows[_FINISHED].str.lower().isin(_NOT_FINISHED), UNFINISHED)
     if layout.wave_date:
         rows.frame["wave_date"] = layout.wave_date
     else:
         rows.frame["wave_date"] = _in_our_words(rows["wave_date"], layout.words("wave_date"))
     rows.keep_latest(["respondent_id", "wave_date"], by="recorded")
-    return bool(is_import.any())
+    return is_qualtrics
 
 
 def _people(rows: FileRows, layout: SurveyLayout, links: Links) -> pd.DataFrame:
@@ -185,8 +192,8 @@ def _organizations(people: pd.DataFrame, links: Links, layout: SurveyLayout) -> 
     )
 
 
-def _written_by(paths: tuple[Path, ...]) -> str:
+def _written_by(paths: tuple[Path, ...], layout: SurveyLayout) -> str:
     """Program that wrote the export, as far as its heads tell."""
-    heads = read_header(paths[0], EXPORT)
+    heads = read_header(paths[0], EXPORT, layout.heads)
     marks = ("redcap_", "___", "(choice=")
     return "REDCap" if any(mark in head for head in heads for mark in marks) else "one row a person"

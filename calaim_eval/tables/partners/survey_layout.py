@@ -84,14 +84,15 @@ def read_survey_layout(folder: Path) -> SurveyLayout:
     _require(content, known, "key")
     organizations = str(content.get("organizations", "partner"))
     _require([organizations], ("partner", "study"), "kind of `organizations`")
+    values = content.get("values", {})
+    if not isinstance(values, dict):
+        raise TableError(f"`{LAYOUT}`: `values` is no section.\n  Write [values.response].")
     layout = SurveyLayout(
         columns=_pairs(content, "columns"),
         items=_pairs(content, "items"),
         wave_date=str(content.get("wave_date", "")),
         has_study_ids=organizations == "study",
-        values={
-            name: _pairs(content.get("values", {}), name) for name in content.get("values", {})
-        },
+        values={name: _pairs(values, name) for name in values},
     )
     _check(layout)
     return layout

@@ -212,6 +212,8 @@ def test_an_export_as_a_workbook_is_the_same_and_scores(tmp_path):
         ("[values.wave_date]", "[values.wave]", "'wave' is no column or item with values"),
         ('organizations = "study"', 'organizations = "ours"', "`partner`, `study`"),
         ("[columns]", "[columns", "no TOML"),
+        (REDCAP[REDCAP.index("[values") :], "values.response = 5", "no section of pairs"),
+        (REDCAP, 'values = "x"', "`values` is no section"),
     ],
 )
 def test_a_layout_that_is_not_understood_says_what_there_is(tmp_path, old, new, message):
@@ -227,3 +229,42 @@ def test_an_export_without_a_layout_or_a_named_column_is_refused(tmp_path):
     (folder / "layout.toml").unlink()
     with pytest.raises(TableError, match=r"lies without `layout.toml`"):
         read_survey_export(folder)
+
+
+def test_a_status_of_another_program_sets_nobody_aside(tmp_path):
+    head, *rows = RAW
+    found = read_survey_export(
+        write(tmp_path, [[*head, "status"], *([*row, "1"] for row in rows)], REDCAP)
+    )
+    assert counts(found) == {USED: 3}
+
+
+def test_codes_of_status_count_in_an_export_of_qualtrics(tmp_path):
+    real = answers("R_1", "Open Door", "Director", "5", "5", "No", status="0")
+    trial = answers("R_2", "Open Door", "Director", "5", "5", "No", status="1")
+    layout = QUALTRICS.replace("ResponseId =", "StartDate =")
+    known_by_id = write(tmp_path, [HEAD, real, trial], layout)
+    assert counts(read_survey_export(known_by_id)) == {
+        "preview, test or spam (`Status`)": 1,
+        USED: 1,
+    }
+
+
+def test_texts_of_questions_are_no_respondent_whichever_column_tells_respondents(tmp_path):
+    layout = QUALTRICS.replace("ResponseId =", "StartDate =")
+    one = answers("R_1", "Open Door", "Director", "5", "5", "No")
+    found = read_survey_export(qualtrics(tmp_path, one, layout=layout))
+    assert counts(found) == {"second or third header of the export (no answers)": 2, USED: 1}
+
+
+def test_of_a_workbook_of_several_sheets_the_one_with_the_columns_is_read(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    book = openpyxl.Workbook()
+    for row in RAW:
+        book.active.append(row)
+    book.create_sheet("About").append(["Read", "me"])
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    book.save(folder / "export.xlsx")
+    (folder / "layout.toml").write_text(REDCAP, encoding="utf-8")
+    assert read_survey_export(folder).version == "REDCap"
