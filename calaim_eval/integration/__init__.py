@@ -23,6 +23,7 @@ from calaim_eval.integration.delivery import (
     delivery_members,
     delivery_organizations,
 )
+from calaim_eval.integration.directory_use import directory_use
 from calaim_eval.integration.local_cbo import local_cbo_share
 from calaim_eval.integration.network import (
     contract_concentration,
@@ -59,6 +60,7 @@ from calaim_eval.integration.organization_network import (
     tie_stability,
     without_coordinator,
 )
+from calaim_eval.integration.outside_referrals import outside_referrals
 from calaim_eval.integration.partner_measures import (
     INDEX_COMPONENTS,
     PartnerMeasures,
@@ -146,6 +148,7 @@ __all__ = [
     "delivery_contracts",
     "delivery_members",
     "delivery_organizations",
+    "directory_use",
     "distinct_layouts",
     "effect_by_integration",
     "ei_index",
@@ -172,6 +175,7 @@ __all__ = [
     "network_strength",
     "network_tables",
     "network_transitivity",
+    "outside_referrals",
     "partner_measures",
     "payment_denials",
     "payment_timeliness",
