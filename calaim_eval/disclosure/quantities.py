@@ -66,12 +66,17 @@ MATURED = Count("matured_root_referrals")
 MATURED_ANY_SERVICE = Count("matured_root_referrals_any_service")
 CLOSED = Count(_FUNNEL, (("step", "closed"),))
 CLOSED_MATURED = Count("root_referrals_closed_services_received")
+STARTED = Count(_FUNNEL, (("step", "started"),))
+STARTED_IN_TIME = Count(MATURED_ANY_SERVICE.name, (("state", "service_started"),))
 
 PARTS = (
     PartOf(MATURED, MATURED_ANY_SERVICE),
     PartOf(MATURED, REFERRALS),
     PartOf(MATURED_ANY_SERVICE, REFERRALS),
     PartOf(CLOSED_MATURED, CLOSED),
+    PartOf(STARTED_IN_TIME, STARTED),
+    PartOf(Count("events_by_outcome"), Count("events_by_outcome_in_all_covered_months")),
+    PartOf(Count("member_months_before_eligibility"), Count("member_months")),
     *(part for service in services() for part in _access_parts(service)),
 )
 

@@ -47,6 +47,30 @@ def closure(counts):
     )
 
 
+def times(counts):
+    """Matured referrals by what became of them: begun in time, ended without service, waiting."""
+    total = np.sum(list(counts.values()), axis=0)
+    rows = [
+        {"race_ethnicity": group, "state": state, "n": n, "of": sum(numbers)}
+        for group, numbers in {**counts, ALL: total}.items()
+        for state, n in zip(
+            (ALL, "service_started", "ended_without_service", "waiting"),
+            (sum(numbers), *numbers),
+            strict=True,
+        )
+    ]
+    frame = pd.DataFrame(rows)
+    return rate_table(
+        frame[["race_ethnicity", "state"]].assign(days=ALL),
+        frame["n"],
+        frame["of"],
+        kind="proportion",
+        names=("matured_root_referrals_any_service",) * 2,
+        margins=("race_ethnicity", "state", "days"),
+        denominator_keys=("race_ethnicity",),
+    )
+
+
 def shown(released, table, **keys):
     """Numerator and denominator of a row; NaN where hidden."""
     frame = released.tables[table].frame
@@ -75,6 +99,53 @@ def test_a_referral_closed_in_one_table_does_not_bound_the_hidden_count_of_the_o
     lost_at_most = started - closed
     lost_at_least = lost_at_most - (referred - matured)
     assert not lost_at_most - lost_at_least < 10
+
+
+def test_services_that_began_late_do_not_follow_from_those_in_time():
+    # aian: 60 services began, 57 of them in time: 3 members waited longer.
+    tables = {
+        "referral_funnel": funnel(
+            {
+                "aian": (140, 130, 120, 90, 60, 40),
+                "black": (225, 215, 200, 180, 126, 100),
+                "white": (551, 540, 519, 497, 297, 262),
+            }
+        ),
+        "referral_times": times(
+            {"aian": (57, 30, 33), "black": (90, 45, 50), "white": (240, 100, 130)}
+        ),
+    }
+    released = release(tables)
+    began = shown(released, "referral_funnel", race_ethnicity="aian", step="started")[0]
+    in_time = shown(
+        released, "referral_times", race_ethnicity="aian", state="service_started", days=ALL
+    )[0]
+    assert np.isnan(began - in_time)
+
+
+def test_events_after_eligibility_do_not_follow_from_those_before_and_all():
+    # aian: 16 of 18 events were before eligibility; white 300 of 900.
+    groups = pd.DataFrame(
+        {"outcome": "ed_visits", "race_ethnicity": ["aian", "black", "white", ALL]}
+    )
+    before = rate_table(
+        groups,
+        [16, 150, 300, 466],
+        [400, 2000, 5000, 7400],
+        names=("events_by_outcome", "member_months_before_eligibility"),
+        margins=("race_ethnicity",),
+    )
+    in_all = rate_table(
+        groups,
+        [18, 400, 900, 1318],
+        [1200, 6000, 15000, 22200],
+        names=("events_by_outcome_in_all_covered_months", "member_months"),
+        margins=("race_ethnicity",),
+    )
+    released = release({"baseline_utilization": before, "use_by_race_and_sex": in_all})
+    tables = ("baseline_utilization", "use_by_race_and_sex")
+    numbers = [shown(released, name, race_ethnicity="aian")[0] for name in tables]
+    assert np.isnan(numbers).any()
 
 
 def test_rows_set_aside_do_not_follow_from_rows_read():
