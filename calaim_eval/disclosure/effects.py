@@ -59,6 +59,9 @@ def hide_effects(
     5. Estimates at false dates are averages of months before exposure: hidden where such a month
        is of an event study of the same outcome, group and comparison.
     6. An effect and its checks (key `check`), which state it once more, are hidden together.
+    7. A ratio is hidden where the effect of the same group is, which follows from it and the rate
+       of the exposed; and further ratios of a stratum (as in 4) until those hidden are of no event
+       or of ``policy.min_count``, as a ratio and an effect tell that rate.
 
     Returns
     -------
@@ -78,6 +81,7 @@ def hide_effects(
     while n_before != (n_before := sum(int(rows.sum()) for rows in hidden.values())):
         _hide_false_dates(tables, hidden)
         _hide_same_estimates(tables, hidden)
+        _hide_ratios_of_hidden_effects(tables, hidden)
         for name, table in tables.items():
             _hide_checks_together(table, hidden[name])
             _hide_beside_differences(table, hidden[name])
@@ -171,6 +175,31 @@ def _hide_same_estimates(tables: Mapping[str, EffectTable], hidden: Hidden) -> N
             )
 
 
+def _hide_ratios_of_hidden_effects(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
+    """Hide the ratio of a group whose effect is hidden in a table by the same keys."""
+    causal = {name: t for name, t in tables.items() if t.estimand.is_causal}
+    for name, table in causal.items():
+        if table.estimand.scale != "ratio":
+            continue
+        mine = _told_of(table.keys)
+        for other, effects in causal.items():
+            theirs = _told_of(effects.keys)
+            if (
+                effects.estimand.scale == "ratio"
+                or set(mine.columns) != set(theirs.columns)
+                or _compares_otherwise(table, effects)
+            ):
+                continue
+            gone = set(theirs[mine.columns][hidden[other]].itertuples(index=False, name=None))
+            same = [row in gone for row in mine.itertuples(index=False, name=None)]
+            hidden[name] |= np.array(same, dtype=bool)
+
+
+def _told_of(keys: pd.DataFrame) -> pd.DataFrame:
+    """Keys as text, without the unit."""
+    return keys.drop(columns="unit", errors="ignore").astype(str).map(str)
+
+
 def _as_told(estimate: float) -> float:
     """The estimate to the digits that two ways of adding up agree on."""
     return float(f"{estimate:.9e}")
@@ -241,14 +270,21 @@ def hide_beside(
     """Hide further rows of a stratum until the hidden ones do not follow from the average."""
     table = tables[name]
     keys = table.keys.astype(str).map(str)
-    n_members = np.nan_to_num(table.support["n_members"].to_numpy(dtype=float))
+    n_members, n_events = (
+        np.nan_to_num(table.support[column].to_numpy(dtype=float))
+        for column in ("n_members", "n_events")
+    )
+    if table.estimand.scale != "ratio":
+        n_events = np.zeros(len(keys))
     is_total = keys[column].isin(TOTALS).to_numpy()
     for rows in _groups(keys, column):
         parts = rows[~is_total[rows] & np.isfinite(table.estimate[rows])]
         totals = rows[is_total[rows]]
         if not _average_is_shown(name, column, keys.iloc[rows[0]], totals, tables, hidden):
             continue
-        while hidden[name][parts].any() and not _blurred(parts, hidden[name], n_members, policy):
+        while (gone := parts[hidden[name][parts]]).size and not _blurred(
+            n_members[gone], n_events[gone], policy
+        ):
             shown = parts[~hidden[name][parts]]
             if not len(shown):
                 hidden[name][totals] = True
@@ -257,10 +293,11 @@ def hide_beside(
             hidden[name][min(shown, key=lambda r: (keep[r], n_members[r], r))] = True
 
 
-def _blurred(parts: np.ndarray, hidden: np.ndarray, n_members: np.ndarray, policy: Policy) -> bool:
-    """At least two parts hidden, with together enough members."""
-    rows = parts[hidden[parts]]
-    return len(rows) > 1 and float(n_members[rows].sum()) >= policy.support_needed
+def _blurred(n_members: np.ndarray, n_events: np.ndarray, policy: Policy) -> bool:
+    """At least two parts hidden, with together enough members and no small count of events."""
+    is_small = n_events.sum() > 0 and bool(policy.is_small(n_events.sum()))
+    enough = float(n_members.sum()) >= policy.support_needed
+    return len(n_members) > 1 and enough and not is_small
 
 
 def _average_is_shown(

@@ -119,7 +119,8 @@ def _terms(effects: StratumEffects, per: float) -> StratumTerms:
                 )
             )
             keys.append(parts[-1].keys)
-            supports.append(_support(effects, side, period))
+            own_support = rate_support(effects, side, period)
+            supports.append(np.stack([own_support, own_support]))
     return StratumTerms(
         grid=effects.grid,
         keys=pd.concat(keys, ignore_index=True),
@@ -131,8 +132,8 @@ def _terms(effects: StratumEffects, per: float) -> StratumTerms:
     )
 
 
-def _support(effects: StratumEffects, side: str, period: str) -> np.ndarray:
-    """Support of one side in one period, twice: a rate has one side only; shape (2, 3)."""
+def rate_support(effects: StratumEffects, side: str, period: str) -> np.ndarray:
+    """Support of one side in one period; shape (3,)."""
     pairs, kept = effects.pairs, effects.kept
     used = np.zeros(effects.grid.at_risk.shape, dtype=bool)
     months = pairs.month if period == "after" else pairs.base
@@ -143,8 +144,7 @@ def _support(effects: StratumEffects, side: str, period: str) -> np.ndarray:
             rows = months == month
             stands = pairs.comparison[rows].T.astype(float) @ kept[rows].astype(float)
             used[:, :, month] = stands > 0
-    own = side_support(effects.grid, used)
-    return np.stack([own, own])
+    return side_support(effects.grid, used)
 
 
 def side_means(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.estimate.cell_grid import LEVEL_ROUNDING
 from calaim_eval.estimate.cohort_month.cohort_averages import (
     By,
     average_terms,
@@ -16,7 +18,7 @@ from calaim_eval.estimate.cohort_month.cohort_averages import (
     share_loads,
 )
 from calaim_eval.estimate.cohort_month.group_time_effects import GroupTimeEffects
-from calaim_eval.estimate.cohort_month.group_time_rates import side_means
+from calaim_eval.estimate.cohort_month.group_time_rates import rate_support, side_means
 from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
 from calaim_eval.estimate.pre_post_windows import EXPOSED
 from calaim_eval.estimate.stratum_terms import StratumTerms, identified_strata, terms_table
@@ -83,7 +85,8 @@ def relative_effect(
     EffectTable
         Rate ratios; above 1: the exposed have more of the outcome than they would have had. Keys:
         stratum columns (if any), and ``event_time`` with ``by="event_time"``. Strata jointly in
-        the covariance, which is clustered as in `att_gt`.
+        the covariance, which is clustered as in `att_gt`. Support of the exposed is that of the
+        months of the effect alone: with the effect, a ratio tells their events in these months.
 
     Raises
     ------
@@ -198,6 +201,7 @@ def _ratios(
         weights,
         share_loads(effects, weights, effects.estimate, average),
     )
+    att = replace(att, sides=_sides_of_ratio(effects, weights, att.sides))
     without = observed.estimate - average
     kept = np.flatnonzero(without > 0)
     if not kept.size:
@@ -208,9 +212,26 @@ def _ratios(
     lost = []
     if kept.size < len(keys):
         lost.append((NOTHING_LEFT, count_words(float(len(keys) - kept.size), "terms")))
-    if any(att.sides[int(k)][0, 1] == 0 for k in kept):
+    if (observed.estimate[kept] == 0).any():
         lost.append((NO_EVENTS, ""))
     return _quotient(observed, att, kept), lost
+
+
+def _sides_of_ratio(
+    effects: StratumEffects, weights: np.ndarray, sides: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Support, the exposed no more than in the months of the effect.
+
+    Ratio and effect together tell the rate the exposed have in these months, and so its events.
+    """
+    found = []
+    for row, both in zip(weights, sides, strict=True):
+        after = rate_support(effects.take(np.flatnonzero(row)), EXPOSED, "after")
+        own = both.copy()
+        if after[1] > 0:
+            own[0] = np.minimum(own[0], after)
+        found.append(own)
+    return found
 
 
 def _observed(
@@ -221,7 +242,11 @@ def _observed(
     mean = weights @ level
     own = replace(effects, estimate=level, loads=loads)
     constant = share_loads(own, weights, level, mean)
-    return average_terms(own, keys, mean + per * effects.grid.shift, weights, constant)
+    centre = per * effects.grid.shift
+    rate = mean + centre
+    # Without any event, what the centre leaves is rounding.
+    rate = np.where(np.abs(rate) <= LEVEL_ROUNDING * abs(centre), 0.0, rate)
+    return average_terms(own, keys, rate, weights, constant)
 
 
 def _quotient(observed: StratumTerms, att: StratumTerms, kept: np.ndarray) -> StratumTerms:
@@ -248,6 +273,4 @@ def _quotient(observed: StratumTerms, att: StratumTerms, kept: np.ndarray) -> St
 
 def _without_exposed_events(strata: list[StratumTerms]) -> np.ndarray:
     """Terms whose exposed members have no event: the error of a sum that is 0 is not known."""
-    ratios = np.concatenate([terms.estimate for terms in strata])
-    events = np.array([side[0, 1] for terms in strata for side in terms.sides])
-    return np.asarray((ratios == 0) | (events == 0))
+    return np.concatenate([terms.estimate == 0 for terms in strata])

@@ -182,6 +182,43 @@ def test_a_group_hidden_with_its_false_dates_does_not_follow_from_the_average():
     assert found["dates"][3] or parts.sum() >= 2
 
 
+# Ratios: with the effect of the same group, the rate of the exposed.
+
+
+def as_ratio(table):
+    return replace(table, estimand=replace(table.estimand, name="Rate ratio", scale="ratio"))
+
+
+def test_a_ratio_goes_with_the_hidden_effect_of_its_group():
+    groups = pd.DataFrame({**OUTCOME, "race_ethnicity": ["white", "black", "nhpi"]})
+    effects = effect_table(groups, [400, 300, 6])
+    ratios = as_ratio(effect_table(groups.iloc[::-1], [60, 300, 400]))
+    found = release({"effects": effects, "ratios": ratios})
+    assert hidden(found, "effects") == [False, False, True]
+    assert hidden(found, "ratios") == [True, False, False]
+    alone = release({"ratios": ratios})
+    assert hidden(alone, "ratios") == [False, False, False]
+
+
+def test_what_is_no_effect_does_not_hide_a_ratio():
+    groups = pd.DataFrame({**OUTCOME, "race_ethnicity": ["white", "nhpi"]})
+    ratios = as_ratio(effect_table(groups, [400, 60]))
+    changes = effect_table(groups, [400, 6])
+    changes = replace(changes, estimand=replace(changes.estimand, is_causal=False))
+    assert hidden(release({"changes": changes, "ratios": ratios}), "ratios") == [False, False]
+
+
+def test_hidden_ratios_of_a_stratum_are_not_of_a_small_count_together():
+    """All less the groups shown are the events of those hidden: 3 + 4 are as few as each."""
+    groups = pd.DataFrame(
+        {**OUTCOME, "race_ethnicity": ["white", "asian", "other", "mixed", "all"]}
+    )
+    table = effect_table(groups, [400, 300, 40, 30, 770], n_events=[900, 800, 3, 4, 1707])
+    assert hidden(release({"t": table})) == [False, False, True, True, False]
+    shown = hidden(release({"t": as_ratio(table)}))
+    assert shown == [False, True, True, True, False]
+
+
 # Digits.
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from weighted_members import att, awkward_panel, clustered, cohort_size, influence, mean
 
+from calaim_eval.disclosure import release
 from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import (
     adjusted_group_time_att,
@@ -97,7 +98,9 @@ def test_delta_method_of_the_four_rates_behind_the_average() -> None:
     effect = aggregate(att_gt)
     observed = rates.estimate[1::4]
     assert found.estimate == pytest.approx(observed / (observed - effect.estimate))
-    pd.testing.assert_frame_equal(found.support, effect.support)
+    of_rate = rates.support[1::4].reset_index(drop=True)  # exposed, after
+    expected = np.minimum(effect.support, of_rate)
+    pd.testing.assert_frame_equal(found.support, expected, check_dtype=False)
     assert found.keys["group"].tolist() == ["x", "y"]
     assert found.estimand.scale == "ratio"
 
@@ -140,6 +143,39 @@ def test_no_event_among_the_exposed_is_ratio_zero_without_error() -> None:
     table = relative_effect(group_time_att(moments, outcome="visits"))
     assert table.estimate.tolist() == [0.0]
     assert np.isnan(table.std_error).all()
+
+
+def test_amounts_without_any_are_ratio_zero_whatever_they_are_centred_by() -> None:
+    others = [[120.37, 77.1], [33.3, 45.7], [9.87, 1.23]]
+    rows = [
+        (f"{side} {i}", month, cohort, paid)
+        for side, cohort, members in (
+            ("e", 1.0, [[88.8, 0.0], [61.7, 0.0]]),
+            ("c", np.nan, others),
+        )
+        for i, pair in enumerate(members)
+        for month, paid in enumerate(pair)
+    ]
+    frame = pd.DataFrame(rows, columns=["member_id", "month", "cohort", "paid_usd"])
+    moments = reduce_panel(frame, outcomes=["paid_usd"])
+    table = relative_effect(group_time_att(moments, outcome="paid_usd", per=1000))
+    assert table.estimate.tolist() == [0.0]
+    assert np.isnan(table.std_error).all()
+    assert any("ratio 0" in note for note in table.notes)
+
+
+def test_support_is_of_the_events_that_ratio_and_effect_tell() -> None:
+    exposed = [[1, int(i < 5)] for i in range(40)]  # 40 events before, 5 after
+    comparison = [[1, int(i % 3 > 0)] for i in range(60)]
+    att_gt = group_time_att(two_sides(exposed, comparison), outcome="visits")
+    effect, ratio = aggregate(att_gt), relative_effect(att_gt)
+    told = effect.estimate * ratio.estimate / (ratio.estimate - 1) * len(exposed)
+    assert told == pytest.approx([5])
+    assert effect.support["n_events"].tolist() == [45]
+    assert ratio.support[["n_members", "n_events"]].to_numpy().tolist() == [[40, 5]]
+    released = release({"effect": effect, "ratio": ratio})
+    shown = {name: t.frame["is_suppressed"].tolist() for name, t in released.tables.items()}
+    assert shown == {"effect": [False], "ratio": [True]}
 
 
 def test_a_rate_without_exposure_below_zero_has_no_ratio() -> None:
