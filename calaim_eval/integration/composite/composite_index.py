@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, quoted
 from calaim_eval.integration.composite.index_components import IndexComponents
 from calaim_eval.integration.composite.missing_components import ranks_whatever_is_missing
 from calaim_eval.integration.composite.principal_components import (
@@ -272,7 +272,8 @@ def composite_index(
     Raises
     ------
     EstimationError
-        A component has no weight or the reverse, or fewer than three units can be ranked. A
+        A component has no weight or the reverse, fewer than three units can be ranked, or a
+        component has no value in any of them. A
         component that is equal in all ranks nobody, and is no error.
 
     Notes
@@ -301,6 +302,7 @@ def composite_index(
             "that is missing most."
         )
     ranked = chosen.keep(kept)
+    _require_measured(ranked)
     weights = np.array([rule.weights[name] for name in ranked.names])
     turned = np.array([-1.0 if name in rule.lower_is_better else 1.0 for name in ranked.names])
     oriented = ranked.values * turned
@@ -313,7 +315,7 @@ def composite_index(
     units = np.array(ranked.units, dtype=object)[order]
     bounds = {source: _middle(drawn, rank)[:, order] for source, drawn in ranks.items()}
     if np.isnan(normalized).any():
-        ends = ranks_whatever_is_missing(normalized, weights)
+        ends = ranks_whatever_is_missing(oriented, weights, rule.normalization)
         bounds["missing"] = _around(*ends, rank)[:, order]
     return CompositeIndex(
         units=tuple(map(str, units)),
@@ -407,6 +409,20 @@ def _check_names(components: IndexComponents, rule: IndexRule) -> None:
         raise EstimationError(
             f"weights without a component: {absent}; components without a weight: {unweighted}.\n"
             "  Declare one weight for each component, or leave the component out."
+        )
+
+
+def _require_measured(ranked: IndexComponents) -> None:
+    """Refuse a component that no ranked unit has: nothing says what it could change."""
+    unmeasured = [
+        str(name)
+        for name, column in zip(ranked.names, ranked.values.T, strict=True)
+        if not np.isfinite(column).any()
+    ]
+    if unmeasured:
+        raise EstimationError(
+            f"{quoted(unmeasured)}: no unit that can be ranked has a value.\n  Leave the component "
+            "out of the rule, and divide the other weights by their sum."
         )
 
 

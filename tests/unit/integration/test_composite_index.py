@@ -20,6 +20,7 @@ from calaim_eval.integration.composite.index_components import (
     IndexComponents,
     components_from_rates,
 )
+from calaim_eval.integration.composite.missing_components import ranks_whatever_is_missing
 from calaim_eval.integration.composite.principal_components import principal_components
 from calaim_eval.results import Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
@@ -361,6 +362,41 @@ def test_a_missing_component_widens_the_ranks_to_all_it_could_give():
     first = bounds.keys["county"].tolist().index("u0")
     assert bounds.conf_low[first] <= low[0]
     assert bounds.conf_high[first] >= high[0]
+
+
+@pytest.mark.parametrize("normalization", ["min_max", "z", "rank"])
+@pytest.mark.parametrize("seed", range(5))
+def test_ranges_of_missing_components_hold_every_rank(normalization, seed):
+    """The index made anew with every pair of values two units lack, from worst to best."""
+    values = np.random.default_rng(seed).random((7, 2))
+    values[[0, 1], 1] = np.nan
+    low, high = ranks_whatever_is_missing(values, np.array([0.5, 0.5]), normalization)
+    guesses = np.linspace(np.nanmin(values[:, 1]), np.nanmax(values[:, 1]), 25)
+    whole = np.repeat(values[None], 25 * 25, axis=0)
+    whole[:, 0, 1], whole[:, 1, 1] = np.repeat(guesses, 25), np.tile(guesses, 25)
+    ranks = ranks_of(weighted_mean(normalize(whole, normalization), np.array([0.5, 0.5])))
+    assert (low <= ranks.min(axis=0)).all()
+    assert (high >= ranks.max(axis=0)).all()
+    assert (high - low).sum() < 7 * 6
+
+
+@pytest.mark.parametrize("normalization", ["min_max", "z", "rank"])
+def test_complete_units_have_one_rank_whatever_is_missing(normalization):
+    values = np.random.default_rng(3).integers(0, 4, (8, 3)).astype(float)
+    weights = np.array([0.5, 0.25, 0.25])
+    low, high = ranks_whatever_is_missing(values, weights, normalization)
+    own = ranks_of(weighted_mean(normalize(values, normalization), weights))
+    assert low.tolist() == high.tolist() == own.tolist()
+
+
+def test_a_component_nobody_has_is_refused():
+    values = np.array([[0.9, 0.1, np.nan], [0.8, 1.0, np.nan], [0.5, 0.6, np.nan]])
+    with pytest.raises(EstimationError, match="`c`: no unit that can be ranked has a value"):
+        _index(
+            _components(values),
+            weights={"a": 0.4, "b": 0.4, "c": 0.2},
+            missing="reweight",
+        )
 
 
 def test_where_nothing_is_missing_no_range_says_so():
