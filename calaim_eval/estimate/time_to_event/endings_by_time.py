@@ -41,7 +41,10 @@ def endings_by_time(
     Examples
     --------
     >>> marks = endings_by_time(
-    ...     np.array([5, 40, 10, 90]), np.array([1, 1, 2, 0]), times=(30, 60), outcomes=("in", "out")
+    ...     np.array([5, 40, 10, 90]),
+    ...     np.array([1, 1, 2, 0]),
+    ...     times=(30, 60),
+    ...     outcomes=("in", "out"),
     ... )
     >>> {f"{state} {when}": int(is_in.sum()) for (state, when), is_in in marks.items()}
     {'all all': 4, 'in all': 2, 'out all': 1, 'waiting all': 1, 'in 0-30': 1, 'in 31-60': 1}
