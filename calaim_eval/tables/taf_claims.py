@@ -3,8 +3,8 @@
 Headers and lines meet by state and claim identifier. Which records are services is read off the
 claim type: fee-for-service claims and encounters are; capitation, service tracking and supplemental
 payments are not about one service and are set aside. Amounts: what Medicaid paid for the line, or
-for the claim (on its first line) where it is paid as a whole; for an encounter that is what the
-record says, which many states leave at 0.
+for the claim (on its first line that is not denied) where it is paid as a whole; for an encounter
+that is what the record says, which many states leave at 0.
 """
 
 from __future__ import annotations
@@ -242,14 +242,15 @@ def _header_values(rows: ibis.Table, kind: str) -> dict[str, ibis.Value]:
     import ibis
 
     state = as_text(rows.STATE_CD)
-    denied = column_or_missing(rows, "CLL_STUS_CD").isin(DENIED_LINES).fill_null(False)
     void = column_or_missing(rows, "ADJUST_CD").isin(VOIDS).fill_null(False)
     return {
         "claim_id": state + f"-{kind}-" + as_text(rows.CLM_ID),
         "claim_line_number": rows.LINE_NUM.fill_null("1"),
         "member_id": state + "-" + as_text(rows.MSIS_ID),
         "plan": column_or_missing(rows, "MC_PLAN_ID"),
-        "claim_status": ibis.cases((void, "void"), (denied, "denied"), else_=ibis.null("string")),
+        "claim_status": ibis.cases(
+            (void, "void"), (_is_denied(rows), "denied"), else_=ibis.null("string")
+        ),
         "paid_date": rif_date(column_or_missing(rows, "MDCD_PD_DT")),
         "paid_amount": _paid(rows),
     }
@@ -261,26 +262,39 @@ def _is_institutional(rows: ibis.Table, kind: str) -> ibis.Value:
 
     if kind in INPATIENT_KINDS:
         return ibis.literal(True)
-    own = ibis.window(group_by=list(_KEY))
-    has_revenue = column_or_missing(rows, "REV_CNTR_CD").notnull().max().over(own)
-    return column_or_missing(rows, "BILL_TYPE_CD").notnull() | has_revenue
+    return column_or_missing(rows, "BILL_TYPE_CD").notnull() | _any_line_has(rows, "REV_CNTR_CD")
+
+
+def _any_line_has(rows: ibis.Table, name: str) -> ibis.Value:
+    """Whether any line of a claim has a value of a column, which the file may lack."""
+    import ibis
+
+    if name not in rows.columns:
+        return ibis.literal(False)
+    return column_or_missing(rows, name).notnull().max().over(ibis.window(group_by=list(_KEY)))
+
+
+def _is_denied(rows: ibis.Table) -> ibis.Value:
+    """Whether a line is denied."""
+    return column_or_missing(rows, "CLL_STUS_CD").isin(DENIED_LINES).fill_null(False)
 
 
 def _paid(rows: ibis.Table) -> ibis.Value:
     """What Medicaid paid for the line; the claim's amount on its first line where paid so.
 
-    Where nothing says how a claim was paid, by its lines if any of them has an amount.
+    The first that is not denied, as amounts of denied lines do not count. Where nothing says how a
+    claim was paid, by its lines if any of them has an amount.
     """
     import ibis
 
-    own = ibis.window(group_by=list(_KEY))
     of_line = column_or_missing(rows, "LINE_MDCD_PD_AMT")
     of_claim = column_or_missing(rows, "MDCD_PD_AMT")
     level = column_or_missing(rows, "PYMT_LVL_IND")
-    by_line = of_line.notnull().max().over(own)
+    by_line = _any_line_has(rows, "LINE_MDCD_PD_AMT")
     by_claim = level.isin([PAID_BY_CLAIM]).fill_null(~by_line)
     number = rows.LINE_NUM
-    order = ibis.window(group_by=list(_KEY), order_by=[number.try_cast("int64"), number])
+    by_number = (number.try_cast("int64"), number)
+    order = ibis.window(group_by=list(_KEY), order_by=[_is_denied(rows), *by_number])
     is_first = ibis.row_number().over(order) == 0
     return by_claim.ifelse(is_first.ifelse(of_claim, None), of_line)
 

@@ -311,3 +311,46 @@ def test_a_table_the_format_gives_is_not_named(tmp_path):
     given = InputMap(files={"medical_claim": "taf_inpatient_line_2022.csv"})
     with pytest.raises(TableError, match="comes from files of the format itself"):
         read_tables(folder, work_dir=tmp_path / "w", source="taf", input_map=given)
+
+
+def test_the_amount_of_a_claim_is_on_its_first_line_that_is_not_denied(tmp_path):
+    header = """
+STATE_CD     | CA        | CA
+MSIS_ID      | a         | b
+CLM_ID       | 1         | 2
+CLM_TYPE_CD  | 1         | 1
+ADJUST_CD    | 0         | 0
+SRVC_BGN_DT  | 05MAR2022 | 05MAR2022
+MDCD_PD_AMT  | 900.00    | 70.00
+PYMT_LVL_IND | 1         | 1
+"""
+    line = """
+STATE_CD    | CA  | CA | CA | CA
+CLM_ID      | 1   | 1  | 1  | 2
+LINE_NUM    | 1   | 2  | 10 | 1
+CLL_STUS_CD | 542 |    |    | 585
+"""
+    files = {"taf_inpatient_header": header, "taf_inpatient_line": line}
+    read = read_tables(write(tmp_path / "taf", files), work_dir=tmp_path / "w", source="taf")
+    claims = read.frame("medical_claim").set_index(["claim_id", "claim_line_number"])
+    paid = claims["paid_amount"].astype(float).dropna()
+    assert paid.to_dict() == {("CA-inpatient-1", 2): 900.0, ("CA-inpatient-2", 1): 70.0}
+
+
+def test_files_without_codes_or_amounts_of_lines_are_read(tmp_path):
+    header = "\n".join(
+        line for line in OTHER_HEADER.splitlines() if not line.startswith(("bill_type", "pymt"))
+    )
+    line = "\n".join(
+        line for line in OTHER_LINE.splitlines() if not line.startswith(("rev_", "line_mdcd"))
+    )
+    files = {"taf_ot_header": header, "taf_ot_line": line}
+    read = read_tables(write(tmp_path / "taf", files), work_dir=tmp_path / "w", source="taf")
+    claims = read.frame("medical_claim").set_index(["claim_id", "claim_line_number"])
+    assert set(claims["claim_type"]) == {"professional"}
+    # No line has an amount, so that of the claim is on its first line.
+    assert claims["paid_amount"].astype(float).dropna().to_dict() == {
+        ("CA-other_services-1", 1): 80.0,
+        ("CA-other_services-3", 1): 44.0,
+        ("CA-other_services-4", 1): 44.0,
+    }
