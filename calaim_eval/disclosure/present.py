@@ -20,7 +20,7 @@ from calaim_eval.results.estimand import CROSSED, RATES_OF, RATES_WHERE
 _EFFECT_COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
 _FEW_PEOPLE = re.compile(
     r"(?<![\d.,-])(?:10|[1-9])(?= (?:of (?:the )?[\d,]+ )?"
-    r"(?:\w+ )?(?:members?|persons?|people|respondents?|referrals?|events?)\b)"
+    r"(?:\w+ )?(?:members?|persons?|people|respondents?|referrals?|events?|rows?|records?)\b)"
 )
 _ROUNDED_ESTIMATES = (
     "Estimates are rounded as the counts behind them are; intervals and p-values are made from the "

@@ -71,6 +71,7 @@ def test_free_text_carries_no_small_count(tmp_path):
     table = replace(one_effect(3.0, 1.0), notes=("4 members are outside.", "Of 58 members 12.5 %."))
     reasons = {"effect_by_race": "none of the 7 exposed members has a comparison (6 of 9 members)"}
     reasons["survey_reliability"] = "scale `use`: 2 respondents can be used; 4 organizations."
+    reasons["outside_referrals"] = "table `social_referral`: none of 7 rows is a root referral"
     released = release({"t": table}, provenance={"left_out": reasons, "n": 3})
     assert released.tables["t"].meta["notes"] == [
         "fewer than 11 members are outside.",
@@ -83,4 +84,7 @@ def test_free_text_carries_no_small_count(tmp_path):
     )
     assert released.provenance["left_out"]["survey_reliability"] == (
         "scale `use`: fewer than 11 respondents can be used; 4 organizations."
+    )
+    assert released.provenance["left_out"]["outside_referrals"] == (
+        "table `social_referral`: none of fewer than 11 rows is a root referral"
     )
