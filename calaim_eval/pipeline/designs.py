@@ -99,6 +99,7 @@ def reduce_by_months(
     *,
     stratum: str | None,
     unbalanced: Unbalanced | None = None,
+    cluster: str | None = None,
 ) -> tuple[Path, ...]:
     """Moments of a design, one file for each set of outcomes that share their observed months."""
     folder = study.restricted / "moments"
@@ -114,6 +115,7 @@ def reduce_by_months(
             seen,
             outcomes=outcomes,
             stratum=stratum,
+            cluster=cluster,
             unbalanced=unbalanced or study.file.coverage.unbalanced,
         )
         is_whole = len(months) == len(design.months)

@@ -15,6 +15,7 @@ from calaim_eval.pipeline.check import require_no_stop, require_quality
 from calaim_eval.pipeline.county_phase import check_county_phase
 from calaim_eval.pipeline.custodian_log import custody_file, write_custodian_log
 from calaim_eval.pipeline.designs import MAIN_ANCHOR, build_moments
+from calaim_eval.pipeline.effect_by_level import effects_by_level
 from calaim_eval.pipeline.effects import estimate_effects, require_other_plans
 from calaim_eval.pipeline.equity import measure_disparity
 from calaim_eval.pipeline.kept import keep, kept, made_from
@@ -142,11 +143,16 @@ def estimate_quarterless(
         "Fitting the statewide series",
         lambda: ({}, {}) if pooled_with else measure_statewide_series(study, panel),
     )
+    by_level, no_level = step(
+        "Comparing counties by integration",
+        lambda: effects_by_level(study, panel, tables, pooled_with=pooled_with),
+    )
+    effects |= by_level
     keep(
         study,
         "effects",
         effects | tested | checks | matched | series,
-        refused | left_out | untested | unchecked | unmatched | no_series,
+        refused | left_out | untested | unchecked | unmatched | no_series | no_level,
     )
     return [*use, *disparity, *access, *effects, *tested, *checks, *matched, *series]
 

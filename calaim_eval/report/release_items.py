@@ -125,6 +125,7 @@ FURTHER_ITEMS: dict[str, str] = {
     "success_selection": "Factors chosen in halves of the counties",
     "success_combinations": "Combinations that go with success",
     "success_untenable": "Combinations that must not be supposed to go with success",
+    "effect_by_integration": "Effects in counties of lower and higher integration",
     "negative_control": "Effects on outcomes out of reach",
     "matched_balance": "Members served and their matches before the first service",
     "matched_overall": "Overall effects against matched members",

@@ -326,6 +326,13 @@ class Success(_Section):
         return self
 
 
+class EffectByLevel(_Section):
+    """Counties by their share of referrals closed before a month; members served from it on."""
+
+    cut: float = Field(gt=0, lt=1)
+    before: Month
+
+
 class CaseFinding(_Section):
     """A local question of homeless services, and the answer from which a person is referred."""
 
@@ -355,6 +362,7 @@ class Integration(_Section):
     index_weights: Annotated[dict[str, float], AfterValidator(_index_weights)] = {}
     eligible: str | None = None
     case_finding: CaseFinding | None = None
+    effect_by_level: EffectByLevel | None = None
 
     @property
     def index_rule(self) -> IndexRule | None:

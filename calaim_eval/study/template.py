@@ -142,8 +142,11 @@ maturation_days = 90            # a referral younger than this is not yet counte
 # beside this file with `county` and columns of your own.
 # success = { factors = ["cbo_share", "wpc_pilot"], categorical = ["plan_model_2024"] }
 # Combinations by fsQCA too: success.combinations = { calibration = "sets.toml", outcome = "closes",
-# conditions = ["piloted"] }, with the anchors of each set in that file. For the intermediate solution
-# say before looking in which state each condition helps: expectations = { piloted = "present" }.
+# conditions = ["piloted"] }, with the anchors of each set in that file. With expectations =
+# { piloted = "present" }, declared before looking, the intermediate solution too.
+# Does the effect differ where referrals were closed more often? Counties by the share closed with
+# services as known before a month, members first served from it on; choose both before looking.
+# effect_by_level = { cut = 0.5, before = "2023-07" }
 # Ranges of ranks of counties (docs/methods/composite_index.md); declare weights before looking.
 # index_weights = { services_covered = 0.4, members_served_by_cbos = 0.3, referrals_closed = 0.3 }
 

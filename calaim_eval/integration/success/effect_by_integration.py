@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.estimate import aggregate, cluster_jackknife, group_time_att
+from calaim_eval.estimate.cohort_month.time_pairs import BasePeriod, Comparison
 from calaim_eval.integration.success.integration_level import HIGHER, LOWER
 from calaim_eval.moments import CellMoments
 from calaim_eval.results import EffectTable
@@ -24,7 +24,12 @@ def effect_by_integration(
     *,
     outcome: str,
     stratum: str = "integration",
-    comparison: Literal["never_exposed", "not_yet_exposed"] = "never_exposed",
+    comparison: Comparison = "never_exposed",
+    base_period: BasePeriod = "varying",
+    anticipation_months: int = 0,
+    max_event_time: int | None = None,
+    per: float = 1.0,
+    unit: str | None = None,
 ) -> EffectTable:
     r"""Effect on members in counties of each level of integration, and the difference.
 
@@ -40,8 +45,10 @@ def effect_by_integration(
     outcome : str
     stratum : str
         With the levels ``"higher"`` and ``"lower"``; other rows are left out.
-    comparison : {"never_exposed", "not_yet_exposed"}
+    comparison, base_period, anticipation_months, per, unit
         As in `group_time_att`.
+    max_event_time : int, optional
+        As in `aggregate`.
 
     Returns
     -------
@@ -73,12 +80,21 @@ def effect_by_integration(
             "effect_by_integration: the moments keep no clusters. Integration is of counties, so "
             'reduce with reduce_panel(..., stratum="integration", cluster="county").'
         )
-    cluster = str(moments.clusters.labels.name)
+    cluster = moments.clusters.name
 
     def overall(part: CellMoments) -> EffectTable:
         """The effect in each level."""
-        att = group_time_att(part, outcome=outcome, comparison=comparison, cluster=cluster)
-        return aggregate(att)
+        att = group_time_att(
+            part,
+            outcome=outcome,
+            comparison=comparison,
+            base_period=base_period,
+            anticipation_months=anticipation_months,
+            cluster=cluster,
+            per=per,
+            unit=unit,
+        )
+        return aggregate(att, max_event_time=max_event_time)
 
     effects = cluster_jackknife(moments, overall)
     rows = _rows(effects, stratum)

@@ -73,6 +73,7 @@ from calaim_eval.report.tables.sensitivity import (
 from calaim_eval.report.tables.shares import losses_table, shares_table
 from calaim_eval.report.tables.statewide_series import statewide_series_table
 from calaim_eval.report.tables.success import (
+    effect_by_integration_table,
     success_combinations_table,
     success_table,
     success_untenable_table,
@@ -107,6 +108,7 @@ __all__ = [
     "delivery_table",
     "directory_table",
     "disparity_table",
+    "effect_by_integration_table",
     "effects_by_race_table",
     "effects_table",
     "encounter_completeness_table",

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from calaim_eval.report.labels import readable
-from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, percent
+from calaim_eval.report.labels import OUTCOMES, ordered, readable
+from calaim_eval.report.numbers import (
+    SUPPRESSED_MARK,
+    UNDEFINED_MARK,
+    decimals_for,
+    number,
+    percent,
+)
 from calaim_eval.report.release_items import Absent, find_item, need_columns
 from calaim_eval.report.tables.cells import effect_cell
-from calaim_eval.report.tables.layout import DisplayTable, lay_out
+from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 
 if TYPE_CHECKING:
     from calaim_eval.disclosure import Released
@@ -30,6 +36,12 @@ _SOLUTIONS = {
     "intermediate": "Intermediate: easy counterfactuals too",
     "parsimonious": "Parsimonious: any counterfactual that shortens it",
 }
+_BY_LEVEL = (
+    ("lower", "Lower integration"),
+    ("higher", "Higher integration"),
+    ("higher minus lower", "Difference"),
+)
+_OF_LEVELS = ("Level of a county: ", "Counties of lower integration: ")
 _FIXED = "Difference (95% interval)"
 _MIXED = "With a random county (95% interval)"
 _CHOSEN = "Chosen in halves of the counties"
@@ -172,6 +184,47 @@ def success_untenable_table(released: Released) -> DisplayTable | Absent:
         "them.",
         row_name="Combination",
         n_suppressed=int(frame["is_suppressed"].sum()),
+    )
+
+
+def effect_by_integration_table(released: Released) -> DisplayTable | Absent:
+    """Effect of the service in counties of lower and higher integration, and the difference.
+
+    Parameters
+    ----------
+    released : Released
+        Uses `effect_by_integration` (keys `outcome`, `integration`).
+
+    Returns
+    -------
+    DisplayTable | Absent
+        One row an outcome; the difference is an association.
+    """
+    found = find_item(released, "effect_by_integration")
+    if isinstance(found, Absent):
+        return found
+    need_columns(found, ("outcome", "integration"))
+    headings, per = outcome_headings(found.frame, found)
+    cells = found.frame.set_index(["outcome", "integration"])
+    rows = []
+    for outcome in ordered(found.frame["outcome"], order=tuple(OUTCOMES)):
+        mine = cells.loc[outcome]
+        decimals = decimals_for(mine["estimate"])
+        shown = {words: effect_cell(mine.loc[key], decimals=decimals) for key, words in _BY_LEVEL}
+        rows.append({"Outcome": headings[outcome]} | shown)
+    stated = [n for n in found.meta.get("notes", ()) if n.startswith(_OF_LEVELS)]
+    return lay_out(
+        pd.DataFrame(rows),
+        caption=f"Effect in counties of lower and of higher integration{per}, with 95% intervals; "
+        "negative means fewer.",
+        row_name="Outcome",
+        notes=(
+            "The difference is an association, not the effect of integration: the counties differ "
+            "in much else. Intervals allow for counties, each left out in turn; few counties make "
+            "them wide.",
+            *dict.fromkeys(stated),
+        ),
+        n_suppressed=int(found.frame["is_suppressed"].sum()),
     )
 
 

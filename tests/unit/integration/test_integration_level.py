@@ -106,6 +106,27 @@ def test_effects_by_integration_have_counties_as_clusters():
     assert not any("In neither" in note for note in table.notes)
 
 
+def test_moments_that_were_kept_in_a_file_give_the_same(tmp_path):
+    moments = reduced(members_of(["lower"] * 3 + ["higher"] * 3), cluster="county")
+    again = ce.load_moments(moments.save(tmp_path / "level.moments"))
+    one, two = (effect_by_integration(m, outcome="ed_visits").to_frame() for m in (moments, again))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_effects_are_in_the_unit_and_over_the_months_asked_for():
+    moments = reduced(members_of(["lower"] * 3 + ["higher"] * 3), cluster="county")
+    table = effect_by_integration(
+        moments, outcome="ed_visits", max_event_time=0, per=1000.0, unit="visits per 1,000"
+    )
+    lower = members_of(["lower"] * 3 + ["higher"] * 3).query("integration == 'lower'")
+    # By hand: served from month 3 on; change from month 2 to month 3 against the never served.
+    is_served = lower["cohort"].notna()
+    mean = lower.groupby([is_served, "month"])["ed_visits"].mean()
+    by_hand = (mean[True, 3] - mean[True, 2]) - (mean[False, 3] - mean[False, 2])
+    assert table.estimate[0] == pytest.approx(1000 * by_hand)
+    assert table.estimand.unit == "visits per 1,000"
+
+
 def test_counties_without_a_level_are_counted():
     frame = members_of(["lower"] * 3 + ["higher"] * 3 + [None] * 2)
     table = effect_by_integration(reduced(frame, cluster="county"), outcome="ed_visits")

@@ -128,3 +128,48 @@ def test_combinations_that_must_not_be_supposed_have_their_reason(more):
         "Impossible",
         "Supposed for the outcome and for its absence",
     ]
+
+
+@pytest.fixture(scope="module")
+def by_level(tmp_path_factory):
+    """Effects of an outcome in counties of either level; a second outcome of few members."""
+    levels = ["lower", "higher", "higher minus lower"]
+    table = EffectTable(
+        keys=pd.DataFrame(
+            {"outcome": np.repeat(["ed_visits", "jail_days"], 3), "integration": levels * 2}
+        ),
+        estimate=np.array([-10.0, -30.0, -20.0, 1.0, 2.0, 1.0]),
+        covariance=np.diag([16.0, 25.0, 41.0, 1.0, 1.0, 2.0]),
+        support=pd.DataFrame(
+            {"n_members": np.repeat([400.0, 5.0], 3), "n_events": np.repeat([300.0, 5.0], 3),
+             "member_months": np.repeat([4000.0, 50.0], 3)}
+        ),
+        estimand=Estimand(
+            "Effect by integration", "a contrast", "per 1,000 member-months", is_causal=False
+        ),
+        method=Method("Difference-in-differences"),
+        notes=(
+            "Level of a county: share of its referrals closed.",
+            "Counties of lower integration: 5, of higher: 4; each left out in turn.",
+        ),
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("by_level")
+    return release({"effect_by_integration": table}, quarter="2024Q4", to=folder)
+
+
+def test_effects_by_level_stand_beside_their_difference(by_level):
+    page = tables.effect_by_integration_table(by_level)
+    cells = page.gt._tbl_data.set_index("Outcome")
+    assert list(cells.columns) == ["Lower integration", "Higher integration", "Difference"]
+    row = cells.loc["Emergency department visits"]
+    assert [c.split()[0] for c in row] == ["\u221210.0", "\u221230.0", "\u221220.0"]
+    # Normal intervals: 1.96 standard errors of 4, 5 and the root of 41.
+    assert "\u221217.8 to \u22122.2" in row["Lower integration"].replace("\u00a0", " ")
+    assert not any(c.isdigit() for c in "".join(cells.iloc[1]))
+
+
+def test_the_difference_is_called_an_association(by_level):
+    words = tables.effect_by_integration_table(by_level).gt.as_raw_html()
+    assert "not the effect of integration" in words
+    assert "Counties of lower integration: 5, of higher: 4" in words
+    assert "Level of a county: share of its referrals closed." in words
