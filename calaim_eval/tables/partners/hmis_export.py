@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -114,7 +115,12 @@ class HmisExport:
 
     def rows(self, file: str, ledger: RowLedger) -> FileRows:
         """Rows of a file that count; none where no export has it."""
-        return Layers(self.parts, WANTED, REQUIRED).rows(file, ledger)
+        return self._layers.rows(file, ledger)
+
+    @cached_property
+    def _layers(self) -> Layers:
+        """The exports laid over each other; what was read of them is kept."""
+        return Layers(self.parts, WANTED, REQUIRED)
 
 
 def find_exports(folder: Path, ledger: RowLedger) -> list[HmisExport]:

@@ -98,6 +98,8 @@ class Layers:
         self.parts = tuple(parts)
         self.wanted = wanted
         self.required = required
+        self._told: dict[str, pd.DataFrame] = {}
+        self._enrolled: FileRows | None = None
 
     def rows(self, file: str, ledger: RowLedger) -> FileRows:
         """Rows of a file over all exports; what is deleted or told later is set aside."""
@@ -137,6 +139,12 @@ class Layers:
         places = [place for rows in read for place in rows.places]
         return FileRows(f"hmis {file}", frame, ledger, places=places)
 
+    def _frame(self, file: str) -> pd.DataFrame:
+        """Rows of a file in every export, for what other files ask of it; read once."""
+        if file not in self._told:
+            self._told[file] = self._joined(file, RowLedger()).frame
+        return self._told[file]
+
     def _covered(self, rows: FileRows, file: str, number: int) -> np.ndarray:
         """Rows that an export would have were they still in the HMIS."""
         part = self.parts[number]
@@ -158,15 +166,18 @@ class Layers:
         part = self.parts[number]
         file = "Project" if "Project" in part.paths else "Enrollment"
         projects = self._ids(file, "ProjectID", number)
-        exits = self._joined("Exit", RowLedger()).frame
+        exits = self._frame("Exit")
         last = exits.drop_duplicates("EnrollmentID", keep="last").set_index("EnrollmentID")
-        left = read_days(rows["EnrollmentID"].map(last["ExitDate"]))
+        day = last["ExitDate"].where(last["DateDeleted"].isna(), None)
+        left = read_days(rows["EnrollmentID"].map(day))
         is_open = (read_days(rows["EntryDate"]) <= part.end) & ~(left < part.start)
         return np.asarray(_is_in(rows["ProjectID"], projects) & is_open.to_numpy(dtype=bool))
 
     def _left_without_enrollment(self, rows: FileRows, number: int) -> np.ndarray:
         """Persons all of whose enrollments are gone."""
-        enrolled = self.rows("Enrollment", RowLedger())
+        if self._enrolled is None:
+            self._enrolled = self.rows("Enrollment", RowLedger())
+        enrolled = self._enrolled
         had = enrolled.frame.loc[enrolled[PART] < number, "PersonalID"]
         has = enrolled.frame.loc[enrolled.is_open, "PersonalID"]
         is_left = _is_in(rows["PersonalID"], set(had)) & ~_is_in(rows["PersonalID"], set(has))
@@ -176,7 +187,7 @@ class Layers:
         """Identifiers of an export's own rows that are not deleted."""
         if file not in self.parts[number].paths:
             return set()
-        frame = self._joined(file, RowLedger()).frame
+        frame = self._frame(file)
         is_own = (frame[PART] == number) & frame["DateDeleted"].isna()
         return set(frame.loc[is_own, column].dropna())
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 import pytest
 
 from calaim_eval.tables.ledger import USED
+from calaim_eval.tables.partners import hmis_layers
 from calaim_eval.tables.partners.hmis import read_hmis
+from calaim_eval.tables.partners.text_rows import read_file_rows
 
 from .hmis_files import UPDATED, basic, client, enrollment, event, write_hmis
 
@@ -165,3 +169,32 @@ def test_an_exit_a_later_full_export_no_longer_has_is_taken_back(tmp_path):
     stay = found.frame("homeless_enrollment").set_index("homeless_enrollment_id")
     assert pd.isna(stay.loc["hmis:I1:1", "exit_date"])
     assert stay.loc["hmis:I1:2", "exit_date"] == pd.Timestamp("2023-05-01")
+
+
+def test_files_of_many_full_exports_are_each_read_a_few_times(tmp_path, monkeypatch):
+    n_read = Counter()
+
+    def counted(files, *given, **options):
+        n_read.update(files)
+        return read_file_rows(files, *given, **options)
+
+    monkeypatch.setattr(hmis_layers, "read_file_rows", counted)
+    days = [f"2024-{month:02d}-01" for month in range(1, 9)]
+    found = read(tmp_path, *(export(basic(), day, FULL) for day in days))
+    assert len(ids(found, "homeless_enrollment", "homeless_enrollment_id")) == 3
+    # Once for its rows, and once or, of enrollments, twice for what other files ask of it.
+    assert max(n_read.values()) <= 3
+
+
+def test_an_enrollment_whose_exit_was_deleted_is_open_again(tmp_path):
+    first, second, third = basic(), basic(), without(basic(), Enrollment=["1"])
+    second["Exit"] = [second["Exit"][0] | DELETED]
+    third["Exit"] = []
+    # The third reaches from after the exit: without the exit the enrollment would be in it.
+    found = read(
+        tmp_path,
+        export(first, "2024-02-01", FULL),
+        export(second, "2024-03-02", DELTA),
+        export(third, "2024-04-02", FULL, start="2023-09-01", end="2024-03-31"),
+    )
+    assert ids(found, "homeless_enrollment", "homeless_enrollment_id") == ["hmis:I1:2", "hmis:I1:3"]
