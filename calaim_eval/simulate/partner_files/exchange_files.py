@@ -117,7 +117,8 @@ def write_plan_exchange(tables: Mapping[str, pd.DataFrame], folder: Path | str) 
     Root referrals are written as one statement for each status they had: their number, steps,
     county, and the days of authorization and of the first service have no column. The day on which
     a member was reached is a successful attempt. A status without a day of its own has that of
-    the file, the end of the month after the referral.
+    the file, the end of the month after the referral. Rows without a plan, a member or any day have
+    no file to be in and are not written.
     """
     to = Path(folder)
     members = SourceIds(MARK, "", _cins(tables))

@@ -50,7 +50,7 @@ def write_survey_export(
     """
     to = Path(folder)
     organizations = SourceIds("survey:", "partner-")
-    rows = rows_of(tables, "survey_response")
+    rows = rows_of(tables, "survey_response").dropna(subset=["response"])
     items = sorted(rows["item"].dropna().unique())
     wide = _wide(rows, items)
     wide["organization_id"] = organizations.of(wide["organization_id"])

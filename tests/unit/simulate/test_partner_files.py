@@ -20,6 +20,7 @@ from calaim_eval.simulate.partner_files import (
     partner_lines,
     workbook_renames,
     write_contract_workbook,
+    write_survey_export,
 )
 from calaim_eval.tables import InputMap, read_partner_files, read_tables
 from calaim_eval.tables.partners.partner_tables import PartnerTables
@@ -149,6 +150,27 @@ def test_survey_exports(partners: SimulatedPartners, tool: str):
     answers = counts["survey answers"]
     assert answers["used"] == len(rows)
     assert answers["no answer"] == n_people * rows["item"].nunique() - len(rows) > 0
+
+
+@pytest.mark.parametrize("missing", [float("nan"), pd.NA])
+@pytest.mark.parametrize("tool", ["qualtrics", "redcap"])
+def test_a_question_that_was_skipped_is_an_empty_cell(tmp_path: Path, tool: str, missing: object):
+    rows = pd.DataFrame(
+        {
+            "respondent_id": ["r1", "r1", "r2"],
+            "organization_id": ["o1", "o1", "o2"],
+            "respondent_role": "manager",
+            "wave_date": pd.Timestamp("2024-03-01"),
+            "item": ["trust", "shared_plan", "trust"],
+            "response": pd.Series([4, missing, missing], dtype=object),
+        }
+    )
+    write_survey_export({"survey_response": rows}, tmp_path, tool=tool)
+    text = (tmp_path / "export.csv").read_text(encoding="utf-8")
+    assert "nan" not in text
+    assert "r2" not in text
+    read = read_partner_files(tmp_path, source="survey").frame("survey_response")
+    assert read[["respondent_id", "item", "response"]].to_numpy().tolist() == [["r1", "trust", 4]]
 
 
 def test_contracts_and_roster_as_a_workbook(study: SimulatedStudy, tmp_path: Path):
