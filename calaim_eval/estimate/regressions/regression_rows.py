@@ -53,7 +53,7 @@ class RegressionRows:
     n_unknown : int
         Rows set aside for a missing exposure or covariate.
     weight : np.ndarray
-        Positive probability weights, 1 without weights; shape (n,).
+        Positive probability weights, 1 on average; shape (n,).
     n_without_weight : int
         Rows set aside for a weight of 0.
     """
@@ -219,7 +219,8 @@ def regression_rows(
         groups=grouped,
         labels=labels,
         n_unknown=int((~is_known & (risk > 0) & (weight > 0)).sum()),
-        weight=weight[kept],
+        # Only ratios matter; solvers stop at sizes that take weights to be near 1.
+        weight=weight[kept] / weight[kept].mean(),
         n_without_weight=int(((risk > 0) & (weight == 0)).sum()),
     )
 

@@ -189,11 +189,16 @@ def test_average_effect_is_standardized_to_the_weighted_rows() -> None:
     assert average.estimate[0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_only_ratios_of_weights_matter() -> None:
+@pytest.mark.parametrize("model", ["poisson", "linear", "gee_poisson", "gee_linear"])
+@pytest.mark.parametrize("size", [1e-12, 1e12])
+def test_only_ratios_of_weights_matter(model: str, size: float) -> None:
     frame = weighted_rows()
+    options: dict[str, Any] = {"model": model, "weights": "weight", **GIVEN}
+    if model.startswith("gee"):
+        options |= {"working_correlation": "independent"}
     tables = [
-        regression(f, outcome="visits", model="poisson", weights="weight", **GIVEN)
-        for f in (frame, frame.assign(weight=frame["weight"] / 1e5))
+        regression(f, outcome="visits", **options)
+        for f in (frame, frame.assign(weight=frame["weight"] * size))
     ]
     np.testing.assert_allclose(tables[0].estimate, tables[1].estimate, rtol=1e-9)
     np.testing.assert_allclose(tables[0].covariance, tables[1].covariance, rtol=1e-8)
