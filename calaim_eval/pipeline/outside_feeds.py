@@ -14,12 +14,14 @@ from calaim_eval.integration.inputs import quarter_days
 from calaim_eval.integration.measures_made import absent_tables
 from calaim_eval.integration.outside_referrals import outside_referrals
 from calaim_eval.pipeline.attempts import Attempts
+from calaim_eval.pipeline.case_conferences import conference_recipes, persons_referred
 from calaim_eval.results import RateTable, Result
 from calaim_eval.study import Study
 from calaim_eval.study.model import CaseFinding
 from calaim_eval.tables import Tables
 
-_TABLES = ("homeless_assessment", "social_referral", "referral", "resource")
+_TABLES = ("homeless_assessment", "homeless_service", "social_referral", "referral", "resource")
+_RACE = "race_ethnicity"
 _MONTHS = 12
 
 
@@ -35,8 +37,9 @@ def measure_outside_feeds(
     Returns
     -------
     results : dict[str, Result]
-        ``case_finding`` (a study declares its question), ``outside_referrals`` of the twelve
-        months up to the quarter's end, ``directory_use``.
+        ``case_finding`` (a study declares its question) and ``case_conferences`` with
+        ``case_conferences_by_month`` (it declares their record), both ``_by_race`` too,
+        ``outside_referrals`` of the twelve months up to the quarter's end, ``directory_use``.
     left_out : dict[str, str]
         Why one is not there.
     """
@@ -61,12 +64,17 @@ def measure_outside_feeds(
             lambda: directory_use(frames["resource"], frames["program_service"], quarter=quarter),
         ),
     }
+    group = _race_of(tables)
     declared = study.file.integration.case_finding
     if declared is not None:
-        recipes["case_finding"] = (
-            ("homeless_assessment",),
-            partial(_case_finding, frames, declared, last),
-        )
+        for name, of in {"case_finding": None, "case_finding_by_race": group}.items():
+            if of is not None or name == "case_finding":
+                finding = partial(_case_finding, frames, declared, last, of)
+                recipes[name] = (("homeless_assessment",), finding)
+    conference = study.file.integration.case_conference
+    if conference is not None:
+        extract = pd.Timestamp(study.file.window.extract_date)
+        recipes |= conference_recipes(frames, conference, group=group, last=last, extract=extract)
     attempts = Attempts()
     tried = {
         name: attempts.tried(name, partial(_made, needs, frames, make))
@@ -85,8 +93,19 @@ def _made(
     return make()
 
 
+def _race_of(tables: Tables) -> pd.Series | None:
+    """Race and ethnicity by member; None without the table."""
+    if not tables.has("person"):
+        return None
+    known = tables.frame("person")[["member_id", _RACE]].dropna().drop_duplicates("member_id")
+    return known.set_index("member_id")[_RACE]
+
+
 def _case_finding(
-    frames: dict[str, pd.DataFrame], declared: CaseFinding, last: pd.Timestamp
+    frames: dict[str, pd.DataFrame],
+    declared: CaseFinding,
+    last: pd.Timestamp,
+    group: pd.Series | None,
 ) -> RateTable:
     """Persons screened by the declared question up to the quarter's end, and what followed."""
     asked = frames["homeless_assessment"]
@@ -103,14 +122,11 @@ def _case_finding(
             "value": pd.to_numeric(asked["answer"], errors="coerce"),
         }
     )
-    parts = [frames[n] for n in ("referral", "social_referral") if n in frames]
-    referral = pd.concat(parts) if parts else pd.DataFrame(columns=["member_id"])
     return case_finding_yield(
         screening[screening["screening_date"].le(last)],
-        referral.rename(columns={"member_id": "person_id"}).reindex(
-            columns=["person_id", "referred_date", "service_started_date"]
-        ),
+        persons_referred(frames),
         threshold=declared.threshold,
         days=declared.days,
         rule=f"answer to `{declared.question}`",
+        group=group,
     )

@@ -341,6 +341,20 @@ class CaseFinding(_Section):
     days: int = Field(default=90, ge=1, le=730)
 
 
+class CaseConference(_Section):
+    """How homeless services record that a person was discussed: a service, or a question."""
+
+    service: str | None = None
+    question: str | None = None
+    days: int = Field(default=30, ge=0, le=365)
+
+    @model_validator(mode="after")
+    def _is_recorded_one_way(self) -> CaseConference:
+        if (self.service is None) == (self.question is None):
+            raise ValueError("name the `service` or the `question` that records a case conference")
+        return self
+
+
 def _index_weights(value: dict[str, float]) -> dict[str, float]:
     unknown = [name for name in value if name not in INDEX_COMPONENTS]
     if unknown:
@@ -362,6 +376,7 @@ class Integration(_Section):
     index_weights: Annotated[dict[str, float], AfterValidator(_index_weights)] = {}
     eligible: str | None = None
     case_finding: CaseFinding | None = None
+    case_conference: CaseConference | None = None
     effect_by_level: EffectByLevel | None = None
 
     @property

@@ -136,6 +136,7 @@ reference = "white"             # the group that gaps are taken from; name it, t
 [integration]
 maturation_days = 90            # a referral younger than this is not yet counted as open or closed
 # case_finding = { question = "ed_visits", threshold = 20 }  # of homeless services' assessments
+# case_conference = { service = "case_conference", days = 30 }  # their record of persons discussed
 # eligible = "eligible.csv"    # county,service,eligible_low,eligible_high: estimates from outside
 # coordinator = "O00017"        # organization taken out of the referral network; else its broker
 # What goes with closed referrals (docs/methods/what_goes_with_success.md); county_factors is a CSV

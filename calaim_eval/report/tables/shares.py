@@ -11,6 +11,7 @@ from calaim_eval.report.labels import (
     ORGANIZATION_TYPES,
     REFERRAL_STEPS,
     leadership_label,
+    race_label,
     readable,
     service_label,
 )
@@ -43,6 +44,8 @@ _HEADINGS = {
     "tie_type": "Kind of tie",
     "n_tie_types": "Kinds of tie",
     "step": "Of persons screened",
+    "after_meeting": "Of persons discussed",
+    "race_ethnicity": "Race and ethnicity",
     "result": "What became of it",
     "kind": "Referred for",
 }
@@ -52,6 +55,10 @@ _VALUES = {
     "step": {
         "met_rule": "Met the rule",
         "referred": "Met it and were referred in time",
+        "started": "Were referred, and services began",
+    },
+    "after_meeting": {
+        "referred": "Were referred in time",
         "started": "Were referred, and services began",
     },
     "kind": {"housing": "A bed or a home", "other": "Other services"},
@@ -154,6 +161,8 @@ def _value(key: str, value: object) -> str:
         return "All"
     if key == "service":
         return service_label(text)
+    if key == "race_ethnicity":
+        return race_label(text)
     if key == "within_days":
         return f"Within {text} days"
     if key == "group":

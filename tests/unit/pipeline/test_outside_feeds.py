@@ -8,14 +8,16 @@ import pytest
 from calaim_eval.disclosure import release
 from calaim_eval.pipeline.outside_feeds import measure_outside_feeds
 from calaim_eval.report import tables
-from calaim_eval.study.model import CaseFinding
+from calaim_eval.study.model import CaseConference, CaseFinding
 from tests.unit.pipeline.test_success import Given
 
 FEEDS = ("case_finding", "outside_referrals", "directory_use")
 
 
-def study(case_finding=None):
-    integration = SimpleNamespace(maturation_days=90, case_finding=case_finding)
+def study(case_finding=None, case_conference=None):
+    integration = SimpleNamespace(
+        maturation_days=90, case_finding=case_finding, case_conference=case_conference
+    )
     window = SimpleNamespace(extract_date="2025-03-31")
     return SimpleNamespace(file=SimpleNamespace(window=window, integration=integration))
 
@@ -146,3 +148,102 @@ def test_a_reader_sees_them(results, tmp_path):
     assert steps["Of persons screened"].tolist()[0] == "Met the rule"
     counties = tables.directory_table(released).gt._tbl_data.set_index("County")
     assert counties.loc["Kings", "Active, no member served"] == "1"
+
+
+def meetings():
+    """60 persons in May and 40 in July, 20 of them in both; one meeting is too young to count."""
+    rows = [(f"m{i}", "2024-05-10") for i in range(60)]
+    rows += [(f"m{i}", "2024-07-01") for i in range(40, 80)]
+    rows += [("m99", "2025-03-20")]
+    frame = pd.DataFrame(rows, columns=["member_id", "service_date"])
+    other = frame.assign(homeless_service_code="200:200", service_date="2024-07-01")
+    return pd.concat([frame.assign(homeless_service_code="conference"), other])
+
+
+def referred_after():
+    """Of those of May the first 30 are referred in time, of July all but the last 12."""
+    days = ["2024-06-01"] * 30 + ["2024-06-20"] * 10 + ["2024-07-31"] * 28
+    frame = pd.DataFrame({"referred_date": pd.to_datetime(days)})
+    begun = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[ns]")
+    begun[:15] = pd.Timestamp("2024-06-15")
+    return frame.assign(member_id=[f"m{i}" for i in range(68)], service_started_date=begun)
+
+
+PERSON = pd.DataFrame(
+    {
+        "member_id": [f"m{i}" for i in range(80)],
+        "race_ethnicity": ["black"] * 30 + ["white"] * 30 + [None] * 20,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def conferences():
+    given = Given(
+        homeless_service=meetings(),
+        referral=referred_after(),
+        person=PERSON,
+        homeless_assessment=assessments(50, 30, 0),
+    )
+    declared = study(
+        CaseFinding(question="ed_visits", threshold=20), CaseConference(service="conference")
+    )
+    return measure_outside_feeds(declared, given, "2025Q1")[0]
+
+
+def test_persons_discussed_once_each_with_what_followed(conferences):
+    # 80 persons; the first 30 after May, the 28 from m40 on after July, 15 began.
+    found = conferences["case_conferences"]
+    assert numbers(found) == {"referred": 58, "started": 15}
+    assert set(found.denominator) == {80}
+
+
+def test_months_count_a_person_in_each(conferences):
+    found = conferences["case_conferences_by_month"]
+    assert numbers(found) == {"2024-05": 30, "2024-07": 28}
+    assert found.denominator.tolist() == [60, 40]
+
+
+def test_both_are_there_by_race_and_ethnicity(conferences):
+    by_race = numbers(conferences["case_conferences_by_race"])
+    assert by_race["black", "referred"] == 30
+    assert by_race["white", "referred"] == 20
+    assert by_race["unknown", "referred"] == 8
+    assert by_race["all", "referred"] == 58
+    finding = numbers(conferences["case_finding_by_race"])
+    assert finding["black", "met_rule"] == 30
+    assert finding["white", "met_rule"] == 20
+    assert finding["all", "met_rule"] == 50
+
+
+def test_a_reader_sees_conferences_and_groups_without_small_ones(conferences, tmp_path):
+    released = release(conferences, quarter="2025Q1", to=tmp_path)
+    shown = tables.shares_table(released, "case_conferences").gt._tbl_data
+    assert shown["Of persons discussed"].tolist()[0] == "Were referred in time"
+    by_race = tables.shares_table(released, "case_conferences_by_race").gt._tbl_data
+    assert {"Race and ethnicity", "Of persons discussed"} <= set(by_race.columns)
+    cells = by_race.set_index(["Race and ethnicity", "Of persons discussed"])["Number"]
+    assert cells["Unknown or not reported", "Were referred in time"] != "8"
+    months = tables.shares_table(released, "case_conferences_by_month").gt._tbl_data
+    assert months["Month"].tolist() == ["2024-05", "2024-07"]
+
+
+def test_a_question_may_record_a_conference():
+    given = Given(homeless_assessment=assessments(20, 0, 0), referral=referred_after())
+    declared = study(case_conference=CaseConference(question="ed_visits"))
+    found, _ = measure_outside_feeds(declared, given, "2024Q4")
+    # Discussed on 15 June: the ten referred on 20 June are others; none of the first 20 was.
+    assert numbers(found["case_conferences"]) == {"referred": 0, "started": 0}
+
+
+def test_a_record_nobody_has_is_said():
+    given = Given(homeless_service=meetings())
+    declared = study(case_conference=CaseConference(service="huddle"))
+    _, left_out = measure_outside_feeds(declared, given, "2024Q4")
+    assert "no record `huddle`" in left_out["case_conferences"]
+
+
+@pytest.mark.parametrize("given", [{}, {"service": "a", "question": "b"}])
+def test_a_conference_is_recorded_in_one_way(given):
+    with pytest.raises(ValueError, match="name the `service` or the `question`"):
+        CaseConference(**given)
