@@ -25,6 +25,7 @@ def case_conference_referrals(
     A conference is a local record: a service or assessment entry of the homeless-services system
     under a local name, or the meeting's own list. A referral soon after a meeting is not thereby
     made by it; without other places or earlier months this is a description.
+    Give meetings after which `days` have passed: who was discussed later had less time.
 
     Parameters
     ----------
@@ -92,6 +93,7 @@ def case_conference_months(
     pd.DataFrame
         ``month`` (Period, every month from the first meeting to the last), ``n_discussed``
         (persons with a meeting in the month), ``n_referred`` (of them, referred in time after it).
+        Persons of the last `days` before the records end had less time: leave those months out.
     """
     met, after, _ = _after_meetings(conference, referral, days)
     by_month = {

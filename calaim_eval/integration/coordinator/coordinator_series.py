@@ -49,6 +49,11 @@ class CoordinatorEvidence:
     says: tuple[str, ...]
     does_not_say: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """How far the data go, without a count."""
+        before, after = self.rates["n_months"]
+        return f"<CoordinatorEvidence {self.stage}: {before} months before, {after} after>"
+
 
 def coordinator_evidence(
     series: pd.DataFrame,

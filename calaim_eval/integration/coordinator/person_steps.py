@@ -86,7 +86,7 @@ def nested_shares(
 
 def _groups(persons: pd.Index, group: pd.Series) -> pd.Series:
     """Group of each person listed, as text."""
-    own = group.set_axis(group.index.astype(str))
+    own = group.set_axis(_person_ids(group.index.to_series()).to_numpy())
     if group.name is None or own.index.has_duplicates:
         raise TableError(
             "`group` has no name, or a person twice. Give one group a person, in a column named "
@@ -99,7 +99,7 @@ def _groups(persons: pd.Index, group: pd.Series) -> pd.Series:
 def _read(values: pd.Series, table: str, name: str) -> pd.Series:
     """One column; what is there and cannot be read is an error, not a missing value."""
     if name == PERSON:
-        return values.astype(object).where(values.notna(), np.nan).astype(TEXT)
+        return _person_ids(values)
     if name == "value":
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:
@@ -111,3 +111,10 @@ def _read(values: pd.Series, table: str, name: str) -> pd.Series:
             "Write days as year-month-day and numbers without signs; leave unknown ones empty."
         )
     return read
+
+
+def _person_ids(values: pd.Series) -> pd.Series:
+    """Persons as text; whole numbers that an empty cell made decimal are whole again."""
+    if pd.api.types.is_float_dtype(values.dtype) and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")
+    return values.astype(object).where(values.notna(), np.nan).astype(TEXT)

@@ -140,3 +140,30 @@ def test_two_points_have_no_trend():
         interrupted_time_series(
             points, outcome="referrals", member_months="persons", break_month="2024-01"
         )
+
+
+def test_persons_that_are_numbers_are_the_same_beside_an_empty_cell():
+    """An empty cell makes a column of whole numbers decimal; the persons stay who they are."""
+    conference, referral = frames()
+    number = {f"p{at}": at for at in range(1, 7)}
+    group = pd.Series(dict.fromkeys(number, "a"), name="race_ethnicity")
+    expected = case_conference_referrals(conference, referral, group=group).to_frame()
+    found = case_conference_referrals(
+        conference.assign(person_id=conference["person_id"].map(number)),
+        referral.assign(person_id=referral["person_id"].map(number)),
+        group=group.rename(index=number),
+    ).to_frame()
+    assert conference["person_id"].map(number).dtype == float
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_evidence_of_few_months_prints_no_counts():
+    months = case_conference_months(*frames()).assign(county="Kings")
+    found = coordinator_evidence(
+        months,
+        place="Kings",
+        start=pd.Period("2024-02", "M"),
+        count="n_referred",
+        at_risk="n_discussed",
+    )
+    assert repr(found) == "<CoordinatorEvidence description: 1 months before, 3 after>"
