@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.member_month_parts import member_month_parts, month_starts
+from calaim_eval.errors import DesignError
 from calaim_eval.estimate import InterruptedSeriesEffects, interrupted_time_series
 from calaim_eval.panel import MEASURES, MemberMonths
 from calaim_eval.pipeline.attempts import Attempts
@@ -91,6 +92,8 @@ def _by_month(panel: MemberMonths, outcome: str, pieces: list[pd.DataFrame]) -> 
 
 def _fitted(asked: StatewideSeries, months: pd.DataFrame, outcome: str) -> InterruptedSeriesEffects:
     """The segmented regression of one outcome."""
+    if months.empty:
+        raise DesignError(f"statewide series: `{outcome}` is not known in any month.")
     measure = MEASURES[outcome]
     return interrupted_time_series(
         months.rename(columns={"total": outcome}),

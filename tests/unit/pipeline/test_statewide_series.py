@@ -107,6 +107,16 @@ def test_too_few_months_are_refused_with_the_reason(panel):
     assert "months" in left_out["statewide_series"]
 
 
+def test_an_outcome_known_in_no_month_is_left_out_and_the_others_stay(panel):
+    frame = panel.to_frame(["member_id", "month", "ed_visits"]).assign(jail_days=np.nan)
+    unknown = MemberMonths.from_frames(
+        frame.assign(covered_days=28), feeds=("program_service", "custody", "feed_coverage")
+    )
+    results, left_out = measure_statewide_series(study(), unknown)
+    assert set(results["statewide_series"].keys["outcome"]) == {"ed_visits"}
+    assert "`jail_days` is not known in any month" in left_out["statewide_series"]
+
+
 def test_without_the_section_there_is_nothing(panel):
     bare = SimpleNamespace(file=SimpleNamespace(statewide_series=None, outcomes=("ed_visits",)))
     assert measure_statewide_series(bare, panel) == ({}, {})
