@@ -54,9 +54,11 @@ class ExchangeRows:
 
 
 def read_exchange_files(
-    paths: Sequence[Path], layout: Layout, ledger: RowLedger
+    paths: Sequence[Path], layout: Layout, ledger: RowLedger, *, folder: str = ""
 ) -> Iterator[tuple[str, FileRows]]:
     """Kind and rows of each file and each sheet of a workbook, in the order of names.
+
+    `folder` says in messages which of several folders has them: ``"folder 1 of 2, "``.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def read_exchange_files(
         A file, or every sheet of a workbook, is of no kind that is read.
     """
     for number, path in enumerate(paths, start=1):
-        place = f"file {number} of {len(paths)} by name"
+        place = f"{folder}file {number} of {len(paths)} by name"
         files, n_hidden = row_files([path], f"{NAME}: {place}")
         ledger.note(f"{NAME} sheets", HIDDEN, n_hidden)
         kinds = [_kind_of(file, place, layout) for file in files]

@@ -79,10 +79,12 @@ def read_plan_exchange(folder: Path) -> PartnerTables:
     links = find_links(folder, NAME, ledger)
     parts: dict[str, list[ExchangeRows]] = {kind: [] for kind in HEADS}
     paths: list[Path] = []
-    for place in (folder, *sorted(each for each in folder.iterdir() if each.is_dir())):
+    plans = sorted(each for each in folder.iterdir() if each.is_dir())
+    for number, place in enumerate((folder, *plans)):
         layout = read_layout(place)
         own = [path for path in _row_paths(place) if path not in link_paths(place)]
-        for kind, rows in read_exchange_files(own, layout, ledger):
+        which = f"folder {number} of {len(plans)} by name, " if number else ""
+        for kind, rows in read_exchange_files(own, layout, ledger, folder=which):
             parts[kind].append(named_rows(rows, kind, layout))
         paths += own
     if not paths:

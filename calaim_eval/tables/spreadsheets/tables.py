@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain, islice
 
 from calaim_eval.errors import TableError
@@ -52,6 +53,7 @@ class SheetTable:
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Number and cells of each row that has any, as many cells as the header; once."""
         width = len(self.header)
+        unnamed = [at for at, name in enumerate(self.header) if not name]
         for row in self._rows:
             reason = EMPTY if row.is_empty else self._reason(row)
             if reason:
@@ -59,13 +61,20 @@ class SheetTable:
                 self.places.setdefault(reason, []).append(row.number)
                 continue
             self.remarks.update(row.remarks)
-            self.remarks[OUTSIDE] += sum(1 for cell in row.cells[width:] if cell)
-            yield row.number, (row.cells + [""] * width)[:width]
+            cells = (row.cells + [""] * width)[:width]
+            beside = (*row.cells[width:], *(cells[at] for at in unnamed))
+            self.remarks[OUTSIDE] += sum(1 for cell in beside if cell)
+            yield row.number, cells
 
     def _reason(self, row: SheetRow) -> str:
         """Why a row with something in it is no data; nothing for most."""
-        cells = [cell for cell in row.cells if cell]
-        return HEADER_AGAIN if cells == [name for name in self.header if name] else ""
+        cells = [plain_head(cell) for cell in row.cells if cell]
+        return HEADER_AGAIN if cells == self._heads else ""
+
+    @cached_property
+    def _heads(self) -> list[str]:
+        """Names of columns, compared without case, blanks and punctuation."""
+        return [plain_head(name) for name in self.header if name]
 
 
 def open_table(

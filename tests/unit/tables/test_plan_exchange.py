@@ -491,3 +491,14 @@ def test_a_voided_attempt_of_outreach_is_taken_back_by_a_file_of_a_later_name(tm
     )
     days = found.frame("program_service")["record_date"]
     assert days.tolist() == [pd.Timestamp("2025-03-09")]
+
+
+def test_rows_set_aside_are_told_by_the_folder_of_their_plan(tmp_path):
+    bad = returned("", start="2025-01-01")
+    for plan in ("b", "a"):
+        write(tmp_path / "x" / plan, "rtf.csv", [returned(start="2025-01-01"), bad])
+    found = read_plan_exchange(tmp_path / "x")
+    assert found.rows_set_aside[["place", "row"]].to_numpy().tolist() == [
+        ["folder 1 of 2 by name, file 1 of 1 by name", 3],
+        ["folder 2 of 2 by name, file 1 of 1 by name", 3],
+    ]

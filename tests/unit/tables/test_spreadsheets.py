@@ -337,3 +337,11 @@ def test_a_sheet_without_a_stored_size_is_gone_through_once(tmp_path, monkeypatc
     monkeypatch.setattr(cell_marks, "_cells", None)  # nothing in it asks for the cells themselves
     rows = only_table(tmp_path / "list.xlsx", "id", "n").rows()
     assert list(rows) == [(2, ["a", "1"]), (3, ["b", "2"])]
+
+
+def test_cells_below_no_name_are_told_and_a_header_again_is_known_by_its_words(tmp_path):
+    rows = [["id", None, "County"], ["a", "x", "Kern", "y"], ["ID", None, "county "]]
+    table = only_table(book(tmp_path / "list.xlsx", List=rows), "id", "county")
+    assert list(table.rows()) == [(2, ["a", "x", "Kern"])]
+    assert table.remarks[OUTSIDE] == 2
+    assert table.set_aside == {HEADER_AGAIN: 1}
