@@ -308,3 +308,31 @@ def test_a_rare_factor_of_units_that_all_close_has_no_odds_ratio(shares, trials)
         integration_factors(
             units, outcome="closes", factors=["rare", "money"], model="logit", trials=trials
         )
+
+
+def test_random_slopes_do_not_depend_on_where_a_factor_is_counted_from():
+    rng = np.random.default_rng(3)
+    years = np.tile(np.arange(6.0), 40)
+    own, slope = (np.repeat(rng.normal(0, sd, 40), 6) for sd in (0.1, 0.03))
+    units = pd.DataFrame(
+        {
+            "county": np.repeat(np.arange(40), 6),
+            "years": years,
+            "calendar": 2019 + years,
+            "closure": 0.3 + own + (0.03 + slope) * years + rng.normal(0, 0.1, 240),
+        }
+    )
+    later, calendar = (
+        integration_factors(units, outcome="closure", factors=[f], model="mixed", slopes=[f])
+        for f in ("years", "calendar")
+    )
+    np.testing.assert_allclose(calendar.estimate, later.estimate, rtol=1e-5)
+    np.testing.assert_allclose(calendar.std_error, later.std_error, rtol=1e-4)
+    parts = later.method.options
+    assert calendar.method.options["sd_calendar"] == pytest.approx(parts["sd_years"], rel=1e-3)
+    # The intercept of the county is that where the factor is 0, as statsmodels has it.
+    x = sm.add_constant(units[["years"]].to_numpy())
+    fit = sm.MixedLM(units["closure"].to_numpy(), x, groups=units["county"], exog_re=x).fit()
+    assert parts["sd_intercept"] == pytest.approx(np.sqrt(fit.cov_re[0, 0]), rel=1e-3)
+    assert parts["sd_years"] == pytest.approx(np.sqrt(fit.cov_re[1, 1]), rel=1e-3)
+    assert parts["reml_criterion"] == pytest.approx(-2 * fit.llf, abs=1e-3)
