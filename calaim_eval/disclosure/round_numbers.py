@@ -22,10 +22,14 @@ def round_effects(
 
     Where counts are rounded to a `base`, so are estimates: to a step in which the count behind
     them changes by as many, of which the standard error and the events of the smaller side say
-    how large it is. Interval and p-value are then made from the rounded estimate.
+    how large it is (infinitely many: no count stands behind it, as behind a number of counties).
+    Interval and p-value are then made from the rounded estimate; the interval is rounded outward
+    and holds the true one. A ratio of which nothing but 0 would be left is not stated.
     """
     if base > 1 and n_events is not None:
-        return _round_with_counts(numbers, n_events, base, scale)
+        counted = _round_with_counts(numbers, n_events, base, scale)
+        not_counted = np.repeat(np.isposinf(n_events)[:, None], numbers.shape[1], axis=1)
+        return counted.mask(not_counted, round_effects(numbers))
     error = numbers["std_error"].to_numpy()
     estimate = numbers["estimate"].to_numpy()
     # Without a standard error: three digits of the estimate.
@@ -55,7 +59,7 @@ def _round_with_counts(
     rounded["estimate"], rounded["std_error"] = shown, shown_error
     for column, sign in (("conf_low", -1), ("conf_high", 1)):
         half = sign * (numbers[column].to_numpy() - estimate)
-        rounded[column] = _round_to(shown + sign * _round_to(half, decimals), decimals)
+        rounded[column] = _round_to(shown + sign * _outward(half, decimals), decimals)
     with np.errstate(divide="ignore", invalid="ignore"):
         of_null = shown / shown_error
         if scale == "ratio":
@@ -63,7 +67,16 @@ def _round_with_counts(
         p_value = 2 * special.ndtr(-np.abs(of_null))
     p_value = np.where(np.isfinite(numbers["p_value"]), p_value, np.nan)
     rounded["p_value"] = _round_to(p_value, _decimals(p_value, 2))
+    if scale == "ratio":
+        rounded[(shown <= 0) & (estimate > 0)] = np.nan
+        rounded["conf_low"] = rounded["conf_low"].clip(lower=0.0)
     return rounded
+
+
+def _outward(half: np.ndarray, decimals: np.ndarray) -> np.ndarray:
+    """Half an interval, so wide that it holds the true one around an estimate that was rounded."""
+    step = 10.0 ** -decimals.astype(float)
+    return np.asarray(np.ceil(half / step + 0.5 - 1e-9) * step)
 
 
 def decimals_of_base(error: np.ndarray, n_events: np.ndarray, base: int) -> np.ndarray:
