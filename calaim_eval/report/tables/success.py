@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ from calaim_eval.report.tables.cells import effect_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calaim_eval.disclosure import Released
     from calaim_eval.disclosure.released import ReleasedTable
 
@@ -41,7 +44,7 @@ _BY_LEVEL = (
     ("higher", "Higher integration"),
     ("higher minus lower", "Difference"),
 )
-_OF_LEVELS = ("Level of a county: ", "Counties of lower integration: ")
+_COUNTIES = re.compile(r"Counties of lower integration: (\d+), of higher: (\d+);")
 _FIXED = "Difference (95% interval)"
 _MIXED = "With a random county (95% interval)"
 _CHOSEN = "Chosen in halves of the counties"
@@ -212,7 +215,8 @@ def effect_by_integration_table(released: Released) -> DisplayTable | Absent:
         decimals = decimals_for(mine["estimate"])
         shown = {words: effect_cell(mine.loc[key], decimals=decimals) for key, words in _BY_LEVEL}
         rows.append({"Outcome": headings[outcome]} | shown)
-    stated = [n for n in found.meta.get("notes", ()) if n.startswith(_OF_LEVELS)]
+    notes = found.meta.get("notes", ())
+    levels = dict.fromkeys(n for n in notes if n.startswith("Level of a county: "))
     return lay_out(
         pd.DataFrame(rows),
         caption=f"Effect in counties of lower and of higher integration{per}, with 95% intervals; "
@@ -222,10 +226,22 @@ def effect_by_integration_table(released: Released) -> DisplayTable | Absent:
             "The difference is an association, not the effect of integration: the counties differ "
             "in much else. Intervals allow for counties, each left out in turn; few counties make "
             "them wide.",
-            *dict.fromkeys(stated),
+            *levels,
+            *_county_words(notes),
         ),
         n_suppressed=int(found.frame["is_suppressed"].sum()),
     )
+
+
+def _county_words(notes: Sequence[str]) -> tuple[str, ...]:
+    """How many counties each level has; where outcomes differ, the fewest and the most."""
+    found = [match for note in notes if (match := _COUNTIES.match(note))]
+    if not found:
+        return ()
+    sides = [sorted({int(match[side]) for match in found}) for side in (1, 2)]
+    low, high = (f"{s[0]}" if len(s) == 1 else f"{s[0]} to {s[-1]}" for s in sides)
+    varies = ", by outcome" if any(len(s) > 1 for s in sides) else ""
+    return (f"Counties of lower integration: {low}, of higher: {high}{varies}.",)
 
 
 def combination_words(term: str) -> str:

@@ -151,6 +151,8 @@ def by_level(tmp_path_factory):
         notes=(
             "Level of a county: share of its referrals closed.",
             "Counties of lower integration: 5, of higher: 4; each left out in turn.",
+            "Counties of lower integration: 5, of higher: 3; each left out in turn. In neither, "
+            "and left out: 2.",
         ),
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("by_level")
@@ -171,5 +173,6 @@ def test_effects_by_level_stand_beside_their_difference(by_level):
 def test_the_difference_is_called_an_association(by_level):
     words = tables.effect_by_integration_table(by_level).gt.as_raw_html()
     assert "not the effect of integration" in words
-    assert "Counties of lower integration: 5, of higher: 4" in words
+    # An outcome that rests on one county less has its own number.
+    assert "Counties of lower integration: 5, of higher: 3 to 4, by outcome." in words
     assert "Level of a county: share of its referrals closed." in words
