@@ -88,6 +88,7 @@ def _meta(result: Result, policy: Policy) -> dict[str, Any]:
     if is_rounded:
         shared["rounding"] = policy.rounding_words
     if not isinstance(result, RateTable):
+        counted = bool((result.support["n_events"] != np.inf).any())
         words = (
             {"bound_words": result.bound_words, "conf_level": result.conf_level}
             if isinstance(result, BoundsTable)
@@ -103,7 +104,7 @@ def _meta(result: Result, policy: Policy) -> dict[str, Any]:
             "compares": _compared_rates(result.method),
             **words,
             **shared,
-            "notes": [*shared["notes"], *([_ROUNDED_ESTIMATES] if is_rounded else [])],
+            "notes": [*shared["notes"], *([_ROUNDED_ESTIMATES] if is_rounded and counted else [])],
         }
     per = result.per
     return {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
@@ -128,16 +129,19 @@ def _factors(
     units: pd.DataFrame, declared: Success, *, model: FactorModel = "linear"
 ) -> EffectTable:
     """All factors in one model."""
-    table = integration_factors(
-        units,
+    fit = partial(
+        integration_factors,
         outcome="closure",
         factors=declared.factors,
         categorical=declared.categorical,
-        model=model,
         cluster=_cluster(declared),
-        members="n_members",
         unit=_UNIT,
     )
+    table = fit(units, model=model, members="n_members")
+    closed = np.round(units["closure"] * units["n_referrals"])
+    behind = fit(units.assign(n_closed=closed), members="n_closed").support["n_members"]
+    events = behind.where(behind > 0, closed.sum())
+    table = replace(table, support=table.support.assign(n_events=events))
     n_left = units.attrs["left_out"]
     if not n_left:
         return table

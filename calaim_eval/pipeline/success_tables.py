@@ -126,7 +126,10 @@ def _statistics(
     method: Method,
     notes: tuple[str, ...],
 ) -> EffectTable:
-    """One row a row of the frame and statistic; members from ``n_members``, no covariance."""
+    """One row a row of the frame and statistic; members from ``n_members``, no covariance.
+
+    No count of referrals stands behind a statistic of units, so that rounding counts leaves it.
+    """
     long = frame.melt(
         id_vars=[*keys, "n_members"], value_vars=list(statistics), var_name="statistic"
     )
@@ -138,7 +141,7 @@ def _statistics(
         estimate=long["value"].to_numpy(dtype=float),
         covariance=np.full((k, k), np.nan),
         support=pd.DataFrame(
-            {"n_members": long["n_members"], "n_events": 0.0, "member_months": np.nan}
+            {"n_members": long["n_members"], "n_events": np.inf, "member_months": np.nan}
         ),
         estimand=Estimand(name="Association", contrast=contrast, unit=unit, is_causal=False),
         method=method,

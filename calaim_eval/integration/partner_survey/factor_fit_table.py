@@ -44,7 +44,7 @@ def survey_factor_fit(answers: SurveyAnswers) -> EffectTable:
         keys=pd.DataFrame({"statistic": STATISTICS}),
         estimate=np.array([float(getattr(fit, name)) for name in STATISTICS]),
         covariance=np.full((k, k), np.nan),
-        support=pd.DataFrame({"n_members": n, "n_events": n, "member_months": np.nan}),
+        support=pd.DataFrame({"n_members": n, "n_events": np.inf, "member_months": np.nan}),
         estimand=Estimand(
             name="Fit of the survey's scales",
             contrast="the factor model, one factor a scale, against the covariance of the items",

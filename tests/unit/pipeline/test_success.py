@@ -154,6 +154,23 @@ def test_the_same_units_are_described_in_further_ways(piloted):
     assert chosen.sum() == pytest.approx(1)
 
 
+def test_closed_referrals_of_the_smaller_side_stand_behind_a_factor(piloted):
+    results, _ = measure_success(*piloted, "2024Q4")
+    for name in ("success_factors", "success_mixed"):
+        table = results[name]
+        events = dict(zip(table.keys["term"], table.support["n_events"], strict=True))
+        # 60 closed in counties with a pilot, 30 in those without.
+        assert events == {"pilot": 30, "rank": 90}
+
+
+def test_what_no_count_stands_behind_is_not_rounded_as_counts_are(piloted):
+    results, _ = measure_success(*piloted, "2024Q4")
+    released = release(results, policy="opensafely_midpoint_6")
+    for name in ("success_dominance", "success_selection", "success_combinations"):
+        shown = released.tables[name].frame["estimate"]
+        np.testing.assert_allclose(shown, results[name].estimate, rtol=5e-3)
+
+
 def test_combinations_are_those_of_the_calibrated_sets(piloted):
     results, _ = measure_success(*piloted, "2024Q4")
     found = results["success_combinations"]
