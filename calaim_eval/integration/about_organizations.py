@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 from calaim_eval.results import Method, RateTable
 from calaim_eval.results.rate_table import RateKind
+
+
+def two_columns(pairs: Iterable[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Numerators and denominators of pairs of both; (k,) each, also of no pair."""
+    table = np.array(list(pairs), dtype=float).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
 
 
 def about_organizations(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from calaim_eval.integration.about_organizations import about_organizations
+from calaim_eval.integration.about_organizations import about_organizations, two_columns
 from calaim_eval.integration.bipartite import (
     bipartite_clustering,
     herfindahl_counts,
@@ -155,8 +155,7 @@ def contract_concentration(
     return about_organizations(
         "Concentration of contracts (Herfindahl-Hirschman index)",
         pd.DataFrame({"side": list(sides)}),
-        np.array([s[0] for s in sums]),
-        np.array([s[1] for s in sums]),
+        *two_columns(sums),
         names=("sum_of_squared_contracts", "squared_contracts"),
         unit="Herfindahl-Hirschman index (0 to 1)",
         kind="rate",
@@ -200,13 +199,14 @@ def service_concentration(
     sizes = served.groupby(["service", "organization_id"]).size()
     services = list(sizes.index.unique("service"))
     sums = [herfindahl_counts(sizes.loc[s].to_numpy()) for s in services]
+    numerator, denominator = two_columns(sums)
     members = served.groupby("service")["member_id"].nunique()
     empty = np.full(len(services), np.nan)
     return RateTable(
         measure="Concentration of members served (Herfindahl-Hirschman index)",
         keys=pd.DataFrame({"service": services}),
-        numerator=np.array([s[0] for s in sums], dtype=float),
-        denominator=np.array([s[1] for s in sums], dtype=float),
+        numerator=numerator,
+        denominator=denominator,
         conf_low=empty,
         conf_high=empty,
         n_members=members.reindex(services).to_numpy(dtype=float),
@@ -257,8 +257,7 @@ def network_cohesion(
     return about_organizations(
         "Cohesion of the plan-organization network",
         pd.DataFrame({"cohesion": list(sums)}),
-        np.array([s[0] for s in sums.values()]),
-        np.array([s[1] for s in sums.values()]),
+        *two_columns(sums.values()),
         names=("ties_pairs_or_cycles", "possible_ties_pairs_or_paths"),
         unit="share of possible ties, pairs or three-paths",
         kind="proportion",

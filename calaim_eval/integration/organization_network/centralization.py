@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.integration.about_organizations import two_columns
 from calaim_eval.integration.organization_network.degree import partner_counts
 from calaim_eval.integration.organization_network.network_rates import network_rates
 from calaim_eval.integration.organization_network.organization_network import OrganizationNetwork
@@ -61,8 +62,7 @@ def network_centralization(network: OrganizationNetwork) -> RateTable:
         network,
         "Centralization",
         pd.DataFrame({"centrality": list(sums)}),
-        np.array([s[0] for s in sums.values()]),
-        np.array([s[1] for s in sums.values()]),
+        *two_columns(sums.values()),
         names=("sum_of_differences_to_the_most_central", "largest_possible_sum"),
         unit="index, 0 (all alike) to 1 (star)",
         estimator="Freeman centralization",

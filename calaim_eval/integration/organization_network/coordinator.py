@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.integration.about_organizations import two_columns
 from calaim_eval.integration.organization_network.centralization import (
     LEAST_RESPONSE,
     betweenness_sums,
@@ -69,13 +70,11 @@ def without_coordinator(network: OrganizationNetwork, coordinator: str) -> RateT
         [(name, measure) for name, values in rows.items() for measure in values],
         columns=["network", "measure"],
     )
-    sums = np.array([pair for values in rows.values() for pair in values.values()])
     return network_rates(
         network,
         "Network with and without the coordinator",
         keys,
-        sums[:, 0],
-        sums[:, 1],
+        *two_columns(pair for values in rows.values() for pair in values.values()),
         names=("ties_pairs_organizations_or_sums", "possible_ones"),
         unit="share or index, 0 to 1",
         estimator="Network measures with one organization taken out",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from calaim_eval.integration.about_organizations import two_columns
 from calaim_eval.integration.organization_network.network_rates import network_rates
 from calaim_eval.integration.organization_network.organization_network import OrganizationNetwork
 from calaim_eval.integration.organization_network.paths import reachable_pairs, weak_components
@@ -45,8 +46,7 @@ def network_hierarchy(network: OrganizationNetwork) -> RateTable:
         network,
         "Krackhardt dimensions",
         pd.DataFrame({"dimension": list(sums)}),
-        np.array([s[0] for s in sums.values()]),
-        np.array([s[1] for s in sums.values()]),
+        *two_columns(sums.values()),
         names=("pairs_or_ties_not_spare", "possible_pairs_or_ties"),
         unit="index, 0 to 1",
         estimator="Krackhardt dimensions",

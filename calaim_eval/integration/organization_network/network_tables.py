@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.integration.about_organizations import two_columns
 from calaim_eval.integration.code_lists import race_ethnicity_groups
 from calaim_eval.integration.contracts import is_listed, organization_trait
 from calaim_eval.integration.inputs import UNKNOWN, Day, as_day, take_columns
@@ -316,13 +317,11 @@ def _mixing(
             f"E-I index by {grouping}: {first['ei_index']:.2f}, expected "
             f"{first['expected']:.2f} with groups dealt anew (p = {first['p_value']:.3f})."
         )
-    sums = np.array(numbers, dtype=float)
     table = network_rates(
         network,
         "Ties to another group of organizations",
         pd.DataFrame(keys, columns=["group", "grouping"]),
-        sums[:, 0],
-        sums[:, 1],
+        *two_columns(numbers),
         names=("ties_between_groups", "ties_of_the_group"),
         unit="share of ties",
         estimator="E-I index",
@@ -365,13 +364,11 @@ def _by_race(
             (reached, float(network.n)),
             connected_pairs(own),
         ]
-    numbers = np.array(sums)
     return network_rates(
         network,
         "Referral networks of each group's members",
         pd.DataFrame(keys, columns=["race_ethnicity", "measure"]),
-        numbers[:, 0],
-        numbers[:, 1],
+        *two_columns(sums),
         names=("ties_organizations_or_pairs_of_the_group", "those_of_all_members"),
         unit="share of the network of all members",
         estimator="Root referrals between organizations, by the member's group",

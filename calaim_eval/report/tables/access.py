@@ -19,12 +19,11 @@ from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
     UNDEFINED_MARK,
     interval,
-    number,
     percent,
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
-from calaim_eval.report.tables.cells import effect_cell
+from calaim_eval.report.tables.cells import cumulative_cells, effect_cell, known_count_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
 from calaim_eval.results import ALL
 
@@ -116,15 +115,9 @@ def _row(stage: str, group: str, each: StageCounts, *, mean: str | None) -> dict
     row = {
         "Stage": STAGE_HEADINGS.get(stage, stage),
         _GROUP: race_label(group),
-        "Members": _written(each.followed),
+        "Members": known_count_cell(each.followed),
     }
-    shares = each.cumulative
-    for when, share in shares.items():
-        text = SUPPRESSED_MARK if np.isnan(share) else percent(share)
-        if when == list(shares)[-1] and not np.isnan(share):
-            bounds = interval(100 * each.low, 100 * each.high, decimals=0, is_signed=False)
-            text = f"{text} ({unbroken(bounds)})" if bounds != UNDEFINED_MARK else text
-        row[f"By month {last_month(when)}"] = text
+    row |= cumulative_cells(each, unit="month")
     for state, n in each.ended.items():
         row[ending_label(state)] = (
             SUPPRESSED_MARK
@@ -134,11 +127,6 @@ def _row(stage: str, group: str, each: StageCounts, *, mean: str | None) -> dict
     if mean is not None:
         row["Mean months waiting"] = mean or UNDEFINED_MARK
     return row
-
-
-def _written(count: float) -> str:
-    """A count, or that it is withheld."""
-    return SUPPRESSED_MARK if np.isnan(count) else number(count)
 
 
 def access_standardized_table(released: Released) -> DisplayTable | Absent:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from calaim_eval.report.access_counts import StageCounts, last_month
 from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
     UNDEFINED_MARK,
     interval,
     number,
+    percent,
     signed,
     unbroken,
 )
@@ -60,3 +63,26 @@ def estimate_cell(row: pd.Series, *, decimals: int) -> str:
     if pd.isna(row["conf_low"]):
         return UNDEFINED_MARK
     return signed(row["estimate"], decimals=decimals)
+
+
+def count_cell(row: pd.Series, column: str = "numerator") -> str:
+    """A count of a table of rates, or that it is withheld."""
+    return SUPPRESSED_MARK if row["is_suppressed"] else number(row[column])
+
+
+def known_count_cell(count: float) -> str:
+    """A count that is missing where it is withheld."""
+    return SUPPRESSED_MARK if np.isnan(count) else number(count)
+
+
+def cumulative_cells(counts: StageCounts, *, unit: str) -> dict[str, str]:
+    """``By day 30``: share who got there by the end of each stretch, the last with its interval."""
+    cells = {}
+    shares = counts.cumulative
+    for when, share in shares.items():
+        text = SUPPRESSED_MARK if np.isnan(share) else percent(share)
+        if when == list(shares)[-1] and not np.isnan(share):
+            bounds = interval(100 * counts.low, 100 * counts.high, decimals=0, is_signed=False)
+            text = f"{text} ({unbroken(bounds)})" if bounds != UNDEFINED_MARK else text
+        cells[f"By {unit} {last_month(when)}"] = text
+    return cells

@@ -9,6 +9,7 @@ import pandas as pd
 from calaim_eval.report.labels import ORGANIZATION_TYPES, ordered, race_label, race_order, readable
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, percent, unbroken
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.cells import count_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
 from calaim_eval.results import ALL
 
@@ -143,8 +144,8 @@ def networks_by_race_table(released: Released) -> DisplayTable | Absent:
     rows = [
         {
             "Race and ethnicity of members": "All" if g == ALL else race_label(g),
-            "Ties": _number(cells.loc[(g, "ties")]),
-            "Organizations with a tie": _number(cells.loc[(g, "organizations")]),
+            "Ties": count_cell(cells.loc[(g, "ties")]),
+            "Organizations with a tie": count_cell(cells.loc[(g, "organizations")]),
             "Pairs of organizations joined": _share(cells.loc[(g, "connectedness")]),
         }
         for g in groups
@@ -228,7 +229,7 @@ _TYPES = {**ORGANIZATION_TYPES, "cbo": "Community-based organization", "plan": "
 def _cell(row: pd.Series, measure: str) -> str:
     """Number, share or index of one network."""
     if measure in _NUMBERS:
-        return _number(row)
+        return count_cell(row)
     if measure == "betweenness_centralization":
         return SUPPRESSED_MARK if row["is_suppressed"] else _index(row["rate"])
     return _share(row)
@@ -236,10 +237,6 @@ def _cell(row: pd.Series, measure: str) -> str:
 
 def _index(value: float) -> str:
     return UNDEFINED_MARK if pd.isna(value) else number(value, decimals=2)
-
-
-def _number(row: pd.Series) -> str:
-    return SUPPRESSED_MARK if row["is_suppressed"] else number(row["numerator"])
 
 
 def _share(row: pd.Series) -> str:

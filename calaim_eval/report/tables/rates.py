@@ -28,6 +28,7 @@ from calaim_eval.report.numbers import (
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, need_columns
+from calaim_eval.report.tables.cells import count_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out, outcome_headings
 from calaim_eval.results import ALL
 
@@ -63,7 +64,7 @@ def members_table(released: Released) -> DisplayTable | Absent:
     rows = [
         {
             _GROUP: race_label(group),
-            "Members": _count(frame.loc[group]),
+            "Members": count_cell(frame.loc[group]),
             "Share": _share(frame.loc[group]),
         }
         for group in ordered(frame.index, order=race_order())
@@ -191,7 +192,7 @@ def delivery_table(released: Released) -> DisplayTable | Absent:
         row = {_TYPE: ORGANIZATION_TYPES.get(code, code)}
         for panel, frame in columns.items():
             cell = frame.loc[code] if code in frame.index else None
-            row[panel] = UNDEFINED_MARK if cell is None else _count(cell)
+            row[panel] = UNDEFINED_MARK if cell is None else count_cell(cell)
             row[f"{panel}, share"] = UNDEFINED_MARK if cell is None else _share_interval(cell)
         rows.append(row)
     labels = dict.fromkeys(columns, "Number") | {
@@ -232,7 +233,7 @@ def coverage_table(released: Released) -> DisplayTable | Absent:
     for code in ordered(frame.index, order=service_order()):
         row = {
             "Service": service_label(code),
-            "1 or more": _count(frame.loc[code]),
+            "1 or more": count_cell(frame.loc[code]),
             "Share of counties": _share(frame.loc[code]),
         }
         for name, heading in _FURTHER_COVERAGE.items():
@@ -311,7 +312,7 @@ def _funnel_table(
             row[labels.get(stage, stage)] = (
                 UNDEFINED_MARK
                 if cell is None
-                else _count(cell)
+                else count_cell(cell)
                 if position == 0
                 else _count_and_share(cell)
             )
@@ -336,8 +337,8 @@ def _closure(
     rows = [
         {
             heading: label(code),  # type: ignore[operator]
-            "Matured referrals": _count(frame.loc[code], column="denominator"),
-            "Closed with services received": _count(frame.loc[code]),
+            "Matured referrals": count_cell(frame.loc[code], column="denominator"),
+            "Closed with services received": count_cell(frame.loc[code]),
             "Share": _share(frame.loc[code]),
             "95% interval": _share_bounds(frame.loc[code]),
         }
@@ -354,10 +355,6 @@ def _closure(
 
 def _n_suppressed(found: ReleasedTable) -> int:
     return int(found.frame["is_suppressed"].sum())
-
-
-def _count(row: pd.Series, *, column: str = "numerator") -> str:
-    return SUPPRESSED_MARK if row["is_suppressed"] else number(row[column])
 
 
 def _count_of(row: pd.Series) -> str:

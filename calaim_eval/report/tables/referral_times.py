@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from calaim_eval.report.access_counts import StageCounts, ending_label, last_month
+from calaim_eval.report.access_counts import StageCounts, ending_label
 from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
     UNDEFINED_MARK,
-    interval,
-    number,
     percent,
-    unbroken,
 )
 from calaim_eval.report.referral_counts import (
     REFERRAL_TIMES,
@@ -24,6 +21,7 @@ from calaim_eval.report.referral_counts import (
     referral_group_label,
 )
 from calaim_eval.report.release_items import Absent
+from calaim_eval.report.tables.cells import cumulative_cells, known_count_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
 from calaim_eval.results import ALL
 
@@ -92,19 +90,9 @@ def referral_times_table(released: Released) -> DisplayTable | Absent:
 
 def _row(each: StageCounts, heading: str, label: str) -> dict[str, str]:
     """One group as text."""
-    row = {"By": heading, "Group": label, "Referrals": _count(each.followed)}
-    shares = each.cumulative
-    for when, share in shares.items():
-        text = SUPPRESSED_MARK if np.isnan(share) else percent(share)
-        if when == list(shares)[-1] and not np.isnan(share):
-            bounds = interval(100 * each.low, 100 * each.high, decimals=0, is_signed=False)
-            text = f"{text} ({unbroken(bounds)})" if bounds != UNDEFINED_MARK else text
-        row[f"By day {last_month(when)}"] = text
+    row = {"By": heading, "Group": label, "Referrals": known_count_cell(each.followed)}
+    row |= cumulative_cells(each, unit="day")
     for state, n in each.ended.items():
         share = n / each.followed
         row[ending_label(state)] = SUPPRESSED_MARK if np.isnan(share) else percent(share)
     return row
-
-
-def _count(value: float) -> str:
-    return SUPPRESSED_MARK if np.isnan(value) else number(value)

@@ -19,11 +19,11 @@ from calaim_eval.report.numbers import (
     SUPPRESSED_MARK,
     UNDEFINED_MARK,
     interval,
-    number,
     percent,
     unbroken,
 )
 from calaim_eval.report.release_items import Absent, find_item, item_title, need_columns
+from calaim_eval.report.tables.cells import count_cell
 from calaim_eval.report.tables.layout import DisplayTable, lay_out
 from calaim_eval.results import ALL
 
@@ -138,7 +138,7 @@ def losses_table(released: Released) -> DisplayTable | Absent:
         for step in steps:
             heading = "All" if step == ALL else REFERRAL_STEPS[step]
             cell = cells.loc[(step, ending)] if (step, ending) in cells.index else None
-            row[heading] = UNDEFINED_MARK if cell is None else _number(cell, "numerator")
+            row[heading] = UNDEFINED_MARK if cell is None else count_cell(cell, "numerator")
         rows.append(row)
     return lay_out(
         pd.DataFrame(rows),
@@ -177,8 +177,8 @@ def _cells(row: pd.Series, *, per: float) -> dict[str, str]:
     )
     hidden = bool(row["is_suppressed"])
     return {
-        "Number": _number(row, "numerator"),
-        "Out of": _number(row, "denominator"),
+        "Number": count_cell(row, "numerator"),
+        "Out of": count_cell(row, "denominator"),
         "Share": SUPPRESSED_MARK if hidden else percent(share, decimals=1),
         "95% interval": SUPPRESSED_MARK
         if hidden
@@ -186,7 +186,3 @@ def _cells(row: pd.Series, *, per: float) -> dict[str, str]:
         if bounds == UNDEFINED_MARK
         else unbroken(f"{bounds}%"),
     }
-
-
-def _number(row: pd.Series, column: str) -> str:
-    return SUPPRESSED_MARK if row["is_suppressed"] else number(row[column])
