@@ -85,7 +85,7 @@ def coordinator_evidence(
     place : value of the column `places`
         The one with the coordinator.
     start : month
-        First month with the coordinator.
+        First month with the coordinator; a day stands for its month.
     count, at_risk, places, month : str
         Columns.
     months_each_side : int
@@ -110,7 +110,10 @@ def coordinator_evidence(
     doi:10.1198/jasa.2009.ap08746.
     """
     rows = _rows(series, [places, month, count, at_risk])
-    if isinstance(start, pd.Timestamp):
+    if pd.api.types.is_datetime64_any_dtype(rows[month].dtype):
+        first = str(start) if isinstance(start, pd.Period) else start
+        start = as_day(first, name="start").replace(day=1)  # type: ignore[arg-type]
+    elif isinstance(start, pd.Timestamp):
         start = as_day(start, name="start")
     rows = rows.rename(columns={places: "place", month: "month", count: "count", at_risk: "risk"})
     mine = rows[rows["place"] == place]

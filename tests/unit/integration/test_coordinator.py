@@ -155,6 +155,18 @@ def test_months_with_a_time_zone_are_those_of_its_calendar(start):
     pd.testing.assert_frame_equal(found.rates, plain.rates)
 
 
+@pytest.mark.parametrize("start", ["2023-10-16", pd.Timestamp("2023-10-31"), pd.Period("2023-10")])
+@pytest.mark.parametrize("day", [0, 14])
+def test_a_day_in_the_first_month_stands_for_the_month(start, day):
+    frame = series(np.random.default_rng(2), ratio=1.5)
+    frame["month"] = frame["month"].dt.to_timestamp()
+    plain = coordinator_evidence(frame, **COLUMNS)
+    within = frame.assign(month=frame["month"] + pd.Timedelta(days=day))
+    found = coordinator_evidence(within, **{**COLUMNS, "start": start})
+    pd.testing.assert_frame_equal(found.rates, plain.rates)
+    np.testing.assert_allclose(found.effects.estimate, plain.effects.estimate)
+
+
 def test_what_happens_everywhere_is_taken_out():
     frame = series(np.random.default_rng(3))
     late = frame["month"] >= pd.Period("2023-10", freq="M")
