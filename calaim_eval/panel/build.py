@@ -241,19 +241,20 @@ def _build_buckets(
     names = [name for name in (*INPUTS, *LOOKUPS) if tables.has(name)]
     counted = counted_care(tables, rules, measures) if waiting else []
     for number in track(waiting, description="member months"):
+        known = counted[number]
         steps = bucket_recipe(
             names,
             months=months,
             rules=rules,
             measures=measures,
             unobserved=unobserved,
-            counted=counted[number],
+            counted=known,
         )
         sources = bucket_sources(tables, number, names)
         outputs = {name: part_file(folder, name, number) for name in PANEL_TABLES}
-        if counted[number] is not None:
-            sources |= care_sources(tables, number)
-            copy_exposure(tables, number, outputs[EXPOSURE])
+        if known is not None:
+            sources |= care_sources(tables, number, known)
+            copy_exposure(tables, number, known, outputs[EXPOSURE])
         fetched = run_recipe(
             steps.recipe,
             sources=sources,

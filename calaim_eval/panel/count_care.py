@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calaim_eval.engine import MEMORY_LIMIT_GB, run_recipe, track, write_json
-from calaim_eval.panel.resume import INPUTS, LOOKUPS, spill_folder
+from calaim_eval.panel.resume import INPUTS, LOOKUPS
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.tables import Tables
 
@@ -52,9 +52,10 @@ def count_care(
     from calaim_eval.panel.bucket import bucket_sources
     from calaim_eval.panel.care_files import (
         care_file,
-        care_folder,
         care_stamps,
+        counting_spill,
         counts_file,
+        drop_replaced,
         file_names,
         held_care,
     )
@@ -66,14 +67,18 @@ def count_care(
     waiting = [n for n, stamp in enumerate(stamps) if held_care(tables, n, stamp) is None]
     for number in track(waiting, description="counting care"):
         steps = care_recipe(tuple(names), rules)
-        counts_file(tables, number).unlink(missing_ok=True)
-        run_recipe(
-            steps.recipe,
-            sources=bucket_sources(tables, number, names),
-            outputs={name: care_file(tables, name, number) for name in file_names(names)},
-            memory_limit_gb=memory_limit_gb,
-            temp_folder=spill_folder(care_folder(tables)),
-            doing=f"counting care, bucket {number}",
-        )
+        stamp = stamps[number]
+        with counting_spill(tables) as spill:
+            run_recipe(
+                steps.recipe,
+                sources=bucket_sources(tables, number, names),
+                outputs={
+                    name: care_file(tables, name, number, stamp) for name in file_names(names)
+                },
+                memory_limit_gb=memory_limit_gb,
+                temp_folder=spill,
+                doing=f"counting care, bucket {number}",
+            )
         told = {"events": list(steps.events), "kinds": dict(steps.kinds)}
-        write_json({"stamp": stamps[number], **told}, counts_file(tables, number))
+        write_json({"stamp": stamp, **told}, counts_file(tables, number))
+        drop_replaced(tables, number, stamp)

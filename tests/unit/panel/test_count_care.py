@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import time
 
 import pandas as pd
 import pytest
 
-from calaim_eval.errors import TableError
-from calaim_eval.panel import MEASURES, PanelRules, build_member_months, count_care
+from calaim_eval.errors import OutputError, TableError
+from calaim_eval.panel import (
+    MEASURES,
+    PanelRules,
+    build_member_months,
+    care_files,
+    count_care,
+)
 from calaim_eval.panel.care_files import (
     COVERAGE_RULES,
     care_folder,
@@ -148,8 +156,9 @@ def test_a_measure_of_ones_own_is_counted_from_the_claims(counted, tmp_path):
 
 def test_a_bucket_whose_counting_was_broken_off_is_counted_again(counted, plain, tmp_path):
     tables = _copy(counted, tmp_path)
+    (half,) = (care_folder(tables) / "events").glob("part-0001*.parquet")
     counts_file(tables, 1).unlink()
-    (care_folder(tables) / "events" / "part-0001.parquet").write_bytes(b"half")
+    half.write_bytes(b"half")
     told = counted_care(tables, PanelRules(), every_measure())
     assert [each is None for each in told] == [False, True]
     _require_same(build_member_months(tables, **WINDOW, out_dir=tmp_path / "half"), plain)
@@ -178,6 +187,78 @@ def test_other_claims_are_counted_anew(tmp_path):
         assert None not in counted_care(tables, PanelRules(), every_measure())
         panel = build_member_months(tables, **window, out_dir=tmp_path / "panel")
         assert panel.to_frame(["ed_visits"])["ed_visits"].sum() == n_visits
+
+
+@pytest.fixture
+def two_days(tmp_path):
+    """One member with visits on two days in a row: one visit by default, two without joining."""
+    spans = {"member_id": ["a"], "enrollment_start_date": "2022-01-01"}
+    claims = pd.DataFrame(
+        {"claim_id": ["1", "2"], "claim_start_date": ["2022-02-03", "2022-02-04"]}
+    )
+    told = {"member_id": "a", "claim_line_number": 1, "claim_type": "professional"}
+    return Tables.from_frames(
+        {
+            "eligibility": pd.DataFrame({**spans, "enrollment_end_date": "2022-12-31"}),
+            "medical_claim": claims.assign(**told, place_of_service_code="23"),
+        },
+        work_dir=tmp_path / "tables",
+    )
+
+
+def _n_visits(tables, rules):
+    panel = build_member_months(
+        tables, first_month="2022-01", last_month="2022-12", measures=["ed_visits"], rules=rules
+    )
+    return panel.to_frame(["ed_visits"])["ed_visits"].sum()
+
+
+def test_counting_by_other_rules_at_the_same_time_is_not_taken_for_ones_own(two_days):
+    joined, apart = PanelRules(), PanelRules(ed_join_days=0)
+    count_care(two_days, rules=joined)
+    told = counts_file(two_days, 0).read_text()
+    count_care(two_days, rules=apart)
+    # The first run ends after the second has written its files.
+    counts_file(two_days, 0).write_text(told)
+    assert counted_care(two_days, joined, every_measure()) == [None]
+    assert (_n_visits(two_days, joined), _n_visits(two_days, apart)) == (1, 2)
+
+
+def test_files_by_other_rules_are_replaced(two_days):
+    count_care(two_days)
+    n_files = len(list(care_folder(two_days).glob("*/part-*.parquet")))
+    count_care(two_days, rules=PanelRules(ed_join_days=0))
+    assert len(list(care_folder(two_days).glob("*/part-*.parquet"))) == n_files > 0
+
+
+def test_what_a_killed_run_left_is_removed_and_what_another_writes_is_not(two_days):
+    spill = care_folder(two_days) / ".spill"
+    events = care_folder(two_days) / "events"
+    left, written = (events / f".part-0000-{name}.parquet.1.tmp" for name in ("left", "written"))
+    rows_left, rows_written = spill / "left", spill / "written"
+    for folder in (events, rows_left, rows_written):
+        folder.mkdir(parents=True)
+    for file in (left, written, rows_left / "rows", rows_written / "rows"):
+        file.write_bytes(b"rows")
+    two_days_ago = time.time() - 48 * 3600
+    os.utime(left, (two_days_ago, two_days_ago))
+    os.utime(rows_left, (two_days_ago, two_days_ago))
+    count_care(two_days)
+    assert sorted(spill.iterdir()) == [rows_written]
+    assert list(events.glob(".*.tmp")) == [written]
+
+
+def test_a_folder_that_cannot_be_written_is_said(two_days):
+    care_folder(two_days).write_text("no folder")
+    with pytest.raises(OutputError, match="_care"):
+        count_care(two_days)
+    assert _n_visits(two_days, PanelRules()) == 1
+
+
+def test_another_version_of_the_package_counts_again(two_days, monkeypatch):
+    count_care(two_days)
+    monkeypatch.setattr(care_files, "versions", lambda: {"calaim_eval": "another"})
+    assert counted_care(two_days, PanelRules(), every_measure()) == [None]
 
 
 def test_lines_that_were_not_kept_cannot_be_asked_for():
