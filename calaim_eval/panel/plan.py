@@ -54,7 +54,8 @@ class PanelPlan:
     peak_gb : float
         Largest memory of the process, GB.
     tables_gb, panel_gb, scratch_gb : float
-        Disk for what is still to be written, GB; `scratch_gb` is free again at the end.
+        Disk for what is still to be written, GB: checked tables; the panel with care that is
+        counted for it; and `scratch_gb`, which is free again at the end.
     free_disk_gb, free_memory_gb : float
         On this machine; memory is nan where the system does not say.
     n_cores : int
@@ -207,7 +208,7 @@ def plan_panel(
         + costs["panel_start_s"]
     )
     tables_gb = n_lines * costs["tables_bytes_per_line"] / _GB
-    panel_bytes = costs["panel_bytes_per_member_month"]
+    panel_gb = to_build * member_months * costs["panel_bytes_per_member_month"] / _GB
     return PanelPlan(
         n_members=n_members,
         n_lines=n_lines,
@@ -224,7 +225,7 @@ def plan_panel(
         panel_cpu_s=speed * (to_build * panel_s + to_count * counting_s),
         peak_gb=_peak_gb(n_lines, n_buckets, memory_limit_gb, is_read=is_read),
         tables_gb=0.0 if is_read else tables_gb,
-        panel_gb=to_build * member_months * panel_bytes / _GB,
+        panel_gb=panel_gb + to_count * tables_gb * costs["counted_share"],
         scratch_gb=0.0 if is_read else tables_gb * costs["scratch_share"],
         free_disk_gb=free_disk_gb(tables_folder),
         free_memory_gb=free_memory_gb(),

@@ -186,3 +186,6 @@ def test_care_that_is_counted_is_not_planned_again(tables, tmp_path):
     counting_s = measured_costs()["counting_us_per_line"] * before.n_lines / 1e6
     left_s = before.panel_cpu_s / before.speed - after.panel_cpu_s / after.speed
     assert left_s == pytest.approx(counting_s)
+    tables_gb = measured_costs()["tables_bytes_per_line"] * before.n_lines / 1024**3
+    counted_gb = measured_costs()["counted_share"] * tables_gb
+    assert before.panel_gb - after.panel_gb == pytest.approx(counted_gb)
