@@ -40,7 +40,7 @@ format = "$input_format"
 # eligibility = "elig_2024*.csv.gz"
 # contract = "contracts 2024.xlsx"
 # [input.sheets]                 # of a workbook, where several sheets have the columns
-# contract = "Contracts"         # or "Contracts!A4", the first cell of the header; "*" for every one
+# contract = "Contracts"         # or "Contracts!A4", the header's first cell; "*" for every one
 # [input.rename.eligibility]
 # eff_dt = "enrollment_start_date"
 # [input.constants.medical_claim]
