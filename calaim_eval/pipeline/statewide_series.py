@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.design.member_month_parts import member_month_parts, month_starts
+from calaim_eval.disclosure import load_policy
 from calaim_eval.errors import DesignError
 from calaim_eval.estimate import InterruptedSeriesEffects, interrupted_time_series
 from calaim_eval.panel import MEASURES, MemberMonths
@@ -53,12 +54,13 @@ def measure_statewide_series(
     asked = study.file.statewide_series
     if asked is None:
         return {}, {}
+    least = load_policy(study.disclosure_policy).min_count
     attempts = Attempts()
     for outcome, months in monthly_totals(panel, observed_outcomes(study, panel)).items():
         fitted = cache(partial(_fitted, asked, months, outcome))
         attempts.add(SERIES, outcome, partial(_terms, fitted, months))
         if outcome in attempts.made.get(SERIES, {}):
-            attempts.add(LINES, outcome, partial(_lines, fitted, months, outcome))
+            attempts.add(LINES, outcome, partial(_lines, fitted, months, outcome, least))
     return attempts.results(), attempts.left_out
 
 
@@ -155,10 +157,16 @@ def _estimand(series: InterruptedSeriesEffects) -> Estimand:
     )
 
 
-def _lines(fitted: Fitted, months: pd.DataFrame, outcome: str) -> EffectTable:
-    """What was observed, fitted and carried on, a row a month and line; no errors."""
+def _lines(fitted: Fitted, months: pd.DataFrame, outcome: str, min_count: int) -> EffectTable:
+    """What was observed, fitted and carried on, a row a month and line; no errors.
+
+    What was observed goes by steps of `min_count` events in the month of fewest members, so that
+    the same month in the next release does not tell the few whose claims came late.
+    """
     series = fitted()
     frame = series.counterfactual.assign(month=lambda f: _labels(f["month"]))
+    step = _step(months, min_count, per=MEASURES[outcome].per)
+    frame["rate"] = step * (frame["rate"] / step).round()
     names: Mapping[str, str] = {"rate": OBSERVED, "fitted": FITTED, "counterfactual": EARLIER}
     rows = pd.concat(
         [
@@ -183,5 +191,14 @@ def _lines(fitted: Fitted, months: pd.DataFrame, outcome: str) -> EffectTable:
             ),
             series.method.reference,
         ),
-        notes=(NOT_ALONE,),
+        notes=(NOT_ALONE, f"What was observed is rounded to steps of {step:g}."),
+    )
+
+
+def _step(months: pd.DataFrame, min_count: int, *, per: float) -> float:
+    """A rate of `min_count` events in the month of fewest members, up to the next 1, 2 or 5."""
+    least = per * min_count / float(months["member_months"].min())
+    size = 10.0 ** np.floor(np.log10(least))
+    return float(
+        next(size * digit for digit in (1, 2, 5, 10) if size * digit >= least * (1 - 1e-9))
     )
