@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from calaim_eval.schema.values import as_text
 from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
@@ -27,13 +28,18 @@ def rif_date(text: ibis.Value) -> ibis.Value:
 
 
 def column_or_missing(rows: ibis.Table, *names: str) -> ibis.Value:
-    """The first of some columns that the file has, blanks trimmed; missing where it has none."""
+    """The first of some columns that the file has, blanks trimmed; missing where it has none.
+
+    Whole numbers have no decimal point: programs give one to codes of a column with gaps.
+    """
     import ibis
 
     given = [name for name in names if name in rows.columns]
     if not given:
         return ibis.null("string")
-    return rows[given[0]].cast("string").strip().nullif("")
+    column = rows[given[0]]
+    text = as_text(column) if column.type().is_floating() else column.cast("string").strip()
+    return text.nullif("")
 
 
 def keep_columns(rows: ibis.Table, names: Iterable[str]) -> ibis.Table:

@@ -354,3 +354,22 @@ def test_files_without_codes_or_amounts_of_lines_are_read(tmp_path):
         ("CA-other_services-3", 1): 44.0,
         ("CA-other_services-4", 1): 44.0,
     }
+
+
+def test_codes_that_a_file_holds_as_numbers_with_a_point_are_codes(tmp_path):
+    folder = write(tmp_path / "taf", {})
+    for name, text in (("header", INPATIENT_HEADER), ("line", INPATIENT_LINE)):
+        rows = rows_of(text)
+        codes = [column for column in ("BILL_TYPE_CD", "REV_CNTR_CD", "CLM_ID") if column in rows]
+        numbers = rows[codes].replace("", None).astype(float)
+        rows.assign(**dict(numbers.items())).to_parquet(folder / f"taf_inpatient_{name}.parquet")
+    read = read_tables(folder, work_dir=tmp_path / "w", source="taf")
+    claims = read.frame("medical_claim").set_index(["claim_id", "claim_line_number"]).sort_index()
+    assert claims["revenue_center_code"].dropna().to_dict() == {
+        ("CA-inpatient-1", 1): "0120",
+        ("CA-inpatient-1", 2): "0450",
+        ("CA-inpatient-3", 1): "0120",
+        ("CA-inpatient-3", 2): "0300",
+    }
+    # The rules take a type of bill with and without the 0 that a number has lost.
+    assert set(claims["bill_type_code"]) == {"111"}
