@@ -69,8 +69,9 @@ def build_member_months(
     """Build the member-month panel: coverage, visits, stays, dollars and program contacts.
 
     Members are worked on a bucket at a time; each finished bucket is kept. A run that was stopped
-    resumes with the buckets that are missing, and a bucket whose input, window or rules changed is
-    built again. Run it again with nothing changed, and it only reads the manifest.
+    resumes with the buckets that are missing, and a bucket whose input, window or rules changed, or
+    that another version of the package made, is built again. Run it again with nothing changed, and
+    it only reads the manifest.
 
     Parameters
     ----------

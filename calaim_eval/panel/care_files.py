@@ -25,7 +25,6 @@ from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import FORMAT_VERSION as PANEL_VERSION
 from calaim_eval.panel.resume import content_stamps, read_share, spill_folder
 from calaim_eval.panel.rules import PanelRules
-from calaim_eval.tables.fingerprint import versions
 from calaim_eval.tables.tables import DERIVED_FOLDER
 
 if TYPE_CHECKING:
@@ -132,12 +131,7 @@ def care_stamps(tables: Tables, rules: PanelRules) -> list[str]:
     return content_stamps(
         tables,
         every_measure(),
-        {
-            "care_format": FORMAT_VERSION,
-            "format": PANEL_VERSION,
-            "rules": mattering,
-            "versions": versions(),
-        },
+        {"care_format": FORMAT_VERSION, "format": PANEL_VERSION, "rules": mattering},
     )
 
 

@@ -45,7 +45,8 @@ class PanelPlan:
     is_read : bool
         The reading is finished.
     n_buckets_built : int
-        Buckets of the panel on disk; one whose input, window or rules changed is built again.
+        Buckets of the panel on disk; one whose input, window, rules or version of the package
+        changed is built again.
     speed : float
         CPU time of a fixed piece of work here to that where the costs were measured; above 1 is
         slower.
@@ -141,7 +142,7 @@ class PanelPlan:
         else:
             reading = "nothing of the reading"
         built = f"{self.n_buckets_built} of {self.n_buckets} buckets of the panel"
-        return f"{reading}; {built} (those whose input or rules changed are built again)"
+        return f"{reading}; {built} (those whose input, rules or version changed are built again)"
 
 
 def plan_panel(

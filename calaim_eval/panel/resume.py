@@ -1,7 +1,8 @@
 """What of a panel is already on disk: a stamp per bucket, so that a killed run resumes.
 
 A bucket is done when its counts are written, which is last. Its stamp says what it was made from:
-the content of its input parts, the window, the rules, and what the data as a whole can tell.
+the content of its input parts, the window, the rules, what the data as a whole can tell, and the
+versions of the package and the engine, so that no panel mixes buckets of two versions.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from calaim_eval.panel.member_months import FORMAT_VERSION, PANEL_TABLES
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.schema.codes import codes_sha256
 from calaim_eval.tables import Tables
+from calaim_eval.tables.fingerprint import versions
 
 INPUTS = (
     "eligibility",
@@ -71,12 +73,13 @@ def bucket_stamps(
 def content_stamps(
     tables: Tables, measures: Sequence[Measure], asked: Mapping[str, Any]
 ) -> list[str]:
-    """Stamp of each bucket: its input's content, definitions of measures, and what is asked."""
+    """Stamp of each bucket: its input's content, definitions, versions, and what is asked."""
     common = {
         **asked,
         "definitions": definitions_sha256(tables, measures),
         "lookups": [_content(part) for name in LOOKUPS for part in _parts(tables, name)],
         "n_buckets": tables.n_buckets,
+        "versions": versions(),
     }
     return [
         _hash({**common, "input": {n: _content(_parts(tables, n)[number]) for n in _given(tables)}})

@@ -153,6 +153,17 @@ def test_another_code_list_or_version_of_a_measure_builds_again(
     assert built_buckets == [0, 1] * 3
 
 
+def test_a_run_that_goes_on_after_an_upgrade_mixes_no_buckets(
+    spans, tmp_path, built_buckets, monkeypatch
+):
+    build_member_months(spans, **WINDOW, out_dir=tmp_path)
+    built_buckets.clear()
+    (tmp_path / "buckets" / "bucket-0001.json").unlink()
+    monkeypatch.setattr(resume, "versions", lambda: {"calaim_eval": "another"})
+    build_member_months(spans, **WINDOW, out_dir=tmp_path)
+    assert built_buckets == [0, 1]
+
+
 def test_fewer_buckets_leave_no_old_parts(spans, tmp_path):
     folder = tmp_path / "panel"
     many = build_member_months(spans, **WINDOW, out_dir=folder)

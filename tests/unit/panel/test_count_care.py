@@ -15,8 +15,8 @@ from calaim_eval.panel import (
     MEASURES,
     PanelRules,
     build_member_months,
-    care_files,
     count_care,
+    resume,
 )
 from calaim_eval.panel.care_files import (
     COVERAGE_RULES,
@@ -257,7 +257,7 @@ def test_a_folder_that_cannot_be_written_is_said(two_days):
 
 def test_another_version_of_the_package_counts_again(two_days, monkeypatch):
     count_care(two_days)
-    monkeypatch.setattr(care_files, "versions", lambda: {"calaim_eval": "another"})
+    monkeypatch.setattr(resume, "versions", lambda: {"calaim_eval": "another"})
     assert counted_care(two_days, PanelRules(), every_measure()) == [None]
 
 
