@@ -10,8 +10,6 @@ from scipy import special
 
 from calaim_eval.errors import EstimationError
 
-GRAY = "Gray RJ (1988). Ann Stat 16(3):1141-1154. doi:10.1214/aos/1176350951"
-
 
 def gray_test(
     duration: np.ndarray,
