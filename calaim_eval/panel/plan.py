@@ -197,7 +197,8 @@ def plan_panel(
     to_build = 1.0 - n_built / n_buckets
     n_counted = min(buckets_counted(tables_folder), n_buckets) if is_read else 0
     counting_s = n_lines * costs["counting_us_per_line"] / 1e6
-    to_count = min(to_build, 1.0 - n_counted / n_buckets)
+    # Care is counted of every bucket, built or not, once any is to be built.
+    to_count = 1.0 - n_counted / n_buckets if to_build else 0.0
     panel_s = (
         (
             n_lines * costs["panel_us_per_line"]

@@ -98,16 +98,30 @@ def test_tables_of_an_earlier_extract_are_planned_anew(tables, study, tmp_path):
     assert not _plan(raw, tables.folder, tmp_path / "panel").is_read
 
 
-def test_a_finished_panel_costs_nothing_and_a_half_built_one_half(tables, tmp_path):
+def test_a_finished_panel_costs_nothing_and_half_of_one_half_and_all_the_counting(
+    tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plan, "calibration_s", lambda: measured_costs()["calibration_cpu_s"])
     whole = _plan(None, tables.folder, tmp_path)
     (tmp_path / "buckets").mkdir()
     for number in range(2):
         share_file(tmp_path, number).write_text("{}")
-    assert _plan(None, tables.folder, tmp_path).panel_cpu_s == 0
+    finished = _plan(None, tables.folder, tmp_path)
+    assert finished.panel_cpu_s == finished.panel_gb == 0
     share_file(tmp_path, 1).unlink()
     half = _plan(None, tables.folder, tmp_path)
     assert half.n_buckets_built == 1
-    assert half.panel_gb == pytest.approx(whole.panel_gb / 2)
+    # Care is counted of every bucket, of those that are built too: later panels begin from it.
+    counting_s, counting_gb = _counting(whole.n_lines)
+    assert half.panel_cpu_s == pytest.approx((whole.panel_cpu_s - counting_s) / 2 + counting_s)
+    assert half.panel_gb == pytest.approx((whole.panel_gb - counting_gb) / 2 + counting_gb)
+
+
+def _counting(n_lines):
+    """Processor seconds and GB of counting the care of all buckets."""
+    costs = measured_costs()
+    seconds = costs["counting_us_per_line"] * n_lines / 1e6
+    return seconds, costs["counted_share"] * costs["tables_bytes_per_line"] * n_lines / GB
 
 
 def test_a_broken_off_reading_is_seen(study, tmp_path):
@@ -183,9 +197,7 @@ def test_care_that_is_counted_is_not_planned_again(tables, tmp_path):
         (tables.folder / DERIVED_FOLDER / f"bucket-{number:04d}.json").write_text("{}")
     after = _plan(None, tables.folder, tmp_path)
     shutil.rmtree(tables.folder / DERIVED_FOLDER)
-    counting_s = measured_costs()["counting_us_per_line"] * before.n_lines / 1e6
+    counting_s, counting_gb = _counting(before.n_lines)
     left_s = before.panel_cpu_s / before.speed - after.panel_cpu_s / after.speed
     assert left_s == pytest.approx(counting_s)
-    tables_gb = measured_costs()["tables_bytes_per_line"] * before.n_lines / 1024**3
-    counted_gb = measured_costs()["counted_share"] * tables_gb
-    assert before.panel_gb - after.panel_gb == pytest.approx(counted_gb)
+    assert before.panel_gb - after.panel_gb == pytest.approx(counting_gb)
