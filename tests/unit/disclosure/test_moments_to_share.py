@@ -36,9 +36,9 @@ def panel(sizes: dict[str, int], *, visits: int = 1) -> pd.DataFrame:
 
 
 def test_a_cell_is_shared_whole_or_not_at_all():
-    moments = reduce_panel(
-        panel({"many": 60, "few": 20}), outcomes="visits", stratum="group", unbalanced="cell_means"
-    )
+    frame = panel({"many": 60, "few": 20})
+    frame["visits"] = frame["month"] % 2
+    moments = reduce_panel(frame, outcomes="visits", stratum="group", unbalanced="cell_means")
     shared = moments_to_share(moments, policy=POLICY)
     assert set(shared.cells["group"]) == {"many"}
     rows = np.flatnonzero(moments.cells["group"] == "many")
