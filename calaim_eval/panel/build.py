@@ -21,6 +21,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.panel.build_on_spark import build_on_spark
 from calaim_eval.panel.calendar import window_months
 from calaim_eval.panel.columns import UNCLASSIFIED_KEY
+from calaim_eval.panel.count_care import count_care_if_possible
 from calaim_eval.panel.data_facts import DataFacts, data_facts, require_run_out
 from calaim_eval.panel.gaps import (
     measure_gaps,
@@ -65,6 +66,7 @@ def build_member_months(
     out_dir: str | Path | None = None,
     memory_limit_gb: float = MEMORY_LIMIT_GB,
     engine: Engine = "duckdb",
+    keep_counts: bool = False,
 ) -> MemberMonths:
     """Build the member-month panel: coverage, visits, stays, dollars and program contacts.
 
@@ -93,6 +95,10 @@ def build_member_months(
     engine : {"duckdb", "spark"}
         ``"spark"`` works on all members at once, on the cluster of the session that is active or
         else on this machine; the panel is the same, but a run that was stopped starts again.
+    keep_counts : bool
+        Count care beside the tables first (`count_care`), for every later panel of the extract;
+        where the folder of the tables cannot be written, a warning says so. Nothing is counted
+        for a panel that is finished already, nor with ``"spark"``.
 
     Returns
     -------
@@ -141,6 +147,8 @@ def build_member_months(
     finally:
         backend.disconnect()
     stamps = bucket_stamps(tables, months, rules, facts, wanted)
+    if keep_counts and engine == "duckdb" and _waiting(folder, stamps):
+        count_care_if_possible(tables, rules, memory_limit_gb)
     build = _build_buckets if engine == "duckdb" else build_on_spark
     shares = build(
         tables,
@@ -210,6 +218,11 @@ def _require_custody(tables: Tables, rules: PanelRules) -> None:
         )
 
 
+def _waiting(folder: Path, stamps: Sequence[str]) -> list[int]:
+    """Numbers of the buckets that are to be built."""
+    return [n for n, stamp in enumerate(stamps) if finished_share(folder, n, stamp) is None]
+
+
 def _build_buckets(
     tables: Tables,
     folder: Path,
@@ -231,7 +244,7 @@ def _build_buckets(
         counted_care,
     )
 
-    waiting = [n for n, stamp in enumerate(stamps) if finished_share(folder, n, stamp) is None]
+    waiting = _waiting(folder, stamps)
     if waiting:
         (folder / MANIFEST).unlink(missing_ok=True)
         one_share_file(folder).unlink(missing_ok=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from calaim_eval.engine import MEMORY_LIMIT_GB, run_recipe, track, write_json
+from calaim_eval.errors import OutputError
 from calaim_eval.panel.resume import INPUTS, LOOKUPS
 from calaim_eval.panel.rules import PanelRules
 from calaim_eval.tables import Tables
+
+logger = logging.getLogger(__name__)
 
 
 def count_care(
@@ -82,3 +87,11 @@ def count_care(
         told = {"events": list(steps.events), "kinds": dict(steps.kinds)}
         write_json({"stamp": stamp, **told}, counts_file(tables, number))
         drop_replaced(tables, number, stamp)
+
+
+def count_care_if_possible(tables: Tables, rules: PanelRules, memory_limit_gb: float) -> None:
+    """Count care beside the tables; where they cannot be written there, warn and do without."""
+    try:
+        count_care(tables, rules=rules, memory_limit_gb=memory_limit_gb)
+    except OutputError as problem:
+        logger.warning("the panel is built from the claims, care is not kept: %s", problem)

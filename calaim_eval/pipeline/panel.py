@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
-from calaim_eval.errors import OutputError
-from calaim_eval.panel import MemberMonths, PanelRules, build_member_months, count_care
+from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.pipeline.restatement import restate_panel, restatement_file
 from calaim_eval.study import Study
 from calaim_eval.tables import Tables, read_tables
-
-logger = logging.getLogger(__name__)
 
 _MOST = 10
 """Unclassified codes that are listed one by one."""
@@ -49,8 +44,6 @@ def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
     """The study's member-month panel; resumes where an interrupted run stopped."""
     file = study.file
     tables = tables or read_study_tables(study)
-    if file.computing.engine == "duckdb" and tables.has("eligibility"):
-        _count_care(study, tables)
     panel = build_member_months(
         tables,
         first_month=str(file.months[0]),
@@ -59,18 +52,10 @@ def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
         out_dir=study.restricted / "panel",
         memory_limit_gb=file.computing.memory_limit_gb,
         engine=file.computing.engine,
+        keep_counts=True,
     )
     restate_panel(study, panel)
     return panel
-
-
-def _count_care(study: Study, tables: Tables) -> None:
-    """Count care beside the tables, for every later window; without room for it, do without."""
-    limit = study.file.computing.memory_limit_gb
-    try:
-        count_care(tables, rules=panel_rules(study), memory_limit_gb=limit)
-    except OutputError as problem:
-        logger.warning("the panel is built from the claims, care is not kept: %s", problem)
 
 
 def panel_findings(study: Study, panel: MemberMonths) -> list[str]:
