@@ -15,7 +15,7 @@ from calaim_eval.disclosure.released import TableContent, TableKind
 from calaim_eval.disclosure.round_counts import round_rate_table
 from calaim_eval.disclosure.round_numbers import round_bounds, round_effects, round_intervals
 from calaim_eval.results import BoundsTable, EffectTable, Method, RateTable, Result
-from calaim_eval.results.estimand import CROSSED, RATES_OF, RATES_WHERE
+from calaim_eval.results.estimand import CROSSED, RATES_OF, RATES_WHERE, Estimand
 
 _EFFECT_COLUMNS = ("estimate", "std_error", "conf_low", "conf_high", "p_value")
 _FEW_PEOPLE = re.compile(
@@ -73,7 +73,15 @@ def _rounded(result: Result, numbers: pd.DataFrame, base: int) -> pd.DataFrame:
         bound=None if bound is None else bound.to_numpy(dtype=float),
         n_events=n_events,
         base=base,
+        lowest=_lowest(result.estimand),
     )
+
+
+def _lowest(estimand: Estimand) -> float:
+    """Least value there is: a ratio is not below 0, and no rank is before the first."""
+    if estimand.scale == "ratio":
+        return 0.0
+    return 1.0 if estimand.unit == "rank" else -np.inf
 
 
 def _meta(result: Result, policy: Policy) -> dict[str, Any]:

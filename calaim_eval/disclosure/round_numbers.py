@@ -7,6 +7,8 @@ import pandas as pd
 
 from calaim_eval.results.estimand import Scale
 
+_ENDS = ["set_low", "set_high", "conf_low", "conf_high"]
+
 
 def round_effects(
     numbers: pd.DataFrame,
@@ -110,12 +112,17 @@ def round_bounds(
     bound: np.ndarray | None = None,
     n_events: np.ndarray | None = None,
     base: int = 1,
+    lowest: float = -np.inf,
 ) -> pd.DataFrame:
     """Sets and intervals to the second significant digit of the effect's standard error.
 
     The standard error is read off the narrowest interval of the group. Each middle of a set is
     rounded once and the set put around it: the rows of a group say no more of the estimate
     together than one of them does.
+
+    Where counts are rounded to a `base`, so are middles, as estimates are (`round_effects`). Sets
+    and intervals are then put around the rounded middle, rounded outward, and hold the true ones;
+    neither goes below `lowest`, the least value there is (0 for a ratio).
 
     A breakdown value is the bound at which an end of the interval is 0, so it says how far that
     end is from 0 in steps of how fast the ends move with the bound (`bound`, a number a row). It
@@ -128,22 +135,53 @@ def round_bounds(
     width = pd.Series(np.where(np.isfinite(width), width, np.nan)).groupby(groups).transform("min")
     error = width.to_numpy() / (2 * stats.norm.ppf((1 + conf_level) / 2))
     middle = ((numbers["set_low"] + numbers["set_high"]) / 2).to_numpy()
-    half = ((numbers["set_high"] - numbers["set_low"]) / 2).to_numpy()
     decimals = np.where(np.isfinite(error), _decimals(error, 2), _decimals(middle, 3))
+    counted = np.zeros(len(numbers), dtype=bool)
     if base > 1 and n_events is not None:
+        counted = ~np.isposinf(n_events)
         size = np.where(np.isfinite(error), error, np.abs(middle))
-        decimals = np.minimum(decimals, decimals_of_base(size, n_events, base))
-    middle, half = _round_to(middle, decimals), _round_to(half, decimals)
+        coarse = np.minimum(decimals, decimals_of_base(size, n_events, base))
+        decimals = np.where(counted, coarse, decimals)
+    nearest = _nearest_bounds(numbers, middle, decimals)
+    outward = _outward_bounds(numbers, middle, decimals).clip(lower=lowest)
     rounded = numbers.copy()
-    rounded["set_low"] = _round_to(middle - half, decimals)
-    rounded["set_high"] = _round_to(middle + half, decimals)
-    for column in ("conf_low", "conf_high"):
-        rounded[column] = _round_to(numbers[column].to_numpy(), decimals)
+    rounded[_ENDS] = np.where(counted[:, None], outward, nearest)
     if "breakdown" in numbers:
         values = numbers["breakdown"].to_numpy()
         places = _decimals_of_breakdown(values, rounded, groups, bound, decimals)
         rounded["breakdown"] = _round_to(values, places)
     return rounded
+
+
+def _nearest_bounds(
+    numbers: pd.DataFrame, middle: np.ndarray, decimals: np.ndarray
+) -> pd.DataFrame:
+    """Sets around their rounded middle, ends of intervals to the nearest."""
+    half = _round_to(((numbers["set_high"] - numbers["set_low"]) / 2).to_numpy(), decimals)
+    shown = _round_to(middle, decimals)
+    ends = numbers[_ENDS].copy()
+    with np.errstate(invalid="ignore"):
+        for column, end in (("set_low", shown - half), ("set_high", shown + half)):
+            ends[column] = _round_to(end, decimals)
+    for column in ("conf_low", "conf_high"):
+        ends[column] = _round_to(numbers[column].to_numpy(), decimals)
+    return ends
+
+
+def _outward_bounds(
+    numbers: pd.DataFrame, middle: np.ndarray, decimals: np.ndarray
+) -> pd.DataFrame:
+    """Sets and intervals around the rounded middle, so wide that they hold the true ones."""
+    of_interval = ((numbers["conf_low"] + numbers["conf_high"]) / 2).to_numpy()
+    centre = np.where(np.isfinite(middle), middle, of_interval)
+    # An interval that is open on one side has no middle.
+    centre = np.where(np.isfinite(centre), centre, 0.0)
+    shown = _round_to(centre, decimals)
+    ends = numbers[_ENDS].copy()
+    for column, sign in zip(_ENDS, (-1, 1, -1, 1), strict=True):
+        half = sign * (numbers[column].to_numpy() - centre)
+        ends[column] = _round_to(shown + sign * _outward(half, decimals), decimals)
+    return ends
 
 
 def _decimals_of_breakdown(
@@ -159,7 +197,7 @@ def _decimals_of_breakdown(
         rows = np.flatnonzero(groups == group)
         first = rows[np.argmin(np.asarray(bound)[rows])]
         # The end on the side of 0 is the one that reaches it.
-        is_above = rounded["conf_low"].to_numpy()[first] > 0
+        is_above = (rounded["set_low"] + rounded["set_high"]).to_numpy()[first] > 0
         ends = rounded["conf_low" if is_above else "conf_high"].to_numpy()[rows]
         move = _slowest_move(np.asarray(bound)[rows], ends)
         if move > 0:

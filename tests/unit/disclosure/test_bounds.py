@@ -10,6 +10,7 @@ import pytest
 from disclosure_tables import effect_table
 
 from calaim_eval.disclosure import Released, release
+from calaim_eval.disclosure.round_numbers import round_bounds
 from calaim_eval.results import SUPPORT_COLUMNS, BoundsTable, EffectTable, Estimand, Method
 
 GROUPS = ["white", "hispanic", "asian", "nhpi", "all"]
@@ -245,3 +246,94 @@ def test_one_small_row_hides_its_whole_group():
     table = bounds_table([400, 300, 200, 100, 1000], groups=GROUPS)
     table.support.loc[table.keys["race_ethnicity"].eq("all") & table.keys["bound"].eq(1.0)] = 3
     assert hidden_groups(release({"effect_bounds": table})) == {"all"}
+
+
+# Policies that round counts.
+
+
+def sets(middle, half, error, n_events):
+    """One group a middle, three bounds each, before rounding."""
+    middle = np.repeat(np.asarray(middle, dtype=float), len(BOUNDS))
+    wide = np.tile(BOUNDS, len(middle) // len(BOUNDS)) * half
+    sigma = np.repeat(np.broadcast_to(error, len(middle) // len(BOUNDS)), len(BOUNDS))
+    numbers = pd.DataFrame({"set_low": middle - wide, "set_high": middle + wide})
+    numbers["conf_low"] = middle - wide - 1.96 * sigma
+    numbers["conf_high"] = middle + wide + 1.7 * sigma
+    groups = np.arange(len(middle)) // len(BOUNDS)
+    return numbers, groups, np.full(len(middle), float(n_events))
+
+
+ENDS = [("set_low", -1), ("set_high", 1), ("conf_low", -1), ("conf_high", 1)]
+
+
+@pytest.mark.parametrize("base", [5, 6])
+@pytest.mark.parametrize("events", [0, 12, 400, 1e6])
+def test_rounded_sets_and_intervals_hold_the_true_ones(base, events):
+    rng = np.random.default_rng(6)
+    error = rng.lognormal(1, 1.5, 100)
+    true, groups, n_events = sets(rng.normal(0, 40, 100), 3.0, error, events)
+    shown = round_bounds(true, groups, 0.95, n_events=n_events, base=base)
+    for column, side in ENDS:
+        assert (side * (shown[column] - true[column]) >= -1e-9).all()
+    assert (shown["conf_low"] <= shown["set_low"]).all()
+    assert (shown["conf_high"] >= shown["set_high"]).all()
+
+
+def test_middles_that_round_to_one_number_have_one_set_and_interval():
+    true, groups, n_events = sets([29.0, 31.0, 34.0], 7.3, 9.0, 30)
+    shown = round_bounds(true, groups, 0.95, n_events=n_events, base=6)
+    rows = shown.to_numpy().reshape(3, len(BOUNDS), -1)
+    assert (rows == rows[0]).all()
+
+
+def test_ends_that_the_data_do_not_set_stay_open_and_the_others_hold_the_true_ones():
+    true, groups, n_events = sets([31.0], 7.3, 9.0, 30)
+    true.loc[1, ["set_low", "set_high"]] = np.nan
+    true.loc[2, ["conf_low", "set_low"]] = -np.inf
+    shown = round_bounds(true, groups, 0.95, n_events=n_events, base=6)
+    assert shown.loc[1, ["set_low", "set_high"]].isna().all()
+    assert shown.loc[1, "conf_low"] <= true.loc[1, "conf_low"]
+    assert shown.loc[1, "conf_high"] >= true.loc[1, "conf_high"]
+    assert (shown.loc[2, ["set_low", "conf_low"]] == -np.inf).all()
+    for column in ("set_high", "conf_high"):
+        assert true.loc[2, column] <= shown.loc[2, column] < np.inf
+
+
+def test_sets_do_not_go_below_what_there_is():
+    true, groups, n_events = sets([0.4], 0.3, 0.1, 20)
+    shown = round_bounds(true, groups, 0.95, n_events=n_events, base=6, lowest=0.0)
+    assert (shown[["set_low", "conf_low"]] >= 0).all(axis=None)
+    assert (shown["set_high"] >= true["set_high"]).all()
+
+
+def test_sets_that_no_count_stands_behind_keep_their_digits():
+    true, groups, _ = sets([31.234, 12.77], 7.3, 9.0, 0)
+    plain = round_bounds(true, groups, 0.95)
+    shown = round_bounds(true, groups, 0.95, n_events=np.full(6, np.inf), base=6)
+    pd.testing.assert_frame_equal(shown, plain)
+    some = np.where(groups == 0, np.inf, 20.0)
+    both = round_bounds(true, groups, 0.95, n_events=some, base=6)
+    pd.testing.assert_frame_equal(both[groups == 0], plain[groups == 0])
+    assert (both["conf_low"] <= true["conf_low"])[groups == 1].all()
+
+
+@pytest.mark.parametrize("policy", ["opensafely_round_5", "opensafely_midpoint_6"])
+def test_released_sets_hold_the_true_ones_under_policies_that_round(policy):
+    table = bounds_table([400, 300, 200, 100, 1000])
+    frame = release({"effect_bounds": table}, policy=policy).tables["effect_bounds"].frame
+    shown = ~frame["is_suppressed"].to_numpy()
+    assert shown.any()
+    for column, side in ENDS:
+        assert (side * (frame[column] - getattr(table, column))[shown] >= -1e-9).all()
+
+
+@pytest.mark.parametrize(("scale", "unit", "least"), [("ratio", "rates", 0), ("", "rank", 1)])
+def test_released_ratios_and_ranks_are_possible_ones(scale, unit, least):
+    table = bounds_table([400, 300, 200, 100, 1000], n_events=30)
+    low, high = table.set_low.clip(least), table.set_high.clip(least)
+    about = replace(table.estimand, scale=scale or "difference", unit=unit)
+    ends = {"set_low": low, "conf_low": low, "set_high": high, "conf_high": high + 1}
+    table = replace(table, **ends, estimand=about, breakdown=None)
+    frame = release({"t": table}, policy="opensafely_midpoint_6").tables["t"].frame
+    assert frame["set_low"].notna().any()
+    assert (frame[["set_low", "conf_low"]].dropna() >= least).all(axis=None)
