@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import TypeAlias
 
@@ -105,6 +107,19 @@ def local_days(moments: pd.Series) -> pd.Series:
     return moments.dt.normalize()
 
 
+def as_text(values: pd.Series) -> pd.Series:
+    """Identifiers and codes as text; a whole number has no point, however the frame holds it."""
+    found = values.astype(object).where(values.notna(), np.nan)
+    if pd.api.types.infer_dtype(found, skipna=True) not in ("string", "integer"):
+        found = pd.Series([_without_point(each) for each in found], values.index, dtype=object)
+    return found.astype(TEXT)
+
+
+def names_as_text(names: Collection[object]) -> list[str]:
+    """Identifiers a caller names, as the tables are read: text, none missing."""
+    return [*as_text(pd.Series([*names], dtype=object)).dropna()]
+
+
 def set_aside(
     reasons: Mapping[str, pd.Series], *, table: str, stage: str, ledger: RowLedger | None
 ) -> np.ndarray:
@@ -134,7 +149,7 @@ def _read_column(values: pd.Series, *, table: str, column: str) -> pd.Series:
     elif dtype in ("integer", "number"):
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:
-        read = values.astype(object).where(values.notna(), np.nan).astype(TEXT)
+        read = as_text(values)
     unread = read.isna() & values.notna()
     if unread.any():
         raise TableError(
@@ -143,6 +158,12 @@ def _read_column(values: pd.Series, *, table: str, column: str) -> pd.Series:
             "  Write days as year-month-day and numbers without units; leave unknown ones empty."
         )
     return read
+
+
+def _without_point(value: object) -> object:
+    """A whole number as an integer; anything else as it is."""
+    is_decimal = isinstance(value, float | np.floating | Decimal) and math.isfinite(value)
+    return int(value) if is_decimal and value == int(value) else value  # type: ignore[call-overload]
 
 
 def _empty_column(column: str, index: pd.Index) -> pd.Series:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError, quoted
-from calaim_eval.integration.inputs import TEXT, UNKNOWN, local_days
+from calaim_eval.integration.inputs import UNKNOWN, as_text, local_days
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
 
@@ -86,7 +86,7 @@ def nested_shares(
 
 def _groups(persons: pd.Index, group: pd.Series) -> pd.Series:
     """Group of each person listed, as text."""
-    own = group.set_axis(_person_ids(group.index.to_series()).to_numpy())
+    own = group.set_axis(as_text(group.index.to_series()).to_numpy())
     if group.name is None or own.index.has_duplicates:
         raise TableError(
             "`group` has no name, or a person twice. Give one group a person, in a column named "
@@ -99,7 +99,7 @@ def _groups(persons: pd.Index, group: pd.Series) -> pd.Series:
 def _read(values: pd.Series, table: str, name: str) -> pd.Series:
     """One column; what is there and cannot be read is an error, not a missing value."""
     if name == PERSON:
-        return _person_ids(values)
+        return as_text(values)
     if name == "value":
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:
@@ -111,10 +111,3 @@ def _read(values: pd.Series, table: str, name: str) -> pd.Series:
             "Write days as year-month-day and numbers without signs; leave unknown ones empty."
         )
     return read
-
-
-def _person_ids(values: pd.Series) -> pd.Series:
-    """Persons as text; whole numbers that an empty cell made decimal are whole again."""
-    if pd.api.types.is_float_dtype(values.dtype) and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")
-    return values.astype(object).where(values.notna(), np.nan).astype(TEXT)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.inputs import UNKNOWN
+from calaim_eval.integration.inputs import UNKNOWN, as_text
 from calaim_eval.integration.organization_network.network_rates import network_rates
 from calaim_eval.integration.organization_network.organization_network import OrganizationNetwork
 from calaim_eval.integration.organization_network.two_paths import (
@@ -172,7 +172,7 @@ def brokerage_roles(
 def group_labels(network: OrganizationNetwork, group: Mapping[str, str] | pd.Series) -> np.ndarray:
     """Group of each organization of the network, ``"unknown"`` where none is given; (n,)."""
     of = pd.Series(group, dtype=object)
-    of.index = of.index.map(str)
+    of.index = pd.Index(as_text(of.index.to_series()), dtype=object)
     if of.index.has_duplicates:
         raise EstimationError(
             f"`group`: {int(of.index.duplicated().sum())} organizations are given more than "

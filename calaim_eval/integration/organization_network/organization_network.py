@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
+from calaim_eval.integration.inputs import as_text
 from calaim_eval.results import Method
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class OrganizationNetwork:
         EstimationError
             One of them is not in the network.
         """
-        place = pd.Index(self.organizations).get_indexer([str(name) for name in organizations])
+        wanted = as_text(pd.Series([*organizations], dtype=object))
+        place = pd.Index(self.organizations).get_indexer(wanted.astype(object))
         absent = [name for name, at in zip(organizations, place, strict=True) if at < 0]
         if absent:
             raise EstimationError(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.code_lists import race_ethnicity_groups
-from calaim_eval.integration.inputs import Day, set_aside
+from calaim_eval.integration.inputs import Day, names_as_text, set_aside
 from calaim_eval.integration.organization_network.organization_network import (
     OrganizationNetwork,
     matrix_of,
@@ -99,6 +99,7 @@ def referral_network(
         ledger=ledger,
         stage=_STAGE,
     )
+    organizations = None if organizations is None else names_as_text(organizations)
     ends = roots[["from_organization_id", "to_organization_id"]]
     is_tie = set_aside(
         {

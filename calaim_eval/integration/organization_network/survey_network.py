@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.inputs import Day, as_day, check_values, set_aside, take_columns
+from calaim_eval.integration.inputs import (
+    Day,
+    as_day,
+    check_values,
+    names_as_text,
+    set_aside,
+    take_columns,
+)
 from calaim_eval.integration.organization_network.organization_network import (
     OrganizationNetwork,
     matrix_of,
@@ -91,7 +98,8 @@ def survey_network(
         raise EstimationError(
             f"table `tie`: no row is of the wave {day.date()}.\n  It has {', '.join(waves)}."
         )
-    organizations, answered = _as_text(organizations), _as_text(answered)
+    organizations = None if organizations is None else names_as_text(organizations)
+    answered = None if answered is None else names_as_text(answered)
     names = _asked(of_wave, organizations, answered)
     is_weak = rows["tie_strength"] < minimum_strength
     is_kept = _kept(rows, day=day, tie_type=tie_type, names=names, is_weak=is_weak, ledger=ledger)
@@ -123,13 +131,6 @@ def _kept(
         stage="survey network",
         ledger=ledger,
     )
-
-
-def _as_text(organizations: Collection[str] | None) -> list[str] | None:
-    """Identifiers as the tables are read: text, none missing."""
-    if organizations is None:
-        return None
-    return [str(name) for name in organizations if pd.notna(name)]
 
 
 def _asked(

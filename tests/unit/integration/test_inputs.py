@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,30 @@ def test_columns_come_back_in_their_declared_types_and_absent_optional_ones_empt
     assert taken["referred_date"].tolist() == [pd.Timestamp("2024-01-02"), pd.NaT]
     assert taken["plan"].isna().all()
     pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pd.Series([1, 20, None]),
+        pd.Series([1, 20, None], dtype="Float64"),
+        pd.Series([1, 20, None], dtype="Int64"),
+        pd.Series([1, 20, None], dtype="double[pyarrow]"),
+        pd.Series([1.0, 20.0, None], dtype="category"),
+        pd.Series([1.0, "20", None], dtype=object),
+        pd.Series([Decimal("1.00"), Decimal(20), None], dtype=object),
+        pd.Series(["1", "20", None]),
+    ],
+)
+def test_whole_numbers_are_the_same_ids_however_a_frame_holds_them(ids):
+    taken = _take(pd.DataFrame({"referral_id": ids}))["referral_id"]
+    assert taken.isna().tolist() == [False, False, True]
+    assert taken.dropna().tolist() == ["1", "20"]
+
+
+def test_only_numbers_that_are_whole_lose_their_point_and_text_is_left_as_it_is():
+    frame = pd.DataFrame({"referral_id": pd.Series([1.5, 2.0, float("inf"), "007", "3.0"])})
+    assert _take(frame)["referral_id"].tolist() == ["1.5", "2", "inf", "007", "3.0"]
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "str", "category", "string[pyarrow]"])

@@ -29,6 +29,7 @@ from calaim_eval.integration import (
     tie_stability,
     without_coordinator,
 )
+from calaim_eval.integration.organization_network.brokerage import group_labels
 from calaim_eval.integration.organization_network.paths import betweenness
 from calaim_eval.tables.ledger import RowLedger
 
@@ -146,6 +147,35 @@ def test_a_tie_of_strength_0_is_none_and_is_counted():
     counted = ledger.to_frame().set_index("reason")["n_rows"]
     assert counted["a strength of 0 is no tie"] == 1
     assert counted.sum() == len(TIE)
+
+
+def test_organizations_that_are_numbers_are_the_same_with_and_without_a_point():
+    ends = ["from_organization_id", "to_organization_id"]
+    numbers = {"a": 1, "b": 2, "c": 3, "d": 4}
+    whole = TIE.assign(**{end: TIE[end].map(numbers) for end in ends})
+    beside_a_gap = pd.Series([1, 2, 3, 5, None])
+    network = survey_network(
+        whole,
+        wave="2024-07-01",
+        tie_type="referral",
+        organizations=beside_a_gap,
+        answered=beside_a_gap[:2],
+    )
+    assert list(network.organizations) == ["1", "2", "3", "5"]
+    assert network.n_ties == 3
+    assert network.has_answered.tolist() == [True, True, False, False]
+    assert network.positions([2.0, 1]).tolist() == [1, 0]
+    groups = pd.Series(["x", "y"], index=[1.0, 2.0])
+    assert group_labels(network, groups).tolist() == ["x", "y", "unknown", "unknown"]
+
+
+def test_named_organizations_of_referrals_may_be_numbers():
+    numbers = {"hospital": 1, "shelter": 2, "clinic": 3, "plan A": 4}
+    ends = ["from_organization_id", "to_organization_id"]
+    rows = REFERRAL.assign(**{end: REFERRAL[end].map(numbers) for end in ends})
+    network = referral_network(rows, **QUARTER, organizations=[1, 2.0, "9"])
+    assert list(network.organizations) == ["1", "2", "9"]
+    assert network.n_ties == 1
 
 
 def test_an_organization_without_a_tie_answered_where_it_is_said_to_have():
