@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
@@ -20,6 +21,7 @@ Day: TypeAlias = str | dt.date | pd.Timestamp
 
 TEXT = pd.StringDtype(na_value=np.nan)
 UNKNOWN = "unknown"
+_ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T]\d.*)?")
 
 
 def take_columns(
@@ -107,6 +109,15 @@ def local_days(moments: pd.Series) -> pd.Series:
     return moments.dt.normalize()
 
 
+def iso_days(values: pd.Series) -> pd.Series:
+    """Days out of dates, or text of year-month-day; missing where it could be read otherwise."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return local_days(values)
+    found = [_iso_text(each) for each in values]
+    text = pd.Series(found, values.index, dtype=object)
+    return pd.to_datetime(text, format="%Y-%m-%d", errors="coerce")
+
+
 def as_text(values: pd.Series) -> pd.Series:
     """Identifiers and codes as text; a whole number has no point, however the frame holds it."""
     found = values.astype(object).where(values.notna(), np.nan)
@@ -158,6 +169,14 @@ def _read_column(values: pd.Series, *, table: str, column: str) -> pd.Series:
             "  Write days as year-month-day and numbers without units; leave unknown ones empty."
         )
     return read
+
+
+def _iso_text(value: object) -> str | None:
+    """Year, month and day of a date or of text that begins with them; a time may follow."""
+    if isinstance(value, dt.date):
+        return None if pd.isna(value) else value.isoformat()[:10]
+    fits = _ISO_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    return fits[1] if fits else None
 
 
 def _without_point(value: object) -> object:

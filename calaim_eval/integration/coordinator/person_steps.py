@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError, quoted
-from calaim_eval.integration.inputs import UNKNOWN, as_text, local_days
+from calaim_eval.integration.inputs import UNKNOWN, as_text, iso_days
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.results.intervals import wilson_interval
 
@@ -15,6 +15,8 @@ PERSON = "person_id"
 
 def person_columns(frame: pd.DataFrame, table: str, names: tuple[str, ...]) -> pd.DataFrame:
     """The columns wanted: persons as text, days without a time of day, `value` as a number.
+
+    Days are dates, or text of year-month-day: 05.01.2024 is a day in January or in May.
 
     Raises
     ------
@@ -103,11 +105,12 @@ def _read(values: pd.Series, table: str, name: str) -> pd.Series:
     if name == "value":
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:
-        read = local_days(pd.to_datetime(values, errors="coerce"))
+        read = iso_days(values)
     unread = int((read.isna() & values.notna()).sum())
     if unread:
         raise TableError(
             f"table `{table}`, column `{name}`: {unread} of {len(values)} values cannot be read. "
-            "Write days as year-month-day and numbers without signs; leave unknown ones empty."
+            "Give days as dates or as text of year-month-day (2024-01-31), and numbers without "
+            "signs; leave unknown ones missing."
         )
     return read

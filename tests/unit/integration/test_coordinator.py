@@ -1,5 +1,6 @@
 """A coordinator's case: published points, monthly series and case finding."""
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from calaim_eval.integration.coordinator import (
     read_published,
     timeline_plot,
 )
+from calaim_eval.integration.coordinator.person_steps import person_columns
 
 CASE = Path(__file__).resolve().parents[3] / "analyses" / "coordinator_case" / "published.csv"
 
@@ -264,6 +266,41 @@ def test_a_day_that_cannot_be_read_is_not_a_missing_one(column):
     screening, referral = case_finding()
     with pytest.raises(TableError, match=f"`{column}`: 30 of 30 values cannot be read"):
         case_finding_yield(screening, referral.assign(**{column: "last week"}), threshold=20)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["05.01.2024", "05/01/2024", "5 Jan 2024", "20240105", "2024-01-05x", 20240105, 45296.0],
+)
+def test_days_that_could_be_read_two_ways_are_refused(written):
+    screening, referral = case_finding()
+    days = pd.Series("2023-10-05", index=screening.index, dtype=object)
+    days.iloc[:2] = written
+    for column in (days, pd.Series([written] * 30)):
+        n = int((column == written).sum())
+        with pytest.raises(TableError) as caught:
+            case_finding_yield(screening.assign(screening_date=column), referral, threshold=20)
+        assert f"table `screening`, column `screening_date`: {n} of 30 values" in str(caught.value)
+        assert "year-month-day" in str(caught.value)
+        assert str(written) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        ["2023-10-05", "2023-10-06 15:00", "2023-10-07T23:30:00-07:00", None],
+        [dt.date(2023, 10, 5), dt.datetime(2023, 10, 6, 15), pd.Timestamp("2023-10-07"), None],
+        pd.to_datetime(["2023-10-05 15:00", "2023-10-06 00:00", "2023-10-07 23:30", None]),
+        pd.Series(["2023-10-05", "2023-10-06", "2023-10-07", None], dtype="date32[pyarrow]"),
+        pd.Series(["2023-10-05", "2023-10-06", "2023-10-07", None], dtype="category"),
+    ],
+)
+def test_days_are_dates_or_text_of_year_month_and_day(days):
+    frame = pd.DataFrame({"person_id": range(4), "screening_date": days})
+    read = person_columns(frame, "screening", ("person_id", "screening_date"))["screening_date"]
+    assert read.dt.strftime("%Y-%m-%d").tolist()[:3] == ["2023-10-05", "2023-10-06", "2023-10-07"]
+    assert (read.dropna() == read.dropna().dt.normalize()).all()
+    assert read.isna().tolist() == [False, False, False, True]
 
 
 def test_few_screenings_left_out_are_not_told_by_their_number():
