@@ -11,8 +11,9 @@ from calaim_eval.disclosure.policy import Policy
 from calaim_eval.disclosure.primary import Population, in_population
 from calaim_eval.results import ALL, BoundsTable, EffectTable
 
-# Key value of a row that is one row of its group minus another: exposed minus comparison.
-DIFFERENCE = "difference"
+# Key values of a row that is one row of its group minus another: exposed minus comparison, or
+# counties of higher integration minus those of lower.
+DIFFERENCES = ("difference", "higher minus lower")
 # Key values of a row that averages over the others.
 TOTALS = (ALL, "overall")
 _LABEL_COLUMNS = frozenset({"unit", "reference"})
@@ -232,7 +233,7 @@ def _hide_beside_differences(table: EffectTable, hidden: np.ndarray) -> None:
     """Hide a second row where one of two sides and their difference is hidden."""
     keys = table.keys.astype(str).map(str)
     for column in keys.columns:
-        is_difference = (keys[column] == DIFFERENCE).to_numpy()
+        is_difference = keys[column].isin(DIFFERENCES).to_numpy()
         if not is_difference.any():
             continue
         for rows in _groups(keys, column):

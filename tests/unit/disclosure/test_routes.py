@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from disclosure_tables import effect_table, rate_table, two_way
 
 from calaim_eval.disclosure import load_policy, release
-from calaim_eval.disclosure.effects import hide_effects
+from calaim_eval.disclosure.effects import DIFFERENCES, hide_effects
 from calaim_eval.disclosure.round_numbers import round_bounds
 from calaim_eval.equity import intersect_groups
 from calaim_eval.results import BoundsTable, Estimand, Method
@@ -258,6 +259,46 @@ def test_without_the_bounds_a_breakdown_keeps_one_digit():
     one = numbers[["set_low", "set_high", "conf_low", "conf_high"]].assign(breakdown=1.7647)
     rounded = round_bounds(one, np.zeros(3, dtype=int), 0.95)
     assert rounded["breakdown"].tolist() == [2.0] * 3
+
+
+# Two sides and their difference.
+
+
+@pytest.mark.parametrize(
+    ("column", "rows"),
+    [
+        ("side", ["exposed", "comparison", "difference"]),
+        ("integration", ["lower", "higher", "higher minus lower"]),
+    ],
+)
+@pytest.mark.parametrize("small", [0, 1, 2])
+def test_a_hidden_side_does_not_follow_from_the_other_and_the_difference(column, rows, small):
+    keys = pd.DataFrame(
+        {"outcome": np.repeat(["ed_visits", "stays"], 3), "unit": "visits", column: rows * 2}
+    )
+    members = np.full(6, 400.0)
+    members[small] = 5
+    for order in itertools.permutations(range(3)):
+        at = [*order, 3, 4, 5]
+        table = effect_table(keys.iloc[at], members[at])
+        gone = pd.Series(hidden(release({"t": table})), index=at).sort_index()
+        assert gone[small]
+        assert gone[:3].sum() == 2
+        assert gone[2]
+        assert not gone[3:].any()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "estimate.pre_post_windows",
+        "estimate.sensitivity.anticipation_scan",
+        "estimate.series.monthly_series",
+        "integration.success.effect_by_integration",
+    ],
+)
+def test_the_rule_knows_the_differences_by_the_names_their_results_give_them(module):
+    assert import_module(f"calaim_eval.{module}").DIFFERENCE in DIFFERENCES
 
 
 # Words.
