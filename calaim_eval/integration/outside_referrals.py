@@ -7,7 +7,7 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.clustered_shares import clustered_shares
-from calaim_eval.integration.inputs import Day, as_day, set_aside, take_columns
+from calaim_eval.integration.inputs import Day, as_day, check_unique, set_aside, take_columns
 from calaim_eval.integration.referrals import CLUSTERED_WILSON
 from calaim_eval.results import ALL, Method, RateTable
 from calaim_eval.tables.ledger import RowLedger
@@ -56,7 +56,7 @@ def outside_referrals(
     Raises
     ------
     TableError
-        Columns are absent or cannot be read.
+        Columns are absent or cannot be read, or referral ids repeat.
     EstimationError
         No root referral has matured.
     """
@@ -75,6 +75,8 @@ def outside_referrals(
             "closure_reason",
         ),
     )
+    identified = rows[rows["referral_id"].notna()]
+    check_unique(identified, table="social_referral", key=["referral_id"])
     root = rows["root_referral_id"].fillna(rows["referral_id"])
     made = rows["referred_date"]
     outside = pd.Series(data=False, index=rows.index)
