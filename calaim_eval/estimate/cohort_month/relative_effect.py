@@ -20,6 +20,7 @@ from calaim_eval.estimate.cohort_month.cohort_averages import (
 from calaim_eval.estimate.cohort_month.group_time_effects import GroupTimeEffects
 from calaim_eval.estimate.cohort_month.group_time_rates import rate_support, side_means
 from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
+from calaim_eval.estimate.counts.count_effects import require_no_negative
 from calaim_eval.estimate.pre_post_windows import EXPOSED
 from calaim_eval.estimate.stratum_terms import StratumTerms, identified_strata, terms_table
 from calaim_eval.estimate.words import count_words
@@ -91,8 +92,8 @@ def relative_effect(
     Raises
     ------
     EstimationError
-        An unknown option, no effect within the event times, or effects adjusted on member-level
-        data.
+        An unknown option, no effect within the event times, effects adjusted on member-level data,
+        or an outcome below 0.
     DesignError
         The rate without exposure is estimated to be 0 or less everywhere.
 
@@ -177,7 +178,7 @@ def relative_effect(
 
 
 def _require(att_gt: GroupTimeEffects, by: str) -> None:
-    """Refuse what has no cells, and averages that are not known."""
+    """Refuse what has no cells, averages that are not known, and outcomes below 0."""
     if not isinstance(att_gt, GroupTimeEffects):
         raise EstimationError(
             f"relative_effect takes the effects of `group_time_att`, not "
@@ -185,6 +186,7 @@ def _require(att_gt: GroupTimeEffects, by: str) -> None:
         )
     if by not in ("overall", "event_time"):
         raise EstimationError(f"by: {by!r} is not one of 'overall', 'event_time'.")
+    require_no_negative(att_gt.moments, att_gt.outcome)
 
 
 def _ratios(

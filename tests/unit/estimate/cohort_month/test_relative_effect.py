@@ -12,6 +12,7 @@ from calaim_eval.errors import DesignError, EstimationError
 from calaim_eval.estimate import (
     adjusted_group_time_att,
     aggregate,
+    count_effects,
     group_time_att,
     group_time_rates,
     relative_effect,
@@ -182,6 +183,30 @@ def test_a_rate_without_exposure_below_zero_has_no_ratio() -> None:
     moments = two_sides([[1, 1], [2, 3]], [[6, 1], [7, 2]])  # 1.5 - 5 without exposure
     with pytest.raises(DesignError, match="estimated to be 0 or less"):
         relative_effect(group_time_att(moments, outcome="visits"))
+
+
+@pytest.mark.parametrize("less", [0.0, 0.25])
+def test_outcomes_below_zero_have_no_ratio(less: float) -> None:
+    """Reversals of claims: 4 becomes -2 while 7 without exposure would have been."""
+    exposed = [[4 - less, -3 - less], [6 - less, -1 - less]]
+    moments = two_sides(exposed, [[1, 2], [2, 5]])
+    att_gt = group_time_att(moments, outcome="visits")
+    assert aggregate(att_gt).estimate == pytest.approx([-9.0])
+    with pytest.raises(EstimationError, match=r"`visits` has values below 0.* means nothing"):
+        relative_effect(att_gt)
+
+
+def test_the_words_are_those_of_the_other_ratios() -> None:
+    moments = two_sides([[4, -3], [6, -1]], [[1, 2], [2, 5]])
+    said = []
+    for ratio in (
+        lambda: relative_effect(group_time_att(moments, outcome="visits")),
+        lambda: count_effects(moments, outcome="visits"),
+    ):
+        with pytest.raises(EstimationError) as refused:
+            ratio()
+        said.append(str(refused.value))
+    assert said[0] == said[1]
 
 
 def test_small_cells_leave_no_bias() -> None:
