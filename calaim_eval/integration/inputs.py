@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import numbers
 import re
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
@@ -22,6 +23,8 @@ Day: TypeAlias = str | dt.date | pd.Timestamp
 TEXT = pd.StringDtype(na_value=np.nan)
 UNKNOWN = "unknown"
 _ISO_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T]\d.*)?")
+# Year first, or month/day/year as `read_tables` takes it.
+_DAY_TEXT = r"\d{4}-\d{1,2}(-\d{1,2})?(\D|$)|\d{1,2}/\d{1,2}/\d{4}(\D|$)"
 
 
 def take_columns(
@@ -156,7 +159,7 @@ def _read_column(values: pd.Series, *, table: str, column: str) -> pd.Series:
     """One column in the type the schema declares."""
     dtype = FIELDS[column].dtype
     if dtype in ("date", "month"):
-        read = local_days(pd.to_datetime(values, errors="coerce"))
+        read = local_days(pd.to_datetime(_told_days(values), errors="coerce"))
     elif dtype in ("integer", "number"):
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:
@@ -169,6 +172,16 @@ def _read_column(values: pd.Series, *, table: str, column: str) -> pd.Series:
             "  Write days as year-month-day and numbers without units; leave unknown ones empty."
         )
     return read
+
+
+def _told_days(values: pd.Series) -> pd.Series:
+    """Days as given; missing where a number or the order of day and month leaves them open."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return values
+    is_number = values.map(lambda each: isinstance(each, numbers.Number)).astype(bool)
+    is_text = values.map(lambda each: isinstance(each, str)).astype(bool)
+    is_open = is_text & ~values.where(is_text, "").str.strip().str.match(_DAY_TEXT)
+    return values.mask(is_number | is_open)
 
 
 def _iso_text(value: object) -> str | None:

@@ -94,6 +94,30 @@ def test_unreadable_values_are_counted_and_never_shown():
     assert "May" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["05.01.2024", "5 Jan 2024", "20240105", 20240105, 45296.0])
+def test_a_day_that_could_be_another_is_refused(value):
+    frame = pd.DataFrame({"referral_id": ["a", "b"], "referred_date": ["2024-01-01", value]})
+    with pytest.raises(TableError, match="`referred_date`: 1 of 2 values cannot be read as a date"):
+        _take(frame)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2024-01-05",
+        "2024-01-05 13:00",
+        "01/05/2024",
+        dt.date(2024, 1, 5),
+        pd.Timestamp("2024-01-05"),
+    ],
+)
+def test_a_day_however_it_is_told(value):
+    frame = pd.DataFrame({"referral_id": ["a", "b"], "referred_date": [value, None]})
+    found = _take(frame)["referred_date"]
+    assert found.iloc[0] == pd.Timestamp("2024-01-05")
+    assert found.isna().tolist() == [False, True]
+
+
 def test_an_empty_table_is_refused():
     with pytest.raises(TableError, match="table `referral` has no rows"):
         _take(pd.DataFrame({"referral_id": []}))
