@@ -21,7 +21,7 @@ def count_care(
 ) -> None:
     """Settle the claims of an extract and count what measures count, once for all its panels.
 
-    `build_member_months` then begins from these counts and takes about half the time, whatever
+    `build_member_months` then begins from these counts and takes a third of the CPU, whatever
     its window, its measures of the package and its rules of coverage; the panel is the same. Worth
     it where more than one panel is built: another window, another month rule, fewer measures. A
     finished bucket is not counted again; files by other rules of visits and stays are replaced.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,17 +130,11 @@ def _factors(
     units: pd.DataFrame, declared: Success, *, model: FactorModel = "linear"
 ) -> EffectTable:
     """All factors in one model."""
-    fit = partial(
-        integration_factors,
-        outcome="closure",
-        factors=declared.factors,
-        categorical=declared.categorical,
-        cluster=_cluster(declared),
-        unit=_UNIT,
-    )
-    table = fit(units, model=model, members="n_members")
+    asked = {**_question(declared), "unit": _UNIT}
+    table = integration_factors(units, **asked, model=model, members="n_members")
     closed = np.round(units["closure"] * units["n_referrals"])
-    behind = fit(units.assign(n_closed=closed), members="n_closed").support["n_members"]
+    with_closed = integration_factors(units.assign(n_closed=closed), **asked, members="n_closed")
+    behind = with_closed.support["n_members"]
     events = behind.where(behind > 0, closed.sum())
     table = replace(table, support=table.support.assign(n_events=events))
     n_left = units.attrs["left_out"]
@@ -151,14 +146,7 @@ def _factors(
 
 def _dominance(units: pd.DataFrame, declared: Success) -> EffectTable:
     """How much of what varies goes with each factor, with intervals over resampled counties."""
-    found = general_dominance(
-        units,
-        outcome="closure",
-        factors=declared.factors,
-        categorical=declared.categorical,
-        cluster=_cluster(declared),
-        seed=_SEED,
-    )
+    found = general_dominance(units, **_question(declared), seed=_SEED)
     by_term = _members_by_term(units, declared)
     factor = by_term.index.str.partition("=").get_level_values(0)
     return dominance_effects(found, by_term.groupby(factor).min().to_dict())
@@ -166,16 +154,19 @@ def _dominance(units: pd.DataFrame, declared: Success) -> EffectTable:
 
 def _selection(units: pd.DataFrame, declared: Success) -> EffectTable:
     """Which terms are chosen again and again in halves of the counties."""
-    found = factor_selection(
-        units,
-        outcome="closure",
-        factors=declared.factors,
-        categorical=declared.categorical,
-        cluster=_cluster(declared),
-        seed=_SEED,
-    )
+    found = factor_selection(units, **_question(declared), seed=_SEED)
     options = {"outcome": "closure", "cluster": _cluster(declared), "seed": _SEED}
     return selection_effects(found, _members_by_term(units, declared).to_dict(), options=options)
+
+
+def _question(declared: Success) -> dict[str, Any]:
+    """Outcome, factors and clusters that every method is given."""
+    return {
+        "outcome": "closure",
+        "factors": declared.factors,
+        "categorical": declared.categorical,
+        "cluster": _cluster(declared),
+    }
 
 
 def _members_by_term(units: pd.DataFrame, declared: Success) -> pd.Series:
