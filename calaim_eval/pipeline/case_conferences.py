@@ -6,20 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
-from calaim_eval.integration.coordinator import case_conference_months, case_conference_referrals
-from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
+from calaim_eval.integration.coordinator import case_conference_rates, case_conference_referrals
+from calaim_eval.results import RateTable
 from calaim_eval.study.model import CaseConference
 
 CONFERENCES = "case_conferences"
 BY_RACE, BY_MONTH = "case_conferences_by_race", "case_conferences_by_month"
 RECORDED = {"service": "homeless_service", "question": "homeless_assessment"}
 STEP = "after_meeting"
-_REFERRED = "referred"
 
 
 def conference_recipes(
@@ -96,43 +93,17 @@ def _persons(
     group: pd.Series | None,
 ) -> RateTable:
     """Persons discussed, referred in time and begun."""
-    table = case_conference_referrals(
-        met, persons_referred(frames), days=declared.days, group=group
-    )
-    return replace(table, keys=table.keys.rename(columns={"step": STEP}))
+    referral = persons_referred(frames)
+    return _named(case_conference_referrals(met, referral, days=declared.days, group=group))
 
 
 def _months(
     met: pd.DataFrame, frames: Mapping[str, pd.DataFrame], declared: CaseConference
 ) -> RateTable:
-    """Persons discussed in each month, and those of them referred in time after it.
+    """Persons discussed in each month, and those of them referred in time after it."""
+    return _named(case_conference_rates(met, persons_referred(frames), days=declared.days))
 
-    Their total is that of the persons, so that a month of few does not follow from it.
-    """
-    found = case_conference_months(met, persons_referred(frames), days=declared.days)
-    found = found[found["n_discussed"] > 0].reset_index(drop=True)
-    persons = _persons(met, frames, declared, None)
-    at = persons.keys[STEP].tolist().index(_REFERRED)
-    referred = np.append(persons.numerator[at], found["n_referred"].to_numpy(dtype=float))
-    discussed = np.append(persons.denominator[at], found["n_discussed"].to_numpy(dtype=float))
-    low, high = wilson_interval(referred, discussed)
-    return RateTable(
-        measure="Referrals after case conferences by month",
-        keys=pd.DataFrame({"month": [ALL, *found["month"].astype(str)], STEP: _REFERRED}),
-        numerator=referred,
-        denominator=discussed,
-        conf_low=low,
-        conf_high=high,
-        n_members=referred,
-        numerator_name=persons.numerator_name,
-        denominator_name=persons.denominator_name,
-        unit="share of persons discussed",
-        kind="proportion",
-        method=Method("Shares, Wilson interval", {"days": declared.days}),
-        denominator_keys=("month",),
-        overlaps=("month",),
-        notes=(
-            "A person discussed in several months counts in each.",
-            "A referral after a meeting is not thereby made by it.",
-        ),
-    )
+
+def _named(table: RateTable) -> RateTable:
+    """The steps under a name that no other table of the release has."""
+    return replace(table, keys=table.keys.rename(columns={"step": STEP}))

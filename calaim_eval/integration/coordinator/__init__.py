@@ -2,6 +2,7 @@
 
 from calaim_eval.integration.coordinator.case_conference import (
     case_conference_months,
+    case_conference_rates,
     case_conference_referrals,
 )
 from calaim_eval.integration.coordinator.case_finding import case_finding_yield
@@ -20,6 +21,7 @@ __all__ = [
     "CoordinatorEvidence",
     "PointComparison",
     "case_conference_months",
+    "case_conference_rates",
     "case_conference_referrals",
     "case_finding_yield",
     "compare_points",

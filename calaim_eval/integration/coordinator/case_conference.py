@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.coordinator.person_steps import nested_shares, person_columns
-from calaim_eval.results import Method, RateTable
+from calaim_eval.results import ALL, Method, RateTable
+from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.results.share_words import share_words
 
 _CONFERENCE = ("person_id", "conference_date")
+_REFERRED = "referred"
 _REFERRAL = ("person_id", "referred_date", "service_started_date")
 
 
@@ -104,6 +107,52 @@ def case_conference_months(
     months = pd.period_range(days_met.min(), days_met.max(), freq="M", name="month")
     table = pd.DataFrame(by_month).reindex(months).fillna(0).astype(int)
     return table.reset_index()
+
+
+def case_conference_rates(
+    conference: pd.DataFrame, referral: pd.DataFrame, *, days: int = 30
+) -> RateTable:
+    """Of the persons discussed in each month, the share referred in time after it, to release.
+
+    Parameters
+    ----------
+    conference, referral, days
+        As in `case_conference_referrals`.
+
+    Returns
+    -------
+    RateTable
+        Keys: ``month`` (those with a meeting, and ``"all"``: the persons of
+        `case_conference_referrals`, so that a month of few does not follow from it) and ``step``
+        (``"referred"``). Wilson intervals. A person discussed in several months counts in each.
+    """
+    by_month = case_conference_months(conference, referral, days=days)
+    by_month = by_month[by_month["n_discussed"] > 0]
+    persons = case_conference_referrals(conference, referral, days=days)
+    at = persons.keys["step"].tolist().index(_REFERRED)
+    referred = np.append(persons.numerator[at], by_month["n_referred"].to_numpy(dtype=float))
+    discussed = np.append(persons.denominator[at], by_month["n_discussed"].to_numpy(dtype=float))
+    low, high = wilson_interval(referred, discussed)
+    return RateTable(
+        measure="Referrals after case conferences by month",
+        keys=pd.DataFrame({"month": [ALL, *by_month["month"].astype(str)], "step": _REFERRED}),
+        numerator=referred,
+        denominator=discussed,
+        conf_low=low,
+        conf_high=high,
+        n_members=referred,
+        numerator_name=persons.numerator_name,
+        denominator_name=persons.denominator_name,
+        unit="share of persons discussed",
+        kind="proportion",
+        method=Method("Shares, Wilson interval", {"days": days}),
+        denominator_keys=("month",),
+        overlaps=("month",),
+        notes=(
+            "A person discussed in several months counts in each.",
+            "A referral after a meeting is not thereby made by it.",
+        ),
+    )
 
 
 def _after_meetings(
