@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,10 @@ def test_links_of_the_readme_lead_somewhere():
         text = (ROOT / page).read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_package_alone_loads_no_library():
+    heavy = "{'pandas', 'numpy', 'scipy', 'ibis', 'duckdb', 'pyarrow', 'statsmodels', 'plotnine'}"
+    loaded = f"import sys, calaim_eval; print({heavy} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
