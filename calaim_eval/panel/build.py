@@ -134,7 +134,7 @@ def build_member_months(
     """
     rules = rules or PanelRules()
     wanted = chosen_measures(measures)
-    _require_engine(engine)
+    require_engine(engine)
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
     _require_custody(tables, rules)
@@ -191,7 +191,7 @@ def chosen_measures(measures: Iterable[str | Measure] | None) -> tuple[Measure, 
     return tuple(chosen.values())
 
 
-def _require_engine(engine: str) -> None:
+def require_engine(engine: str) -> None:
     """Raise unless there is such an engine."""
     if engine not in get_args(Engine):
         listed = ", ".join(f"'{each}'" for each in get_args(Engine))

@@ -13,7 +13,18 @@ from pathlib import Path
 
 from calaim_eval.engine import MEMORY_LIMIT_GB, bucket_count
 from calaim_eval.engine.machine import calibration_s, free_disk_gb, free_memory_gb
-from calaim_eval.panel.plan_costs import costs_note, measured_costs
+from calaim_eval.panel.build import Engine, require_engine
+from calaim_eval.panel.plan_costs import (
+    costs_note,
+    counting_cpu_s,
+    measured_costs,
+    panel_cpu_s,
+    panel_from_claims_cpu_s,
+    panel_peak_gb,
+    reading_cpu_s,
+    reading_peak_gb,
+    spark_peak_gb,
+)
 from calaim_eval.panel.plan_sizes import (
     buckets_built,
     buckets_counted,
@@ -25,6 +36,11 @@ from calaim_eval.panel.plan_sizes import (
 from calaim_eval.tables.fingerprint import read_manifest
 
 _GB = 1024**3
+_ON_SPARK = (
+    "On Spark the panel is built from the claims, in one go (docs/scale.md): its processor time is "
+    "what the engine 'duckdb' would take, and Spark takes more; memory is that of a local session, "
+    "and a cluster's cores and disks are not seen from here."
+)
 _HEADROOM = 1.2
 """Free disk must be this many times what is expected: an estimate is no measurement."""
 
@@ -35,6 +51,8 @@ class PanelPlan:
 
     Attributes
     ----------
+    engine : {"duckdb", "spark"}
+        What builds the panel; the tables are read by DuckDB either way.
     n_members, n_lines, n_months, n_measures : int
         Members with eligibility, lines of claims and fills, months of the window, measures.
     is_counted : bool
@@ -62,6 +80,7 @@ class PanelPlan:
     n_cores : int
     """
 
+    engine: Engine
     n_members: int
     n_lines: int
     n_months: int
@@ -101,8 +120,8 @@ class PanelPlan:
         if self.peak_gb > self.free_memory_gb:
             found.append(
                 f"Memory is short: about {self.peak_gb:.1f} GB are needed, and "
-                f"{self.free_memory_gb:.1f} GB are free. Close other programs, or build with a "
-                "smaller `memory_limit_gb` (build_member_months), which is slower."
+                f"{self.free_memory_gb:.1f} GB are free. Close other programs, or give the engine "
+                "less: `memory_limit_gb` (study file, `[computing]`), which is slower."
             )
         return tuple(found)
 
@@ -122,6 +141,8 @@ class PanelPlan:
             f"This machine needs {self.speed:.1f} times the processor time of the one the costs "
             f"were measured on ({costs_note()}); an estimate may be off by half.",
         ]
+        if self.engine == "spark":
+            lines.append(_ON_SPARK)
         return "\n".join([*lines, *(self.problems or ("It will fit.",))])
 
     @property
@@ -153,6 +174,7 @@ def plan_panel(
     n_months: int,
     n_measures: int,
     memory_limit_gb: float = MEMORY_LIMIT_GB,
+    engine: Engine = "duckdb",
 ) -> PanelPlan:
     """Estimate what reading the raw files and building the panel will take.
 
@@ -167,6 +189,9 @@ def plan_panel(
         `work_dir` of `read_tables` and `out_dir` of `build_member_months`.
     n_months, n_measures : int
     memory_limit_gb : float
+        What the engine may hold, GB; of Spark, the heap of a local session.
+    engine : {"duckdb", "spark"}
+        What builds the panel, as for `build_member_months`.
 
     Returns
     -------
@@ -176,8 +201,9 @@ def plan_panel(
     Raises
     ------
     TableError
-        There is nothing to estimate from.
+        There is nothing to estimate from, or no such engine.
     """
+    require_engine(engine)
     costs = measured_costs()
     manifest = read_manifest(tables_folder)
     if manifest is not None and is_outdated(manifest, raw):
@@ -190,28 +216,27 @@ def plan_panel(
         n_members, n_lines = estimated(raw, costs)
         n_buckets = bucket_count(n_members)
     staged, settled = reading_done(tables_folder, is_read=is_read, n_buckets=n_buckets)
-    n_built = min(buckets_built(panel_folder, n_buckets), n_buckets)
-    speed = calibration_s() / costs["calibration_cpu_s"]
-    member_months = n_members * n_months * costs["covered_share"]
-    to_read = 0.0 if is_read else 1.0 - 0.5 * settled / n_buckets
+    n_built = buckets_built(panel_folder, n_buckets, engine)
     to_build = 1.0 - n_built / n_buckets
     n_counted = min(buckets_counted(tables_folder), n_buckets) if is_read else 0
-    counting_s = n_lines * costs["counting_us_per_line"] / 1e6
-    # Care is counted of every bucket, built or not, once any is to be built.
-    to_count = 1.0 - n_counted / n_buckets if to_build else 0.0
-    panel_s = (
-        (
-            n_lines * costs["panel_us_per_line"]
-            + member_months * costs["panel_us_per_member_month"]
-            + member_months * n_measures * costs["panel_us_per_member_month_and_measure"]
-        )
-        / 1e6
-        + n_buckets * costs["panel_s_per_bucket"]
-        + costs["panel_start_s"]
-    )
+    # Care is counted of every bucket, built or not, once any is to be built; on Spark of none.
+    to_count = 1.0 - n_counted / n_buckets if to_build and engine == "duckdb" else 0.0
+    to_read = 0.0 if is_read else 1.0 - 0.5 * settled / n_buckets
+    speed = calibration_s() / costs["calibration_cpu_s"]
+    member_months = n_members * n_months * costs["covered_share"]
+    whole_s = panel_cpu_s if engine == "duckdb" else panel_from_claims_cpu_s
+    panel_s = to_build * whole_s(n_lines, member_months, n_measures, n_buckets)
+    peaks_gb = [
+        panel_peak_gb(n_lines, n_buckets, memory_limit_gb)
+        if engine == "duckdb"
+        else spark_peak_gb(memory_limit_gb)
+    ]
+    if not is_read:
+        peaks_gb.append(reading_peak_gb(n_lines, memory_limit_gb))
     tables_gb = n_lines * costs["tables_bytes_per_line"] / _GB
     panel_gb = to_build * member_months * costs["panel_bytes_per_member_month"] / _GB
     return PanelPlan(
+        engine=engine,
         n_members=n_members,
         n_lines=n_lines,
         n_months=n_months,
@@ -223,9 +248,9 @@ def plan_panel(
         is_read=is_read,
         n_buckets_built=n_built,
         speed=speed,
-        reading_cpu_s=to_read * speed * n_lines * costs["reading_us_per_line"] / 1e6,
-        panel_cpu_s=speed * (to_build * panel_s + to_count * counting_s),
-        peak_gb=_peak_gb(n_lines, n_buckets, memory_limit_gb, is_read=is_read),
+        reading_cpu_s=to_read * speed * reading_cpu_s(n_lines),
+        panel_cpu_s=speed * (panel_s + to_count * counting_cpu_s(n_lines)),
+        peak_gb=max(peaks_gb),
         tables_gb=0.0 if is_read else tables_gb,
         panel_gb=panel_gb + to_count * tables_gb * costs["counted_share"],
         scratch_gb=0.0 if is_read else tables_gb * costs["scratch_share"],
@@ -233,14 +258,6 @@ def plan_panel(
         free_memory_gb=free_memory_gb(),
         n_cores=os.cpu_count() or 1,
     )
-
-
-def _peak_gb(n_lines: int, n_buckets: int, memory_limit_gb: float, *, is_read: bool) -> float:
-    """Peak memory: what Python holds, and the engine's work up to its limit."""
-    costs = measured_costs()
-    panel = costs["engine_gb_per_million_lines"] * n_lines / n_buckets / 1e6
-    reading = 0.0 if is_read else costs["reading_gb_per_million_lines"] * n_lines / 1e6
-    return costs["base_gb"] + min(memory_limit_gb, max(panel, reading))
 
 
 def _duration(seconds: float) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.resume import one_share_file, read_share
 from calaim_eval.tables.tables import DERIVED_FOLDER
+
+if TYPE_CHECKING:
+    from calaim_eval.panel.build import Engine
 
 CLAIM_TABLES = ("medical_claim", "pharmacy_claim")
 _UNFINISHED = ".reading"
@@ -32,7 +35,7 @@ def counted(tables_folder: Path) -> tuple[int, int]:
 
 
 def is_outdated(manifest: Mapping[str, Any], raw: Path | None) -> bool:
-    """Whether a file that was read has another size now; unknown for a database.
+    """Whether a file that was read has another size now, or none is there; unknown for a database.
 
     The reading itself compares contents; for an estimate the size is enough.
     """
@@ -42,11 +45,12 @@ def is_outdated(manifest: Mapping[str, Any], raw: Path | None) -> bool:
     for file in raw.rglob("*"):
         if file.is_file():
             sizes.setdefault(file.name, set()).add(file.stat().st_size)
-    return any(
-        each.get("n_bytes") not in sizes[each["file"]]
-        for each in manifest.get("files", ())
-        if each.get("file") in sizes
-    )
+    read = manifest.get("files", ())
+    there = [each for each in read if each.get("file") in sizes]
+    # A bulk of files has no name of its own ("12 files"); another extract may have other names.
+    if sizes and not there and not any("listing_sha256" in each for each in read):
+        return bool(read)
+    return any(each.get("n_bytes") not in sizes[each["file"]] for each in there)
 
 
 def estimated(raw: Path | None, costs: Mapping[str, float]) -> tuple[int, int]:
@@ -106,8 +110,8 @@ def buckets_counted(tables_folder: Path) -> int:
     return len(list((tables_folder / DERIVED_FOLDER).glob("bucket-*.json")))
 
 
-def buckets_built(panel_folder: Path, n_buckets: int) -> int:
-    """Buckets of the panel whose counts are on disk."""
-    if read_share(one_share_file(panel_folder)):
-        return n_buckets
-    return len(list((panel_folder / "buckets").glob("bucket-*.json")))
+def buckets_built(panel_folder: Path, n_buckets: int, engine: Engine) -> int:
+    """Buckets of the panel whose counts by the engine are on disk; of Spark's all or none."""
+    if engine == "spark":
+        return n_buckets if read_share(one_share_file(panel_folder)) else 0
+    return min(n_buckets, len(list((panel_folder / "buckets").glob("bucket-*.json"))))

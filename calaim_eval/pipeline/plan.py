@@ -26,4 +26,6 @@ def plan_study(study: Study) -> PanelPlan:
         panel_folder=study.restricted / "panel",
         n_months=len(study.file.months),
         n_measures=len(MEASURES) + len(EXPOSURES),
+        memory_limit_gb=study.file.computing.memory_limit_gb,
+        engine=study.file.computing.engine,
     )

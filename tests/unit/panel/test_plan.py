@@ -18,9 +18,10 @@ from calaim_eval.errors import TableError
 from calaim_eval.panel import plan
 from calaim_eval.panel.plan import plan_panel
 from calaim_eval.panel.plan_costs import measured_costs
-from calaim_eval.panel.resume import share_file
+from calaim_eval.panel.resume import one_share_file, share_file
+from calaim_eval.pipeline.plan import plan_study
 from calaim_eval.simulate import simulate_medi_cal
-from calaim_eval.study import init_study
+from calaim_eval.study import init_study, read_study
 from calaim_eval.tables import read_tables
 from calaim_eval.tables.tables import DERIVED_FOLDER
 
@@ -98,6 +99,14 @@ def test_tables_of_an_earlier_extract_are_planned_anew(tables, study, tmp_path):
     assert not _plan(raw, tables.folder, tmp_path / "panel").is_read
 
 
+def test_an_extract_in_files_of_other_names_is_planned_anew(tables, study, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("eligibility", "medical_claim_2025q1"):
+        shutil.copy(study.parent / "raw" / "eligibility.parquet", raw / f"{name}_2025q1.parquet")
+    assert not _plan(raw, tables.folder, tmp_path / "panel").is_read
+
+
 def test_a_finished_panel_costs_nothing_and_half_of_one_half_and_all_the_counting(
     tables, tmp_path, monkeypatch
 ):
@@ -122,6 +131,59 @@ def _counting(n_lines):
     costs = measured_costs()
     seconds = costs["counting_us_per_line"] * n_lines / 1e6
     return seconds, costs["counted_share"] * costs["tables_bytes_per_line"] * n_lines / GB
+
+
+def test_nothing_is_counted_for_spark_and_the_panel_begins_from_the_claims(
+    tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plan, "calibration_s", lambda: measured_costs()["calibration_cpu_s"])
+    ours = _plan(None, tables.folder, tmp_path)
+    sparks = _plan(None, tables.folder, tmp_path, engine="spark")
+    _, counting_gb = _counting(ours.n_lines)
+    assert ours.panel_gb - sparks.panel_gb == pytest.approx(counting_gb)
+    (tables.folder / DERIVED_FOLDER).mkdir()
+    for number in range(2):
+        (tables.folder / DERIVED_FOLDER / f"bucket-{number:04d}.json").write_text("{}")
+    from_counts = _plan(None, tables.folder, tmp_path, engine="spark")
+    shutil.rmtree(tables.folder / DERIVED_FOLDER)
+    assert from_counts.panel_cpu_s == sparks.panel_cpu_s, "Spark reads no counts"
+    assert "Spark" in str(sparks)
+    assert "Spark" not in str(ours)
+
+
+def test_a_panel_of_the_other_engine_is_built_again(tables, tmp_path):
+    (tmp_path / "buckets").mkdir()
+    share_file(tmp_path, 0).write_text("{}")
+    assert _plan(None, tables.folder, tmp_path).n_buckets_built == 1
+    # Spark begins again from the beginning, whatever an earlier run left.
+    assert _plan(None, tables.folder, tmp_path, engine="spark").n_buckets_built == 0
+    share_file(tmp_path, 0).unlink()
+    one_share_file(tmp_path).write_text('{"stamp": "a"}')
+    assert _plan(None, tables.folder, tmp_path).n_buckets_built == 0
+    assert _plan(None, tables.folder, tmp_path, engine="spark").n_buckets_built == 2
+
+
+def test_spark_holds_its_whole_heap(tables, tmp_path):
+    small = _plan(None, tables.folder, tmp_path, engine="spark", memory_limit_gb=1.0)
+    large = _plan(None, tables.folder, tmp_path, engine="spark", memory_limit_gb=8.0)
+    assert large.peak_gb - small.peak_gb == pytest.approx(7)
+
+
+def test_an_unknown_engine_cannot_be_planned(tables, tmp_path):
+    with pytest.raises(TableError, match="no engine is named 'polars'"):
+        _plan(None, tables.folder, tmp_path, engine="polars")
+
+
+def test_a_study_is_planned_with_its_own_engine_and_memory(study, tmp_path):
+    text = (study / "study.toml").read_text(encoding="utf-8")
+    other = tmp_path / "study.toml"
+    text += '\n[computing]\nengine = "spark"\nmemory_limit_gb = 64\n'
+    other.write_text(text, encoding="utf-8")
+    shutil.copytree(study / "raw", tmp_path / "raw")
+    made = plan_study(read_study(other))
+    assert made.engine == "spark"
+    assert made.peak_gb > 64
+    assert plan_study(read_study(study)).peak_gb < 4
 
 
 def test_a_broken_off_reading_is_seen(study, tmp_path):
