@@ -19,6 +19,8 @@ MISSING_TEXTS = ("", ".", "NULL", "null", "NaN", "nan", "None", "<NA>", "\\N")
 DATE_FORMATS = "YYYY-MM-DD (a time may follow), YYYYMMDD or MM/DD/YYYY"
 OPEN_ENDED = frozenset({"enrollment_end_date", "contract_end_date", "release_date", "death_date"})
 _OPEN_END = "9999-12-31"
+_LARGEST_INTEGER = 2.0**63
+_IN_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
 _DIGITS = {
     "revenue_center_code": 4,
@@ -50,8 +52,10 @@ def as_text(column: ibis.Value) -> ibis.Value:
     """A column as trimmed text; what stands for missing becomes missing."""
     if column.type().is_floating():
         whole = column.cast("int64").cast("string")
-        written = (column == column.round()).ifelse(whole, column.cast("string"))
+        written = _is_whole(column).ifelse(whole, column.cast("string"))
         text = column.isnan().ifelse(None, written)
+    elif column.type().is_decimal():
+        text = column.cast("string").re_replace(r"\.0+$", "")
     else:
         text = column.cast("string").strip()
     return text.isin(MISSING_TEXTS).ifelse(None, text)
@@ -86,7 +90,7 @@ def read_value(column: ibis.Value, field: str) -> ibis.Value:
     number = _read_number(column)
     if dtype == "number":
         return number
-    return (number == number.round()).ifelse(number.round().cast("int64"), None)
+    return _is_whole(number).ifelse(number.round().cast("int64"), None)
 
 
 def is_recorded(column: ibis.Value, field: str) -> ibis.Value:
@@ -124,12 +128,22 @@ def _is_month(field: str) -> bool:
 
 
 def _read_number(column: ibis.Value) -> ibis.Value:
-    """A finite number; a dollar sign and thousands commas in text are passed over."""
+    """A finite number; a dollar sign and thousands commas in text are passed over.
+
+    A comma elsewhere may be a decimal one, and such a number is not readable.
+    """
     if column.type().is_numeric():
         number = column.cast("float64")
     else:
-        number = as_text(column).re_replace(r"[$,]", "").try_cast("float64")
+        text = as_text(column).replace("$", "").strip()
+        number = text.re_search(_IN_THOUSANDS).ifelse(text.replace(",", ""), text)
+        number = number.try_cast("float64")
     return (number.isnan() | number.isinf()).ifelse(None, number)
+
+
+def _is_whole(number: ibis.Value) -> ibis.Value:
+    """Whether a number is a whole one that the engine's integers hold."""
+    return (number.abs() < _LARGEST_INTEGER).ifelse(number == number.round(), False)
 
 
 def _read_boolean(column: ibis.Value) -> ibis.Value:

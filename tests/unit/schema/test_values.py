@@ -1,7 +1,9 @@
 import datetime as dt
+from decimal import Decimal
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from calaim_eval.schema.values import is_recorded, read_value
@@ -62,6 +64,13 @@ def test_numbers():
     assert read([3.0, None], "days_supply") == [3, None]
 
 
+def test_a_comma_that_may_be_a_decimal_one_is_never_passed_over():
+    german = ["12,50", "1.234,56", "1.234,567", "12,5000", "1,00,000", ",500", "1,23"]
+    assert read(german, "paid_amount") == [None] * len(german)
+    english = ["1,234", "-1,234,567.8", "$ 12,345.00", "-$1,000", "$-1,000"]
+    assert read(english, "paid_amount") == [1234, -1234567.8, 12345, -1000, -1000]
+
+
 def test_booleans():
     given = ["1", "no", "TRUE", "f", "maybe", ""]
     assert read(given, "is_transported") == [True, False, True, False, None, None]
@@ -95,6 +104,21 @@ def test_one_spelling(field, given, expected):
 def test_numbers_read_as_text_lose_the_trailing_zero_of_a_spreadsheet():
     assert read([450.0, None], "revenue_center_code") == ["0450", None]
     assert read([123456789012], "claim_id") == ["123456789012"]
+
+
+def test_numbers_that_are_no_whole_number_of_the_engine_stay_readable():
+    assert read([1e20, float("inf"), 5.0, 2.5], "paid_amount") == [1e20, None, 5.0, 2.5]
+    assert read([5.0, 1e20, float("inf"), None], "claim_id")[:1] == ["5"]
+    assert read([5.0, 1e20, float("inf"), None], "days_supply") == [5, None, None, None]
+    assert read(["5", "1e20"], "days_supply") == [5, None]
+
+
+def test_decimals_read_as_text_are_written_as_whole_numbers_are():
+    given = pa.array([Decimal("450.00"), Decimal("12.50"), None], pa.decimal128(12, 2))
+    column = ibis.memtable(pa.table({"given": given})).given
+    codes = read_value(column, "claim_id").to_pandas()
+    assert codes.iloc[:2].tolist() == ["450", "12.50"]
+    assert pd.isna(codes.iloc[2])
 
 
 def test_recorded_is_told_from_missing():
