@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError
+from calaim_eval.panel.rules import require_count
 
 if TYPE_CHECKING:
     from calaim_eval.panel.member_months import MemberMonths
@@ -31,7 +33,8 @@ def continuous_enrollment(
     ----------
     panel : MemberMonths
     anchors : pd.DataFrame
-        `member_id` and `month` (first day), one row per question; a member may have several.
+        `member_id` and `month` (any day of it, or text such as "2024-03"), one row per question; a
+        member may have several. One the panel does not have has no covered month.
     lookback_months, follow_up_months : int
         Months before and after the anchor month that must be covered, besides the month itself.
     max_gap_months : int, optional
@@ -47,8 +50,9 @@ def continuous_enrollment(
     Raises
     ------
     TableError
-        A column is absent, or a stretch reaches outside the panel's window, where nobody can be
-        seen to be covered.
+        A column or a value of it is absent, a month cannot be read, none of the members is in the
+        panel, a number of months is none, or a stretch reaches outside the panel's window, where
+        nobody can be seen to be covered.
 
     Examples
     --------
@@ -63,10 +67,18 @@ def continuous_enrollment(
     [[1, True]]
     """
     allowed = panel.rules.max_gap_months if max_gap_months is None else max_gap_months
-    stretches = _stretches(panel, anchors, lookback_months, follow_up_months)
+    _require_months(
+        lookback_months=lookback_months, follow_up_months=follow_up_months, max_gap_months=allowed
+    )
+    stretches = _stretches(panel, _questions(anchors), lookback_months, follow_up_months)
     parts = sorted((panel.folder / "member_month").glob("part-*.parquet"))
-    seen = pd.concat([_covered(part, stretches) for part in parts], ignore_index=True)
-    gaps = _gaps(seen, stretches)
+    found = [_covered(part, stretches) for part in parts]
+    if len(stretches) and not any(is_known for _, is_known in found):
+        raise TableError(
+            "none of the members of `anchors` is in the panel.\n"
+            "  Write `member_id` as the panel has it: leading zeros are part of it."
+        )
+    gaps = _gaps(pd.concat([months for months, _ in found], ignore_index=True), stretches)
     told = anchors.reset_index(drop=True).copy()
     told["n_covered_months"] = gaps["n_covered_months"]
     told["longest_gap_months"] = gaps["longest_gap_months"]
@@ -74,41 +86,75 @@ def continuous_enrollment(
     return told
 
 
-def _stretches(
-    panel: MemberMonths, anchors: pd.DataFrame, lookback: int, follow_up: int
-) -> pd.DataFrame:
-    """First and last month number of each anchor's stretch."""
+def _require_months(**lengths: int) -> None:
+    """Raise unless each is a whole number of months."""
+    for name, months in lengths.items():
+        require_count(f"`{name}`", int(months) if isinstance(months, np.integer) else months)
+
+
+def _questions(anchors: pd.DataFrame) -> pd.DataFrame:
+    """The anchors with `member_id` as text and the number of their month, `number`."""
     for column in ("member_id", "month"):
         if column not in anchors:
             raise TableError(f"`anchors` lacks column `{column}`; it needs `member_id`, `month`.")
-    number = _numbers(anchors["month"])
+        if anchors[column].isna().any():
+            raise TableError(
+                f"`anchors` has rows without `{column}`.\n  Leave them out, or complete them."
+            )
+    ids = anchors["member_id"]
+    if pd.api.types.is_float_dtype(ids) and (ids == ids.round()).all():
+        ids = ids.astype("int64")
+    numbers = _numbers(_months(anchors["month"]))
+    return pd.DataFrame(
+        {"member_id": ids.astype("str").str.strip().to_numpy(), "number": numbers.to_numpy()}
+    )
+
+
+def _months(months: pd.Series) -> pd.Series:
+    """Months as dates or periods; text is read."""
+    if months.dtype.kind == "M" or isinstance(months.dtype, pd.PeriodDtype):
+        return months
+    read = pd.to_datetime(months.astype("str"), format="ISO8601", errors="coerce")
+    if read.isna().any():
+        raise TableError(
+            "`anchors` has values of `month` that are no month.\n"
+            '  Write months as "2024-03", or as dates.'
+        )
+    return read
+
+
+def _stretches(
+    panel: MemberMonths, questions: pd.DataFrame, lookback: int, follow_up: int
+) -> pd.DataFrame:
+    """First and last month number of each anchor's stretch."""
+    number = questions["number"]
     first, last = _number_of(panel.first_month), _number_of(panel.last_month)
     outside = int(((number - lookback < first) | (number + follow_up > last)).sum())
     if outside:
         raise TableError(
-            f"{outside:,} of {len(anchors):,} anchors reach outside the panel's window "
+            f"{outside:,} of {len(questions):,} anchors reach outside the panel's window "
             f"({panel.first_month} to {panel.last_month}) with `lookback_months` {lookback} and "
             f"`follow_up_months` {follow_up}.\n"
             "  Leave those anchors out, shorten the stretch, or build a longer panel."
         )
     return pd.DataFrame(
         {
-            "member_id": anchors["member_id"].to_numpy(),
-            "anchor": range(len(anchors)),
-            "from_number": (number - lookback).to_numpy(),
-            "to_number": (number + follow_up).to_numpy(),
+            "member_id": questions["member_id"],
+            "anchor": range(len(questions)),
+            "from_number": number - lookback,
+            "to_number": number + follow_up,
         }
     )
 
 
-def _covered(part: Path, stretches: pd.DataFrame) -> pd.DataFrame:
-    """Covered months of one part that fall into a stretch: `anchor`, `number`."""
+def _covered(part: Path, stretches: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Covered months of one part in a stretch (`anchor`, `number`); if it has any such member."""
     months = pd.read_parquet(part, columns=["member_id", "month"])
     months = months[months["member_id"].isin(stretches["member_id"])]
     months = months.assign(number=_numbers(pd.to_datetime(months["month"])))
     joined = months.merge(stretches, on="member_id")
     inside = joined["number"].between(joined["from_number"], joined["to_number"])
-    return joined.loc[inside, ["anchor", "number"]]
+    return joined.loc[inside, ["anchor", "number"]], not months.empty
 
 
 def _gaps(seen: pd.DataFrame, stretches: pd.DataFrame) -> pd.DataFrame:

@@ -145,7 +145,7 @@ class PanelRules:
         for name, allowed in _CHOICES.items():
             _require_choice(name, getattr(self, name), allowed)
         for name in ("max_gap_months", "run_out_months", "transfer_days", "readmission_days"):
-            _require_count(name, getattr(self, name))
+            require_count(f"panel rule `{name}`", getattr(self, name))
         _require_payers(self.payer_types)
         _require_ages(self.readmission_ages)
         if self.ed_join_days not in (0, 1):
@@ -194,10 +194,10 @@ def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise TableError(f"panel rule `{name}`: {value!r} is not one of {listed}.")
 
 
-def _require_count(name: str, value: object) -> None:
-    """Raise unless the rule is a whole number of 0 or more."""
+def require_count(named: str, value: object) -> None:
+    """Raise unless the number is a whole one of 0 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TableError(f"panel rule `{name}`: {value!r} is not a whole number of 0 or more.")
+        raise TableError(f"{named}: {value!r} is not a whole number of 0 or more.")
 
 
 def _require_ages(ages: tuple[int, int] | None) -> None:
