@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from calaim_eval.disclosure.effects import TOTALS, Hidden, hide_beside, small_effects, strata
+from calaim_eval.disclosure.effects import hide_beside, small_effects, strata
 from calaim_eval.disclosure.policy import Policy
-from calaim_eval.disclosure.primary import Population
+from calaim_eval.disclosure.primary import TOTALS, Hidden, Population
 from calaim_eval.results import BoundsTable, EffectTable
 
 _NOT_GROUPS = frozenset({"restriction", "bound", "unit"})

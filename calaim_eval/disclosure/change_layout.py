@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calaim_eval.disclosure.effects import TOTALS
+from calaim_eval.disclosure.primary import TOTALS
 from calaim_eval.errors import DisclosureError
 from calaim_eval.results import RateTable, Result
 

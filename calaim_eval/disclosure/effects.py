@@ -7,20 +7,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from calaim_eval.disclosure.before_exposure import (
+    ANTICIPATION,
+    LABEL_COLUMNS,
+    compares_otherwise,
+    hide_before_exposure,
+    hide_in_scans,
+    is_scan,
+)
 from calaim_eval.disclosure.policy import Policy
-from calaim_eval.disclosure.primary import Population, in_population
-from calaim_eval.results import ALL, BoundsTable, EffectTable
+from calaim_eval.disclosure.primary import TOTALS, Hidden, Population, in_population
+from calaim_eval.results import BoundsTable, EffectTable
 
 # Key values of a row that is one row of its group minus another: exposed minus comparison, or
 # counties of higher integration minus those of lower.
 DIFFERENCES = ("difference", "higher minus lower")
-# Key values of a row that averages over the others.
-TOTALS = (ALL, "overall")
-_LABEL_COLUMNS = frozenset({"unit", "reference"})
-# Options that say who is compared with whom.
-_COMPARED = ("comparison", "cluster", "covariate_cells")
-
-Hidden = dict[str, np.ndarray]
 
 
 def small_effects(
@@ -53,13 +54,15 @@ def hide_effects(
     2. A gap is hidden where the effect of its group or of its reference is; and where a gap is
        hidden for its own sake, so is the effect of its group, which would give it away.
     3. Where a group has rows for two sides and their difference, one hidden row would follow
-       from the other two: a second is hidden.
+       from the other two: a second is hidden. So with the effects by months of anticipation.
     4. Where one row of a stratum is hidden and the average over the stratum is shown, the hidden
        effect follows by subtraction. Rows are hidden until at least two are, with together at
        least ``policy.support_needed`` members; groups to keep readable come last.
-    5. Estimates at false dates are averages of months before exposure: hidden where such a month
-       is of an event study of the same outcome, group and comparison.
-    6. An effect and its checks (key `check`), which state it once more, are hidden together.
+    5. Estimates at false dates are averages of months before exposure, differences by months of
+       anticipation sums of them: hidden where such a month is of an event study of the same
+       outcome, group and comparison.
+    6. An effect and its checks (key `check`), which state it once more, are hidden together; so
+       are an effect and the row of a scan of anticipation that states it.
     7. A ratio is hidden where the effect of the same group is, which follows from it and the rate
        of the exposed; and further ratios of a stratum (as in 4) until those hidden are of no event
        or of ``policy.min_count``, as a ratio and an effect tell that rate.
@@ -80,12 +83,13 @@ def hide_effects(
     columns = strata(tables, policy)
     n_before = -1
     while n_before != (n_before := sum(int(rows.sum()) for rows in hidden.values())):
-        _hide_false_dates(tables, hidden)
+        hide_before_exposure(tables, hidden)
         _hide_same_estimates(tables, hidden)
         _hide_ratios_of_hidden_effects(tables, hidden)
         for name, table in tables.items():
             _hide_checks_together(table, hidden[name])
             _hide_beside_differences(table, hidden[name])
+            hide_in_scans(table, hidden[name])
             if "reference" not in table.keys:
                 for column in sorted(columns & set(table.keys.columns)):
                     hide_beside(name, column, tables, hidden, policy)
@@ -102,7 +106,7 @@ def _pairs(
         if "reference" not in gap.keys:
             continue
         for name, table in tables.items():
-            columns = [c for c in table.keys.columns if c not in _LABEL_COLUMNS]
+            columns = [c for c in table.keys.columns if c not in LABEL_COLUMNS]
             if "reference" in table.keys or not set(columns) <= set(gap.keys.columns):
                 continue
             keys = table.keys[columns].astype(str).map(str).itertuples(index=False, name=None)
@@ -130,31 +134,11 @@ def _hide_gaps_of_hidden_effects(tables: Mapping[str, EffectTable], hidden: Hidd
             hidden[gap] |= (end >= 0) & hidden[name][end]
 
 
-def _hide_false_dates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
-    """Hide estimates at false dates where a month before exposure is hidden in an event study."""
-    studies = {name: t for name, t in tables.items() if "event_time" in t.keys}
-    for name, table in tables.items():
-        if "months_earlier" not in table.keys:
-            continue
-        keys = table.keys.astype(str).map(str)
-        for study, events in studies.items():
-            if _compares_otherwise(table, events):
-                continue
-            time = pd.to_numeric(events.keys["event_time"], errors="coerce")
-            gone = events.keys[hidden[study] & (time < 0).to_numpy()].astype(str).map(str)
-            shared = [c for c in gone if c in keys and c not in _LABEL_COLUMNS]
-            apart = [c for c in keys if c not in (*gone, *_LABEL_COLUMNS, "months_earlier")]
-            known = set(gone[shared].itertuples(index=False, name=None))
-            same = [row in known for row in keys[shared].itertuples(index=False, name=None)]
-            everybody = keys[apart].isin(TOTALS).all(axis=1).to_numpy()
-            hidden[name] |= np.array(same, dtype=bool) & everybody
-
-
 def _hide_same_estimates(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
     """Hide what states a hidden estimate once more: an effect, and the checks it is held against.
 
-    The same number to ten digits in a table with the key `check` and in one without, and no key
-    of both says that it is of something else.
+    The same number to ten digits in a table with the key `check` or `anticipation_months` and in
+    one without, and no key of both says that it is of something else.
     """
     gone: dict[float, list[tuple[str, dict[str, str]]]] = {}
     for name, table in tables.items():
@@ -167,13 +151,18 @@ def _hide_same_estimates(tables: Mapping[str, EffectTable], hidden: Hidden) -> N
             others = [
                 about
                 for other, about in gone.get(_as_told(table.estimate[row]), ())
-                if ("check" in table.keys) != ("check" in tables[other].keys)
+                if _restates(table) != _restates(tables[other])
             ]
             mine = _about(table, row) if others else {}
             hidden[name][row] = any(
                 all(mine.get(column, value) == value for column, value in about.items())
                 for about in others
             )
+
+
+def _restates(table: EffectTable) -> bool:
+    """Whether a table states effects that stand in another one."""
+    return bool({"check", ANTICIPATION} & set(table.keys.columns))
 
 
 def _hide_ratios_of_hidden_effects(tables: Mapping[str, EffectTable], hidden: Hidden) -> None:
@@ -188,7 +177,7 @@ def _hide_ratios_of_hidden_effects(tables: Mapping[str, EffectTable], hidden: Hi
             if (
                 effects.estimand.scale == "ratio"
                 or set(mine.columns) != set(theirs.columns)
-                or _compares_otherwise(table, effects)
+                or compares_otherwise(table, effects)
             ):
                 continue
             gone = set(theirs[mine.columns][hidden[other]].itertuples(index=False, name=None))
@@ -220,21 +209,12 @@ def _hide_checks_together(table: EffectTable, hidden: np.ndarray) -> None:
         hidden[rows] |= bool(hidden[rows].any())
 
 
-def _compares_otherwise(table: EffectTable, other: EffectTable) -> bool:
-    """Whether the options say that two tables compare other people; unsaid is the same."""
-    mine, theirs = table.method.options, other.method.options
-    return any(
-        name in mine and name in theirs and str(mine[name]) != str(theirs[name])
-        for name in _COMPARED
-    )
-
-
 def _hide_beside_differences(table: EffectTable, hidden: np.ndarray) -> None:
     """Hide a second row where one of two sides and their difference is hidden."""
     keys = table.keys.astype(str).map(str)
     for column in keys.columns:
         is_difference = keys[column].isin(DIFFERENCES).to_numpy()
-        if not is_difference.any():
+        if not is_difference.any() or is_scan(table):
             continue
         for rows in _groups(keys, column):
             if hidden[rows].sum() != 1 or not is_difference[rows].any():
@@ -313,7 +293,7 @@ def _average_is_shown(
     if (~hidden[name][totals]).any():
         return True
     for other, table in tables.items():
-        columns = [c for c in table.keys.columns if c in group.index and c not in _LABEL_COLUMNS]
+        columns = [c for c in table.keys.columns if c in group.index and c not in LABEL_COLUMNS]
         if other == name or column in table.keys or "reference" in table.keys or not columns:
             continue
         same = (table.keys[columns].astype(str).map(str) == group[columns]).all(axis=1).to_numpy()

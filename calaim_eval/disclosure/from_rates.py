@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.disclosure.count_table import CellId
-from calaim_eval.disclosure.effects import TOTALS, Hidden
 from calaim_eval.disclosure.ledger import History
+from calaim_eval.disclosure.primary import TOTALS, Hidden
 from calaim_eval.disclosure.system import System
 from calaim_eval.results import BoundsTable, EffectTable, Method, RateTable
 from calaim_eval.results.estimand import JOIN, RATES_WHERE, crossed_columns, rates_of

@@ -12,11 +12,10 @@ import pandas as pd
 
 from calaim_eval.disclosure.complementary import Pattern, protect
 from calaim_eval.disclosure.count_table import CellId, CountTable
-from calaim_eval.disclosure.effects import Hidden
 from calaim_eval.disclosure.ledger import History
 from calaim_eval.disclosure.linked_tables import link_tables
 from calaim_eval.disclosure.policy import Policy
-from calaim_eval.disclosure.primary import Population, Target, find_targets, small_rows
+from calaim_eval.disclosure.primary import Hidden, Population, Target, find_targets, small_rows
 from calaim_eval.disclosure.system import System, build_system
 from calaim_eval.disclosure.worlds import find_ranges, make_part
 from calaim_eval.errors import DisclosureError

@@ -14,6 +14,10 @@ from calaim_eval.disclosure.system import System
 from calaim_eval.results import ALL, RateTable
 
 Population = frozenset[tuple[str, str]]
+Hidden = dict[str, np.ndarray]
+"""Rows to hide in each table, boolean."""
+TOTALS = (ALL, "overall")
+"""Key values of a row that averages over the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from calaim_eval.disclosure.effects import Hidden, small_effects
+from calaim_eval.disclosure.effects import small_effects
 from calaim_eval.disclosure.hide_counts import hidden_before
 from calaim_eval.disclosure.ledger import History
 from calaim_eval.disclosure.policy import Policy
-from calaim_eval.disclosure.primary import Population, small_rows
+from calaim_eval.disclosure.primary import Hidden, Population, small_rows
 from calaim_eval.disclosure.system import System
 from calaim_eval.results import RateTable, Result
 

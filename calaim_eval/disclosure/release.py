@@ -16,7 +16,7 @@ from calaim_eval.disclosure.attacker import Certificate, audit
 from calaim_eval.disclosure.bounds import hide_bounds
 from calaim_eval.disclosure.count_table import CellId, CountTable, count_tables
 from calaim_eval.disclosure.earlier_comparisons import refuse_given_away_before
-from calaim_eval.disclosure.effects import Hidden, hide_effects
+from calaim_eval.disclosure.effects import hide_effects
 from calaim_eval.disclosure.explain import write_log
 from calaim_eval.disclosure.folder import write_manifest, write_tables
 from calaim_eval.disclosure.from_rates import (
@@ -38,7 +38,7 @@ from calaim_eval.disclosure.ledger import (
 from calaim_eval.disclosure.linked_tables import link_tables
 from calaim_eval.disclosure.policy import Policy, load_policy
 from calaim_eval.disclosure.present import plain, released_table, without_small_counts
-from calaim_eval.disclosure.primary import small_populations
+from calaim_eval.disclosure.primary import Hidden, small_populations
 from calaim_eval.disclosure.reasons import count_reasons
 from calaim_eval.disclosure.released import (
     ReleaseContent,

@@ -341,3 +341,79 @@ def test_the_number_of_hidden_rows_by_reason_is_not_released():
     _, table = two_way([[5, 30, 40], [60, 70, 80], [90, 200, 300]])
     text = everything(release({"t": table})) + release({"t": table}).summary()
     assert "protects another row" not in text
+
+
+# Months of anticipation: effects with 0, 1, 2 months, and what each is more than the first.
+
+
+def scan(n_members, **keys):
+    rows = [(0, "effect"), (1, "effect"), (2, "effect"), (1, "difference"), (2, "difference")]
+    frame = pd.DataFrame(rows, columns=["anticipation_months", "row"]).assign(**OUTCOME, **keys)
+    table = effect_table(frame, n_members)
+    return replace(table, estimate=np.array([4.0, 4.5, 5.5, 0.5, 1.5]))
+
+
+EQUATIONS = np.array([[-1, 1, 0, -1, 0], [-1, 0, 1, 0, -1]])
+"""An effect less the first is the difference; columns as the rows of `scan`."""
+
+
+def solved(gone):
+    """Hidden rows of a scan that follow from those shown."""
+    at = np.flatnonzero(gone)
+    unknown = EQUATIONS[:, at]
+    rank = np.linalg.matrix_rank(unknown)
+    others = [np.delete(unknown, i, axis=1) for i in range(len(at))]
+    return [
+        int(each)
+        for each, left in zip(at, others, strict=True)
+        if left.size == 0 or np.linalg.matrix_rank(left) == rank - 1
+    ]
+
+
+@pytest.mark.parametrize(
+    "small", [each for n in (1, 2) for each in itertools.combinations(range(5), n)]
+)
+def test_no_effect_of_a_scan_follows_from_the_others_and_the_differences(small):
+    members = np.full(5, 400.0)
+    members[list(small)] = 6
+    gone = np.array(hidden(release({"t": scan(members)})))
+    assert gone[list(small)].all()
+    assert solved(gone) == []
+
+
+def test_the_attack_on_a_scan_finds_what_one_hidden_row_gives_away():
+    assert solved(np.array([True, False, False, False, False])) == [0]
+    assert solved(np.array([True, True, False, True, False])) == [0]
+    assert solved(np.array([True, True, False, False, True])) == []
+
+
+def test_an_effect_hidden_elsewhere_is_not_stated_by_a_scan(tmp_path):
+    first = effect_table(pd.DataFrame({**OUTCOME, "event_time": ["overall"]}), [6])
+    first = replace(first, estimate=np.array([4.0]))
+    found = release({"overall": first, "t": scan(np.full(5, 400.0))})
+    gone = np.array(hidden(found))
+    assert gone[0]
+    assert solved(gone) == []
+
+
+def test_a_scan_without_its_effects_is_released():
+    table = scan([400, 400, 400, 6, 400])
+    for rows in ([3, 4], [1, 2, 3, 4], [0, 3]):
+        part = table.select(np.isin(np.arange(5), rows))
+        assert hidden(release({"t": part}))[rows.index(3)]
+
+
+@pytest.mark.parametrize(("month", "told"), [("-1", [3, 4]), ("-2", [3, 4]), ("-3", [4])])
+def test_the_difference_of_a_scan_is_the_month_before_that_is_hidden(month, told):
+    times = ["-4", "-3", "-2", "-1", "0"]
+    members = [6 if each == month else 400 for each in times]
+    study = effect_table(pd.DataFrame({**OUTCOME, "event_time": times}), members)
+    study = replace(study, estimate=np.array([7.0, 7.1, 7.2, 7.3, 7.4]))
+    found = release({"study": study, "t": scan(np.full(5, 400.0))})
+    gone = np.array(hidden(found))
+    assert gone[told].all()
+    assert solved(gone) == []
+    assert not any(hidden(release({"t": scan(np.full(5, 400.0))})))
+    other = scan(np.full(5, 400.0))
+    other = replace(other, keys=other.keys.assign(outcome="stays"))
+    assert not any(hidden(release({"study": study, "t": other})))
