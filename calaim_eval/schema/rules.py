@@ -130,6 +130,8 @@ def row_rules(typed: ibis.Table, table: Table, *, extract_date: date | None) -> 
             typed, FIELDS[column], is_needed=column in needed, extract_date=extract_date
         )
     rules += [_out_of_order(typed, earlier, later) for earlier, later in table.date_order]
+    if {"program", "service"} <= set(table.fields):
+        rules.append(_other_program(typed))
     return sorted(rules, key=lambda rule: not rule.sets_aside)
 
 
@@ -271,6 +273,12 @@ def _unlisted_service(value: ibis.Value) -> RowRule:
     allowed = ("ecm", *load_codes("community_support")["service"])
     problem = "`service` is neither `ecm` nor a listed support"
     return RowRule("service", problem, _is_unlisted(value, allowed), sets_aside=True)
+
+
+def _other_program(typed: ibis.Table) -> RowRule:
+    """A support under ECM, or ECM under the supports: nobody can tell which of the two it was."""
+    other = ((typed["service"] == "ecm") != (typed["program"] == "ecm")).fill_null(False)
+    return RowRule("service", "`program` is not that of the `service`", other, sets_aside=True)
 
 
 def _outside_list(value: ibis.Value, column: str) -> RowRule:

@@ -109,6 +109,19 @@ def test_unknown_service_sets_the_row_aside():
     }
 
 
+def test_a_program_that_is_not_the_services_sets_the_row_aside():
+    frame = pd.DataFrame(
+        {
+            "member_id": list("abcd"),
+            "program": ["ecm", "ecm", "community_support", "community_support"],
+            "service": ["ecm", "housing_deposits", "ecm", "housing_deposits"],
+            "record_type": "service",
+            "record_date": "2022-05-01",
+        }
+    )
+    assert problems(frame, "program_service") == {"`program` is not that of the `service`": 2}
+
+
 def test_repeats_of_a_key_are_counted():
     frame = pd.DataFrame({"member_id": ["a", "a", "b"], "birth_date": ["2000-01-01"] * 3})
     assert problems(frame, "person") == {"repeats the key (`member_id`)": 1}
