@@ -1,7 +1,7 @@
 """Days in a nursing facility, by calendar month.
 
 1. The days of nursing facility lines of a member, whatever the facility, each counted once.
-2. The last day of a line is the day of discharge and no day of care, where the line has a patient
+2. The last day of a claim is the day of discharge and no day of care of a line with a patient
    status other than 30 (still a patient), unless it is the line's only day.
 3. Days on leave, and nights in hospital, are no days in the nursing facility.
 """
@@ -46,7 +46,10 @@ def _covered(care: Care) -> Table:
     """Spans of days that nursing facility lines cover."""
     lines = care.lines_of(is_nursing)
     status = lines["discharge_disposition_code"]
-    is_discharged = (status.notnull() & ~status.re_search(STILL_PATIENT)).fill_null(False)
+    of_claim = ibis.window(group_by=["member", "claim_id"])
+    discharge_day = ibis.greatest(lines["stay_end_day"], lines["last_day"].max().over(of_claim))
+    has_left = (status.notnull() & ~status.re_search(STILL_PATIENT)).fill_null(False)
+    is_discharged = has_left & (lines["last_day"] >= discharge_day)
     end = ibis.ifelse(is_discharged, lines["last_day"] - 1, lines["last_day"])
     return lines.select(
         "member", start_day="day", end_day=ibis.greatest(end, lines["day"])

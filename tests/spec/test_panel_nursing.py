@@ -41,3 +41,29 @@ def test_nursing_days_are_covered_days_in_their_own_month(spec):
         10: {"2024-01": 2},
     }
     assert built.values("inpatient_days") == {6: {"2024-03": 3}}
+
+
+LEVELS = """
+member | claim | bill | rev  | start      | end        | line_start | line_end   | discharge  | left
+-------+-------+------+------+------------+------------+------------+------------+------------+------
+1      | 1a    | 211  | 0191 | 2024-03-01 | 2024-03-20 | 2024-03-01 | 2024-03-10 |            | 01
+1      | 1a    | 211  | 0192 | 2024-03-01 | 2024-03-20 | 2024-03-11 | 2024-03-20 |            | 01
+2      | 2a    | 211  | 0191 | 2024-03-01 | 2024-03-20 | 2024-03-01 | 2024-03-10 |            | 01
+2      | 2a    | 211  | 0185 | 2024-03-01 | 2024-03-20 | 2024-03-11 | 2024-03-13 |            | 01
+2      | 2a    | 211  | 0191 | 2024-03-01 | 2024-03-20 | 2024-03-14 | 2024-03-20 |            | 01
+3      | 3a    | 211  | 0191 | 2024-03-01 |            | 2024-03-01 | 2024-03-10 |            | 01
+3      | 3a    | 211  | 0192 | 2024-03-01 |            | 2024-03-11 | 2024-03-20 |            | 01
+4      | 4a    | 211  | 0191 | 2024-03-01 | 2024-03-10 |            |            | 2024-03-11 | 01
+"""
+
+
+def test_the_day_of_discharge_is_the_last_of_the_claim(spec):
+    built = spec(medical_claim=LEVELS)
+    # 1: two levels of care, 1 to 19 March: the 10th is no day of discharge. 2: three days on leave.
+    # 3: without an end of the claim its lines say it. 4: ten days of service, out on the day after.
+    assert built.values("snf_days") == {
+        1: {"2024-03": 19},
+        2: {"2024-03": 16},
+        3: {"2024-03": 19},
+        4: {"2024-03": 10},
+    }
