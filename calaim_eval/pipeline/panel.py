@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from calaim_eval.engine.write import atomic_file
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.pipeline.restatement import restate_panel, restatement_file
 from calaim_eval.study import Study
@@ -54,8 +57,24 @@ def build_panel(study: Study, tables: Tables | None = None) -> MemberMonths:
         engine=file.computing.engine,
         keep_counts=True,
     )
+    write_unclassified(study, panel)
     restate_panel(study, panel)
     return panel
+
+
+def unclassified_file(study: Study) -> Path:
+    """Where claim lines with a program's code that are of no program are listed."""
+    return study.restricted / "panel" / "unclassified_lines.csv"
+
+
+def write_unclassified(study: Study, panel: MemberMonths) -> None:
+    """Write the panel's unclassified lines by code, modifiers and reason; no file without any."""
+    place = unclassified_file(study)
+    if panel.unclassified.empty:
+        place.unlink(missing_ok=True)
+        return
+    with atomic_file(place) as temporary:
+        panel.unclassified.to_csv(temporary, index=False)
 
 
 def panel_findings(study: Study, panel: MemberMonths) -> list[str]:
@@ -68,8 +87,9 @@ def panel_findings(study: Study, panel: MemberMonths) -> list[str]:
         for row in panel.unclassified.head(_MOST).itertuples(index=False):
             modifiers = row.modifiers or "no modifier"
             lines.append(f"  {row.hcpcs_code}, {modifiers}: {row.n_lines:,} ({row.reason})")
-        if len(panel.unclassified) > _MOST:
-            lines.append(f"  and {len(panel.unclassified) - _MOST} other combinations")
+        others = len(panel.unclassified) - _MOST
+        start = f"  and {others} other combinations; all" if others > 0 else "  These"
+        lines.append(f"{start} are in {unclassified_file(study)}")
     if restatement_file(study).is_file():
         lines.append(f"What this extract restated of the one before: {restatement_file(study)}")
     return lines

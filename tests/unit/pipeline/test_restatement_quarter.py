@@ -8,7 +8,12 @@ import pandas as pd
 import pytest
 
 from calaim_eval.panel import MemberMonths, PanelRules
-from calaim_eval.pipeline.panel import panel_findings, panel_rules
+from calaim_eval.pipeline.panel import (
+    panel_findings,
+    panel_rules,
+    unclassified_file,
+    write_unclassified,
+)
 from calaim_eval.pipeline.restatement import restate_panel, restatement_file
 from calaim_eval.study import init_study, read_study
 
@@ -88,4 +93,22 @@ def test_unclassified_codes_are_listed_without_members(study):
     lines = panel_findings(read_study(study), odd)
     assert lines[0] == "Program codes that no modifier explains: 174 claim lines."
     assert lines[1:3] == ["  H0000, no modifier: 20 (why)", "  H0001, U4: 19 (why)"]
-    assert lines[-1] == "  and 2 other combinations"
+    loaded = read_study(study)
+    assert lines[-1] == f"  and 2 other combinations; all are in {unclassified_file(loaded)}"
+
+
+def test_all_unclassified_codes_are_in_a_file_that_goes_when_there_are_none(study):
+    loaded, built = read_study(study), panel([0, 0])
+    rows = [("H0044", "U4;U9", "why", 11), ("T1016", "", "other", 1)]
+    listed = pd.DataFrame(rows, columns=["hcpcs_code", "modifiers", "reason", "n_lines"])
+    odd = MemberMonths(**{**vars(built), "unclassified": listed, "n_unclassified": 12})
+    write_unclassified(loaded, odd)
+    file = unclassified_file(loaded)
+    assert file == loaded.restricted / "panel" / "unclassified_lines.csv"
+    assert file.read_text(encoding="utf-8").splitlines() == [
+        "hcpcs_code,modifiers,reason,n_lines",
+        "H0044,U4;U9,why,11",
+        "T1016,,other,1",
+    ]
+    write_unclassified(loaded, built)
+    assert not file.exists()
