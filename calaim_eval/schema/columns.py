@@ -75,6 +75,7 @@ def _renamed(
     names: list[str], table: Table, rename: Mapping[str, str], where: str
 ) -> Mapping[str, str]:
     """The renaming, once it is known to fit both the file and the declaration."""
+    known = [name for name in names if name in rename or name.strip().lower() in table.fields]
     for old, new in rename.items():
         if new not in table.fields:
             close = get_close_matches(new, table.fields, n=1)
@@ -88,9 +89,19 @@ def _renamed(
             hint = f" Did you mean `{close[0]}`?" if close else ""
             raise TableError(
                 f"rename: table `{table.name}` has no column `{old}`{where}.{hint}\n"
-                f"  The file has: {quoted(names)}."
+                f"  {_what_it_has(names, is_header=bool(known))}"
             )
     return rename
+
+
+def _what_it_has(names: list[str], *, is_header: bool) -> str:
+    """Names of the columns; their number where the first line may be a row, not a header."""
+    if is_header:
+        return f"The file has: {quoted(names)}."
+    return (
+        f"None of the {len(names)} columns has a name that is known: check that the first line "
+        "names the columns."
+    )
 
 
 def _missing_message(

@@ -273,6 +273,14 @@ def require_columns(rows: ibis.Table, file: str, columns: tuple[str, ...]) -> No
     TableError
     """
     lacking = [column for column in columns if column not in rows.columns]
+    if lacking and len(lacking) == len(columns):
+        # Without a header the first line is a row, and its values must not be shown.
+        raise TableError(
+            f"{file} lacks column `{lacking[0]}`, and every other one that is needed; it has "
+            f"{len(rows.columns)} columns.\n"
+            "  Check that the file is the one its name says and that its first line names the "
+            "columns."
+        )
     if lacking:
         has = ", ".join(f"`{column}`" for column in rows.columns)
         raise TableError(

@@ -21,12 +21,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from calaim_eval.engine import atomic_file, track
 from calaim_eval.errors import TableError
+from calaim_eval.schema.fields import FIELDS
 
 if TYPE_CHECKING:
     import ibis
 
 DELIMITERS = (",", "\t", "|", ";")
 _BLOCK_BYTES = 1 << 20
+_MAX_HEADER_LINES = 50
 
 UNPACKED = (".gz", ".zst", ".bz2", ".zip")
 """Packings of one file that are read."""
@@ -54,7 +56,9 @@ def read_text(paths: Sequence[Path], table: str, *, backend: ibis.BaseBackend) -
 
     The first line is the header, and the delimiter is the one of `DELIMITERS` it has most of. Text
     is UTF-8; a cell may be in double quotes, and then hold the delimiter, a line break or a
-    doubled quote. Parts may have different columns: what a part lacks is missing there.
+    doubled quote. Parts may have different columns, in any order and case: what a part lacks is
+    missing there. A column without a name, as a delimiter at the end of each line makes, is not
+    one the table can use.
 
     Raises
     ------
@@ -64,9 +68,12 @@ def read_text(paths: Sequence[Path], table: str, *, backend: ibis.BaseBackend) -
     import ibis
 
     headers: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    spellings: dict[str, str] = {}
     for path in paths:
-        headers.setdefault(_header(path, table), []).append(str(path))
-    columns = list(dict.fromkeys(name for _, names in headers for name in names))
+        delimiter, given = _header(path, table)
+        same_case = tuple(spellings.setdefault(name.lower(), name) for name in given)
+        headers.setdefault((delimiter, same_case), []).append(str(path))
+    columns = list(spellings.values())
     parts = []
     for (delimiter, names), same in headers.items():
         rows = backend.read_csv(
@@ -217,23 +224,41 @@ def _header(path: Path, table: str) -> tuple[str, tuple[str, ...]]:
     """Delimiter and column names of a text file."""
     try:
         with open_text(path) as stream:
-            line = stream.readline()
+            line = _first_record(stream)
     except UNREADABLE as problem:
         raise TableError(
             f"table `{table}`: `{path.name}` cannot be read ({type(problem).__name__}).\n"
             "  It is damaged, cut short, or not UTF-8 text; fetch or write it again."
         ) from None
     delimiter = max(DELIMITERS, key=line.count)
-    names = tuple(next(csv.reader([line], delimiter=delimiter), []))
+    names = tuple(next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), []))
     if not any(name.strip() for name in names):
         raise TableError(
             f"table `{table}`: `{path.name}` has no header.\n"
             "  Its first line must name the columns."
         )
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
-        raise TableError(
-            f"table `{table}`: `{path.name}` has more than one column `{repeated[0]}`.\n"
-            "  Give each column a name of its own."
-        )
+    names = tuple(name if name.strip() else f"(no name {i})" for i, name in enumerate(names, 1))
+    _refuse_repeats(names, f"table `{table}`: `{path.name}`")
     return delimiter, names
+
+
+def _first_record(stream: IO[str]) -> str:
+    """First line, and those that a name in quotes with a line break in it goes on in."""
+    lines = [stream.readline()]
+    while "".join(lines).count('"') % 2 and len(lines) < _MAX_HEADER_LINES:
+        lines.append(stream.readline())
+    return "".join(lines)
+
+
+def _refuse_repeats(names: Sequence[str], where: str) -> None:
+    """Raise when two columns have one name; it is shown where it can be no value of a first row."""
+    folded = [name.lower() for name in names]
+    twice = next((name for name in folded if folded.count(name) > 1), None)
+    if twice is None:
+        return
+    places = [number for number, name in enumerate(folded, 1) if name == twice]
+    shown = f"`{names[places[0] - 1]}`" if twice.strip() in FIELDS else "of one name"
+    raise TableError(
+        f"{where} has more than one column {shown}: columns {places[0]} and {places[1]}.\n"
+        "  Give each column a name of its own; upper and lower case do not tell them apart."
+    )
