@@ -27,6 +27,14 @@ from calaim_eval.tables.partners.survey_layout import (
     item_column,
     read_survey_layout,
 )
+from calaim_eval.tables.partners.survey_repeats import (
+    INSTANCE,
+    INSTRUMENT,
+    LABELS,
+    complete_repeats,
+    has_repeats,
+    join_instruments,
+)
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
     by_value,
@@ -55,6 +63,8 @@ _TRIALS = frozenset(
 )
 _TRIAL_CODES = frozenset({"1", "2", "8", "9", "12", "17"})
 """Words and codes by which Qualtrics marks what no respondent sent."""
+_BOXES = ("___", "(choice=")
+"""What the heads of REDCap's boxes hold, raw and with labels."""
 _NOT_FINISHED = frozenset({"false", "0", "no"})
 _IMPORT_MARK = '"ImportId"'
 _OWN_ID, _SECOND_HEADER = "ResponseId", "Response ID"
@@ -94,9 +104,12 @@ def read_survey_export(folder: Path) -> PartnerTables:
         paths,
         EXPORT,
         ledger,
-        columns=(*COLUMNS, *map(item_column, layout.items.values()), _STATUS, _FINISHED, _OWN_ID),
+        columns=(
+            *(*COLUMNS, *map(item_column, layout.items.values())),
+            *(_STATUS, _FINISHED, _OWN_ID, INSTRUMENT, INSTANCE),
+        ),
         required=tuple(layout.heads.values()),
-        heads=layout.heads,
+        heads={**LABELS, **layout.heads},
         is_exact=True,
     )
     is_qualtrics = _set_aside_rows(rows, layout)
@@ -131,8 +144,26 @@ def _set_aside_rows(rows: FileRows, layout: SurveyLayout) -> bool:
         rows.frame["wave_date"] = layout.wave_date
     else:
         rows.frame["wave_date"] = _in_our_words(rows["wave_date"], layout.words("wave_date"))
-    rows.keep_latest(["respondent_id", "wave_date"], by="recorded")
+    _keep_one_row(rows, layout)
     return is_qualtrics
+
+
+def _keep_one_row(rows: FileRows, layout: SurveyLayout) -> None:
+    """Leave one row of each respondent and wave, with the answers of all instruments."""
+    key = ["respondent_id", "wave_date"]
+    if not has_repeats(rows):
+        rows.keep_latest(key, by="recorded")
+        return
+    items = [item_column(item) for item in layout.items.values()]
+    boxes = [item_column(i) for head, i in layout.items.items() if _is_box(head)]
+    complete_repeats(rows, items, boxes)
+    rows.keep_latest([*key, INSTRUMENT], by="recorded")
+    join_instruments(rows, items, boxes)
+
+
+def _is_box(head: str) -> bool:
+    """Whether REDCap writes a box under this head."""
+    return any(mark in head for mark in _BOXES)
 
 
 def _people(rows: FileRows, layout: SurveyLayout, links: Links) -> pd.DataFrame:
@@ -195,5 +226,5 @@ def _organizations(people: pd.DataFrame, links: Links, layout: SurveyLayout) -> 
 def _written_by(paths: tuple[Path, ...], layout: SurveyLayout) -> str:
     """Program that wrote the export, as far as its heads tell."""
     heads = read_header(paths[0], EXPORT, layout.heads)
-    marks = ("redcap_", "___", "(choice=")
+    marks = ("redcap_", *_BOXES)
     return "REDCap" if any(mark in head for head in heads for mark in marks) else "one row a person"

@@ -13,6 +13,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.integration import score_survey
 from calaim_eval.tables.ledger import USED
 from calaim_eval.tables.partners.survey_export import read_survey_export
+from calaim_eval.tables.partners.survey_repeats import OWN_ROW
 
 QUALTRICS = """
 wave_date = "2024-07-01"
@@ -268,3 +269,100 @@ def test_of_a_workbook_of_several_sheets_the_one_with_the_columns_is_read(tmp_pa
     book.save(folder / "export.xlsx")
     (folder / "layout.toml").write_text(REDCAP, encoding="utf-8")
     assert read_survey_export(folder).version == "REDCap"
+
+
+REPEATING = """
+organizations = "study"
+wave_date = "2024-07-01"
+[columns]
+record_id = "respondent_id"
+org = "organization_id"
+role = "respondent_role"
+[items]
+helps = "helps"
+supports___1 = "gives_deposits"
+hinders = "hinders"
+"""
+REPEAT_HEAD = ["record_id", "redcap_repeat_instrument", "redcap_repeat_instance"]
+REPEAT_HEAD += ["org", "role", "helps", "supports___1", "day", "hinders"]
+REPEATS = [
+    REPEAT_HEAD,
+    ["1", "", "", "o1", "manager", "4", "0", "", ""],
+    ["1", "visit", "1", "", "", "", "0", "2024-03-01", "1"],
+    ["1", "visit", "2", "", "", "", "1", "2024-06-01", "3"],
+    ["2", "", "", "o2", "frontline", "5", "1", "", ""],
+    ["3", "visit", "1", "", "", "", "0", "2024-03-05", "2"],
+]
+
+
+def test_instruments_that_repeat_are_of_the_respondent_whose_row_stands_before(tmp_path):
+    """Each row has the answers of one instrument; the organization stands in the record's own."""
+    found = read_survey_export(write(tmp_path, REPEATS, REPEATING))
+    assert wide(found).loc["1"].to_dict() == {"helps": 4, "gives_deposits": 1, "hinders": 3}
+    assert wide(found).loc["2", ["helps", "gives_deposits"]].tolist() == [5, 1]
+    people = found.frame("survey_response").drop_duplicates("respondent_id")
+    people = people.set_index("respondent_id")
+    assert people["organization_id"].to_dict() == {"1": "o1", "2": "o2", "3": None}
+    assert people.loc["1", "respondent_role"] == "manager"
+    assert counts(found) == {
+        "repeats `respondent_id`, `wave_date`, `redcap_repeat_instrument`; the latest is kept": 1,
+        "another instrument of the same respondent and wave (answers joined to the first row)": 1,
+        USED: 3,
+    }
+    # Respondent 2 was never asked what hinders, 3 not whether it helps.
+    assert counts(found, "survey answers") == {"no answer": 2, USED: 7}
+
+
+def test_each_instance_is_a_wave_of_its_own_where_the_layout_says_which(tmp_path):
+    layout = REPEATING.replace('wave_date = "2024-07-01"\n', "").replace(
+        "[items]", 'day = "wave_date"\n[items]'
+    )
+    rows = [each for each in REPEATS if each[0] != "2"]
+    rows[1] = ["1", "", "", "o1", "manager", "", "0", "", ""]
+    found = read_survey_export(write(tmp_path, rows, layout))
+    frame = found.frame("survey_response").set_index(["respondent_id", "wave_date", "item"])
+    frame = frame.sort_index()
+    march, june = pd.Timestamp("2024-03-01"), pd.Timestamp("2024-06-01")
+    assert frame["response"][("1", march, "hinders")] == 1
+    assert frame["response"][("1", june, "hinders")] == 3
+    assert frame.loc["1", "organization_id"].unique().tolist() == ["o1"]
+    assert frame.loc["1", "respondent_role"].unique().tolist() == ["manager"]
+    assert counts(found) == {
+        OWN_ROW: 1,
+        USED: 3,
+    }
+
+
+def test_instances_may_be_mapped_to_waves_and_have_the_heads_of_labels(tmp_path):
+    layout = REPEATING.replace('wave_date = "2024-07-01"\n', "").replace(
+        "[items]", '"Repeat Instance" = "wave_date"\n[items]'
+    )
+    layout += '[values.wave_date]\n1 = "2024-07-01"\n2 = "2025-07-01"\n'
+    head = ["record_id", "Repeat Instrument", "Repeat Instance", *REPEAT_HEAD[3:]]
+    found = read_survey_export(write(tmp_path, [head, *REPEATS[1:4]], layout))
+    frame = found.frame("survey_response").set_index("item")
+    second = frame[frame["wave_date"] == pd.Timestamp("2025-07-01")]
+    assert second["response"].to_dict() == {"gives_deposits": 1, "hinders": 3}
+    assert second["organization_id"].unique().tolist() == ["o1"]
+    # What the record's own row answers is kept, without a wave; its box was left unticked.
+    without = frame.loc[frame["wave_date"].isna(), "response"]
+    assert without.to_dict() == {"helps": 4, "gives_deposits": 0}
+    assert counts(found) == {USED: 3}
+
+
+def test_a_record_with_two_organizations_gives_none_to_instruments_of_another_wave(tmp_path):
+    layout = REPEATING.replace('wave_date = "2024-07-01"\n', "").replace(
+        "[items]", 'day = "wave_date"\n[items]'
+    )
+    rows = [
+        REPEAT_HEAD,
+        ["1", "", "", "o1", "", "4", "", "2024-01-01", ""],
+        ["1", "", "", "o2", "", "4", "", "2024-02-01", ""],
+        ["1", "visit", "1", "", "", "", "", "2024-02-01", "1"],
+        ["1", "visit", "2", "", "", "", "", "2024-03-01", "2"],
+    ]
+    found = read_survey_export(write(tmp_path, rows, layout))
+    frame = found.frame("survey_response")
+    hinders = frame[frame["item"] == "hinders"].set_index("response")["organization_id"]
+    assert hinders[1] == "o2"
+    assert pd.isna(hinders[2])
