@@ -122,11 +122,16 @@ def iso_days(values: pd.Series) -> pd.Series:
 
 
 def as_text(values: pd.Series) -> pd.Series:
-    """Identifiers and codes as text; a whole number has no point, however the frame holds it."""
+    """Identifiers and codes as text, as `read_tables` has them.
+
+    A whole number has no point, however the frame holds it, and there are no blanks around; blanks
+    alone are missing.
+    """
     found = values.astype(object).where(values.notna(), np.nan)
     if pd.api.types.infer_dtype(found, skipna=True) not in ("string", "integer"):
         found = pd.Series([_without_point(each) for each in found], values.index, dtype=object)
-    return found.astype(TEXT)
+    text = found.astype(TEXT).str.strip()
+    return text.where(text != "")
 
 
 def names_as_text(names: Collection[object]) -> list[str]:
@@ -163,7 +168,7 @@ def _read_column(values: pd.Series, *, table: str, column: str) -> pd.Series:
     elif dtype in ("integer", "number"):
         read = pd.to_numeric(values, errors="coerce").astype(float)
     else:
-        read = as_text(values)
+        return as_text(values)
     unread = read.isna() & values.notna()
     if unread.any():
         raise TableError(

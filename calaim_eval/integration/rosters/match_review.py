@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import TableError, quoted
+from calaim_eval.integration.inputs import as_text
 from calaim_eval.integration.rosters.roster_matches import ACCEPT, COLUMNS, REVIEW
 from calaim_eval.tables.ledger import RowLedger
 from calaim_eval.tables.spreadsheets.choose import chosen_tables
@@ -149,7 +150,8 @@ def apply_matches(
         A match names an id the roster does not have; an unmatched row has the id of an
         organization of the left roster: the two would be mixed.
     """
-    own = roster[organization_id].astype(str)
+    own = as_text(roster[organization_id])
+    matches = matches.assign(**{side: as_text(matches[side]) for side in ("left_id", "right_id")})
     lost = int((~matches["right_id"].isin(set(own))).sum())
     if lost:
         raise TableError(

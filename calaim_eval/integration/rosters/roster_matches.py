@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.errors import EstimationError, MissingExtraError, TableError, quoted
+from calaim_eval.integration.inputs import as_text
 from calaim_eval.integration.rosters.organization_names import plain_name
 
 ACCEPT, REVIEW = "accept", "review"
@@ -102,14 +103,14 @@ def _side(
     absent = [column for column in needed if column not in frame.columns]
     if absent:
         raise TableError(f"the {which} roster lacks {quoted(absent)}.")
-    ids = frame[organization_id]
+    ids = as_text(frame[organization_id])
     bad = int(ids.isna().sum() + ids.duplicated().sum())
     if bad:
         raise TableError(
             f"the {which} roster has {bad} of {len(frame)} rows whose `{organization_id}` is "
             "missing or repeats. Make it one row per organization first."
         )
-    side = pd.DataFrame({"id": ids.astype(str), "name": frame[name]}).reset_index(drop=True)
+    side = pd.DataFrame({"id": ids.astype(object), "name": frame[name]}).reset_index(drop=True)
     side["plain"] = [plain_name(value) for value in side["name"]]
     side["place"] = _text(frame[place]) if place else ""
     for number in numbers:

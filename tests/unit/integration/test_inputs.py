@@ -13,6 +13,7 @@ from calaim_eval.integration.inputs import (
     as_day,
     check_unique,
     check_values,
+    names_as_text,
     quarter_days,
     set_aside,
     take_columns,
@@ -58,6 +59,15 @@ def test_whole_numbers_are_the_same_ids_however_a_frame_holds_them(ids):
 def test_only_numbers_that_are_whole_lose_their_point_and_text_is_left_as_it_is():
     frame = pd.DataFrame({"referral_id": pd.Series([1.5, 2.0, float("inf"), "007", "3.0"])})
     assert _take(frame)["referral_id"].tolist() == ["1.5", "2", "inf", "007", "3.0"]
+
+
+@pytest.mark.parametrize("dtype", ["object", "string", "str", "category", "string[pyarrow]"])
+def test_blanks_around_an_id_are_no_part_of_it_and_blanks_alone_are_missing(dtype):
+    frame = pd.DataFrame({"referral_id": pd.Series([" a", "a\u00a0", "a b ", "  "], dtype=dtype)})
+    found = _take(frame)["referral_id"]
+    assert found.tolist()[:3] == ["a", "a", "a b"]
+    assert found.isna().tolist() == [False, False, False, True]
+    assert names_as_text([" a", "", "b "]) == ["a", "b"]
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "str", "category", "string[pyarrow]"])

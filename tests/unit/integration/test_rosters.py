@@ -199,6 +199,24 @@ def test_ids_a_spreadsheet_has_changed_are_refused():
         apply_matches(RIGHT.assign(organization_id=["007", *RIGHT["organization_id"][1:]]), same)
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "float64", "object"])
+def test_ids_that_are_numbers_are_the_same_with_and_without_a_point(dtype):
+    right = RIGHT.assign(organization_id=pd.Series([1, 2, 3, 4, 5, 6], dtype=dtype))
+    matches = propose_matches(LEFT, right, place="county")
+    assert matches.set_index("left_id").loc["L1", "right_id"] == "1"
+    same = pd.DataFrame({"left_id": ["L1", " L2"], "right_id": [1.0, 2.0]})
+    linked = apply_matches(right.astype({"organization_id": float}), same)
+    assert linked["organization_id"].tolist() == ["L1", "L2", "3", "4", "5", "6"]
+    assert linked["roster_id"].tolist() == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_ids_that_differ_by_a_blank_or_a_point_repeat():
+    for ids in ([1, "1", 3, 4, 5], ["a", "a ", 3, 4, 5], ["a", " ", 3, 4, 5]):
+        left = LEFT.assign(organization_id=pd.Series(ids, dtype=object))
+        with pytest.raises(TableError, match="1 of 5 rows"):
+            propose_matches(left, RIGHT)
+
+
 def test_ids_that_would_mix_are_refused():
     same = pd.DataFrame({"left_id": ["R2"], "right_id": ["R1"]})
     with pytest.raises(TableError, match="1 unmatched rows have an id that the other roster uses"):
