@@ -16,6 +16,7 @@ from calaim_eval.schema.partner_tables import PARTNER_TABLES
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.input_map import Constant, InputMap, add_constants, map_values
 from calaim_eval.tables.ledger import RowLedger
+from calaim_eval.tables.parquet_parts import read_parquet_parts
 from calaim_eval.tables.spreadsheets.convert import (
     WorkbookSource,
     convert_workbooks,
@@ -110,23 +111,19 @@ class SourceFiles:
         wanted : frozenset of str, optional
             Columns to convert, in lower case; all by default.
         """
-        paths, kind = self.paths, "text"
+        paths, is_parquet = self.paths, self.suffix == ".parquet"
         with engine_failures(doing=f"reading table `{self.name}` (file {self.label})"):
             if self.suffix in STATISTICAL_SUFFIXES:
                 folder = _require_scratch(scratch, self)
-                paths, kind = convert_statistical(paths, folder, wanted=wanted), ".parquet"
+                paths, kind = convert_statistical(paths, folder, wanted=wanted), True
             elif self.suffix in SPREADSHEET_SUFFIXES:
                 folder = _require_scratch(scratch, self)
                 source = WorkbookSource(self.name, self.sheet, self.rename)
-                paths, kind = convert_workbooks(paths, folder, source), ".parquet"
+                paths, kind = convert_workbooks(paths, folder, source), True
             elif self.suffix.endswith((".bz2", ".zip")):
                 paths = unpack(paths, _require_scratch(scratch, self))
-            elif self.suffix == ".parquet":
-                kind = ".parquet"
-                for path in paths:
-                    _check_parquet(path)
-            if kind == ".parquet":
-                return backend.read_parquet([str(path) for path in paths], union_by_name=True)
+            if is_parquet:
+                return read_parquet_parts(paths, backend=backend)
             return read_text(paths, self.name, backend=backend)
 
 
@@ -463,20 +460,6 @@ def _require_scratch(scratch: Path | None, files: SourceFiles) -> Path:
             "  Unpack or convert them first, for example to .csv.gz or .parquet."
         )
     return scratch
-
-
-def _check_parquet(path: Path) -> None:
-    """Raise when a parquet file's footer cannot be read."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        pq.read_metadata(path)
-    except (pa.ArrowInvalid, OSError) as problem:
-        raise TableError(
-            f"`{path.name}` is not a whole parquet file ({type(problem).__name__}).\n"
-            "  It is damaged or cut short; fetch or write it again."
-        ) from None
 
 
 def _lacking_message(folder: Path, lacking: Sequence[str]) -> str:
