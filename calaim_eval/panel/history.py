@@ -1,4 +1,4 @@
-"""What a member's earlier months in the panel say of a month: plan moves, months looked back on.
+"""What a member's earlier months in the panel say of a month: plan moves, a year looked back on.
 
 Months are a grid: a member's months of the window follow one another, and so do members. A month's
 place in it is its cell.
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOOKBACK_MONTHS = 12
-"""Calendar months before a month that `lookback_covered_months` looks at."""
+"""Calendar months before a month that `lookback_covered_months` and `is_continuously_enrolled` look
+at."""
 
 
 def plan_moves(
@@ -77,3 +78,37 @@ def covered_before(
     is_known = cells % n_months >= LOOKBACK_MONTHS
     first = np.searchsorted(cells, cells - LOOKBACK_MONTHS)
     return np.where(is_known, np.arange(len(cells)) - first, 0), is_known
+
+
+def continuous_before(
+    cells: NDArray[np.int64], n_months: int, max_gap_months: int
+) -> NDArray[np.bool_]:
+    """Whether no gap of the `LOOKBACK_MONTHS` calendar months before each month is too long.
+
+    Parameters
+    ----------
+    cells : (n,) array
+        Places of the months of the panel, in order.
+    n_months : int
+        Months of the window.
+    max_gap_months : int
+        Longest gap that is tolerated. Months before the first one in the panel are a gap too.
+
+    Returns
+    -------
+    (n,) array
+        False where it is not known: in the first `LOOKBACK_MONTHS` of the window.
+
+    Examples
+    --------
+    >>> cells = np.array([*range(11), 13, 14])
+    >>> continuous_before(cells, 24, 1)[-2:].tolist(), continuous_before(cells, 24, 2)[-2:].tolist()
+    ([False, False], [True, True])
+    """
+    is_known = cells % n_months >= LOOKBACK_MONTHS
+    begins = cells - LOOKBACK_MONTHS
+    first = np.searchsorted(cells, begins)
+    # A gap between two members ends before the first month looked back on of either.
+    n_long_gaps = np.cumsum(np.diff(cells, prepend=cells[:1]) - 1 > max_gap_months)
+    has_no_inner: NDArray[np.bool_] = n_long_gaps == n_long_gaps[first]
+    return is_known & has_no_inner & (cells[first] - begins <= max_gap_months)

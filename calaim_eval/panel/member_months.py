@@ -25,7 +25,7 @@ from calaim_eval.tables.ledger import RowLedger
 
 ALL_MEASURES = (*MEASURES, *EXPOSURES)
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 PANEL_TABLES = ("member_month", "member_exposure", "member_population")
 """Tables of a panel; each has a part for every bucket."""
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from calaim_eval.errors import TableError
 from calaim_eval.panel.columns import BASE_COLUMNS
-from calaim_eval.panel.history import covered_before, plan_moves
+from calaim_eval.panel.history import continuous_before, covered_before, plan_moves
 from calaim_eval.panel.month_grid import MonthEvents, Text, cells_of, order_of, row_of
 
 if TYPE_CHECKING:
@@ -73,12 +73,15 @@ class MonthFile:
         In the order of the columns.
     custody_outside : str
         Flag of the months in which custody is not known; "" without one.
+    max_gap_months : int
+        Longest gap that does not break continuous enrollment.
     """
 
     first_month: int
     n_months: int
     measures: tuple[MeasureColumn, ...]
     custody_outside: str = ""
+    max_gap_months: int = 0
 
     def __call__(self, pieces: Mapping[str, pa.Table], path: Path) -> None:
         """Write the file, sorted by member and month.
@@ -251,7 +254,7 @@ def _rows(pieces: Mapping[str, pa.Table], layout: MonthFile) -> _Rows:
         _people(people),
         place,
         texts,
-        _history(cells, texts["plan"].codes[place], layout.n_months),
+        _history(cells, texts["plan"].codes[place], layout),
         MonthEvents(row_at[landed], events["measure"].to_numpy(), events["value"].to_numpy()),
     )
 
@@ -295,13 +298,15 @@ def _people(people: pa.Table) -> dict[str, Any]:
     }
 
 
-def _history(cells: Whole, plans: NDArray[np.int32], n_months: int) -> dict[str, pa.Array]:
+def _history(cells: Whole, plans: NDArray[np.int32], layout: MonthFile) -> dict[str, pa.Array]:
     """What earlier months say."""
     import pyarrow as pa
 
-    moved, is_known = plan_moves(cells, plans, n_months)
-    covered, is_counted = covered_before(cells, n_months)
+    moved, is_known = plan_moves(cells, plans, layout.n_months)
+    covered, is_counted = covered_before(cells, layout.n_months)
+    is_continuous = continuous_before(cells, layout.n_months, layout.max_gap_months)
     return {
         "is_plan_move": pa.array(moved, mask=~is_known),
         "lookback_covered_months": pa.array(covered, mask=~is_counted),
+        "is_continuously_enrolled": pa.array(is_continuous, mask=~is_counted),
     }

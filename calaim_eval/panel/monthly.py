@@ -128,7 +128,8 @@ def month_file(
         for measure in measures
     )
     custody = outside("custody") if outside("custody") in flags else ""
-    return MonthFile(first, len(bucket.months), columns, custody)
+    gap = bucket.rules.max_gap_months
+    return MonthFile(first, len(bucket.months), columns, custody, gap)
 
 
 def _people(bucket: Bucket) -> Table:

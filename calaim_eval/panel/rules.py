@@ -44,7 +44,7 @@ class PanelRules:
         or on every calendar day (a month of death is then left out).
     max_gap_months : int
         Gaps of up to this many months do not break *continuous* enrollment
-        (`continuous_enrollment`). A gap month is never added to the panel: nobody is at risk of a
+        (`is_continuously_enrolled`, `continuous_enrollment`). A gap month is never added to the panel: nobody is at risk of a
         claim in it.
     payer_types : tuple[str, ...]
         Lines of business that count as coverage. A missing payer is ``"medicaid"``.

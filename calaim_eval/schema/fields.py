@@ -138,6 +138,11 @@ FIELDS: dict[str, Field] = {
             unit="months",
             minimum=0,
         ),
+        _F(
+            "is_continuously_enrolled",
+            "boolean",
+            "Among the 12 calendar months before the month no gap is longer than the study's `max_gap_months`; missing in the first 12 months of the window, where it cannot be known.",
+        ),
         # --- claims ---
         _F("claim_id", "string", "Claim control number; shared by the lines of a claim."),
         _F(

@@ -506,6 +506,7 @@ _DERIVED = (
             "is_in_custody",
             "is_plan_move",
             "lookback_covered_months",
+            "is_continuously_enrolled",
             "covered_days",
             "age_years",
             "sex",

@@ -470,6 +470,42 @@ def test_lookback_counts_the_months_of_the_panel_in_the_year_before(spec):
     assert frame.loc[frame["month"] >= "2024-01-01", "lookback_covered_months"].notna().all()
 
 
+def test_a_year_without_too_long_a_gap_is_continuous_enrollment(spec):
+    spans = """
+      member | start      | end        | dual
+      -------+------------+------------+-----
+      1      | 2022-01-01 |            |
+      2      | 2022-01-01 | 2023-06-30 |
+      2      | 2023-08-10 |            |
+      3      | 2023-03-01 |            |
+      4      | 2022-01-01 | 2023-04-30 |
+      4      | 2023-05-01 | 2023-06-30 | 02
+      4      | 2023-07-01 |            |
+    """
+    built = {
+        gap: spec(window=("2023-01", "2024-03"), eligibility=spans, max_gap_months=gap)
+        for gap in (0, 1, 2)
+    }
+    # 2: July 2023 is a gap. 3: January and February 2023 are, before the first month. 4: two
+    # months with Medicare are not in the panel.
+    flags = {gap: each.values("is_continuously_enrolled") for gap, each in built.items()}
+    whole = {"2024-01": True, "2024-02": True, "2024-03": True}
+    assert flags == {
+        0: {1: whole, 3: {"2024-03": True}},
+        1: {1: whole, 2: whole, 3: {"2024-02": True, "2024-03": True}},
+        2: {1: whole, 2: whole, 3: whole, 4: whole},
+    }
+    # The same as asked for one month at a time; not known where a year is not seen.
+    panel = built[1].panel
+    frame = panel.to_frame(["member_id", "month", "is_continuously_enrolled"])
+    is_known = frame["month"] >= "2024-01-01"
+    assert frame["is_continuously_enrolled"].isna().tolist() == (~is_known).tolist()
+    asked = frame.loc[is_known, ["member_id", "month"]]
+    told = continuous_enrollment(panel, asked, lookback_months=12, follow_up_months=0)
+    said = frame.loc[is_known, "is_continuously_enrolled"]
+    assert said.tolist() == told["is_continuous"].tolist()
+
+
 def test_dual_status_and_full_scope_are_by_month(spec):
     built = spec(
         exclude_duals=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,6 +97,17 @@ def test_each_month_has_its_place_and_its_person(rows):
 def test_history_is_of_the_member_alone(rows):
     assert column(rows, "is_plan_move") == [None, True, False, None, None]
     assert column(rows, "lookback_covered_months") == [None, 1, 1, None, 1]
+    # The eleven months from February to December are a gap before each month of 2022.
+    assert column(rows, "is_continuously_enrolled") == [None, False, False, None, False]
+
+
+def test_a_gap_of_the_length_the_study_allows_does_not_break_enrollment(tmp_path):
+    replace(LAYOUT, max_gap_months=11)(pieces(), tmp_path / "part.parquet")
+    found = column(pq.read_table(tmp_path / "part.parquet"), "is_continuously_enrolled")
+    assert found == [None, True, True, None, True]
+    replace(LAYOUT, max_gap_months=10)(pieces(), tmp_path / "part.parquet")
+    found = column(pq.read_table(tmp_path / "part.parquet"), "is_continuously_enrolled")
+    assert found == [None, False, False, None, False]
 
 
 def test_events_are_added_up_and_what_cannot_be_known_is_missing(rows):
