@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.spans import completed_years, date_of
+from calaim_eval.panel.own_lists import is_of_listed_age
 
 if TYPE_CHECKING:
     from ibis import Table
 
     from calaim_eval.panel.care import Care
-
-_OLDEST = 10**3
 
 
 def sensitive_stays(care: Care) -> Table:
@@ -23,9 +21,5 @@ def sensitive_stays(care: Care) -> Table:
     person = care.bucket.read("person").select("member", "birth_date")
     stays = care.episodes.filter(care.episodes["diagnosis"].notnull())
     met = stays.join(listed, "diagnosis").left_join(person, "member")
-    age = completed_years(met["birth_date"], date_of(met["admit_day"]))
-    youngest = met["youngest_age_years"].fill_null(0)
-    oldest = met["oldest_age_years"].fill_null(_OLDEST)
-    has_limit = met["youngest_age_years"].notnull() | met["oldest_age_years"].notnull()
-    is_of_age = ~has_limit | age.between(youngest, oldest).fill_null(False)
+    is_of_age = is_of_listed_age(met, met["admit_day"])
     return met.filter(is_of_age).select("member", day="admit_day").distinct()

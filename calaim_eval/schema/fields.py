@@ -411,9 +411,9 @@ FIELDS: dict[str, Field] = {
         ),
         _F("coverage_end_date", "date", "Last day the feed covers; missing where it still does."),
         # --- tables a study fills ---
-        _F("diagnosis_code", "string", "ICD-10-CM diagnosis, whole, without the point."),
+        _F("diagnosis_code", "string", "ICD-10-CM diagnosis, whole; a point is passed over."),
         _F("condition", "string", "Condition a diagnosis stands for, as its source names it."),
-        _F("procedure_code", "string", "ICD-10-PCS procedure, whole, without a point."),
+        _F("procedure_code", "string", "ICD-10-PCS procedure, whole; a point is passed over."),
         _F(
             "planned_code_kind",
             "string",
@@ -428,19 +428,19 @@ FIELDS: dict[str, Field] = {
         _F(
             "planned_code",
             "string",
-            "ICD-10-PCS procedure or ICD-10-CM principal diagnosis, whole, without the point.",
+            "ICD-10-PCS procedure or ICD-10-CM principal diagnosis, whole; a point is passed over.",
         ),
         _F(
             "youngest_age_years",
             "integer",
-            "Youngest age at admission for which the diagnosis counts; missing without a limit.",
+            "Youngest age at admission or visit for which the diagnosis counts; missing without a limit.",
             unit="years",
             minimum=0,
         ),
         _F(
             "oldest_age_years",
             "integer",
-            "Oldest age at admission for which the diagnosis counts; missing without a limit.",
+            "Oldest age at admission or visit for which the diagnosis counts; missing without a limit.",
             unit="years",
             minimum=0,
         ),

@@ -356,6 +356,8 @@ _INPUTS = (
             "non_emergent_share",
             "primary_care_treatable_share",
             "preventable_share",
+            "youngest_age_years",
+            "oldest_age_years",
         ),
         required=(
             "diagnosis_code",
@@ -368,6 +370,7 @@ _INPUTS = (
         is_optional=True,
         caveats=(
             "Not part of the package: fill it from the NYU/Billings algorithm as updated for ICD-10 by Johnston and others (2017); columns `noner`, `epct` and `edcnpa` there.",
+            "A list of yes and no, such as a state's list of avoidable emergency diagnoses, has a share of 1 for each code, and its age limits (age 1 and over) in the columns of ages.",
             "Probabilities say something of a population, nothing of one visit.",
         ),
         source="NYU emergency department algorithm, 2017 update",

@@ -33,6 +33,7 @@ _SPELLINGS = {
     "payer_type": {"medi_cal": "medicaid"},
 }
 _WORDS = frozenset({"service"})
+_WITHOUT_POINT = ("diagnosis_code", "planned_code", "procedure_code")
 _ARROW_TYPES = {
     "string": "string",
     "date": "date",
@@ -169,7 +170,7 @@ def _read_text(text: ibis.Value, field: str) -> ibis.Value:
     if not _is_code(field):
         return text
     code = text.upper()
-    if field.startswith("diagnosis_code_"):
+    if field.startswith(_WITHOUT_POINT):
         return code.replace(".", "")
     if field == "ndc_code":
         return code.replace("-", "")

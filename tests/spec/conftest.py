@@ -90,6 +90,8 @@ SHORT = {
         "non_emergent": "non_emergent_share",
         "treatable": "primary_care_treatable_share",
         "preventable": "preventable_share",
+        "youngest": "youngest_age_years",
+        "oldest": "oldest_age_years",
     },
 }
 FORMS = {"inst": "institutional", "prof": "professional"}

@@ -221,6 +221,38 @@ def test_avoidable_visits_are_a_sum_of_probabilities(spec):
     assert told == {1: 1.35, 2: 0.75, 3: 0.6, 6: 0.75}
 
 
+def test_avoidable_visits_of_a_list_with_age_limits(spec):
+    built = spec(
+        medical_claim="""
+          member | claim | bill | rev  | start      | dx    | at
+          -------+-------+------+------+------------+-------+---
+          1      | 1a    | 131  | 0450 | 2024-03-05 | J06.9 | A
+          1      | 1b    | 131  | 0450 | 2024-03-06 | J06.9 | B
+          2      | 2a    | 131  | 0450 | 2024-03-05 | J069  | A
+          3      | 3a    | 131  | 0450 | 2024-03-05 | J069  | A
+          4      | 4a    | 131  | 0450 | 2024-03-05 | N390  | A
+          5      | 5a    | 131  | 0450 | 2024-03-05 | N390  | A
+        """,
+        person="""
+          member | birth
+          -------+-----------
+          1      | 2023-03-06
+          2      | 2023-03-05
+          4      | 1959-03-05
+          5      | 1959-03-06
+        """,
+        ed_avoidable_weight="""
+          code  | non_emergent | treatable | preventable | youngest | oldest
+          ------+--------------+-----------+-------------+----------+-------
+          J06.9 | 1            | 0         | 0           | 1        |
+          N390  | 1            | 0         | 0           |          | 64
+        """,
+    )
+    # 1 turned one on the day of the second visit. 3: age unknown. 4 turned 65 that day.
+    counted = {member: {"2024-03": 1} for member in (1, 2, 5)}
+    assert built.values("ed_visits_avoidable") == counted
+
+
 def test_other_weights_are_another_definition_in_whatever_order(spec):
     heading, line, *rows = WEIGHTS.strip("\n").splitlines()
     shuffled = "\n".join([heading, line, *reversed(rows)])

@@ -85,6 +85,8 @@ def test_booleans():
         ("revenue_center_code", "0450", "0450"),
         ("place_of_service_code", "2", "02"),
         ("diagnosis_code_1", "z59.01", "Z5901"),
+        ("diagnosis_code", "j06.9", "J069"),
+        ("planned_code", "Z51.11", "Z5111"),
         ("ndc_code", "00002-1433-80", "00002143380"),
         ("county", "LOS ANGELES COUNTY", "Los Angeles"),
         ("county", "San Francisco", "San Francisco"),
