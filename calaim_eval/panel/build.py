@@ -17,6 +17,7 @@ from calaim_eval.engine import (
     track,
     write_json,
 )
+from calaim_eval.engine.lock import one_at_a_time
 from calaim_eval.errors import TableError
 from calaim_eval.panel.build_on_spark import build_on_spark
 from calaim_eval.panel.calendar import window_months
@@ -73,7 +74,7 @@ def build_member_months(
     Members are worked on a bucket at a time; each finished bucket is kept. A run that was stopped
     resumes with the buckets that are missing, and a bucket whose input, window or rules changed, or
     that another version of the package made, is built again. Run it again with nothing changed, and
-    it only reads the manifest.
+    it only reads the manifest. A second run in the same folder waits for the end of the first.
 
     Parameters
     ----------
@@ -108,8 +109,8 @@ def build_member_months(
     Raises
     ------
     TableError
-        `eligibility` was not read, the window is no window, or the data end before its claims are
-        complete (`run_out_months`).
+        `eligibility` was not read, the window is no window, the data end before its claims are
+        complete (`run_out_months`), or the tables were read anew meanwhile.
     OutputError
         The folder cannot be written, or the disk is full.
     MissingExtraError
@@ -139,6 +140,32 @@ def build_member_months(
     _require_eligibility(tables)
     _require_custody(tables, rules)
     folder = panel_folder() if out_dir is None else Path(out_dir)
+    with one_at_a_time(folder, doing="building member months"):
+        panel = _build(
+            tables,
+            folder,
+            months=months,
+            rules=rules,
+            measures=wanted,
+            memory_limit_gb=memory_limit_gb,
+            engine=engine,
+            keep_counts=keep_counts,
+        )
+    return panel if out_dir is not None else gone_with_panel(panel)
+
+
+def _build(
+    tables: Tables,
+    folder: Path,
+    *,
+    months: pd.PeriodIndex,
+    rules: PanelRules,
+    measures: Sequence[Measure],
+    memory_limit_gb: float,
+    engine: Engine,
+    keep_counts: bool,
+) -> MemberMonths:
+    """The panel in a folder that no other run writes to."""
     backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=spill_folder(folder))
     try:
         with engine_failures(doing="reading the claim tables"):
@@ -146,7 +173,7 @@ def build_member_months(
         require_run_out(facts, months, rules)
     finally:
         backend.disconnect()
-    stamps = bucket_stamps(tables, months, rules, facts, wanted)
+    stamps = bucket_stamps(tables, months, rules, facts, measures)
     if keep_counts and engine == "duckdb" and _waiting(folder, stamps):
         count_care_if_possible(tables, rules, memory_limit_gb)
     build = _build_buckets if engine == "duckdb" else build_on_spark
@@ -155,15 +182,35 @@ def build_member_months(
         folder,
         months=months,
         rules=rules,
-        measures=wanted,
-        unobserved=unobserved_months(tables, facts, months, rules, wanted),
+        measures=measures,
+        unobserved=unobserved_months(tables, facts, months, rules, measures),
         stamps=stamps,
         memory_limit_gb=memory_limit_gb,
     )
-    panel = _finish(
-        tables, folder, months=months, rules=rules, measures=wanted, facts=facts, shares=shares
+    _require_same(tables, months, rules, facts, measures, stamps)
+    return _finish(
+        tables, folder, months=months, rules=rules, measures=measures, facts=facts, shares=shares
     )
-    return panel if out_dir is not None else gone_with_panel(panel)
+
+
+def _require_same(
+    tables: Tables,
+    months: pd.PeriodIndex,
+    rules: PanelRules,
+    facts: DataFacts,
+    measures: Sequence[Measure],
+    stamps: Sequence[str],
+) -> None:
+    """Raise if the tables were read anew while the panel was built from them."""
+    try:
+        if bucket_stamps(tables, months, rules, facts, measures) == stamps:
+            return
+    except OSError:
+        pass
+    raise TableError(
+        f"the tables in `{tables.folder}` changed while the panel was built from them.\n"
+        "  Wait until no other run reads them, and build the panel again."
+    )
 
 
 def chosen_measures(measures: Iterable[str | Measure] | None) -> tuple[Measure, ...]:

@@ -25,6 +25,7 @@ from calaim_eval.engine import (
     write_json,
 )
 from calaim_eval.engine.failures import output_error
+from calaim_eval.engine.lock import one_at_a_time
 from calaim_eval.errors import TableError
 from calaim_eval.schema.race_rule import RaceRule
 from calaim_eval.schema.tables import TABLES
@@ -138,22 +139,23 @@ def read_tables(
     _check_options(input_map, n_buckets, source)
     beside = partner_sources(partners or {})
     cut = date.fromisoformat(extract_date) if isinstance(extract_date, str) else extract_date
-    backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=_unfinished(work_dir))
-    try:
-        options = {
-            "source": source,
-            **input_map.to_dict(),
-            "n_buckets": n_buckets,
-            "extract_date": cut.isoformat() if cut else None,
-            "extraction": extraction,
-            "database": mark_of(folder, extraction=extraction),
-            "race": (race or RaceRule()).to_dict(),
-            **({"partners": [source for source, _ in beside]} if beside else {}),
-        }
-        with _opened(folder, source, input_map, backend) as opened:
-            return _read(opened, input_map, options, cut, work_dir, backend, beside, race)
-    finally:
-        backend.disconnect()
+    options = {
+        "source": source,
+        **input_map.to_dict(),
+        "n_buckets": n_buckets,
+        "extract_date": cut.isoformat() if cut else None,
+        "extraction": extraction,
+        "database": mark_of(folder, extraction=extraction),
+        "race": (race or RaceRule()).to_dict(),
+        **({"partners": [source for source, _ in beside]} if beside else {}),
+    }
+    with one_at_a_time(work_dir, doing="reading the input files"):
+        backend = open_engine(memory_limit_gb=memory_limit_gb, temp_folder=_unfinished(work_dir))
+        try:
+            with _opened(folder, source, input_map, backend) as opened:
+                return _read(opened, input_map, options, cut, work_dir, backend, beside, race)
+        finally:
+            backend.disconnect()
 
 
 @contextmanager
