@@ -66,13 +66,19 @@ def unfed_months(bucket: Bucket, months: Table, feeds: Sequence[str]) -> Table:
 
 
 def _fed_months(stretches: Table, bucket: Bucket) -> Table:
-    """Months wholly inside a stretch, by county; an empty county is every county."""
+    """Months wholly covered, by county; the empty county stands for those that are not named.
+
+    Stretches of every county go on where those of a county end: together they may cover a month.
+    """
     days = stretches.select(
         county=stretches["county"].fill_null(""),
         start_day=day_number(stretches["coverage_start_date"]).fill_null(-_ALWAYS),
         end_day=day_number(stretches["coverage_end_date"]).fill_null(_ALWAYS),
     )
-    merged = merge_spans(days, by=["county"])
+    everywhere = days.filter(days["county"] == "").drop("county")
+    named = days.filter(days["county"] != "")
+    of_all = named.select("county").distinct().cross_join(everywhere)
+    merged = merge_spans(ibis.union(days, of_all.select(*days.columns)), by=["county"])
     calendar = bucket.calendar
     whole = merged.join(
         calendar,

@@ -107,6 +107,30 @@ def test_a_feed_is_missing_where_it_does_not_reach(spec):
     )
 
 
+def test_what_covers_every_county_goes_on_where_that_of_a_county_ends(spec):
+    built = spec(
+        window=("2024-01", "2024-06"),
+        eligibility=ENROLLED,
+        ems_call=CALLS,
+        feed_coverage="""
+          feed     | county  | start      | end
+          ----------+---------+------------+------------
+          ems_call | Alameda |            | 2024-02-09
+          ems_call |         | 2024-02-10 | 2024-05-31
+        """,
+    )
+    frame = built.panel.to_frame(["member_id", "month", "ems_transports"])
+    known = frame[frame["ems_transports"].notna()]
+    told = {m: [f"{t:%m}" for t in rows["month"]] for m, rows in known.groupby("member_id")}
+    # Outside Alameda, and without a county, the first whole month is March.
+    assert told == {
+        "1": ["01", "02", "03", "04", "05"],
+        "2": ["03", "04", "05"],
+        "3": ["01", "02"],
+        "4": ["03", "04", "05"],
+    }
+
+
 def test_an_event_outside_the_feed_is_counted_not_joined(spec):
     built = spec(
         window=("2024-01", "2024-06"),
