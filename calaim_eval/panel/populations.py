@@ -11,7 +11,7 @@ Rules (each a row of the code list `population_evidence`):
    is of the rule's age group on the first day, is the month identified. A member without a birth
    date is identified by the program file only.
 3. The program file identifies by `population_of_focus` of any record, whatever its type, in the
-   month of the record. Several codes in one record are parted by a semicolon.
+   month of the record. Several codes in one record are parted by a semicolon (reading makes it so).
 4. One row per member and population. Populations overlap and are never summed.
 
 Receipt of a service is no evidence: it would define the population by the exposure.

@@ -258,7 +258,7 @@ FIELDS: dict[str, Field] = {
         _F(
             "population_of_focus",
             "string",
-            "ECM population of focus of the record; a member may have several.",
+            "ECM population of focus of the record; several are parted by a semicolon (a comma and an upright bar are read as one).",
             code_list="population_of_focus",
         ),
         # --- organizations and contracts ---

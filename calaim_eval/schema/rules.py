@@ -7,6 +7,7 @@ problem in a column that a row can do without is read as missing, and counted as
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -286,7 +287,12 @@ def _outside_list(value: ibis.Value, column: str) -> RowRule:
     name, key = _COMPLETE_LISTS[column]
     listed = (*load_codes(name)[key].unique(), "out_of_state")
     problem = f"`{column}` is not in its code list (kept as it is)"
-    return RowRule(column, problem, _is_unlisted(value, listed), sets_aside=False)
+    if column == "population_of_focus":
+        one = f"({'|'.join(re.escape(code) for code in listed)})"
+        unlisted = (~value.re_search(f"^{one}(;{one})*$")).fill_null(False)
+    else:
+        unlisted = _is_unlisted(value, listed)
+    return RowRule(column, problem, unlisted, sets_aside=False)
 
 
 def _out_of_order(typed: ibis.Table, earlier: str, later: str) -> RowRule:

@@ -166,7 +166,8 @@ def _read_text(text: ibis.Value, field: str) -> ibis.Value:
     if field in ("county", "headquarters_county"):
         return _county_name(text)
     if field == "population_of_focus":
-        return text.lower()
+        codes = text.lower().re_replace(r"\s*[;,|]\s*", ";")
+        return codes.re_replace("^;+|;+$", "").nullif("")
     if not _is_code(field):
         return text
     code = text.upper()

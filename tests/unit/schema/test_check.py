@@ -122,6 +122,22 @@ def test_a_program_that_is_not_the_services_sets_the_row_aside():
     assert problems(frame, "program_service") == {"`program` is not that of the `service`": 2}
 
 
+def test_each_population_of_a_record_is_looked_for_in_its_code_list():
+    frame = pd.DataFrame(
+        {
+            "member_id": list("abcdef"),
+            "program": "ecm",
+            "service": "ecm",
+            "record_type": "identified",
+            "record_date": "2022-05-01",
+            "population_of_focus": ["1a", "1A; 2", "1a,smi", "1a 2", None, "12"],
+        }
+    )
+    assert problems(frame, "program_service") == {
+        "`population_of_focus` is not in its code list (kept as it is)": 3
+    }
+
+
 def test_repeats_of_a_key_are_counted():
     frame = pd.DataFrame({"member_id": ["a", "a", "b"], "birth_date": ["2000-01-01"] * 3})
     assert problems(frame, "person") == {"repeats the key (`member_id`)": 1}

@@ -96,6 +96,9 @@ def test_booleans():
         ("payer_type", "Medi-Cal", "medicaid"),
         ("service", "Asthma Remediation", "asthma_remediation"),
         ("population_of_focus", "1A", "1a"),
+        ("population_of_focus", " 1A; 2 ;3", "1a;2;3"),
+        ("population_of_focus", "1a, 2|3;", "1a;2;3"),
+        ("population_of_focus", " ; ", None),
         ("member_id", " aB1 ", "aB1"),
     ],
 )
