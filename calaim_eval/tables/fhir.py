@@ -51,8 +51,8 @@ def open_fhir(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -
     Parameters
     ----------
     folder : Path
-        Bundles (`.json`) and bulk exports (`.ndjson`), packed (`.gz`, `.zst`, `.bz2`, `.zip` of
-        one file) or not, in any folder below.
+        Bundles (`.json`) and bulk exports (`.ndjson`), packed (`.gz`, `.zst`, `.bz2`, `.xz`,
+        `.zip` of one file) or not, in any folder below.
     backend : ibis.BaseBackend
         Engine that will run the expressions.
     input_map : InputMap

@@ -63,7 +63,7 @@ def find_fhir_files(folder: Path) -> tuple[Path, ...]:
         raise TableError(
             f"`{folder}` holds no FHIR files.\n"
             "  Bundles are `.json`, bulk exports `.ndjson`; both may be packed (`.gz`, `.zst`, "
-            "`.bz2`, `.zip`)."
+            "`.bz2`, `.xz`, `.zip`)."
         )
     return tuple(paths)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TEXT = (".csv", ".txt", ".tsv", ".psv")
-_PACKED = ("", ".gz", ".zst", ".bz2", ".zip")
+_PACKED = ("", ".gz", ".zst", ".bz2", ".xz", ".zip")
 TEXT_SUFFIXES = tuple(f"{text}{packed}" for text in _TEXT for packed in _PACKED)
 SUFFIXES = (".parquet", *TEXT_SUFFIXES, *STATISTICAL_SUFFIXES, *SPREADSHEET_SUFFIXES)
 
@@ -115,12 +115,12 @@ class SourceFiles:
         with engine_failures(doing=f"reading table `{self.name}` (file {self.label})"):
             if self.suffix in STATISTICAL_SUFFIXES:
                 folder = _require_scratch(scratch, self)
-                paths, kind = convert_statistical(paths, folder, wanted=wanted), True
+                paths, is_parquet = convert_statistical(paths, folder, wanted=wanted), True
             elif self.suffix in SPREADSHEET_SUFFIXES:
                 folder = _require_scratch(scratch, self)
                 source = WorkbookSource(self.name, self.sheet, self.rename)
-                paths, kind = convert_workbooks(paths, folder, source), True
-            elif self.suffix.endswith((".bz2", ".zip")):
+                paths, is_parquet = convert_workbooks(paths, folder, source), True
+            elif self.suffix.endswith((".bz2", ".xz", ".zip")):
                 paths = unpack(paths, _require_scratch(scratch, self))
             if is_parquet:
                 return read_parquet_parts(paths, backend=backend)

@@ -30,11 +30,22 @@ DELIMITERS = (",", "\t", "|", ";")
 _BLOCK_BYTES = 1 << 20
 _MAX_HEADER_LINES = 50
 
-UNPACKED = (".gz", ".zst", ".bz2", ".zip")
+UNPACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 """Packings of one file that are read."""
 NOT_UNPACKED = (
-    *(".xz", ".lzma", ".7z", ".rar", ".z", ".lz", ".lz4", ".br", ".zipx", ".cab"),
-    *(".tar", ".tgz", ".tar.gz", ".tbz", ".tbz2", ".tar.bz2", ".txz", ".tzst", ".tar.zst"),
+    *(".lzma", ".7z", ".rar", ".z", ".lz", ".lz4", ".br", ".zipx", ".cab"),
+    *(
+        ".tar",
+        ".tgz",
+        ".tar.gz",
+        ".tbz",
+        ".tbz2",
+        ".tar.bz2",
+        ".txz",
+        ".tar.xz",
+        ".tzst",
+        ".tar.zst",
+    ),
 )
 """Packings that are not read: what lies in one would be passed over."""
 
@@ -91,7 +102,7 @@ def read_text(paths: Sequence[Path], table: str, *, backend: ibis.BaseBackend) -
 
 
 def unpack(paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
-    """Unpack `.bz2` and `.zip` files, which the engine cannot read, into a folder.
+    """Unpack `.bz2`, `.xz` and `.zip` files, which the engine cannot read, into a folder.
 
     Raises
     ------
@@ -118,7 +129,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
     except UNREADABLE as problem:
         raise TableError(
             f"`{path.name}` cannot be unpacked ({type(problem).__name__}).\n"
-            "  It is damaged, cut short or locked with a password; fetch or write it again."
+            "  It is damaged, cut short, locked with a password or packed by a method that is not "
+            "read; fetch it again, or pack it as .gz."
         ) from None
 
 
@@ -131,8 +143,8 @@ def open_text(
     Parameters
     ----------
     path : Path
-        `.gz`, `.zst`, `.bz2` and `.zip` (of one file), in any case, are unpacked on the way; any
-        other name is plain text. Text is UTF-8, with or without a byte order mark.
+        `.gz`, `.zst`, `.bz2`, `.xz` and `.zip` (of one file), in any case, are unpacked on the
+        way; any other name is plain text. Text is UTF-8, with or without a byte order mark.
     errors : str
         What becomes of bytes that are not of the encoding, as in `open`.
     encoding : str
@@ -196,6 +208,9 @@ def _open_bytes(path: Path) -> Iterator[Any]:
             yield stream
     elif name.endswith(".bz2"):
         with bz2.open(path, "rb") as stream:
+            yield stream
+    elif name.endswith(".xz"):
+        with lzma.open(path, "rb") as stream:
             yield stream
     elif name.endswith(".zst"):
         import pyarrow as pa

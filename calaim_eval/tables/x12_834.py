@@ -63,8 +63,8 @@ def open_x12_834(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap
     ----------
     folder : Path
         All files in it that begin as an X12 interchange (``ISA``), packed (`.gz`, `.zst`, `.bz2`,
-        `.zip` of one file) or not. An 834 has no claims: `medical_claim` and other tables may lie
-        beside, named as declared.
+        `.xz`, `.zip` of one file) or not. An 834 has no claims: `medical_claim` and
+        other tables may lie beside, named as declared.
     backend : ibis.BaseBackend
         Engine that will run the expressions.
     input_map : InputMap

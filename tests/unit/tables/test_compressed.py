@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import zipfile
 
 import pandas as pd
@@ -37,6 +38,8 @@ def write(path, content):
         path.write_bytes(gzip.compress(raw))
     elif path.suffix == ".bz2":
         path.write_bytes(bz2.compress(raw))
+    elif path.suffix == ".xz":
+        path.write_bytes(lzma.compress(raw))
     elif path.suffix == ".zst":
         with pa.CompressedOutputStream(str(path), "zstd") as stream:
             stream.write(raw)
@@ -96,7 +99,7 @@ def test_an_archive_of_several_files_is_refused(raw, tmp_path):
         claims(raw, tmp_path)
 
 
-@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zst", ".csv.bz2", ".csv.zip"])
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zst", ".csv.bz2", ".csv.xz", ".csv.zip"])
 def test_a_damaged_file_is_refused_without_its_content(raw, tmp_path, suffix):
     path = raw / f"medical_claim{suffix}"
     write(path, text(","))
@@ -108,7 +111,7 @@ def test_a_damaged_file_is_refused_without_its_content(raw, tmp_path, suffix):
 
 def flipped(raw, suffix):
     """Packed text with bytes in the middle changed: its own kind of damage in every packing."""
-    packed = {".gz": gzip.compress, ".bz2": bz2.compress}.get(suffix)
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}.get(suffix)
     if packed:
         whole = bytearray(packed(raw))
         whole[15:40] = bytes(255 - each for each in whole[15:40])
@@ -122,7 +125,7 @@ def flipped(raw, suffix):
     return bytes(whole)
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zip", ".lzma.zip"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip", ".lzma.zip"])
 def test_changed_bytes_are_told_as_damage(raw, tmp_path, suffix):
     path = raw / f"medical_claim.csv.{suffix.rsplit('.', 1)[1]}"
     path.write_bytes(flipped(text(",").encode() * 50, suffix))
@@ -141,7 +144,7 @@ def test_an_archive_with_a_password_is_told_as_one_that_cannot_be_unpacked(raw, 
         claims(raw, tmp_path)
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".zst", ".bz2", ".zip"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst", ".bz2", ".xz", ".zip"])
 def test_text_of_every_packing_is_opened_alike(tmp_path, suffix):
     path = tmp_path / f"any.TXT{suffix}"
     write(path, text(","))
@@ -149,7 +152,7 @@ def test_text_of_every_packing_is_opened_alike(tmp_path, suffix):
         assert stream.read() == text(",")
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zip", ".lzma.zip"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip", ".lzma.zip"])
 def test_what_a_damaged_file_raises_is_declared(tmp_path, suffix):
     path = tmp_path / f"any.{suffix.rsplit('.', 1)[1]}"
     path.write_bytes(flipped(text(",").encode() * 50, suffix))

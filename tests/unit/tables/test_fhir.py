@@ -664,7 +664,7 @@ DAMAGED = {
     "Garcia.json.bz2": lambda text: b"no bzip2 file",
     "Garcia.json.zst": lambda text: b"no zstd file",
     "Garcia.json": lambda text: b"\xff\xfe",
-    "Garcia.json.xz": lzma.compress,
+    "Garcia.json.xz": lambda text: b"no xz file",
     "Garcia.NDJSON.7z": lambda text: b"7z",
 }
 
@@ -683,7 +683,11 @@ def test_a_file_that_cannot_be_opened_is_not_passed_over(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "pack"),
-    [("a.json.bz2", bz2.compress), ("a.json.zip", lambda text: zipped(text, "a.json"))],
+    [
+        ("a.json.bz2", bz2.compress),
+        ("a.json.xz", lzma.compress),
+        ("a.json.zip", lambda text: zipped(text, "a.json")),
+    ],
 )
 def test_other_packings_are_read(tmp_path, name, pack):
     folder = tmp_path / "raw"
@@ -721,7 +725,7 @@ def test_instants_sort_in_time(text, expected):
     "name",
     [
         *("b.ndjson.tar.gz", "export.zip", "c.ndjson.lzma", "d.json.tgz", "Claim.ndjson.1.gz"),
-        *("EXPORT.TAR", "deep/e.json.xz", "f.csv.xz"),
+        *("EXPORT.TAR", "deep/e.json.lz4", "f.csv.lz4", "g.tar.xz"),
     ],
 )
 def test_an_archive_beside_fhir_files_is_refused(tmp_path, name):

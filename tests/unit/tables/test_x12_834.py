@@ -579,7 +579,7 @@ def flipped(packed, place):
 DAMAGED = {
     "a.834.gz": lambda text: flipped(gzip.compress(text, mtime=0), 10),
     "b.834.gz": lambda text: b"no gzip file",
-    "c.834.xz": lzma.compress,
+    "c.834.xz": lambda text: b"no xz file",
     "d.834.zip": locked,
     "e.834.zip": lambda text: zipped(text, "a.834")[:80],
     "f.834.zip": lambda text: zipped(text, "a.834", "b.834"),
@@ -618,7 +618,11 @@ def test_more_closing_segments_than_opening_ones(read):
 
 @pytest.mark.parametrize(
     ("name", "pack"),
-    [("a.834.bz2", bz2.compress), ("a.834.zip", lambda text: zipped(text, "a.834"))],
+    [
+        ("a.834.bz2", bz2.compress),
+        ("a.834.xz", lzma.compress),
+        ("a.834.zip", lambda text: zipped(text, "a.834")),
+    ],
 )
 def test_other_packings_are_read(read, tmp_path, name, pack):
     content = interchange("20240101", member("A1", coverage=covered(begin="20240101")))
