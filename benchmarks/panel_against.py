@@ -2,9 +2,10 @@
 
     python benchmarks/panel_against.py [--members 100000] [--folder DIR]
 
-Needs Polars (`pip install polars`). All three read the same checked tables and write member months
-with the same five measures; the package also accounts for every row. A difference in any value
-ends the benchmark.
+Needs Polars (`pip install polars`). All read the same checked tables and write member months with
+the same five measures; the package also accounts for every row. It builds its panel twice: from the
+claims (`core`), and from what was counted once an extract (`counted`; `count` is the counting, of
+every measure). A difference in any value ends the benchmark.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 from measured import measured
-from panel_scale import CORE, WINDOW, core, read, simulate
+from panel_scale import CORE, WINDOW, build, core, count, read, simulate
 
 SELF = Path(__file__).resolve()
 KEY = ["member_id", "month"]
@@ -39,10 +40,10 @@ def main() -> None:
     print(f"{options.members:,} members, {n_months:,} member-months; all values are the same\n")
     print("| by | CPU s | us a member-month | to the package | peak GB | wall s | load |")
     print("|---|---|---|---|---|---|---|")
-    for step in BUILDERS:
+    for step, name in TOLD.items():
         cost = costs[step]
         print(
-            f"| {step} | {cost.cpu_s:.1f} | {cost.cpu_s / n_months * 1e6:.2f} "
+            f"| {name} | {cost.cpu_s:.1f} | {cost.cpu_s / n_months * 1e6:.2f} "
             f"| {cost.cpu_s / costs['core'].cpu_s:.2f} | {cost.peak_gb:.2f} | {cost.wall_s:.0f} "
             f"| {cost.load:.1f} |"
         )
@@ -71,6 +72,10 @@ def _simulate(folder: Path, options: argparse.Namespace) -> None:
     simulate(folder, options)
 
 
+def _counted(folder: Path, options: argparse.Namespace) -> None:
+    build(folder, "counted", CORE, options)
+
+
 def _pandas(folder: Path, _options: argparse.Namespace) -> None:
     from panel_in_pandas import build
 
@@ -86,14 +91,16 @@ def _polars(folder: Path, _options: argparse.Namespace) -> None:
 
 
 def _compare(folder: Path, _options: argparse.Namespace) -> None:
-    """End unless all three have the same months and the same values."""
-    from calaim_eval.panel import MemberMonths
-
-    ours = MemberMonths.open(folder / "core").to_frame([*KEY, *CORE])
-    ours["month"] = ours["month"].dt.year * 12 + ours["month"].dt.month - 1
-    ours = ours.sort_values(KEY, ignore_index=True)
-    for name in ("pandas", "polars"):
-        theirs = pd.read_parquet(folder / f"{name}.parquet").sort_values(KEY, ignore_index=True)
+    """End unless all have the same months and the same values."""
+    ours = _months_of(folder / "core")
+    others = {
+        "counted": _months_of(folder / "counted"),
+        **{
+            name: pd.read_parquet(folder / f"{name}.parquet").sort_values(KEY, ignore_index=True)
+            for name in ("pandas", "polars")
+        },
+    }
+    for name, theirs in others.items():
         if len(ours) != len(theirs) or not (ours[KEY] == theirs[KEY]).all(axis=None):
             raise SystemExit(f"{name}: other member months ({len(theirs):,}; ours {len(ours):,})")
         for measure in CORE:
@@ -102,9 +109,33 @@ def _compare(folder: Path, _options: argparse.Namespace) -> None:
                 raise SystemExit(f"{name}: {n_other:,} values of {measure} differ")
 
 
-BUILDERS = {"core": core, "pandas": _pandas, "polars": _polars}
+def _months_of(folder: Path) -> pd.DataFrame:
+    """Months and values of a panel of the package, months as numbers."""
+    from calaim_eval.panel import MemberMonths
+
+    rows = MemberMonths.open(folder).to_frame([*KEY, *CORE])
+    rows["month"] = rows["month"].dt.year * 12 + rows["month"].dt.month - 1
+    return rows.sort_values(KEY, ignore_index=True)
+
+
+# The package's panel from the claims comes before anything is counted.
+BUILDERS = {"core": core, "counted": _counted, "pandas": _pandas, "polars": _polars}
+TOLD = {
+    "core": "the package, from the claims",
+    "count": "counting care, once an extract",
+    "counted": "the package, from what was counted",
+    "pandas": "pandas",
+    "polars": "Polars",
+}
 MADE = ("raw", "truth", "tables", *BUILDERS)
-STEPS = {"simulate": _simulate, "read": read, **BUILDERS, "compare": _compare}
+STEPS = {
+    "simulate": _simulate,
+    "read": read,
+    "core": core,
+    "count": count,
+    **BUILDERS,
+    "compare": _compare,
+}
 
 
 if __name__ == "__main__":

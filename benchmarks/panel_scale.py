@@ -215,17 +215,18 @@ def count(folder: Path, options: argparse.Namespace) -> None:
 
 def panel(folder: Path, options: argparse.Namespace) -> None:
     """Checked tables to the panel, every measure."""
-    _build(folder, "panel", None, options)
+    build(folder, "panel", None, options)
 
 
 def core(folder: Path, options: argparse.Namespace) -> None:
     """Checked tables to a panel with the core measures only."""
-    _build(folder, "core", CORE, options)
+    build(folder, "core", CORE, options)
 
 
-def _build(
+def build(
     folder: Path, name: str, measures: tuple[str, ...] | None, options: argparse.Namespace
 ) -> None:
+    """A panel in a folder of that name; from what was counted, where care has been."""
     from calaim_eval.panel import build_member_months
     from calaim_eval.tables.read import open_tables
 
