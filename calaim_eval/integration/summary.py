@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -106,7 +106,8 @@ def integration_measures(
         Day the referral loop and the payments are looked at: the extract date. Default: the last
         day of the quarter.
     maturation_days : int
-        Age a referral must have for `referral_closure`.
+        Age a referral must have for `referral_closure`; also the days over which `referral_times`
+        follows it, which is left out where this is 0.
     coordinator : str, optional
         ``organization_id`` that is taken out of the referral network. Default: the organization
         that most shortest paths go through.
@@ -293,12 +294,8 @@ def _referral_recipes(
         maturation_days=maturation_days,
         exempt_services=(),
     )
-    times = partial(
-        referral_times,
-        as_of=day,
-        referred_to=last,
-        days=sorted({*(d for d in _DAYS if d < maturation_days), maturation_days}),
-    )
+    horizons = sorted({*(d for d in _DAYS if d < maturation_days), maturation_days})
+    times = partial(_times_within, as_of=day, referred_to=last, days=horizons)
     return {
         "referral_funnel": (
             ("referral", "person"),
@@ -355,6 +352,16 @@ def _referral_recipes(
             ),
         ),
     }
+
+
+def _times_within(referral: pd.DataFrame, *, days: list[int], **options: Any) -> RateTable:
+    """Times from referral to service, where referrals are followed over some days."""
+    if not days[-1]:
+        raise EstimationError(
+            "`maturation_days` is 0, so no day after referral is reached by all.\n"
+            "  Give the days over which referrals are to be followed."
+        )
+    return referral_times(referral, days=days, **options)
 
 
 def _payment_recipes(*, quarter: str, day: pd.Timestamp, ledger: RowLedger) -> dict[str, Recipe]:

@@ -65,15 +65,15 @@ def measure_outside_feeds(
         ),
     }
     group = _race_of(tables)
+    extract = pd.Timestamp(study.file.window.extract_date)
     declared = study.file.integration.case_finding
     if declared is not None:
         for name, of in {"case_finding": None, "case_finding_by_race": group}.items():
             if of is not None or name == "case_finding":
-                finding = partial(_case_finding, frames, declared, last, of)
+                finding = partial(_case_finding, frames, declared, last, extract, of)
                 recipes[name] = (("homeless_assessment",), finding)
     conference = study.file.integration.case_conference
     if conference is not None:
-        extract = pd.Timestamp(study.file.window.extract_date)
         recipes |= conference_recipes(frames, conference, group=group, last=last, extract=extract)
     attempts = Attempts()
     tried = {
@@ -105,9 +105,13 @@ def _case_finding(
     frames: dict[str, pd.DataFrame],
     declared: CaseFinding,
     last: pd.Timestamp,
+    extract: pd.Timestamp,
     group: pd.Series | None,
 ) -> RateTable:
-    """Persons screened by the declared question up to the quarter's end, and what followed."""
+    """Persons screened by the declared question up to the quarter's end, and what followed.
+
+    Those who could still be referred when the extract was made are left out.
+    """
     asked = frames["homeless_assessment"]
     asked = asked[asked["question"] == declared.question]
     if asked.empty:
@@ -127,6 +131,7 @@ def _case_finding(
         persons_referred(frames),
         threshold=declared.threshold,
         days=declared.days,
+        as_of=extract,
         rule=f"answer to `{declared.question}`",
         group=group,
     )

@@ -243,6 +243,38 @@ def test_case_finding_counts_persons_once():
     assert any("left out" in note for note in found.notes)
 
 
+def test_case_finding_counts_those_only_whose_days_to_a_referral_are_over():
+    screening = pd.DataFrame(
+        [
+            ("p1", "2024-01-31", 25),  # 60 days before: day 60 is the last one
+            ("p2", "2024-02-01", 25),  # 59 days before
+            ("p3", "2023-12-01", 25),  # screened again too late; the first one counts
+            ("p3", "2024-03-20", 25),
+            ("p4", "2023-12-01", 3),  # met the rule too late
+            ("p4", "2024-03-20", 25),
+        ],
+        columns=["person_id", "screening_date", "value"],
+    )
+    referral = pd.DataFrame(
+        [
+            ("p1", "2024-03-31", "2024-03-31"),
+            ("p2", "2024-02-02", "2024-02-03"),
+            ("p3", "2024-01-05", "2024-04-01"),  # began after the records end
+            ("p4", "2024-03-21", "2024-03-22"),
+        ],
+        columns=["person_id", "referred_date", "service_started_date"],
+    )
+    given = {"threshold": 20, "days": 60}
+    assert case_finding_yield(screening, referral, **given).numerator.tolist() == [4, 4, 4]
+    found = case_finding_yield(screening, referral, as_of="2024-03-31", **given)
+    assert found.numerator.tolist() == [2, 2, 1]
+    assert found.denominator.tolist() == [3, 3, 3]
+    assert found.method.options["as_of"] == "2024-03-31"
+    assert any("less than 60 days before 2024-03-31" in note for note in found.notes)
+    with pytest.raises(EstimationError, match="60 days or more before `as_of`"):
+        case_finding_yield(screening, referral, as_of="2023-12-31", **given)
+
+
 def case_finding(n=30):
     screening = pd.DataFrame({"person_id": range(n), "screening_date": "2023-10-05", "value": 25})
     referral = screening[["person_id"]].assign(

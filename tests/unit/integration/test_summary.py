@@ -126,6 +126,14 @@ def test_the_extract_date_lets_more_referrals_mature():
     assert later["referral_closure"].denominator[0] == 8
 
 
+def test_without_days_to_follow_referrals_times_are_left_out_for_that_reason():
+    made = integration_measures(FRAMES, quarter="2024Q4", maturation_days=0)
+    assert "referral_closure" in made
+    for name in ("referral_times", "referral_times_by_organization_type"):
+        assert name not in made
+        assert "`maturation_days` is 0" in made.skipped[name]
+
+
 def test_referrals_after_the_quarter_do_not_enter():
     early = integration_measures(FRAMES, quarter="2024Q2", as_of="2025-06-30")
     assert early["referral_funnel"].denominator[0] == 7

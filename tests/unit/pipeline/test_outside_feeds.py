@@ -1,5 +1,6 @@
 """Feeds from outside the plans: from the tables to what a reader sees."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from calaim_eval.report import tables
 from calaim_eval.study.model import CaseConference, CaseFinding
 from tests.unit.pipeline.test_success import Given
 
+REPORTS = Path(__file__).parents[3] / "reports"
 FEEDS = ("case_finding", "outside_referrals", "directory_use")
 
 
@@ -132,6 +134,22 @@ def test_persons_who_met_the_rule_and_were_referred(results):
     assert set(results["case_finding"].denominator) == {110}
 
 
+def test_persons_screened_too_late_to_be_referred_do_not_count():
+    """The records end on 31 March: 90 days are over for those of 31 December, not for others."""
+    late = assessments(50, 60, 4)
+    young = assessments(30, 0, 0).assign(
+        member_id=[f"y{i}" for i in range(30)], assessment_date=pd.Timestamp("2025-01-01")
+    )
+    old = young.head(20).assign(
+        member_id=[f"o{i}" for i in range(20)], assessment_date=pd.Timestamp("2024-12-31")
+    )
+    given = Given(homeless_assessment=pd.concat([late, young, old]), social_referral=referrals())
+    declared = CaseFinding(question="ed_visits", threshold=20)
+    found, _ = measure_outside_feeds(study(declared), given, "2025Q1")
+    assert set(found["case_finding"].denominator) == {130}
+    assert numbers(found["case_finding"])["met_rule"] == 70
+
+
 def test_listed_services_serve_are_idle_or_are_no_support(results):
     found = numbers(results["directory_use"])
     kings = {s: found["Kings", s] for s in ("all", "serving", "idle", "no_support", "not_active")}
@@ -149,6 +167,38 @@ def test_a_reader_sees_them(results, tmp_path):
     assert steps["Of persons screened"].tolist()[0] == "Met the rule"
     counties = tables.directory_table(released).gt._tbl_data.set_index("County")
     assert counties.loc["Kings", "Active, no member served"] == "1"
+
+
+def page_of(released, capsys, tmp_path, monkeypatch):
+    """What the part of the quarterly report about these feeds prints."""
+    from calaim_eval.report import absences, section
+
+    monkeypatch.chdir(tmp_path)
+    text = (REPORTS / "_outside.qmd").read_text(encoding="utf-8")
+    cell = text.split("```{python}\n")[1].split("```")[0]
+    names = {"released": released, "tables": tables, "section": section, "absences": absences}
+    exec(compile(cell, "_outside.qmd", "exec"), names)
+    return capsys.readouterr().out
+
+
+def test_the_report_has_the_part_where_one_of_the_feeds_is_there(
+    results, capsys, tmp_path, monkeypatch
+):
+    few = {"outside_referrals": results["outside_referrals"]}
+    left_out = {"directory_use": "not given, or without rows: `resource`"}
+    released = release(few, provenance={"left_out": left_out})
+    page = page_of(released, capsys, tmp_path, monkeypatch)
+    assert page.index("# What feeds from outside") < page.index("Only persons linked to a member")
+    assert page.index("Only persons linked to a member") < page.index("tbl-outside")
+    assert "not given, or without rows: `resource`" in page
+
+
+def test_without_the_feeds_the_report_says_why_under_no_heading(capsys, tmp_path, monkeypatch):
+    _, left_out = measure_outside_feeds(study(), Given(), "2024Q4")
+    released = release({}, provenance={"left_out": left_out})
+    page = page_of(released, capsys, tmp_path, monkeypatch)
+    assert "# What feeds" not in page
+    assert "`social_referral`" in page
 
 
 def meetings():
