@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any
 
 from panel_oracle_claims import Row, bill, service_day
@@ -22,6 +21,7 @@ STILL_A_PATIENT = "30"
 TRANSFER_CODES = {"02", "05", "43", "65", "66", "82", "85", "88", "93", "94"}
 # Transferred to a hospital, against advice, died (three of them in a hospice), still a patient.
 NOT_AN_INDEX = {"02", "07", "20", "40", "41", "42", STILL_A_PATIENT}
+PSYCHIATRIC = {"283Q00000X", "273R00000X"}
 OFFICE = {*(f"9920{i}" for i in range(2, 6)), *(f"9921{i}" for i in range(1, 6))}
 CLINIC_BILLS = {"13", "71", "73", "77"}
 NOT_OFFICE_PLACES = {"21", "23"}
@@ -44,6 +44,10 @@ class Stay:
     admit: date
     discharge: date
     left: str | None
+    diagnosis: str | None = None
+    drg: str | None = None
+    is_psychiatric: bool = False
+    claim: str = ""
 
 
 @dataclass
@@ -51,6 +55,8 @@ class EdClaim:
     facility: str | None
     days: list[date]
     is_transferred: bool = False
+    claim: str = ""
+    diagnoses: dict[date, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class EdVisit:
     last: date
     facility: str | None = None
     is_transferred: bool = False
+    diagnosis: str | None = None
 
 
 @dataclass
@@ -68,6 +75,7 @@ class Member:
     spans: list[Any] = field(default_factory=list)
     ed_claims: list[EdClaim] = field(default_factory=list)
     ed_doctor_days: list[date] = field(default_factory=list)
+    doctor_diagnoses: dict[date, str] = field(default_factory=dict)
     stays: list[Stay] = field(default_factory=list)
     death: date | None = None
     birth: date | None = None
@@ -95,7 +103,16 @@ def _stay(lines: list[Row]) -> Stay:
     head = lines[0]
     admit = head.get("admission_date") or head["claim_start_date"]
     discharge = head.get("discharge_date") or head.get("claim_end_date") or admit
-    return Stay(place_of(head), admit, discharge, head.get("discharge_disposition_code"))
+    return Stay(
+        place_of(head),
+        admit,
+        discharge,
+        head.get("discharge_disposition_code"),
+        min((x["diagnosis_code_1"] for x in lines if x.get("diagnosis_code_1")), default=None),
+        min((x["drg_code"] for x in lines if x.get("drg_code")), default=None),
+        any(x.get("billing_taxonomy_code") in PSYCHIATRIC for x in lines),
+        head["claim_id"],
+    )
 
 
 def hospital_stays(stays: list[Stay]) -> list[Stay]:
@@ -109,7 +126,18 @@ def hospital_stays(stays: list[Stay]) -> list[Stay]:
         finals = [s for s in group if s.discharge == end]
         # Claims that end on one day leave alike or one is an interim bill: which counts is no rule.
         done = [s for s in finals if s.left != STILL_A_PATIENT] or finals
-        merged.append(Stay(group[0].facility, min(s.admit for s in group), end, done[0].left))
+        group.sort(key=lambda s: (s.admit, s.claim))
+        merged.append(
+            Stay(
+                group[0].facility,
+                group[0].admit,
+                end,
+                done[0].left,
+                next((s.diagnosis for s in group if s.diagnosis), None),
+                next((s.drg for s in group if s.drg), None),
+                any(s.is_psychiatric for s in group),
+            )
+        )
     return merged
 
 
@@ -131,9 +159,14 @@ def _belongs(one: list[Stay], other: list[Stay]) -> bool:
 
 
 def episodes(stays: list[Stay], transfer_days: int = 1, transfer_rule: str = "dates") -> list[Stay]:
+    """Stays of claims, joined across facilities."""
+    return joined(hospital_stays(stays), transfer_days, transfer_rule)
+
+
+def joined(stays: list[Stay], transfer_days: int, transfer_rule: str) -> list[Stay]:
     """Join stays across facilities, in order of admission."""
     out: list[list[Stay]] = []
-    for stay in sorted(hospital_stays(stays), key=_order):
+    for stay in sorted(stays, key=_order):
         if out and _continues(stay, out[-1], transfer_days, transfer_rule):
             out[-1].append(stay)
         else:
@@ -141,7 +174,17 @@ def episodes(stays: list[Stay], transfer_days: int = 1, transfer_rule: str = "da
     told = []
     for group in out:
         last = max(group, key=lambda s: (s.discharge, s.admit, s.facility or ""))
-        told.append(Stay("", min(s.admit for s in group), last.discharge, last.left))
+        told.append(
+            Stay(
+                "",
+                min(s.admit for s in group),
+                last.discharge,
+                last.left,
+                next((s.diagnosis for s in group if s.diagnosis), None),
+                next((s.drg for s in group if s.drg), None),
+                group[0].is_psychiatric,
+            )
+        )
     return told
 
 
@@ -189,15 +232,6 @@ def index_stays(
     ]
 
 
-def readmitted(eps: list[Stay], index: list[Stay], within_days: int) -> list[date]:
-    """Discharges of index stays whose next stay began in time."""
-    return [
-        stay.discharge
-        for stay, following in pairwise(sorted(eps, key=lambda s: s.admit))
-        if stay in index and 1 <= (following.admit - stay.discharge).days <= within_days
-    ]
-
-
 def _is_of_age(birth: date | None, day: date, ages: tuple[int, int]) -> bool:
     return birth is not None and ages[0] <= completed_years(birth, day) <= ages[1]
 
@@ -220,19 +254,39 @@ def ed_claims(lines: list[Row], definition: str) -> list[EdClaim]:
             facility,
             [service_day(line) for line in mine],
             any(line.get("discharge_disposition_code") in TRANSFER_CODES for line in mine),
+            claim,
+            first_diagnoses(mine),
         )
-        for (_, facility), mine in claims.items()
+        for (claim, facility), mine in claims.items()
     ]
 
 
-def ed_doctor_days(lines: list[Row]) -> list[date]:
-    """Days of professional emergency lines."""
+def first_diagnoses(lines: list[Row]) -> dict[date, str]:
+    """First principal diagnosis in the alphabet of each day that has one."""
+    told: dict[date, str] = {}
+    for line in lines:
+        code, day = line.get("diagnosis_code_1"), service_day(line)
+        if code:
+            told[day] = min(code, told.get(day, code))
+    return told
+
+
+def ed_doctor_lines(lines: list[Row]) -> list[Row]:
+    """Professional emergency lines."""
     return [
-        service_day(line)
+        line
         for line in lines
         if line["claim_type"] == "professional"
         and (line.get("place_of_service_code") == "23" or line.get("hcpcs_code") in ED_PROCEDURES)
     ]
+
+
+def doctor_diagnoses(lines: list[Row]) -> dict[date, str]:
+    """Diagnosis of each day with professional emergency lines: of the smallest claim number."""
+    told: dict[date, str] = {}
+    for claim in sorted({line["claim_id"] for line in lines}, reverse=True):
+        told |= first_diagnoses([line for line in lines if line["claim_id"] == claim])
+    return told
 
 
 def ed_visits_of(member: Member, join_days: int = 1) -> list[EdVisit]:
@@ -241,14 +295,19 @@ def ed_visits_of(member: Member, join_days: int = 1) -> list[EdVisit]:
     pieces = [(claim, *piece) for claim in member.ed_claims for piece in _pieces(claim)]
     for facility in {claim.facility for claim, _, _ in pieces}:
         mine = sorted(
-            ((s, e, claim.is_transferred) for claim, s, e in pieces if claim.facility == facility)
+            (
+                (s, claim.claim, e, claim.is_transferred, _piece_diagnosis(claim, s, e) or "")
+                for claim, s, e in pieces
+                if claim.facility == facility
+            )
         )
         while mine:
             first = mine[0][0]
             visit = [piece for piece in mine if piece[0] <= first + DAY * join_days]
             mine = mine[len(visit) :]
-            last = max(e for _, e, _ in visit)
-            visits.append(EdVisit(first, last, facility, any(t for _, _, t in visit)))
+            last, is_transferred = max(e for _, _, e, _, _ in visit), any(v[3] for v in visit)
+            diagnosis = next((each[4] for each in visit if each[4]), None)
+            visits.append(EdVisit(first, last, facility, is_transferred, diagnosis))
     stays = hospital_stays(member.stays)
     alone = [
         day
@@ -258,7 +317,9 @@ def ed_visits_of(member: Member, join_days: int = 1) -> list[EdVisit]:
     ]
     while alone:
         together = [day for day in alone if day <= alone[0] + DAY * join_days]
-        visits.append(EdVisit(together[0], together[-1]))
+        known = (member.doctor_diagnoses.get(day) for day in together)
+        diagnosis = next((code for code in known if code), None)
+        visits.append(EdVisit(together[0], together[-1], diagnosis=diagnosis))
         alone = alone[len(together) :]
     return visits
 
@@ -272,6 +333,12 @@ def _pieces(claim: EdClaim) -> list[tuple[date, date]]:
             end = days.pop(0)
         told.append((start, end))
     return told
+
+
+def _piece_diagnosis(claim: EdClaim, first: date, last: date) -> str | None:
+    """First diagnosis in the alphabet of the days of a piece."""
+    known = [code for day, code in claim.diagnoses.items() if first <= day <= last]
+    return min(known, default=None)
 
 
 # --- other visits --------------------------------------------------------------------------------

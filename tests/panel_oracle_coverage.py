@@ -6,6 +6,7 @@ from calendar import monthrange
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any
 
 Row = dict[str, Any]
@@ -15,6 +16,7 @@ DUAL = "month with Medicare (dual)"
 OUTSIDE_WINDOW = "outside the window"
 OUTSIDE_COVERAGE = "outside coverage"
 NOT_FIRST_DAY = "not covered on the first day of the month"
+IN_CUSTODY = "month wholly in custody"
 NOT_ALL_DAYS = "not covered on all days of the month"
 
 
@@ -53,19 +55,33 @@ class Coverage:
         return self.reasons.get((member, month_of(day)), {OUTSIDE_COVERAGE})
 
 
-def coverage(tables: dict[str, list[Row]], rules: Any, window: tuple[date, date]) -> Coverage:
+def coverage(
+    tables: dict[str, list[Row]],
+    rules: Any,
+    window: tuple[date, date],
+    in_custody: set[tuple[str, str]],
+) -> Coverage:
     """Covered months by the rules."""
     told = Coverage(window=window)
+    held = in_custody if rules.custody_months == "leave_out" else set()
     persons = {row["member_id"]: row for row in tables.get("person", [])}
     by_member: dict[str, list[Row]] = defaultdict(list)
     for span in tables["eligibility"]:
         by_member[span["member_id"]].append(span)
     for member, spans in by_member.items():
-        _member(told, member, spans, persons.get(member, {}), rules)
+        left_out = {month for who, month in held if who == member}
+        _member(told, member, spans, persons.get(member, {}), rules, left_out)
     return told
 
 
-def _member(told: Coverage, member: str, spans: list[Row], person: Row, rules: Any) -> None:
+def _member(
+    told: Coverage,
+    member: str,
+    spans: list[Row],
+    person: Row,
+    rules: Any,
+    left_out: set[str],
+) -> None:
     """Add the months and spans of one member."""
     days_of = [_span_days(span, person, told.window) for span in spans]
     excluded = [_span_reasons(span, person, rules, told.window) for span in spans]
@@ -77,6 +93,7 @@ def _member(told: Coverage, member: str, spans: list[Row], person: Row, rules: A
         touching = {i: days for i, days in touching.items() if days}
         covered = set().union(*touching.values())
         reasons = _month_reasons(month, covered, rules, is_dual=month in medicare)
+        reasons |= {IN_CUSTODY} if month in left_out else set()
         told.reasons[member, month] = reasons or {USED}
         if not reasons:
             told.months[member, month] = {
@@ -184,3 +201,30 @@ def _personal(month: str, person: Row) -> Row:
     birth = person.get("birth_date")
     age = max(0, completed_years(birth, month_ends(month)[0])) if birth else None
     return {"age_years": age, "sex": person.get("sex") or "unknown"}
+
+
+def with_history(
+    months: dict[tuple[str, str], Row], window: tuple[date, date], max_gap_months: int
+) -> None:
+    """Add what a member's earlier months in the panel say of each."""
+    first = _number(month_of(window[0]))
+    of: dict[str, list[str]] = defaultdict(list)
+    for who, month in months:
+        of[who].append(month)
+    for (who, month), row in months.items():
+        before = [each for each in of[who] if each < month]
+        last = months[who, max(before)]["plan"] if before else None
+        is_known = last is not None and row["plan"] is not None
+        row["is_plan_move"] = last != row["plan"] if is_known else None
+        year = range(_number(month) - 12, _number(month))
+        covered = {_number(each) for each in before}
+        is_there = [number in covered for number in year]
+        is_known = year[0] >= first
+        row["lookback_covered_months"] = sum(is_there) if is_known else None
+        gaps = [len(list(run)) for is_in, run in groupby(is_there) if not is_in]
+        longest = max(gaps, default=0)
+        row["is_continuously_enrolled"] = longest <= max_gap_months if is_known else None
+
+
+def _number(month: str) -> int:
+    return int(month[:4]) * 12 + int(month[5:])

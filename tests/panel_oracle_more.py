@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from panel_oracle_care import (
     ED_PROCEDURES,
+    OFFICE,
     EdVisit,
     Stay,
     clinic_visits,
@@ -16,7 +17,7 @@ from panel_oracle_care import (
     place_of,
 )
 from panel_oracle_claims import Row, bill, service_day
-from panel_oracle_coverage import days_between
+from panel_oracle_coverage import completed_years, days_between
 
 DAY = timedelta(days=1)
 PAIR = re.compile("[DEGHIJNPRSX]{2}")
@@ -26,8 +27,6 @@ OBSERVATION = {
     *("G0378", "G0379", "99217", "99218", "99219", "99220"),
     *("99224", "99225", "99226", "99234", "99235", "99236"),
 }
-NURSING_BILLS = {"18", "21", "22", "27", "28"}
-NURSING_REVENUE = {"0022", "0190", "0191", "0192", "0193", "0194"}
 PREVENTIVE = {
     *(f"9938{i}" for i in range(1, 8)),
     *(f"9939{i}" for i in range(1, 8)),
@@ -98,11 +97,10 @@ def _is_part(claim: Stay, stay: Stay) -> bool:
 
 
 def line_days(line: Row) -> list[date]:
-    """First to last day of the line, else of the claim."""
-    if line.get("claim_line_start_date") and line.get("claim_line_end_date"):
-        return days_between(line["claim_line_start_date"], line["claim_line_end_date"])
+    """First day of the line, else of the claim, to its last, else that of the claim."""
     first = service_day(line)
-    return days_between(first, max(first, line.get("claim_end_date") or first))
+    last = line.get("claim_line_end_date") or line.get("claim_end_date") or first
+    return days_between(first, max(first, last))
 
 
 def _runs(days: set[date]) -> list[tuple[date, date]]:
@@ -116,27 +114,45 @@ def _runs(days: set[date]) -> list[tuple[date, date]]:
     return told
 
 
-def observation_days(lines: list[Row], inpatient: list[Stay]) -> list[date]:
-    """First day of each observation stay."""
-    by_form: dict[str, dict[str | None, set[date]]] = {
-        "institutional": defaultdict(set),
-        "professional": defaultdict(set),
-    }
+def observation_stays(lines: list[Row], inpatient: list[Stay]) -> list[Stay]:
+    """Observation stays, each with its facility."""
+    facility: dict[str | None, list[Row]] = defaultdict(list)
+    doctors: list[Row] = []
     for line in lines:
         form, is_code = line["claim_type"], line.get("hcpcs_code") in OBSERVATION
         is_revenue = line.get("revenue_center_code") in {"0760", "0762"}
-        is_facility = form == "institutional" and bill(line)[:2] != "11"
-        if (is_facility and (is_code or is_revenue)) or (form == "professional" and is_code):
-            by_form[form][place_of(line)] |= set(line_days(line))
-    found = [run for days in by_form["institutional"].values() for run in _runs(days)]
-    doctors = [run for days in by_form["professional"].values() for run in _runs(days)]
-    alone = [(s, e) for s, e in doctors if not any(f - DAY <= e and s <= t + DAY for f, t in found)]
+        if form == "institutional" and bill(line)[:2] != "11" and (is_code or is_revenue):
+            facility[place_of(line)].append(line)
+        elif form == "professional" and is_code:
+            doctors.append(line)
+    found = [stay for place, mine in facility.items() for stay in _observed(place, mine)]
+    alone = [
+        stay
+        for stay in _observed(None, doctors)
+        if not any(
+            f.admit - DAY <= stay.discharge and stay.admit <= f.discharge + DAY for f in found
+        )
+    ]
     stays = hospital_stays(inpatient)
     return [
-        s
-        for s, e in found + alone
-        if not any(s <= x.admit <= e + DAY or x.admit < s < x.discharge for x in stays)
+        stay
+        for stay in found + alone
+        if not any(
+            stay.admit <= x.admit <= stay.discharge + DAY or x.admit < stay.admit < x.discharge
+            for x in stays
+        )
     ]
+
+
+def _observed(place: str | None, lines: list[Row]) -> list[Stay]:
+    """Stays of one facility."""
+    told = []
+    for first, last in _runs({day for line in lines for day in line_days(line)}):
+        mine = [line for line in lines if first <= service_day(line) <= last]
+        left = max((line.get("discharge_disposition_code") or "" for line in mine), default="")
+        codes = [line["diagnosis_code_1"] for line in mine if line.get("diagnosis_code_1")]
+        told.append(Stay(place, first, last, left or None, min(codes, default=None)))
+    return told
 
 
 def fills(lines: list[Row]) -> list[tuple[str, date, int]]:
@@ -180,14 +196,15 @@ def behavioral_days(lines: list[Row], *, substance: bool) -> list[date]:
 
 def health_center_days(lines: list[Row]) -> list[date]:
     """Outpatient visits at a health center."""
+    return [day for (_, day), mine in clinic_visits(lines).items() if any(map(_is_center, mine))]
 
-    def is_center(line: Row) -> bool:
-        is_bill = line["claim_type"] == "institutional" and bill(line)[:2] in HEALTH_CENTER_BILLS
-        is_place = line.get("place_of_service_code") in {"50", "72"}
-        is_form = line["claim_type"] == "professional" and is_place
-        return line.get("hcpcs_code") == "T1015" or is_bill or is_form
 
-    return [day for (_, day), mine in clinic_visits(lines).items() if any(map(is_center, mine))]
+def _is_center(line: Row) -> bool:
+    """At a federally qualified health center or rural health clinic."""
+    is_bill = line["claim_type"] == "institutional" and bill(line)[:2] in HEALTH_CENTER_BILLS
+    is_place = line.get("place_of_service_code") in {"50", "72"}
+    is_form = line["claim_type"] == "professional" and is_place
+    return line.get("hcpcs_code") == "T1015" or is_bill or is_form
 
 
 def telehealth_days(lines: list[Row]) -> list[date]:
@@ -208,4 +225,59 @@ def homeless_months(lines: list[Row]) -> set[tuple[str, str]]:
         is_code = any(re.match("Z59[018]", code) for code in codes)
         if is_code or line.get("place_of_service_code") in {"04", "27"}:
             told.add((line["member_id"], f"{service_day(line):%Y-%m}"))
+    return told
+
+
+PRIMARY_PLACES = {"02", "10", "11", "12", "17", "19", "20", "22", "27", "49", "50", "71", "72"}
+PRIMARY_TAXONOMIES = {
+    *("207Q00000X", "207R00000X", "208D00000X", "208000000X", "363LF0000X", "363LP2300X"),
+    *("363LA2200X", "363LP0200X", "363A00000X", "363AM0700X"),
+    *("261QF0400X", "261QR1300X", "261QP2300X"),
+}
+
+
+def primary_and_specialty_days(lines: list[Row]) -> tuple[list[date], list[date]]:
+    """Days of outpatient visits for primary care, and of those to specialists."""
+    primary, specialty = [], []
+    for (_, day), mine in clinic_visits(lines).items():
+        if any(_is_center(line) or _is_primary(line) for line in mine):
+            primary.append(day)
+        elif not any(_is_behavioral(line) for line in mine):
+            specialty.append(day)
+    return primary, specialty
+
+
+def _is_primary(line: Row) -> bool:
+    """Office code of a professional of primary care, in a place of primary care."""
+    is_place = line.get("place_of_service_code") in PRIMARY_PLACES
+    is_doctor = line.get("rendering_taxonomy_code") in PRIMARY_TAXONOMIES
+    is_office = line["claim_type"] == "professional" and line.get("hcpcs_code") in OFFICE
+    return is_office and is_place and is_doctor
+
+
+def _is_behavioral(line: Row) -> bool:
+    """Principal diagnosis of mental health or substance use."""
+    code = line.get("diagnosis_code_1") or ""
+    return bool(re.match("F(0[1-9]|[2-9][0-9]|1[0-689])", code))
+
+
+def is_for(row: Row, diagnosis: str | None, birth: date | None, day: date) -> bool:
+    """Whether a row of a list says something of a diagnosis at an age; points in codes are none."""
+    youngest, oldest = row.get("youngest_age_years"), row.get("oldest_age_years")
+    if row["diagnosis_code"].replace(".", "") != diagnosis:
+        return False
+    if youngest is None and oldest is None:
+        return True
+    age = completed_years(birth, day) if birth else None
+    return age is not None and (youngest or 0) <= age <= (10**6 if oldest is None else oldest)
+
+
+def avoidable(visits: list[EdVisit], birth: date | None, weights: list[Row]) -> dict[str, float]:
+    """Expected avoidable visits by month, of visits that did not end in admission."""
+    shares = ("non_emergent_share", "primary_care_treatable_share", "preventable_share")
+    told: dict[str, float] = defaultdict(float)
+    for visit in visits:
+        for row in weights:
+            if is_for(row, visit.diagnosis, birth, visit.first):
+                told[f"{visit.first:%Y-%m}"] += sum(row[share] for share in shares)
     return told

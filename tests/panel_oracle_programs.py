@@ -8,6 +8,7 @@ from datetime import date
 
 from panel_oracle_claims import Row, service_day
 from panel_oracle_coverage import Coverage, days_between, month_of
+from panel_oracle_feeds import with_feed
 
 ECM_CODES = {"G9008", "G9012"}
 # Community Supports the generated claims use: code and modifier, support, first day in effect.
@@ -131,7 +132,10 @@ def record_reasons(records: list[Row], cover: Coverage) -> tuple[list[set[str]],
 
 
 def custody(
-    spells: list[Row], deaths: dict[str, date], cover: Coverage
+    spells: list[Row],
+    deaths: dict[str, date],
+    cover: Coverage,
+    unfed: set[tuple[str, str]],
 ) -> tuple[list[tuple[str, date]], list[set[str]]]:
     """Days in custody, each once, and what became of each spell."""
     found: set[tuple[str, date]] = set()
@@ -142,7 +146,7 @@ def custody(
         last = min(spell["release_date"] or deaths.get(who, date.max), cover.window[1])
         first = max(spell["booking_date"], cover.window[0])
         days = days_between(first, last) if first <= last else []
-        fates = [cover.fates(who, day) for day in days] or [
+        fates = [with_feed(cover.fates(who, day), (who, month_of(day)), unfed) for day in days] or [
             {"outside the window", "outside coverage"}
         ]
         is_used = any(fate == {"used"} for fate in fates)

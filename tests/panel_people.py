@@ -8,38 +8,62 @@ from random import Random
 from typing import Any
 
 import pandas as pd
+from panel_people_lists import feed_coverage, lists
+from panel_people_merges import BASE, LAST_ONE, RECORDED, with_merges
 
 from calaim_eval.schema.tables import TABLES
 
 Row = dict[str, Any]
 WINDOW = (date(2024, 1, 1), date(2024, 6, 30))
-BASE = date(2023, 12, 1)
 CLAIMS_END = date(2025, 3, 31)
-LAST_ONE = "zzz"
-MADE = ("eligibility", "person", "medical_claim", "pharmacy_claim", "program_service", "custody")
+# Eighteen months, so that a year before a month can be looked back on.
+LONG_WINDOW = (date(2023, 1, 1), date(2024, 6, 30))
+MADE = (
+    "eligibility",
+    "person",
+    "medical_claim",
+    "pharmacy_claim",
+    "program_service",
+    "custody",
+    "police_contact",
+    "ems_call",
+    "claim_procedure",
+)
+STAY_DIAGNOSES = (None, "J449", "I10", "E1010", "E1165", "Z5111", "Z5112", "O80", "P071")
+DRGS = (None, None, "470", "945", "860", "8601", "001", "0946")
 OUTPATIENT_BILLS = ("131", "131", "0131", "141", "851", "711", None)
-# The last day of a month and the day after: recorded in time, and not.
-RECORDED = (date(2024, 2, 29), date(2024, 3, 1), date(2024, 4, 30), date(2024, 9, 1))
 ED_CODES = ("0450", "0450", "0459", "0456", "0981", "0300")
 SUPPORTS = (("T2033", "U6"), ("H0043", "U6"), ("S5165", "U6"), ("S5165", "U5"), ("H0040", "U1"))
 
 
-def people(numbers: list[int]) -> dict[str, list[Row]]:
-    """Raw tables of one member a number, and of one whose claims say when the data end."""
+def people(
+    numbers: list[int], *, has_limits: bool = False, has_merges: bool = False, is_cut: bool = False
+) -> dict[str, list[Row]]:
+    """Raw tables of one member a number, and of one whose claims say when the data end.
+
+    With `has_limits` the feeds do not reach everywhere; with `has_merges` some rows come under
+    former identifiers; with `is_cut` the claims end while stays can still be followed.
+    """
     tables: dict[str, list[Row]] = {name: [] for name in MADE}
     for place, number in enumerate(numbers):
         _Maker(Random(number), f"m{place:04d}", tables).make()
-    _last_one(tables)
-    return tables
+    _last_one(tables, date(2024, 3, 20) if is_cut else CLAIMS_END)
+    if is_cut:
+        lines = tables["medical_claim"]
+        lines[:] = [line for line in lines if line["claim_start_date"] <= date(2024, 3, 20)]
+    tables |= lists()
+    if has_limits:
+        tables["feed_coverage"] = feed_coverage()
+    return with_merges(tables, Random(sum(numbers))) if has_merges else tables
 
 
-def _last_one(tables: dict[str, list[Row]]) -> None:
-    """A member with one row in each table, long after everyone else."""
+def _last_one(tables: dict[str, list[Row]], claims_end: date) -> None:
+    """A member with one row in most tables, long after everyone else."""
     line = {
         "claim_id": "end",
         "claim_line_number": 1,
         "claim_type": "professional",
-        "claim_start_date": CLAIMS_END,
+        "claim_start_date": claims_end,
         "paid_amount": Decimal("1.00"),
     }
     fill = {"claim_id": "end", "claim_line_number": 1, "dispensing_date": CLAIMS_END}
@@ -87,7 +111,8 @@ class _Maker:
 
     def make(self) -> None:
         self._person()
-        for _ in range(self.rng.randint(1, 4)):
+        # Now and then nobody: known from claims only, or from `person` as well.
+        for _ in range(self._one(0, *[1, 2, 3, 4] * 6)):
             self._span()
         for make, most in (
             (self._ed_claim, 4),
@@ -98,6 +123,7 @@ class _Maker:
             (self._program_line, 3),
             (self._observation, 2),
             (self._other_visit, 3),
+            (self._nursing, 2),
         ):
             for _ in range(self.rng.randint(0, most)):
                 self._with_versions(make())
@@ -107,6 +133,9 @@ class _Maker:
             self._record()
         for _ in range(self.rng.choice((0, 0, 1, 2))):
             self._custody()
+        for _ in range(self.rng.randint(0, 3)):
+            self._police()
+            self._call()
 
     # --- who and when ---
 
@@ -151,6 +180,10 @@ class _Maker:
         end = start + timedelta(days=self._one(0, 2, 5, 14, 30, 45, 90, 180))
         if self.rng.random() < 0.4:
             start = BASE + timedelta(days=self.rng.randint(0, 31))
+        if self.rng.random() < 0.25:
+            # Long before: a year can be looked back on.
+            start = date(2022, 11, 20) + timedelta(days=self.rng.randint(0, 90))
+            end = max(end, start + timedelta(days=self._one(200, 400, 500, 600)))
         if self.rng.random() < 0.5:
             start = start.replace(day=1)
             end = end.replace(day=1) + timedelta(days=self._one(-1, 30))
@@ -209,12 +242,15 @@ class _Maker:
             facility_npi=self._place(),
             rendering_npi=self._one("X", None),
             discharge_disposition_code=self._one(None, "01", "01", "02"),
+            diagnosis_code_1=self._one(None, "J449", "I10", "S0990", "R07"),
         )
         lines = [first]
         for _ in range(self._one(0, 0, 1, 2)):
             later = first["claim_start_date"] + timedelta(days=self._one(0, 1, 2, 3))
             if all(later != line.get("claim_line_start_date") for line in lines):
-                lines.append(self._line(first, claim_line_start_date=later))
+                code = self._one(first["diagnosis_code_1"], "J449", None)
+                more = {"claim_line_start_date": later, "diagnosis_code_1": code}
+                lines.append(self._line(first, **more))
         return lines
 
     def _ed_doctor(self) -> list[Row]:
@@ -226,6 +262,7 @@ class _Maker:
                 place_of_service_code=place,
                 hcpcs_code=code,
                 rendering_npi=self._one("X", "Y"),
+                diagnosis_code_1=self._one(None, "J449", "I10", "R07"),
             )
         ]
 
@@ -247,12 +284,42 @@ class _Maker:
             discharge_date=None if left == "30" else self._one(end, None),
             bill_type_code="0112" if left == "30" else self._one("111", "111", "0111", "121"),
             revenue_center_code=self._one("0120", "0120", "0203", "0300", "0190", "0450"),
-            drg_code=self._one(None, None, "470"),
+            drg_code=self._one(*DRGS),
             discharge_disposition_code=left,
             facility_npi=place,
+            diagnosis_code_1=self._one(*STAY_DIAGNOSES),
+            billing_taxonomy_code=self._one(None, None, "282N00000X", "283Q00000X", "273R00000X"),
         )
+        if self.rng.random() < 0.3:
+            done = {"member_id": self.who, "claim_id": first["claim_id"]}
+            done["procedure_code"] = self._one("02YA0Z0", "0SRC0J9", "0SRC0J9", "0DTJ4ZZ")
+            if self.rng.random() < 0.1:
+                done["claim_id"] = "nobody"
+            self.tables["claim_procedure"].append(done)
         more = {"revenue_center_code": self._one("0120", "0450", "0250")}
         return [first, *(self._line(first, **more) for _ in range(self._one(0, 0, 1)))]
+
+    def _nursing(self) -> list[Row]:
+        day = self._near()
+        end = day + timedelta(days=self._one(0, 1, 5, 20, 40))
+        first = self._claim(
+            "institutional",
+            day,
+            claim_end_date=end,
+            bill_type_code=self._one("211", "0213", "221", "181", "281", "131"),
+            revenue_center_code=self._one("0022", "0191", "0194", "0120", "0300"),
+            discharge_disposition_code=self._one(None, "30", "01", "02", "20"),
+            facility_npi=self._place(),
+        )
+        lines = [first]
+        if self.rng.random() < 0.5:
+            from_day = day + timedelta(days=self.rng.randint(0, (end - day).days))
+            to_day = from_day + timedelta(days=self.rng.randint(0, (end - from_day).days))
+            own = {"claim_line_start_date": from_day, "claim_line_end_date": to_day}
+            own = self._one(own, own, own, {})
+            code = self._one("0183", "0185", "0192")
+            lines.append(self._line(first, revenue_center_code=code, **own))
+        return lines
 
     def _office(self) -> list[Row]:
         day = self._one(date(2024, 2, 5), date(2024, 2, 6), self._near())
@@ -274,12 +341,14 @@ class _Maker:
                 hcpcs_code=self._one("99213", "99213", "99203", "99201", "T1015"),
                 facility_npi=self._one("F", "G"),
                 rendering_npi=self._one("X", "Y"),
+                rendering_taxonomy_code=self._one(None, "207Q00000X", "207RC0000X"),
+                diagnosis_code_1=self._one(None, "F329", "F1020", "F172", "J449"),
             )
         other = self._one("99214", "T1015", "80053")
         return [first, *(self._line(first, hcpcs_code=other) for _ in range(self._one(0, 0, 1)))]
 
     def _ambulance(self) -> list[Row]:
-        code = self._one("A0427", "A0429", "A0433", "A0430", "A0425", "A0428", "A0426")
+        code = self._one("A0427", "A0429", "A0433", "A0430", "A0425", "A0428", "A0426", "A0998")
         form = self._one("professional", "professional", "institutional")
         more = {"hcpcs_code": code, "hcpcs_modifier_1": self._one(None, "RH", "HR", "GT")}
         return [self._claim(form, self._one(date(2024, 2, 5), self._near()), **more)]
@@ -395,6 +464,8 @@ class _Maker:
             ("community_support", "recuperative_care"),
             ("community_support", "medically_tailored_meals"),
         )
+        if self.rng.random() < 0.05:
+            program, service = "ecm", "medically_tailored_meals"
         kinds = ("identified", "outreach", "authorization", "denial", "service", "service")
         kind = self._one(*kinds)
         # Whether an authorization tells the population of focus is not said.
@@ -422,3 +493,20 @@ class _Maker:
                 "release_date": None if is_held else release,
             }
         )
+
+    # --- feeds ---
+
+    def _police(self) -> None:
+        kinds = (None, "other", "arrest", "arrest", "citation", "welfare_check", "hold_5150")
+        day = self._one(date(2024, 2, 5), date(2024, 2, 6), self._any_day())
+        row = {"member_id": self.who, "contact_date": day, "contact_type": self._one(*kinds)}
+        self.tables["police_contact"].append({**row, "county": self._one("Kern", None)})
+
+    def _call(self) -> None:
+        day = self._one(date(2024, 2, 5), date(2024, 2, 6), self._any_day())
+        row = {
+            "member_id": self.who,
+            "call_date": day,
+            "is_transported": self._one(True, False, None),
+        }
+        self.tables["ems_call"].append({**row, "county": self._one("Kern", None)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import date
 from random import Random
 from time import monotonic
 
@@ -21,39 +22,94 @@ from hypothesis import strategies as st
 from calaim_eval.panel import MemberMonths, PanelRules, build_member_months
 from calaim_eval.tables import Tables
 
+HOW = ("has_limits", "has_merges", "is_cut")
 EVERYONE = ("medicaid", "medicare", "commercial")
-# Fewer than 30 days, so that generated stays fall on both sides of a limit often.
-RULES = {
-    "as they are": [PanelRules(), PanelRules(readmission_days=10, ed_join_days=0)],
-    "first day": [
-        PanelRules(month_rule="first_day", plan_rule="latest_recorded", exclude_duals=False),
-        PanelRules(
-            month_rule="first_day",
-            ed_definition="with_urgent_care",
-            transfer_rule="dates_and_status",
-            readmission_days=10,
-            ed_admission="any_facility",
-            ed_on_inpatient_claims="count",
-        ),
-    ],
-    "all days": [
-        PanelRules(month_rule="all_days", stay_evidence="bill_type", transfer_days=0),
-        PanelRules(
-            month_rule="all_days", readmission_ages=(18, 64), paid_claims="medical_and_pharmacy"
-        ),
-    ],
-    "everyone": [
-        PanelRules(payer_types=EVERYONE, benefit_scope="any", exclude_duals=False),
-        PanelRules(
-            payer_types=("medicaid", "commercial"),
-            benefit_scope="any",
-            plan_rule="latest_recorded",
-            transfer_rule="dates_and_status",
-            transfer_days=3,
-        ),
-    ],
+# What members are like (`panel_people.people`), the window, and rules to build them by. Days of a
+# readmission are fewer than 30, so that generated stays fall on both sides of a limit often.
+GROUPS: dict[str, tuple[dict[str, bool], tuple[date, date], list[PanelRules]]] = {
+    "as they are": (
+        {},
+        made.WINDOW,
+        [PanelRules(), PanelRules(readmission_days=10, ed_join_days=0, drg_system="apr_drg")],
+    ),
+    "first day": (
+        {"has_limits": True},
+        made.WINDOW,
+        [
+            PanelRules(
+                month_rule="first_day",
+                plan_rule="latest_recorded",
+                exclude_duals=False,
+                custody_months="leave_out",
+            ),
+            PanelRules(
+                month_rule="first_day",
+                ed_definition="with_urgent_care",
+                transfer_rule="dates_and_status",
+                readmission_days=10,
+                ed_admission="any_facility",
+                ed_on_inpatient_claims="count",
+            ),
+        ],
+    ),
+    "all days": (
+        {"has_merges": True},
+        made.WINDOW,
+        [
+            PanelRules(
+                month_rule="all_days",
+                stay_evidence="bill_type",
+                transfer_days=0,
+                readmission_stays="inpatient_or_observation",
+            ),
+            PanelRules(
+                month_rule="all_days",
+                readmission_ages=(18, 64),
+                paid_claims="medical_and_pharmacy",
+                planned_readmissions="count",
+            ),
+        ],
+    ),
+    "everyone": (
+        {"has_limits": True, "has_merges": True},
+        made.WINDOW,
+        [
+            PanelRules(
+                payer_types=EVERYONE,
+                benefit_scope="any",
+                exclude_duals=False,
+                drg_system="ms_drg",
+                readmission_pregnancy="leave_out",
+            ),
+            PanelRules(
+                payer_types=("medicaid", "commercial"),
+                benefit_scope="any",
+                plan_rule="latest_recorded",
+                transfer_rule="dates_and_status",
+                transfer_days=3,
+            ),
+        ],
+    ),
+    "a year before": (
+        {"is_cut": True},
+        made.LONG_WINDOW,
+        [
+            PanelRules(
+                readmission_enrollment="hedis",
+                benefit_scope="any",
+                exclude_duals=False,
+                max_gap_months=1,
+            )
+        ],
+    ),
 }
-WINDOW = {"first_month": f"{made.WINDOW[0]:%Y-%m}", "last_month": f"{made.WINDOW[1]:%Y-%m}"}
+
+
+def months(window: tuple[date, date]) -> dict[str, str]:
+    return {"first_month": f"{window[0]:%Y-%m}", "last_month": f"{window[1]:%Y-%m}"}
+
+
+WINDOW = months(made.WINDOW)
 PLAIN = settings(
     deadline=None,
     phases=[Phase.generate],
@@ -70,13 +126,17 @@ def differences(
     panel: MemberMonths, tables: dict[str, list[dict]], rules: PanelRules
 ) -> Iterator[tuple]:
     """Where the panel is not what the words say."""
-    told = oracle.expected(tables, rules, made.WINDOW)
+    window = (panel.first_month.start_time.date(), panel.last_month.end_time.date())
+    told = oracle.expected(tables, rules, window)
     yield from _month_differences(panel, told)
     counts = _counts(panel)
-    for name, rows in tables.items():
+    read, merged = oracle.as_read(tables)
+    for name, rows in read.items():
         found = counts[name, "read"]
-        if (sum(found.values()), found["used"]) != (len(rows), len(oracle.without_repeats(rows))):
+        if (sum(found.values()), found["used"]) != (len(tables[name]), len(rows)):
             yield "read", name, found, len(rows)
+    if "member_xref" in tables and counts["member_xref", "read"] != merged:
+        yield "read", "member_xref", counts["member_xref", "read"], merged
     for name, rows in told.rows.items():
         if not oracle.may_be(counts.get((name, "panel"), {}), rows):
             yield "rows", name, counts.get((name, "panel")), _tally(rows)
@@ -153,19 +213,24 @@ def _plain(value: object) -> object:
     return f"{value:%Y-%m}" if isinstance(value, pd.Timestamp) else value
 
 
-def built(tables: dict[str, list[dict]], rules: PanelRules, n_buckets: int = 1) -> MemberMonths:
-    read = Tables.from_frames(made.frames(tables), n_buckets=n_buckets)
-    return build_member_months(read, **WINDOW, rules=rules)
+def built(
+    tables: dict[str, list[dict]], rules: PanelRules, window: tuple[date, date]
+) -> MemberMonths:
+    read = Tables.from_frames(made.frames(tables), n_buckets=1)
+    return build_member_months(read, **months(window), rules=rules)
 
 
 def smallest(
-    tables: dict[str, list[dict]], rules: PanelRules, seconds: float = 60.0
+    tables: dict[str, list[dict]],
+    rules: PanelRules,
+    window: tuple[date, date],
+    seconds: float = 60.0,
 ) -> dict[str, list[dict]]:
     """Tables that still differ, with as few rows as there is time to find."""
     until = monotonic() + seconds
 
     def fails(some: dict[str, list[dict]]) -> bool:
-        return any(differences(built(some, rules), some, rules))
+        return any(differences(built(some, rules, window), some, rules))
 
     for name in made.MADE:
         for row in list(tables[name]):
@@ -177,39 +242,57 @@ def smallest(
     return tables
 
 
-def check(seeds: list[int], rule_sets: list[PanelRules], n_buckets: int = 1) -> int:
-    """Compare panels of the same members under several rules; the number of cases."""
-    tables = made.people(seeds)
+def check(
+    seeds: list[int],
+    rule_sets: list[PanelRules],
+    n_buckets: int = 1,
+    window: tuple[date, date] = made.WINDOW,
+    **how: bool,
+) -> int:
+    """Compare panels of the same members under several rules; the number of cases.
+
+    `how` is what `panel_people.people` is asked for.
+    """
+    tables = made.people(seeds, **how)
     read = Tables.from_frames(made.frames(tables), n_buckets=n_buckets)
     for rules in rule_sets:
-        panel = build_member_months(read, **WINDOW, rules=rules)
+        panel = build_member_months(read, **months(window), rules=rules)
         found = list(differences(panel, tables, rules))
         if found:
-            pytest.fail(_report(found, seeds, rules), pytrace=False)
+            pytest.fail(_report(found, seeds, rules, window, how), pytrace=False)
     return len(seeds) * len(rule_sets)
 
 
-def _report(found: list[tuple], seeds: list[int], rules: PanelRules) -> str:
+def _report(
+    found: list[tuple],
+    seeds: list[int],
+    rules: PanelRules,
+    window: tuple[date, date],
+    how: dict[str, bool],
+) -> str:
     """The first differences, and the smallest member that shows one."""
     told = [f"{len(found)} differences (found, expected), {rules}:", *map(str, found[:8])]
     wrong = {key[0] for _, key, *_ in found if isinstance(key, tuple)}
     for place, seed in enumerate(seeds):
         if f"m{place:04d}" in wrong:
-            tables = smallest(made.people([seed]), rules)
+            tables = smallest(made.people([seed], **how), rules, window)
             told.append(
-                f"smallest found: panel_people.people([{seed}]) without what does not matter"
+                f"smallest found: panel_people.people([{seed}], **{how}) without what does not "
+                "matter"
             )
-            told += [str(each) for each in differences(built(tables, rules), tables, rules)]
+            panel = built(tables, rules, window)
+            told += [str(each) for each in differences(panel, tables, rules)]
             told += [f"{name}: {row}" for name in made.MADE for row in tables[name][:-1]]
             break
     return "\n".join(told)
 
 
-@pytest.mark.parametrize("group", list(RULES))
+@pytest.mark.parametrize("group", list(GROUPS))
 @given(seeds=st.lists(numbers, min_size=120, max_size=120, unique=True))
 @settings(PLAIN, max_examples=1, derandomize=True)
 def test_panel_is_what_the_rules_say(group, seeds, record_property):
-    record_property("member cases", check(seeds, RULES[group], n_buckets=2))
+    how, window, rules = GROUPS[group]
+    record_property("member cases", check(seeds, rules, n_buckets=2, window=window, **how))
 
 
 def any_rules(number: int) -> PanelRules:
@@ -231,6 +314,13 @@ def any_rules(number: int) -> PanelRules:
         readmission_days=one((5, 10, 30)),
         readmission_ages=one((None, (18, 64), (0, 17))),
         paid_claims=one(("medical", "medical_and_pharmacy")),
+        custody_months=one(("keep", "keep", "leave_out")),
+        planned_readmissions=one(("leave_out", "count")),
+        drg_system=one(("unknown", "ms_drg", "apr_drg")),
+        readmission_pregnancy=one(("count", "leave_out")),
+        readmission_enrollment=one(("none", "none", "hedis")),
+        readmission_stays=one(("inpatient", "inpatient_or_observation")),
+        max_gap_months=one((0, 1, 3)),
     )
 
 
@@ -239,7 +329,11 @@ def any_rules(number: int) -> PanelRules:
     seeds=numbers.map(lambda number: Random(number).sample(range(10**9), 1500)),
     rules=st.lists(numbers.map(any_rules), min_size=2, max_size=2),
     n_buckets=st.sampled_from([1, 3]),
+    window=st.sampled_from([made.WINDOW, made.LONG_WINDOW]),
+    how=st.fixed_dictionaries(dict.fromkeys(HOW, st.booleans())),
 )
 @settings(PLAIN, max_examples=10)
-def test_panel_is_what_the_rules_say_at_length(seeds, rules, n_buckets, record_property):
-    record_property("member cases", check(seeds, rules, n_buckets))
+def test_panel_is_what_the_rules_say_at_length(
+    seeds, rules, n_buckets, window, how, record_property
+):
+    record_property("member cases", check(seeds, rules, n_buckets, window, **how))

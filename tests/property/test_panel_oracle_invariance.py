@@ -15,7 +15,6 @@ from calaim_eval.panel import PanelRules, build_member_months
 from calaim_eval.tables import Tables, read_tables
 
 WINDOW = {"first_month": f"{made.WINDOW[0]:%Y-%m}", "last_month": f"{made.WINDOW[1]:%Y-%m}"}
-PARTED = ("eligibility", "person", "medical_claim", "pharmacy_claim", "program_service", "custody")
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +65,17 @@ def shuffled(tables: dict) -> dict:
 def renamed(tables: dict, names: dict[str, str]) -> dict:
     """Tables with other member ids; claim numbers stay."""
     return {
-        name: [{**row, "member_id": names[row["member_id"]]} for row in rows]
+        name: [
+            {**row, "member_id": names[row["member_id"]]} if "member_id" in row else row
+            for row in rows
+        ]
         for name, rows in tables.items()
     }
 
 
 def members_of(tables: dict) -> list[str]:
-    return sorted({row["member_id"] for rows in tables.values() for row in rows})
+    everyone = (row["member_id"] for rows in tables.values() for row in rows if "member_id" in row)
+    return sorted(set(everyone))
 
 
 def in_order(members: list[str]) -> dict[str, str]:
@@ -138,7 +141,7 @@ def test_a_member_who_was_never_covered_adds_counted_rows_only(tables, panel):
 
 def test_a_file_in_parts_is_the_file(tables, panel, tmp_path):
     frames = made.frames(tables)
-    for name in PARTED:
+    for name in frames:
         (tmp_path / "raw" / name).mkdir(parents=True)
         for place in range(3):
             part = frames[name].iloc[place::3]
@@ -151,12 +154,14 @@ def test_rows_days_and_dollars_are_conserved(tables, panel):
     ledger = panel.ledger
     for name, rows in tables.items():
         assert ledger.total(name, stage="read") == len(rows)
-        assert ledger.total(name, stage="panel") == ledger.used(name, stage="read")
+        if name in made.MADE:
+            assert ledger.total(name, stage="panel") == ledger.used(name, stage="read")
     frame = panel.to_frame()
-    for measure in ("ed_visits", "inpatient_stays", "inpatient_days", "outpatient_visits"):
-        assert frame[measure].sum() == ledger.used(measure, stage="events")
     told = oracle.expected(tables, PanelRules(), made.WINDOW)
+    for measure in told.events:
+        assert frame[measure].sum() == ledger.used(measure, stage="events"), measure
     assert frame["covered_days"].sum() == sum(row["covered_days"] for row in told.months.values())
+    assert frame["jail_days"].sum() == sum(row["jail_days"] for row in told.months.values())
     cents = sum((row["paid_usd"] for row in told.months.values()), Decimal(0)) * 100
     assert round(frame["paid_usd"].sum() * 100) == cents
     for name in ("medical_claim", "pharmacy_claim"):
