@@ -103,6 +103,31 @@ def test_every_population_claims_can_show_has_evidence():
     assert with_evidence - set(said["code"]) == from_feeds
 
 
+LETTERED = [f"{letter}{number:04d}" for letter in "GHT" for number in range(10_000)]
+BILLS = [f"{number:03d}{end}" for number in range(1000) for end in ("", "1")]
+NUMBERS = [f"{number:04d}" for number in range(10_000)]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "measure", "component", "codes"),
+    [
+        ("specialty_mental_health_service", "bh_visit", "mental health HCPCS", LETTERED),
+        ("substance_use_service", "sud_visit", "SUD HCPCS/CPT", LETTERED),
+        ("nursing_facility_bill", "snf_days", "bill type", BILLS),
+        ("nursing_facility_revenue", "snf_days", "revenue", NUMBERS),
+    ],
+)
+def test_evidence_is_by_the_codes_of_the_measure_it_names(evidence, measure, component, codes):
+    """The source of the evidence is the list of measures: a mend there is made here as well."""
+    kinds = {each.name: each.pattern for each in listed.evidences()}
+    measures = load_codes("utilization_definitions")
+    row = measures[(measures["measure"] == measure) & (measures["component"] == component)]
+    theirs = [code for code in codes if re.match(row["codes_regex"].item(), code)]
+    ours = [code for code in codes if re.match(kinds[evidence], code)]
+    assert ours == theirs
+    assert ours
+
+
 def test_a_kind_of_evidence_has_one_meaning(monkeypatch):
     rows = load_codes("population_evidence")
     rows.loc[rows.index[-1], "codes_regex"] = "^X"
