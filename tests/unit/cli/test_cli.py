@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval import cli
+from calaim_eval.cli.check import _ledger_text
 from calaim_eval.errors import (
     CalaimEvalError,
     DesignError,
@@ -167,7 +168,7 @@ def test_no_stage_of_the_ledger_is_left_out():
             "n_rows": [1, 12345, 7],
         }
     )
-    shown = cli._ledger_text(ledger)
+    shown = _ledger_text(ledger)
     assert [line.split() for line in shown.splitlines() if line.startswith("  ")] == [
         ["person", "12,345", "used"],
         ["person", "1", "remark"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import typer
 
-from calaim_eval.cli import _table_and_column
+from calaim_eval.cli.release import _table_and_column
 from calaim_eval.disclosure import load_policy
 from calaim_eval.errors import StudyFileError
 from calaim_eval.study import init_study, read_study
