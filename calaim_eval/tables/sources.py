@@ -24,7 +24,7 @@ from calaim_eval.tables.spreadsheets.convert import (
 )
 from calaim_eval.tables.spreadsheets.sheets import SPREADSHEET_SUFFIXES
 from calaim_eval.tables.statistical_files import STATISTICAL_SUFFIXES, convert_statistical
-from calaim_eval.tables.text_files import read_text, unpack
+from calaim_eval.tables.text_files import NOT_UNPACKED, read_text, unpack
 
 if TYPE_CHECKING:
     import ibis
@@ -45,6 +45,12 @@ _DOCUMENTS = (
     *(".do", ".fts", ".md5", ".py", ".r", ".sas", ".sha256", ".sps", ".sql"),
 )
 """Suffixes of files that come with data and hold none: documents, programs, sums."""
+
+_NOT_READ = (
+    *NOT_UNPACKED,
+    *(".accdb", ".arrow", ".avro", ".dat", ".feather", ".mdb", ".orc", ".por", ".rdata", ".rds"),
+)
+"""Suffixes of data files that are not read."""
 
 GIVEN = ("eligibility", "eligibility_month", "person", "medical_claim", "pharmacy_claim")
 """Tables that formats of coverage and claims give themselves; others may lie beside."""
@@ -90,7 +96,7 @@ class SourceFiles:
         if self.pattern:
             return self.pattern
         first = self.paths[0]
-        is_one = first.name == f"{self.name}{self.suffix}"
+        is_one = first.name.lower() == f"{self.name}{self.suffix}"
         return first.name if is_one else f"{first.parent.name}/"
 
     def open(
@@ -153,10 +159,15 @@ def find_sources(folder: Path, *, files: Mapping[str, str] | None = None) -> dic
     """
     require_folder(folder)
     inputs = [table for table in TABLES.values() if table.is_input]
+    listed = _by_stem(folder)
     found = {}
     for table in inputs:
         pattern = (files or {}).get(table.name)
-        own = find_named(folder, table.name, pattern) if pattern else find_files(folder, table.name)
+        own = (
+            find_named(folder, table.name, pattern)
+            if pattern
+            else find_files(folder, table.name, listed=listed)
+        )
         if own is not None:
             found[table.name] = own
     lacking = lacking_tables(found)
@@ -218,8 +229,11 @@ def find_beside(
             "  Leave it out of `files`, or read all tables with the format 'calaim'."
         )
     names = [each.name for each in TABLES.values() if each.is_input and each.name not in own]
+    listed = _by_stem(folder)
     found = {
-        name: find_named(folder, name, files[name]) if name in files else find_files(folder, name)
+        name: find_named(folder, name, files[name])
+        if name in files
+        else find_files(folder, name, listed=listed)
         for name in names
     }
     return {name: each for name, each in found.items() if each is not None}
@@ -298,32 +312,69 @@ def suffix_of(path: Path) -> str:
     return max(fitting, key=len, default="")
 
 
-def find_files(folder: Path, name: str) -> SourceFiles | None:
-    """Files of one table, None when there are none.
+def find_files(
+    folder: Path, name: str, *, listed: Mapping[str, Sequence[Path]] | None = None
+) -> SourceFiles | None:
+    """Files of one table, named after it in any case; None when there are none.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of the table.
+    listed : mapping of str to sequence of Path, optional
+        What the folder holds by stem, where it is listed already.
 
     Raises
     ------
     TableError
-        The table is there twice, or a folder of parts holds a file of another or of no kind.
+        The table is there twice, a folder of parts holds a file of another or of no kind, or all
+        there is of the table is a file that is not read.
     """
-    candidates = [
-        SourceFiles(name, (folder / f"{name}{suffix}",), suffix)
-        for suffix in SUFFIXES
-        if (folder / f"{name}{suffix}").is_file()
-    ]
-    if (folder / name).is_dir() and (parts := _find_parts(folder / name)) is not None:
-        candidates.append(parts)
+    here = (listed or _by_stem(folder)).get(name, ())
+    candidates = []
+    for path in here:
+        suffix = suffix_of(path)
+        if path.is_file() and suffix and path.name.lower() == f"{name}{suffix}":
+            candidates.append(SourceFiles(name, (path,), suffix))
+        elif path.name.lower() == name and path.is_dir():
+            candidates += [parts] if (parts := _find_parts(path, name)) else []
     if len(candidates) > 1:
-        listed = ", ".join(
+        shown = ", ".join(
             f"`{each.label}` ({each.suffix.removeprefix('.')})" for each in candidates
         )
         raise TableError(
-            f"table `{name}` is there more than once in `{folder}`: {listed}.\n  Keep one of them."
+            f"table `{name}` is there more than once in `{folder}`: {shown}.\n  Keep one of them."
         )
+    if not candidates:
+        _refuse_passing_over(here, name)
     return candidates[0] if candidates else None
 
 
-def _find_parts(folder: Path) -> SourceFiles | None:
+def _by_stem(folder: Path) -> dict[str, list[Path]]:
+    """What a folder holds, by the part of the name before its first point, in lower case."""
+    listed: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        listed.setdefault(path.name.split(".")[0].lower(), []).append(path)
+    return listed
+
+
+def _refuse_passing_over(here: Sequence[Path], name: str) -> None:
+    """Raise for a data file that has the name of a table and cannot be the table's."""
+    closed = [
+        path
+        for path in here
+        if path.is_file() and (suffix_of(path) or path.name.lower().endswith(_NOT_READ))
+    ]
+    if closed:
+        raise TableError(
+            f"table `{name}`: `{closed[0].name}` is not read under this name.\n"
+            f"  Unpack or convert it and name it `{name}.csv`, `{name}.csv.gz` or the like, name "
+            "it in `[input.files]`, or take it out of the folder."
+        )
+
+
+def _find_parts(folder: Path, name: str) -> SourceFiles | None:
     """The parts in a folder named after its table, None when it holds none."""
     paths = sorted(each for each in folder.iterdir() if not _ENGINE_MARK.match(each.name))
     if not paths:
@@ -334,7 +385,7 @@ def _find_parts(folder: Path) -> SourceFiles | None:
             f"`{folder.name}/` holds {len(paths)} parts of the kinds {', '.join(sorted(kinds))}.\n"
             f"  Keep parts of one kind in it, and nothing else: {', '.join(SUFFIXES)}."
         )
-    return SourceFiles(folder.name, tuple(paths), kinds.pop())
+    return SourceFiles(name, tuple(paths), kinds.pop())
 
 
 def find_by_name(

@@ -118,3 +118,34 @@ def test_documents_are_no_data_and_files_of_no_kind_are_named_in_the_log(tmp_pat
         "one": ["a1.csv"]
     }
     assert "not read: `a_documents`, `c.csv.zst`, `c.xyz`" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("pharmacy_claim.csv.7z", "pharmacy_claim.tar.xz", "Pharmacy_Claim.feather"),
+        *("pharmacy_claim.2024.csv", "pharmacy_claim.snappy.parquet"),
+    ],
+)
+def test_a_table_there_only_in_a_file_that_is_not_read_is_not_passed_over(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(TableError, match=rf"`pharmacy_claim`: `{name}` is not read"):
+        find_files(tmp_path, "pharmacy_claim")
+    (tmp_path / "pharmacy_claim.csv").touch()
+    assert find_files(tmp_path, "pharmacy_claim").suffix == ".csv"
+
+
+def test_names_of_tables_are_found_in_any_case_and_documents_passed_over(tmp_path):
+    for name in ("ELIGIBILITY.CSV.GZ", "Person.md", "contract.csv.md5", "referral.json", "custody"):
+        (tmp_path / name).touch()
+    (tmp_path / "Medical_Claim").mkdir()
+    (tmp_path / "Medical_Claim" / "A.Parquet").touch()
+    spans = find_files(tmp_path, "eligibility")
+    assert (spans.suffix, spans.label) == (".csv.gz", "ELIGIBILITY.CSV.GZ")
+    parts = find_files(tmp_path, "medical_claim")
+    assert (parts.name, parts.label) == ("medical_claim", "Medical_Claim/")
+    for name in ("person", "contract", "referral", "custody"):
+        assert find_files(tmp_path, name) is None
+    (tmp_path / "eligibility.parquet").touch()
+    with pytest.raises(TableError, match="`eligibility` is there more than once"):
+        find_files(tmp_path, "eligibility")
