@@ -33,6 +33,7 @@ from calaim_eval.panel.gaps import (
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.member_months import MANIFEST, PANEL_TABLES, MemberMonths
+from calaim_eval.panel.own_lists import require_probabilities
 from calaim_eval.panel.planned_stays import planned_note
 from calaim_eval.panel.resume import (
     INPUTS,
@@ -110,7 +111,8 @@ def build_member_months(
     ------
     TableError
         `eligibility` was not read, the window is no window, the data end before its claims are
-        complete (`run_out_months`), or the tables were read anew meanwhile.
+        complete (`run_out_months`), shares of `ed_avoidable_weight` add up to more than 1, or the
+        tables were read anew meanwhile.
     OutputError
         The folder cannot be written, or the disk is full.
     MissingExtraError
@@ -139,6 +141,7 @@ def build_member_months(
     months = window_months(first_month, last_month)
     _require_eligibility(tables)
     _require_custody(tables, rules)
+    require_probabilities(tables, wanted)
     folder = panel_folder() if out_dir is None else Path(out_dir)
     with one_at_a_time(folder, doing="building member months"):
         panel = _build(
