@@ -37,6 +37,7 @@ def count_reasons(
     history: History,
     system: System,
     given_away: Hidden,
+    changed: Hidden,
 ) -> pd.DataFrame:
     """Hidden rows by table and reason.
 
@@ -51,6 +52,8 @@ def count_reasons(
         What they were chosen with.
     given_away : dict[str, np.ndarray]
         Rows of estimates and bounds hidden with a rate.
+    changed : dict[str, np.ndarray]
+        Rows of estimates and bounds of a few members more or fewer than one shown before.
 
     Returns
     -------
@@ -63,7 +66,8 @@ def count_reasons(
         reasons = np.full(len(result), PROTECTS, dtype=object)
         masks = {
             RATE: given_away.get(name),
-            BEFORE: hidden_before(name, result.keys, history) | restated.get(name, False),
+            BEFORE: hidden_before(name, result.keys, history)
+            | restated.get(name, changed.get(name, False)),
             GROUP: _small(result, policy, populations),
             OWN: _small(result, policy, ()),
         }

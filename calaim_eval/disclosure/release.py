@@ -17,6 +17,13 @@ from calaim_eval.disclosure.bounds import hide_bounds
 from calaim_eval.disclosure.count_table import CellId, CountTable, count_tables
 from calaim_eval.disclosure.earlier_comparisons import refuse_given_away_before
 from calaim_eval.disclosure.effects import hide_effects
+from calaim_eval.disclosure.estimates_before import (
+    MEMORY,
+    ShownEstimates,
+    append_shown_estimates,
+    changed_by_few,
+    read_shown_estimates,
+)
 from calaim_eval.disclosure.explain import write_log
 from calaim_eval.disclosure.folder import write_manifest, write_tables
 from calaim_eval.disclosure.from_rates import (
@@ -97,7 +104,9 @@ def release(
         guideline's score; see `Released.scores`.
     custody : path, optional
         Restricted file to write how many rows are hidden for which reason to, for the person who
-        signs. It must not lie in `to`: these counts narrow hidden ones down.
+        signs. It must not lie in `to`: these counts narrow hidden ones down. Beside it a file
+        remembers the members and events behind every estimate shown: an estimate that a later
+        release makes of a few members more or fewer is hidden (`changed_by_few`).
 
     Returns
     -------
@@ -130,6 +139,7 @@ def release(
     if to is not None and path == Path(to) / LEDGER_NAME:
         check_ledger_is_whole(Path(to), entries)
     history = history_of(entries, quarter or "", provenance)
+    memory = None if custody is None else Path(custody).with_name(MEMORY)
     content, reasons = protect_results(
         results,
         rules,
@@ -137,10 +147,15 @@ def release(
         quarter=quarter or "",
         provenance=provenance or {},
         residents=residents,
+        shown_before=() if memory is None else read_shown_estimates(memory),
     )
     check_rounding_is_kept(entries, content)
-    if custody is not None:
+    if custody is not None and memory is not None:
         _write_custody(reasons, Path(custody))
+        # Before the folder is in place, as the ledger: what is shown must be remembered.
+        append_shown_estimates(
+            memory, quarter=quarter or "", results=results, hidden=_hidden_rows(content)
+        )
     if to is not None:
         _write(content, Path(to) / str(quarter), path, rules)
     elif path is not None:
@@ -157,6 +172,7 @@ def protect_results(
     quarter: str,
     provenance: Mapping[str, Any],
     residents: Mapping[str, int] | None = None,
+    shown_before: Sequence[ShownEstimates] = (),
 ) -> tuple[ReleaseContent, pd.DataFrame]:
     """Choose what to hide, audit it, and put the released tables together.
 
@@ -175,8 +191,9 @@ def protect_results(
         history, pattern.system, pattern.pattern.hidden_rows, of=names_of_stacked_rates(rates)
     )
     given_away = _given_away({**effects, **bounds}, rates, pattern, history)
+    changed = changed_by_few({**effects, **bounds}, shown_before, policy=policy, quarter=quarter)
     before = {
-        name: rows | hidden_before(name, results[name].keys, history)
+        name: rows | changed[name] | hidden_before(name, results[name].keys, history)
         for name, rows in given_away.items()
     }
     hidden |= hide_effects(
@@ -210,6 +227,7 @@ def protect_results(
         history=history,
         system=pattern.system,
         given_away=given_away,
+        changed=changed,
     )
     content = ReleaseContent(
         quarter=quarter,
@@ -221,6 +239,14 @@ def protect_results(
         scores=[score.as_plain() for score in scores],
     )
     return content, reasons
+
+
+def _hidden_rows(content: ReleaseContent) -> Hidden:
+    """Rows hidden in each table."""
+    return {
+        name: table.frame["is_suppressed"].to_numpy(dtype=bool)
+        for name, table in content.tables.items()
+    }
 
 
 def _with_narrowed(

@@ -95,6 +95,11 @@ def decimals_of_base(error: np.ndarray, n_events: np.ndarray, base: int) -> np.n
     return np.asarray(np.minimum(np.where(known, coarse, 0), _decimals(error, 2)))
 
 
+def decimals_of_error(error: np.ndarray) -> np.ndarray:
+    """Decimal places of an estimate: those of the second digit of its standard error."""
+    return _decimals(error, 2)
+
+
 def round_intervals(numbers: pd.DataFrame) -> pd.DataFrame:
     """Intervals to four significant digits: their width says how events lie on members."""
     rounded = numbers.copy()
