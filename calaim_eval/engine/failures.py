@@ -15,6 +15,26 @@ from calaim_eval.errors import CalaimEvalError, OutputError, TableError
 DISK_FULL = ("no space left", "disk full", "not enough space", "max_temp_directory_size")
 NOT_ALLOWED = ("permission denied", "read-only file system", "access is denied")
 
+_CAUSES = (
+    (
+        "not utf-8",
+        "It is not UTF-8 text; write it again as UTF-8, for example with "
+        "`iconv -f WINDOWS-1252 -t UTF-8`.",
+    ),
+    (
+        "expected number of columns",
+        "A row there has more or fewer cells than the header: a delimiter or line break within a "
+        "value needs double quotes around the value.",
+    ),
+    ("unterminated quote", "A double quote is not closed, or one within a value not doubled."),
+    (
+        "state machine reached an invalid state",
+        "Its lines do not all end alike (some in CR and LF, some in LF), or a double quote within "
+        "a value is not doubled; write it again.",
+    ),
+)
+_DAMAGED = "It is damaged, cut short or not of the type its name says; fetch or write it again."
+
 
 @contextmanager
 def engine_failures(*, doing: str) -> Iterator[None]:
@@ -74,5 +94,5 @@ def _translated(problem: Exception, doing: str) -> CalaimEvalError:
     where = f" at line {int(line[1]):,}" if line else ""
     return TableError(
         f"{doing}: the file cannot be read{where} ({type(problem).__name__}).\n"
-        "  It is damaged, cut short or not of the type its name says; fetch or write it again."
+        f"  {next((cause for sign, cause in _CAUSES if sign in text), _DAMAGED)}"
     )

@@ -243,7 +243,8 @@ def _header(path: Path, table: str) -> tuple[str, tuple[str, ...]]:
     except UNREADABLE as problem:
         raise TableError(
             f"table `{table}`: `{path.name}` cannot be read ({type(problem).__name__}).\n"
-            "  It is damaged, cut short, or not UTF-8 text; fetch or write it again."
+            "  It is damaged, cut short, or not UTF-8 text; fetch it again, or write it as UTF-8, "
+            "for example with `iconv -f WINDOWS-1252 -t UTF-8`."
         ) from None
     delimiter = max(DELIMITERS, key=line.count)
     names = tuple(next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), []))

@@ -17,7 +17,9 @@ def claims(tmp_path, parts, **options):
     (raw / "eligibility.csv").write_text(SPANS)
     (raw / "person.csv").write_text("member_id,birth_date\nm1,1990-01-01\n")
     for number, text in enumerate(parts):
-        (raw / "medical_claim" / f"{number}.csv").write_bytes(text.encode())
+        (raw / "medical_claim" / f"{number}.csv").write_bytes(
+            text.encode() if isinstance(text, str) else text
+        )
     frame = read_tables(raw, work_dir=tmp_path / "work", **options).frame("medical_claim")
     return frame.sort_values("claim_id", ignore_index=True)
 
@@ -69,3 +71,23 @@ def test_a_name_with_a_line_break_can_be_renamed(tmp_path, end):
         tmp_path, [text], rename={"medical_claim": {f"Member, his{end}number": "member_id"}}
     )
     assert frame["member_id"].tolist() == ["m1"]
+
+
+LINES = "".join(f"c{i},1,dental,m1,2022-02-01,A\n" for i in range(3000))
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ((HEADER + LINES + "x,1,dental,m1,2022-02-01,Peña\n").encode("latin-1"), "not UTF-8"),
+        ((HEADER + "x,1,dental,m1,2022-02-01,Peña\n").encode("latin-1"), "not UTF-8"),
+        (HEADER + "x,1,dental,m1,2022-02-01,Peña,Ruiz\n", "more or fewer cells than the header"),
+        (HEADER + "x,1,dental,m1,2022-02-01\n", "more or fewer cells than the header"),
+        (HEADER + 'x,1,dental,m1,2022-02-01,"Peña\ny,1,dental,m1,2022-02-01,B\n', "not closed"),
+        (HEADER + "x,1,dental,m1,2022-02-01,Peña\r\n", "do not all end alike"),
+    ],
+)
+def test_why_a_file_cannot_be_read_is_told_without_its_values(tmp_path, text, cause):
+    with pytest.raises(TableError, match=cause) as raised:
+        claims(tmp_path, [text])
+    assert "Pe" not in str(raised.value)
