@@ -29,6 +29,7 @@ MADE = (
     "ems_call",
     "claim_procedure",
 )
+LEFT = ("01", "01", "02", "02", "02", "05", "65", "07", "20", "41", "30", "30", "30", None)
 STAY_DIAGNOSES = (None, "J449", "I10", "E1010", "E1165", "Z5111", "Z5112", "O80", "P071")
 DRGS = (None, None, "470", "945", "860", "8601", "001", "0946")
 OUTPATIENT_BILLS = ("131", "131", "0131", "141", "851", "711", None)
@@ -268,12 +269,13 @@ class _Maker:
 
     def _stay(self) -> list[Row]:
         admit, place = self._near(), self._place()
-        if self.last_stay and self.rng.random() < 0.35:
+        if self.last_stay and self.rng.random() < 0.5:
             # Again on the last day of the stay before, or soon after: interim bills, transfers.
-            admit = self.last_stay[0] + timedelta(days=self._one(0, 1, 1, 2))
-            place = self._one(self.last_stay[1], self.last_stay[1], place)
+            admit, before = self.last_stay[0], self.last_stay[1]
+            admit += timedelta(days=self._one(0, 0, 1, 1, 2))
+            place = self._one(before, before, place, "B" if before == "A" else "A")
         end = admit + timedelta(days=self._one(0, 1, 2, 4, 9, 33))
-        left = self._one("01", "01", "01", "02", "02", "05", "07", "20", "41", "30", "30", None)
+        left = self._one(*LEFT)
         left = self.left.setdefault(end, left)
         self.last_stay = (end, place)
         first = self._claim(
