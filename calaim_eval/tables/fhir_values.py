@@ -62,13 +62,14 @@ def reference(value: Any, links: Links) -> str | None:
         Full URL to ``Type/id``, of the bundle.
     """
     text = value.get("reference") if isinstance(value, dict) else None
-    if not isinstance(text, str) or not text or text.startswith("#"):
+    text = text.strip() if isinstance(text, str) else ""
+    if not text or text.startswith("#"):
         return None
     if text in links:
         return links[text]
     parts = _VERSION.sub("", text).replace("urn:uuid:", "").replace("urn:oid:", "").split("/")
     kind = parts[-2] if len(parts) > 1 else str(value.get("type") or "?")
-    return f"{kind}/{parts[-1]}"
+    return f"{kind}/{parts[-1].strip()}"
 
 
 def id_of(pointer: str | None) -> str | None:

@@ -134,7 +134,8 @@ def _reasons(folder: Path, ledger: RowLedger) -> dict[str, str]:
 
 def _take(resource: Json, links: Links, found: Resources, ledger: RowLedger) -> None:
     """Keep what a referral needs of one resource; the others are counted."""
-    kind, own = resource["resourceType"], f"{resource['resourceType']}/{resource.get('id')}"
+    kind = resource["resourceType"]
+    own = f"{kind}/{_text(resource.get('id'))}"
     if kind == "Task":
         found.tasks.append(_task(resource, links))
         found.versions.add("R5" if "concept" in _object(resource.get("statusReason")) else "R4")
@@ -324,8 +325,8 @@ def _system_name(system: str) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    """A text, or nothing where the element is something else."""
-    return value if isinstance(value, str) else None
+    """A text without blanks around, or nothing where the element is empty or something else."""
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def _concept(value: Any) -> Any:

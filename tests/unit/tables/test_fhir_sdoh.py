@@ -318,3 +318,24 @@ def test_a_name_that_is_no_text_does_not_keep_the_tables_from_being_saved(tmp_pa
     assert rows["organization_id"].tolist() == ["fhir_sdoh:o1", "fhir_sdoh:o2"]
     assert rows["organization_name"].fillna("none").tolist() == ["Pantry", "none"]
     assert counts(found, table="fhir_sdoh Organization") == {"`id` is missing": 1, USED: 2}
+
+
+def test_blanks_around_ids_and_references_are_no_part_of_them(tmp_path):
+    pantry = {"resourceType": "Organization", "id": "pantry ", "name": " Pantry"}
+    blank = {
+        "for": {"reference": "Patient/p1 "},
+        "owner": {"reference": " Organization/pantry"},
+        "focus": {"reference": "ServiceRequest/ s1"},
+    }
+    folder = tmp_path / "fhir"
+    folder.mkdir()
+    (folder / "member_link.csv").write_text("source_person_id,member_id\np1,m1\n")
+    found = read(tmp_path, pantry, task(" t1", **blank), task("t2", part_of="t1 "), task(" "))
+    row = referrals(found).loc["t1"]
+    assert row["member_id"] == "m1"
+    assert row["to_organization_id"] == "fhir_sdoh:pantry"
+    assert row["social_service_code"] == "467771000124109"
+    assert found.frame("organization")["organization_id"].tolist() == ["fhir_sdoh:pantry"]
+    assert found.frame("organization")["organization_name"].tolist() == ["Pantry"]
+    assert referrals(found).loc["t2", "root_referral_id"] == "fhir_sdoh:t1"
+    assert counts(found)["`id` is missing"] == 1
