@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 from pathlib import Path
@@ -17,11 +18,16 @@ from calaim_eval.tables import Tables
 GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
 
 
+def written_file() -> str:
+    """The guide's code block."""
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.S)
+    return code
+
+
 def written_measure() -> Measure:
     """The measure of the guide's code block."""
-    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.S)
     space: dict[str, object] = {}
-    exec(code, space)
+    exec(written_file(), space)
     (measure,) = space["MEASURES"]
     return measure
 
@@ -64,6 +70,21 @@ def test_the_example_of_the_guide_is_counted_like_any_measure():
     assert frame["mammograms"].tolist() == [1, 0, 0, 0]
     events = panel.ledger.to_frame().query("stage == 'events' and n_rows > 0")
     assert events[events["table"] == "mammograms"]["n_rows"].tolist() == [1]
+
+
+def test_the_example_is_a_file_that_the_checks_of_the_package_take():
+    tree = ast.parse(written_file())
+    assert ast.get_docstring(tree)
+    for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+        assert ast.get_docstring(function)
+        assert function.returns
+        assert all(each.annotation for each in function.args.args)
+
+
+def test_the_guide_names_the_page_that_must_have_the_measure():
+    guide = GUIDE.read_text(encoding="utf-8")
+    _, recipe = guide.split("## A measure in one file")
+    assert "(docs/measures.md)" in recipe.split("\n## ")[0]
 
 
 def test_a_measure_is_named_once():
