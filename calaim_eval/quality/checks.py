@@ -80,7 +80,7 @@ _READING = (
     ),
     Check(
         "dates_out_of_order",
-        "A later date precedes the earlier one; the rows are set aside",
+        "A later date precedes the earlier one; the rows, or dates of death, are set aside",
         "rows",
         "rows read",
         "Ask the sender which of the two dates is right.",

@@ -24,7 +24,7 @@ _BY_WORDS = (
     ("is not in its code list", "values_unlisted"),
     ("repeats the key", "keys_repeated"),
 )
-_OUT_OF_ORDER = re.compile(r"^`\w+` is before `\w+`$")
+_OUT_OF_ORDER = re.compile(r"^`\w+` is before `\w+`( \(read as missing\))?$")
 _NAME = re.compile(r"`(\w+)`")
 # Counted again, member by member, in the pass over the checked tables.
 _COUNTED_ELSEWHERE = (NO_SPAN, AFTER_DEATH)

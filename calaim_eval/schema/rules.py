@@ -8,6 +8,7 @@ problem in a column that a row can do without is read as missing, and counted as
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -130,7 +131,10 @@ def row_rules(typed: ibis.Table, table: Table, *, extract_date: date | None) -> 
         rules += _column_rules(
             typed, FIELDS[column], is_needed=column in needed, extract_date=extract_date
         )
-    rules += [_out_of_order(typed, earlier, later) for earlier, later in table.date_order]
+    rules += [
+        _out_of_order(typed, pair, is_needed=pair[1] in needed, extract_date=extract_date)
+        for pair in table.date_order
+    ]
     if {"program", "service"} <= set(table.fields):
         rules.append(_other_program(typed))
     return sorted(rules, key=lambda rule: not rule.sets_aside)
@@ -154,6 +158,7 @@ def read_rows(raw: ibis.Table, table: Table, *, extract_date: date | None) -> ib
     remarks = [rule.applies for rule in rules if not rule.sets_aside]
     bits = [applies.ifelse(1 << i, 0).cast("int64") for i, applies in enumerate(remarks)]
     values = {column: _final_value(typed, column, extract_date) for column in table.fields}
+    values |= _without_out_of_order(typed, table, values, extract_date)
     return typed.select(
         **values,
         **{
@@ -295,7 +300,32 @@ def _outside_list(value: ibis.Value, column: str) -> RowRule:
     return RowRule(column, problem, unlisted, sets_aside=False)
 
 
-def _out_of_order(typed: ibis.Table, earlier: str, later: str) -> RowRule:
+def _out_of_order(
+    typed: ibis.Table, pair: tuple[str, str], *, is_needed: bool, extract_date: date | None
+) -> RowRule:
     """A later date that precedes the earlier one."""
-    before = (typed[later] < typed[earlier]).fill_null(False)
-    return RowRule(later, f"`{later}` is before `{earlier}`", before, sets_aside=True)
+    problem = f"`{pair[1]}` is before `{pair[0]}`"
+    if not is_needed:
+        problem += " (read as missing)"
+    before = _is_before(typed, pair, extract_date)
+    return RowRule(pair[1], problem, before, sets_aside=is_needed)
+
+
+def _is_before(typed: ibis.Table, pair: tuple[str, str], extract_date: date | None) -> ibis.Value:
+    """Whether the later date precedes the earlier one; an impossible date is none."""
+    earlier, later = (
+        _is_impossible(typed[column], column, extract_date).ifelse(None, typed[column])
+        for column in pair
+    )
+    return (later < earlier).fill_null(False)
+
+
+def _without_out_of_order(
+    typed: ibis.Table, table: Table, values: Mapping[str, ibis.Value], extract_date: date | None
+) -> dict[str, ibis.Value]:
+    """Later dates that a row can do without, missing where they precede the earlier ones."""
+    return {
+        pair[1]: _is_before(typed, pair, extract_date).ifelse(None, values[pair[1]])
+        for pair in table.date_order
+        if pair[1] not in indispensable(table)
+    }

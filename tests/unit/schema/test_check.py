@@ -1,10 +1,12 @@
 import datetime as dt
 
+import ibis
 import pandas as pd
 import pytest
 
 from calaim_eval.errors import TableError
-from calaim_eval.schema import check_table
+from calaim_eval.schema import TABLES, check_table
+from calaim_eval.schema.rules import read_rows
 
 SECRET = "SECRET-77"
 
@@ -39,6 +41,17 @@ def test_dates_out_of_order():
     assert found["problem"].tolist() == ["`enrollment_end_date` is before `enrollment_start_date`"]
     assert found["row_is_set_aside"].tolist() == [True]
     assert found["share_of_rows"].tolist() == [pytest.approx(1 / 3)]
+
+
+def test_a_person_is_kept_whatever_the_dates_say():
+    born = ["1980-05-05", "1980-05-05", "1980-13-05", "3080-05-05", "1980-05-05"]
+    dead = ["1900-01-01", "1980-05-05", "1980-01-01", "2020-01-01", "x"]
+    frame = pd.DataFrame({"member_id": list("abcde"), "birth_date": born, "death_date": dead})
+    found = check_table(frame, "person")
+    assert not found["row_is_set_aside"].any()
+    assert "`death_date` is before `birth_date` (read as missing)" in set(found["problem"])
+    rows = read_rows(ibis.memtable(frame), TABLES["person"], extract_date=None).to_pandas()
+    assert rows["death_date"].notna().tolist() == [False, True, True, True, False]
 
 
 def test_impossible_dates():

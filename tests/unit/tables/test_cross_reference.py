@@ -214,17 +214,17 @@ def test_of_two_persons_merged_directly_the_later_merge_is_kept():
     assert Tables.from_frames(frames).frame("person")["sex"].tolist() == ["male"]
 
 
-def test_a_person_row_that_cannot_be_used_does_not_displace_one_that_can():
+def test_a_person_with_a_death_before_birth_is_kept_without_the_death():
     deaths = [None, "1985-01-01", None, None, None]
     frames = {"eligibility": SPANS, "person": PERSONS.assign(death_date=deaths), XREF: MERGES}
     tables = Tables.from_frames(frames)
     persons = tables.frame("person").set_index("member_id")
-    assert persons.loc["new", "sex"] == "female"
-    assert counts(tables, "person") == {
-        "`death_date` is before `birth_date`": 1,
-        FORMER_PERSON: 1,
-        "used": 3,
-    }
+    assert persons.loc["new", "sex"] == "male"
+    assert persons["death_date"].isna().all()
+    assert counts(tables, "person") == {FORMER_PERSON: 2, "used": 3}
+    notices = tables.ledger.to_frame().query("table == 'person' and stage == 'notice'")
+    told = dict(zip(notices["reason"], notices["n_rows"], strict=True))
+    assert told["`death_date` is before `birth_date` (read as missing)"] == 1
 
 
 def write(frames, folder):
