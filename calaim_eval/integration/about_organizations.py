@@ -28,18 +28,16 @@ def about_organizations(
     kind: RateKind,
     method: Method,
     margins: tuple[str, ...] = (),
-    bounds: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> RateTable:
-    """Rate table about organizations; without bounds where every organization was counted."""
+    """Rate table about organizations; no bounds, for every organization was counted."""
     empty = np.full(len(keys), np.nan)
-    low, high = bounds or (empty, empty)
     return RateTable(
         measure=measure,
         keys=keys,
         numerator=np.asarray(numerator, dtype=float),
         denominator=np.asarray(denominator, dtype=float),
-        conf_low=low,
-        conf_high=high,
+        conf_low=empty,
+        conf_high=empty,
         n_members=empty,
         numerator_name=names[0],
         denominator_name=names[1],

@@ -10,10 +10,9 @@ import pandas as pd
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.code_lists import known_counties, services_offered
 from calaim_eval.integration.contracts import contracts_in_force
-from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.services import services_in_quarter
+from calaim_eval.integration.share_table import by_wilson, share_table
 from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.tables.ledger import RowLedger
 
 _CELL = ["county", "service"]
@@ -71,23 +70,15 @@ def service_coverage(
     active = contracted.merge(served, how="inner")
     numerator = _organizations(active, grid)
     denominator = _organizations(contracted, grid)
-    low, high = wilson_interval(numerator, denominator)
-    return RateTable(
-        measure="Active organizations by county and service",
-        keys=grid.to_frame(index=False),
-        numerator=numerator,
-        denominator=denominator,
-        conf_low=low,
-        conf_high=high,
-        n_members=np.full(len(grid), np.nan),
-        numerator_name=f"active_organizations_in_{quarter}",
-        denominator_name=f"contracted_organizations_in_{quarter}",
+    return share_table(
+        "Active organizations by county and service",
+        grid.to_frame(index=False),
+        numerator,
+        denominator,
+        names=(f"active_organizations_in_{quarter}", f"contracted_organizations_in_{quarter}"),
         unit="share of contracted organizations",
-        kind="proportion",
-        method=Method(
-            "Share with Wilson 95 % interval",
-            {"quarter": quarter, "active": "at least one member served in the quarter"},
-            WILSON,
+        method=by_wilson(
+            {"quarter": quarter, "active": "at least one member served in the quarter"}
         ),
         about="organizations",
         notes=_notes(contracted, served, active, grid),
@@ -191,20 +182,14 @@ def contracted_but_idle(
     order = [service for service in offered if service in by_service.index]
     active = np.array([anywhere.sum(), *by_service.loc[order, "sum"]], dtype=float)
     n_contracted = np.array([len(anywhere), *by_service.loc[order, "size"]], dtype=float)
-    low, high = wilson_interval(n_contracted - active, n_contracted)
-    return RateTable(
-        measure="Contracted but idle organizations",
-        keys=pd.DataFrame({"service": [ALL, *order]}),
-        numerator=n_contracted - active,
-        denominator=n_contracted,
-        conf_low=low,
-        conf_high=high,
-        n_members=np.full(len(active), np.nan),
-        numerator_name=f"idle_organizations_in_{quarter}",
-        denominator_name=f"contracted_organizations_in_{quarter}",
+    return share_table(
+        "Contracted but idle organizations",
+        pd.DataFrame({"service": [ALL, *order]}),
+        n_contracted - active,
+        n_contracted,
+        names=(f"idle_organizations_in_{quarter}", f"contracted_organizations_in_{quarter}"),
         unit="share of contracted organizations",
-        kind="proportion",
-        method=Method("Share with Wilson 95 % interval", {"quarter": quarter}, WILSON),
+        method=by_wilson({"quarter": quarter}),
         about="organizations",
         notes=_not_in_effect(in_force, offered),
     )

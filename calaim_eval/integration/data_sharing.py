@@ -10,7 +10,6 @@ import pandas as pd
 from calaim_eval.errors import EstimationError, TableError
 from calaim_eval.integration.code_lists import race_ethnicity_groups
 from calaim_eval.integration.contracts import organization_trait, trait_values
-from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.inputs import (
     UNKNOWN,
     check_unique,
@@ -21,8 +20,8 @@ from calaim_eval.integration.inputs import (
 from calaim_eval.integration.referral_groups import group_referrals
 from calaim_eval.integration.services import Program, services_in_quarter
 from calaim_eval.integration.settings_in_force import not_in_force
-from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
+from calaim_eval.integration.share_table import by_wilson, share_table
+from calaim_eval.results import ALL, RateTable
 from calaim_eval.tables.ledger import RowLedger
 
 LEVELS = ("0", "1", "2", "3", "4")
@@ -105,27 +104,20 @@ def data_sharing_level(
     counts += [_count(by_group.loc[by_group["group"] == value, "level"]) for value in order]
     numerator = np.concatenate(counts)
     denominator = np.repeat([block[0] for block in counts], len(LEVELS) + 2)
-    low, high = wilson_interval(numerator, denominator)
     keys = pd.MultiIndex.from_product(
         [[ALL, *order], [ALL, *LEVELS, NOT_RECORDED]], names=[by or "group", "data_sharing_level"]
     ).to_frame(index=False)
-    return RateTable(
-        measure="Members served by level of data sharing",
-        keys=keys if by else keys[["data_sharing_level"]],
-        numerator=numerator,
-        denominator=denominator,
-        conf_low=low,
-        conf_high=high,
-        n_members=numerator,
-        numerator_name=f"members_served_by_{of_several}_data_sharing_level_in_{quarter}",
-        denominator_name=f"{_SERVED[program]}_in_{quarter}_all_types",
-        unit="share of members served",
-        kind="proportion",
-        method=Method(
-            "Share with Wilson 95 % interval",
-            {"quarter": quarter, "of_several": of_several, "program": program},
-            WILSON,
+    return share_table(
+        "Members served by level of data sharing",
+        keys if by else keys[["data_sharing_level"]],
+        numerator,
+        denominator,
+        names=(
+            f"members_served_by_{of_several}_data_sharing_level_in_{quarter}",
+            f"{_SERVED[program]}_in_{quarter}_all_types",
         ),
+        unit="share of members served",
+        method=by_wilson({"quarter": quarter, "of_several": of_several, "program": program}),
         margins=("data_sharing_level", *((by,) if by == _MEMBER else ())),
         denominator_keys=(by,) if by else (),
     )

@@ -16,11 +16,10 @@ from calaim_eval.integration.contracts import (
 )
 from calaim_eval.integration.inputs import UNKNOWN
 from calaim_eval.integration.services import Program, services_in_quarter
-from calaim_eval.results import Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
+from calaim_eval.integration.share_table import by_wilson, share_table
+from calaim_eval.results import RateTable
 from calaim_eval.tables.ledger import RowLedger
 
-WILSON = "Wilson EB (1927). J Am Stat Assoc 22(158):209-212. doi:10.1080/01621459.1927.10502953"
 _BREAKDOWNS = ("county", "plan", "service")
 
 
@@ -237,20 +236,14 @@ def _shares_by_type(
     table = keys.merge(typed, how="left", on=[*breakdown, "organization_type"])
     numerator = table["n"].fillna(0).to_numpy(dtype=float)
     denominator = np.repeat(totals["n"].to_numpy(dtype=float), len(ORGANIZATION_TYPES))
-    low, high = wilson_interval(numerator, denominator)
-    return RateTable(
-        measure=measure,
-        keys=keys,
-        numerator=numerator,
-        denominator=denominator,
-        conf_low=low,
-        conf_high=high,
-        n_members=numerator if about_members else np.full(len(keys), np.nan),
-        numerator_name=names[0],
-        denominator_name=names[1],
+    return share_table(
+        measure,
+        keys,
+        numerator,
+        denominator,
+        names=names,
         unit=unit,
-        kind="proportion",
-        method=Method("Share with Wilson 95 % interval", {"quarter": quarter}, WILSON),
+        method=by_wilson({"quarter": quarter}),
         about="members" if about_members else "organizations",
         notes=notes,
     )

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.integration.contracts import contracts_in_force, organization_trait
-from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.inputs import Day, as_day, take_columns
-from calaim_eval.results import Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
+from calaim_eval.integration.share_table import by_wilson, share_table
+from calaim_eval.results import RateTable
 from calaim_eval.tables.ledger import RowLedger
 
 
@@ -97,25 +96,15 @@ def _local_rows(
     }
     numerator = np.array([float(mask.sum()) for mask in counted.values()])
     denominator = np.full(len(counted), float(len(organizations)))
-    low, high = wilson_interval(numerator, denominator)
     n_unrecorded = int((is_cbo & (home_unrecorded | entry_unrecorded)).sum())
-    return RateTable(
-        measure="Local community-based organizations",
-        keys=pd.DataFrame({"definition": list(counted)}),
-        numerator=numerator,
-        denominator=denominator,
-        conf_low=low,
-        conf_high=high,
-        n_members=np.full(len(counted), np.nan),
-        numerator_name="contracted_cbos_by_definition",
-        denominator_name="contracted_organizations_all_types",
+    return share_table(
+        "Local community-based organizations",
+        pd.DataFrame({"definition": list(counted)}),
+        numerator,
+        denominator,
+        names=("contracted_cbos_by_definition", "contracted_organizations_all_types"),
         unit="share of contracted organizations",
-        kind="proportion",
-        method=Method(
-            "Share with Wilson 95 % interval",
-            {"quarter": quarter, "entered_before": str(cutoff.date())},
-            WILSON,
-        ),
+        method=by_wilson({"quarter": quarter, "entered_before": str(cutoff.date())}),
         about="organizations",
         notes=(
             f"{n_unrecorded:,} of {int(is_cbo.sum()):,} community-based organizations lack a "

@@ -17,10 +17,9 @@ from calaim_eval.integration.contracts import (
     contracts_in_force,
     organization_trait,
 )
-from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.services import Program, services_in_quarter
+from calaim_eval.integration.share_table import by_wilson, share_table
 from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.tables.ledger import RowLedger
 
 _HERFINDAHL = "Rhoades SA (1993). The Herfindahl-Hirschman index. Fed Reserve Bull 79:188-189"
@@ -114,17 +113,16 @@ def single_plan_dependence(
     n_plans = rows.groupby("organization_id")["plan"].nunique()
     numerator = _by_type(types[n_plans.reindex(types.index) == 1])
     denominator = _by_type(types)
-    return about_organizations(
+    return share_table(
         "Organizations that contract with one plan only",
         pd.DataFrame({"organization_type": [ALL, *ORGANIZATION_TYPES]}),
         numerator,
         denominator,
         names=("organizations_with_one_plan", "contracted_organizations"),
         unit="share of contracted organizations",
-        kind="proportion",
-        method=Method("Share with Wilson 95 % interval", {"quarter": quarter}, WILSON),
+        method=by_wilson({"quarter": quarter}),
+        about="organizations",
         margins=("organization_type",),
-        bounds=wilson_interval(numerator, denominator),
     )
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.coordinator.person_steps import nested_shares, person_columns
+from calaim_eval.integration.share_table import share_table
 from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.results.share_words import share_words
 
 _CONFERENCE = ("person_id", "conference_date")
@@ -132,19 +132,13 @@ def case_conference_rates(
     at = persons.keys["step"].tolist().index(_REFERRED)
     referred = np.append(persons.numerator[at], by_month["n_referred"].to_numpy(dtype=float))
     discussed = np.append(persons.denominator[at], by_month["n_discussed"].to_numpy(dtype=float))
-    low, high = wilson_interval(referred, discussed)
-    return RateTable(
-        measure="Referrals after case conferences by month",
-        keys=pd.DataFrame({"month": [ALL, *by_month["month"].astype(str)], "step": _REFERRED}),
-        numerator=referred,
-        denominator=discussed,
-        conf_low=low,
-        conf_high=high,
-        n_members=referred,
-        numerator_name=persons.numerator_name,
-        denominator_name=persons.denominator_name,
+    return share_table(
+        "Referrals after case conferences by month",
+        pd.DataFrame({"month": [ALL, *by_month["month"].astype(str)], "step": _REFERRED}),
+        referred,
+        discussed,
+        names=(persons.numerator_name, persons.denominator_name),
         unit="share of persons discussed",
-        kind="proportion",
         method=Method("Shares, Wilson interval", {"days": days}),
         denominator_keys=("month",),
         overlaps=("month",),

@@ -7,8 +7,8 @@ import pandas as pd
 
 from calaim_eval.errors import TableError, quoted
 from calaim_eval.integration.inputs import UNKNOWN, as_text, iso_days
+from calaim_eval.integration.share_table import share_table
 from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
 
 PERSON = "person_id"
 
@@ -66,19 +66,13 @@ def nested_shares(
         keys.insert(0, str(group.name), np.repeat(labels, len(steps)))
     numerator = counts.loc[steps].to_numpy(dtype=float).T.ravel()
     denominator = np.repeat(counts.loc["listed"].to_numpy(dtype=float), len(steps))
-    low, high = wilson_interval(numerator, denominator)
-    return RateTable(
-        measure=measure,
-        keys=keys,
-        numerator=numerator,
-        denominator=denominator,
-        conf_low=low,
-        conf_high=high,
-        n_members=numerator,
-        numerator_name=names[0],
-        denominator_name=names[1],
+    return share_table(
+        measure,
+        keys,
+        numerator,
+        denominator,
+        names=names,
         unit=unit,
-        kind="proportion",
         method=method,
         margins=() if group is None else (str(group.name),),
         denominator_keys=() if group is None else (str(group.name),),

@@ -8,7 +8,6 @@ import pandas as pd
 from calaim_eval.errors import EstimationError
 from calaim_eval.integration.clustered_shares import clustered_shares
 from calaim_eval.integration.contracts import organization_trait, trait_values
-from calaim_eval.integration.delivery import WILSON
 from calaim_eval.integration.inputs import take_columns
 from calaim_eval.integration.partner_survey.survey_answers import UNKNOWN_ROLE, SurveyAnswers
 from calaim_eval.integration.partner_survey.survey_scores import (
@@ -16,8 +15,8 @@ from calaim_eval.integration.partner_survey.survey_scores import (
     ROLE,
     group_of_respondents,
 )
+from calaim_eval.integration.share_table import by_wilson, share_table
 from calaim_eval.results import ALL, Method, RateTable
-from calaim_eval.results.intervals import wilson_interval
 from calaim_eval.schema.fields import FIELDS
 
 _CLUSTERED = "Dean N, Pagano M (2015). doi:10.1093/jssam/smv024"
@@ -58,22 +57,16 @@ def survey_response_rate(
     numerator = counted.to_numpy(dtype=float)
     numerator = np.concatenate([[numerator.sum()], numerator])
     denominator = np.concatenate([[denominator.sum()], denominator])
-    low, high = wilson_interval(numerator, denominator)
     n_others = len(responded - set(asked))
     notes = (f"{n_others:,} organizations answered without having been asked.",)
-    return RateTable(
-        measure="Organizations that answered the survey",
-        keys=pd.DataFrame({by: [ALL, *order]}),
-        numerator=numerator,
-        denominator=denominator,
-        conf_low=low,
-        conf_high=high,
-        n_members=np.full(len(numerator), np.nan),
-        numerator_name="organizations_that_answered",
-        denominator_name="organizations_asked",
+    return share_table(
+        "Organizations that answered the survey",
+        pd.DataFrame({by: [ALL, *order]}),
+        numerator,
+        denominator,
+        names=("organizations_that_answered", "organizations_asked"),
         unit="share of organizations asked",
-        kind="proportion",
-        method=Method("Share with Wilson 95 % interval", {"by": by}, WILSON),
+        method=by_wilson({"by": by}),
         about="organizations",
         margins=(by,),
         notes=notes if n_others else (),
@@ -115,22 +108,16 @@ def survey_respondents(
         rows.append(np.concatenate([[counts.sum()], counts]))
     numerator = np.concatenate(rows)
     denominator = np.repeat([row[0] for row in rows], len(roles))
-    low, high = wilson_interval(numerator, denominator)
     keys = pd.MultiIndex.from_product([[ALL, *groups], roles], names=[by or "group", ROLE])
     frame = keys.to_frame(index=False)
-    return RateTable(
-        measure="Respondents of the survey by role",
-        keys=frame[[ROLE]] if by is None else frame,
-        numerator=numerator,
-        denominator=denominator,
-        conf_low=low,
-        conf_high=high,
-        n_members=numerator,
-        numerator_name="survey_respondents",
-        denominator_name="survey_respondents",
+    return share_table(
+        "Respondents of the survey by role",
+        frame[[ROLE]] if by is None else frame,
+        numerator,
+        denominator,
+        names=("survey_respondents", "survey_respondents"),
         unit="share of respondents",
-        kind="proportion",
-        method=Method("Share with Wilson 95 % interval", {"by": by or ALL}, WILSON),
+        method=by_wilson({"by": by or ALL}),
         margins=(ROLE,) if by is None else (by, ROLE),
         denominator_keys=() if by is None else (by,),
     )
