@@ -18,6 +18,7 @@ from typing import Any
 import panel_oracle_feeds as feeds
 import panel_oracle_hospital as hospital
 import panel_oracle_more as more
+import panel_oracle_populations as focus
 from panel_oracle_care import (
     EdClaim,
     Member,
@@ -63,6 +64,7 @@ class Expected:
     merged: Counter = field(default_factory=Counter)
     remarks: list[set[str]] = field(default_factory=list)
     exposure: dict[tuple[str, str], Row] = field(default_factory=dict)
+    populations: dict[tuple[str, str], Row] = field(default_factory=dict)
 
 
 def expected(tables: dict[str, list[Row]], rules: Any, window: tuple[date, date]) -> Expected:
@@ -86,6 +88,15 @@ def expected(tables: dict[str, list[Row]], rules: Any, window: tuple[date, date]
     told.exposure = exposure(found, records)
     told.rows["program_service"], told.remarks = record_reasons(records, cover)
     days = _care_days(told, tables, final, rules)
+    released = {(row["member_id"], row["release_date"]) for row in spells if row["release_date"]}
+    events = {
+        "ed_use": days["ed_visits"],
+        "inpatient_use": days["inpatient_stays"],
+        "release_from_custody": sorted(released),
+    }
+    told.populations = focus.populations(
+        final, events, focus.foster_months(cover.counted), records, _known(tables, "birth_date")
+    )
     for name, program, kind in zip(
         PROGRAMS,
         ("ecm", "ecm", "community_support"),

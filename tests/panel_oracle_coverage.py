@@ -46,6 +46,7 @@ class Coverage:
     months: dict[tuple[str, str], Row] = field(default_factory=dict)
     reasons: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     spans: list[set[str]] = field(default_factory=list)
+    counted: list[tuple[Row, list[date]]] = field(default_factory=list)
     window: tuple[date, date] = (date.min, date.max)
 
     def fates(self, member: str, day: date) -> set[str]:
@@ -86,6 +87,7 @@ def _member(
     days_of = [_span_days(span, person, told.window) for span in spans]
     excluded = [_span_reasons(span, person, rules, told.window) for span in spans]
     counted = [i for i, reasons in enumerate(excluded) if not reasons]
+    told.counted += [(spans[i], days_of[i]) for i in counted]
     medicare = _medicare_months(spans, days_of, rules)
     months = sorted({month_of(day) for i in counted for day in days_of[i]})
     for month in months:

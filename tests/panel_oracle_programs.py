@@ -87,7 +87,8 @@ def exposure(found: list[Contact], records: list[Row]) -> dict[tuple[str, str], 
             mine[contact.member, service].append(contact)
     for row in records:
         for service in _names(row["program"], row["service"]):
-            focus[row["member_id"], service] |= {row.get("population_of_focus")} - {None}
+            codes = (row.get("population_of_focus") or "").split(";")
+            focus[row["member_id"], service] |= {code.strip() for code in codes} - {""}
     return {key: _exposure(contacts, focus[key]) for key, contacts in mine.items()}
 
 

@@ -199,7 +199,7 @@ class _Maker:
                 "enrollment_end_date": None if self.rng.random() < 0.3 else max(start, end),
                 "plan": self._one("Alpha", "Beta", None),
                 "county": self._one(*self.counties),
-                "aid_code": self._one("M1", "M3", None),
+                "aid_code": self._one("M1", "M3", "4H", None),
                 "payer_type": payer,
                 "benefit_scope": scope,
                 "dual_status_code": self._one(*[None] * 9, *["00"] * 6, "02") if is_plain else None,
@@ -344,7 +344,7 @@ class _Maker:
                 facility_npi=self._one("F", "G"),
                 rendering_npi=self._one("X", "Y"),
                 rendering_taxonomy_code=self._one(None, "207Q00000X", "207RC0000X"),
-                diagnosis_code_1=self._one(None, "F329", "F1020", "F172", "J449"),
+                diagnosis_code_1=self._one(None, "F329", "F1020", "F172", "F209", "J449"),
             )
         other = self._one("99214", "T1015", "80053")
         return [first, *(self._line(first, hcpcs_code=other) for _ in range(self._one(0, 0, 1)))]
@@ -386,8 +386,8 @@ class _Maker:
                 self._one(date(2024, 2, 5), date(2024, 2, 6), self._near()),
                 bill_type_code=self._one("771", "131") if form == "institutional" else None,
                 hcpcs_code=self._one("99385", "G0438", "90834", "H0031", "H0020", "99408", "99213"),
-                diagnosis_code_1=self._one(None, "F329", "F1020", "F172", "F0390", "Z5901"),
-                diagnosis_code_2=self._one(None, None, "Z590", "Z599", "I10"),
+                diagnosis_code_1=self._one(None, "F329", "F1020", "F172", "F209", "Z5901"),
+                diagnosis_code_2=self._one(None, "Z590", "Z5981", "F312", "I10"),
                 place_of_service_code=self._one("11", "04", "02", "50", None),
                 rendering_npi=self._one("X", "Y", None),
                 facility_npi=self._one("F", None),
@@ -480,7 +480,9 @@ class _Maker:
                 "service": service,
                 "record_type": kind,
                 "record_date": self._one(date(2024, 2, 5), date(2024, 2, 6), self._any_day()),
-                "population_of_focus": self._one(None, "1a", "2", "3") if is_told else None,
+                "population_of_focus": self._one(None, "1a", "2", "3", "1a; 9")
+                if is_told
+                else None,
             }
         )
 

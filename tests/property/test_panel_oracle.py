@@ -149,6 +149,7 @@ def differences(
         yield "remarks", "program_service", dating, _tally(told.remarks)
     yield from _dollar_differences(panel, told)
     yield from _exposure_differences(panel, told)
+    yield from _population_differences(panel, told)
 
 
 def _month_differences(panel: MemberMonths, told: oracle.Expected) -> Iterator[tuple]:
@@ -204,6 +205,19 @@ def _exposure_differences(panel: MemberMonths, told: oracle.Expected) -> Iterato
         for name, expected in told.exposure[key].items():
             if built[key][name] != expected:
                 yield f"exposure, {name}", key, built[key][name], expected
+
+
+def _population_differences(panel: MemberMonths, told: oracle.Expected) -> Iterator[tuple]:
+    built = {
+        (row["member_id"], row["population"]): {k: _plain(v) for k, v in row.items()}
+        for row in panel.population_frame().to_dict("records")
+    }
+    for key in sorted(built.keys() ^ told.populations.keys()):
+        yield "population", key, "built" if key in built else "not built"
+    for key in sorted(built.keys() & told.populations.keys()):
+        for name, expected in told.populations[key].items():
+            if built[key][name] != expected:
+                yield f"population, {name}", key, built[key][name], expected
 
 
 def _plain(value: object) -> object:

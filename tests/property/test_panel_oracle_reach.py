@@ -11,6 +11,7 @@ import panel_oracle as oracle
 import panel_oracle_care as care
 import panel_oracle_hospital as hospital
 import panel_oracle_more as more
+import panel_oracle_populations as focus
 import panel_people as made
 import pytest
 from panel_oracle_claims import service_day, standings, status
@@ -227,6 +228,18 @@ def test_every_fact_of_a_month_is_there_and_not(months, column):
 )
 def test_every_reason_happens(told, table, reason):
     assert sum(each == {reason} for each in told[0].rows[table]) >= AT_LEAST
+
+
+@pytest.mark.parametrize("evidence", sorted({rule[2] for rule in focus.RULES}))
+def test_every_evidence_of_a_population_happens(told, evidence):
+    rows = told[0].populations.values()
+    assert sum(evidence in (row["evidence"] or "").split(";") for row in rows) >= AT_LEAST
+
+
+def test_populations_are_known_from_claims_from_the_program_file_and_from_both(told):
+    bases = Counter(row["basis"] for row in told[0].populations.values())
+    assert len(bases) == 3
+    assert min(bases.values()) >= AT_LEAST
 
 
 @pytest.mark.parametrize("feed", ["custody", "police_contact"])
