@@ -45,6 +45,7 @@ _BY_LEVEL = (
     ("higher minus lower", "Difference"),
 )
 _COUNTIES = re.compile(r"Counties of lower integration: (\d+), of higher: (\d+);")
+_ABBREVIATIONS = re.compile(r"\b(?:cbo|ecm|hhp|mcp|wpc)(?=s?\b)")
 _FIXED = "Difference (95% interval)"
 _MIXED = "With a random county (95% interval)"
 _CHOSEN = "Chosen in halves of the counties"
@@ -186,6 +187,7 @@ def success_untenable_table(released: Released) -> DisplayTable | Absent:
         caption="Combinations that must not be supposed to have the outcome; no solution rests on "
         "them.",
         row_name="Combination",
+        left=("Units have it", "Why not"),
         n_suppressed=int(frame["is_suppressed"].sum()),
     )
 
@@ -247,13 +249,18 @@ def _county_words(notes: Sequence[str]) -> tuple[str, ...]:
 def combination_words(term: str) -> str:
     """``funded*~urban`` as ``funded and not urban``."""
     parts = (("not " + p[1:]) if p.startswith("~") else p for p in term.split("*"))
-    return " and ".join(part.replace("_", " ") for part in parts) or "any"
+    return " and ".join(map(_set_words, parts)) or "any"
+
+
+def _set_words(name: str) -> str:
+    """Names of sets as words, the abbreviations of the field in capitals."""
+    return _ABBREVIATIONS.sub(lambda found: found[0].upper(), name.replace("_", " "))
 
 
 def _stated(found: ReleasedTable, start: str) -> str:
     """What a note of the table states, with names as words; empty where none begins so."""
     note = next((n for n in found.meta.get("notes", ()) if n.startswith(start)), "")
-    return note.removeprefix(start).rstrip(".").replace("_", " ")
+    return _set_words(note.removeprefix(start).rstrip("."))
 
 
 def _by_term(released: Released, name: str, *, statistic: str = "") -> dict[str, pd.Series] | None:

@@ -116,7 +116,7 @@ def test_combinations_are_written_in_words_by_solution_and_model(more):
 
 def test_what_was_expected_stands_under_the_combinations(more):
     page = tables.success_combinations_table(more)
-    assert "Expected to help: cbo led present, urban absent." in page.gt.as_raw_html()
+    assert "Expected to help: CBO led present, urban absent." in page.gt.as_raw_html()
 
 
 def test_combinations_that_must_not_be_supposed_have_their_reason(more):
@@ -124,6 +124,8 @@ def test_combinations_that_must_not_be_supposed_have_their_reason(more):
     cells = page.gt._tbl_data
     assert cells["Combination"].tolist() == ["not funded and urban", "funded and urban"]
     assert cells["Units have it"].tolist() == ["No", "Yes"]
+    reason = page.to_html().rpartition("Impossible")[0].rpartition("<td")[2]
+    assert "text-align: left" in reason
     assert cells["Why not"].tolist() == [
         "Impossible",
         "Supposed for the outcome and for its absence",
