@@ -1,0 +1,96 @@
+"""What the reading of the files finds: values, keys, copies, members nobody knows."""
+
+from __future__ import annotations
+
+from calaim_eval.quality.checks.declaration import Check
+
+CHECKS = (
+    Check(
+        "values_missing",
+        "A value no row can do without is missing; the rows are set aside",
+        "rows",
+        "rows read",
+        "Ask the sender for the rows again with the value filled in.",
+        warn_above=0.001,
+        stop_above=0.2,
+    ),
+    Check(
+        "values_unreadable",
+        "A value cannot be read as its type",
+        "rows",
+        "rows read",
+        "Look at how the column is written; `data_dictionary/` has the types.",
+        warn_above=0.001,
+        stop_above=0.2,
+    ),
+    Check(
+        "dates_impossible",
+        "A date is before 1900 or after the extract",
+        "rows",
+        "rows read",
+        "Check `extract_date` in the study file first, then how the dates are written.",
+        warn_above=0.001,
+        stop_above=0.2,
+    ),
+    Check(
+        "dates_out_of_order",
+        "A later date precedes the earlier one; the rows, or dates of death, are set aside",
+        "rows",
+        "rows read",
+        "Ask the sender which of the two dates is right.",
+        warn_above=0.001,
+        stop_above=0.2,
+    ),
+    Check(
+        "values_unlisted",
+        "A value is not in its list",
+        "rows",
+        "rows read",
+        "Recode the values, or ask what they mean; `data_dictionary/` has the lists.",
+        warn_above=0.01,
+    ),
+    Check(
+        "values_below_minimum",
+        "A number is below the smallest that is possible; the rows are set aside",
+        "rows",
+        "rows read",
+        "Ask the sender what a negative number stands for.",
+        warn_above=0.001,
+        stop_above=0.2,
+    ),
+    Check(
+        "exact_duplicates",
+        "The same row is there more than once; the copies are dropped",
+        "rows",
+        "rows read",
+        "Find out whether a file was loaded twice; the study counts each row once.",
+        warn_above=0.05,
+    ),
+    Check(
+        "keys_repeated",
+        "Two rows have the same key and other values; the latest is kept",
+        "rows",
+        "rows read",
+        "Check that the key columns are the whole key in your system.",
+        warn_above=0.01,
+        stop_above=0.5,
+    ),
+    Check(
+        "members_not_in_eligibility",
+        "The member has no enrollment span; the rows are set aside",
+        "rows",
+        "rows read",
+        "Check that both files use the same member identifiers and were drawn on the same day.",
+        warn_above=0.01,
+        stop_above=0.5,
+        columns=("member_id",),
+    ),
+    Check(
+        "rows_set_aside_otherwise",
+        "Rows are set aside for another reason",
+        "rows",
+        "rows read",
+        "Read the reasons `calaim-eval check` prints.",
+        warn_above=0.01,
+    ),
+)
