@@ -8,6 +8,7 @@ restricted file beside the reasons for the person who signs.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from calaim_eval.disclosure.round_numbers import decimals_of_error
 from calaim_eval.errors import DisclosureError, OutputError
 from calaim_eval.results import BoundsTable, EffectTable, Result
 
+_LOG = logging.getLogger(__name__)
 MEMORY = "estimates_shown.jsonl"
 """File beside the reasons, one line a release."""
 
@@ -40,6 +42,26 @@ class ShownEstimates:
 
     quarter: str
     rows: Mapping[tuple[str, tuple[str, ...]], Support]
+
+
+def recall_estimates(
+    memory: Path | None, entries: Sequence[Mapping[str, Any]]
+) -> list[ShownEstimates]:
+    """What stands behind the estimates of earlier releases, as far as it is remembered.
+
+    A file that is not there though the ledger has estimates is warned of.
+    """
+    if memory is None:
+        return []
+    if not memory.exists() and any(
+        table.get("shown_keys") for entry in entries for table in entry["tables"].values()
+    ):
+        _LOG.warning(
+            "%s is not there: estimates are not compared with those of earlier releases, of which "
+            "they may differ by a few members. Put the file back if there was one",
+            memory,
+        )
+    return read_shown_estimates(memory)
 
 
 def read_shown_estimates(path: Path) -> list[ShownEstimates]:

@@ -22,7 +22,7 @@ from calaim_eval.disclosure.estimates_before import (
     ShownEstimates,
     append_shown_estimates,
     changed_by_few,
-    read_shown_estimates,
+    recall_estimates,
 )
 from calaim_eval.disclosure.explain import write_log
 from calaim_eval.disclosure.folder import write_manifest, write_tables
@@ -147,7 +147,7 @@ def release(
         quarter=quarter or "",
         provenance=provenance or {},
         residents=residents,
-        shown_before=() if memory is None else read_shown_estimates(memory),
+        shown_before=recall_estimates(memory, entries),
     )
     check_rounding_is_kept(entries, content)
     if custody is not None and memory is not None:

@@ -205,6 +205,14 @@ def test_a_damaged_memory_stops_the_release(tmp_path):
     assert not (tmp_path / "release" / "2024Q4").exists()
 
 
+def test_a_memory_that_is_gone_is_said(tmp_path, caplog):
+    quarter(tmp_path, "2024Q3", effect_table(KEYS, [100, 200, 300]))
+    assert "not compared" not in caplog.text
+    (tmp_path / "restricted" / MEMORY).unlink()
+    assert gone(tmp_path, "2024Q4", effect_table(KEYS, [104, 200, 300])) == [False] * 3
+    assert f"{MEMORY} is not there: estimates are not compared" in caplog.text
+
+
 def test_the_person_who_signs_is_told(tmp_path):
     quarter(tmp_path, "2024Q3", effect_table(KEYS, [100, 200, 300]))
     quarter(tmp_path, "2024Q4", effect_table(KEYS, [104, 200, 300]))
