@@ -66,3 +66,39 @@ class OutputError(CalaimEvalError):
 def quoted(names: Iterable[object]) -> str:
     """Names of columns or tables in backticks, separated by commas, for a message."""
     return ", ".join(f"`{name}`" for name in names)
+
+
+def require_choice(
+    name: str,
+    given: object,
+    allowed: Iterable[object],
+    *,
+    of: str | None = None,
+    error: type[CalaimEvalError] = EstimationError,
+) -> None:
+    """Raise unless an option is one of those there are; None is never listed.
+
+    Parameters
+    ----------
+    name : str
+        The option's name.
+    given : object
+        What a caller gave for it; never a value of a member, for the message repeats it.
+    allowed : iterable
+    of : str, optional
+        Function whose option it is, where the name alone does not say.
+    error : type
+        Which error to raise.
+
+    Examples
+    --------
+    >>> require_choice("by", "year", ("overall", "cohort"), of="aggregate")
+    Traceback (most recent call last):
+    ...
+    calaim_eval.errors.EstimationError: aggregate: by='year' is not one of 'overall', 'cohort'.
+    """
+    choices = tuple(allowed)
+    if given not in choices:
+        listed = ", ".join(repr(each) for each in choices if each is not None)
+        said = f"{name}: {given!r}" if of is None else f"{of}: {name}={given!r}"
+        raise error(f"{said} is not one of {listed}.")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.exposure_terms import event_times, used_rows
 from calaim_eval.estimate.support import side_support
@@ -135,8 +135,7 @@ def require_balanced(grids: list[CellGrid], *, what: str, otherwise: str) -> Non
 
 def require_fixed_effects(grids: list[CellGrid], fixed_effects: str, *, members: str) -> None:
     """Member effects are exact from cells only where the panel is balanced."""
-    if fixed_effects not in ("member", "cohort"):
-        raise EstimationError(f"fixed_effects: {fixed_effects!r} is not one of 'member', 'cohort'.")
+    require_choice("fixed_effects", fixed_effects, ("member", "cohort"))
     if fixed_effects == "member":
         require_balanced(
             grids,

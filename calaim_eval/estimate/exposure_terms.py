@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, EstimationError, require_choice
 from calaim_eval.moments.periods import MISSING, period_labels
 
 NEVER = np.iinfo(np.int64).min
@@ -114,10 +114,8 @@ def require_terms(
     by: str, min_event_time: int | None, max_event_time: int | None, small_sample: str
 ) -> None:
     """Refuse options that mean nothing, listing those that do."""
-    if by not in ("overall", "event_time"):
-        raise EstimationError(f"by: {by!r} is not one of 'overall', 'event_time'.")
-    if small_sample not in ("crv1", "none"):
-        raise EstimationError(f"small_sample: {small_sample!r} is not one of 'crv1', 'none'.")
+    require_choice("by", by, ("overall", "event_time"))
+    require_choice("small_sample", small_sample, ("crv1", "none"))
     if by == "overall" and (min_event_time, max_event_time) != (None, None):
         raise EstimationError(
             "`min_event_time` and `max_event_time` go with by='event_time'; by='overall' has one "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from calaim_eval.errors import TableError
+from calaim_eval.errors import TableError, require_choice
 
 MonthRule = Literal["any_day", "first_day", "all_days"]
 PlanRule = Literal["most_days", "latest_recorded"]
@@ -144,14 +144,11 @@ class PanelRules:
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
             _require_choice(name, getattr(self, name), allowed)
+        _require_choice("ed_join_days", self.ed_join_days, (0, 1))
         for name in ("max_gap_months", "run_out_months", "transfer_days", "readmission_days"):
             require_count(f"panel rule `{name}`", getattr(self, name))
         _require_payers(self.payer_types)
         _require_ages(self.readmission_ages)
-        if self.ed_join_days not in (0, 1):
-            raise TableError(
-                f"panel rule `ed_join_days`: {self.ed_join_days!r} is not one of 0, 1."
-            )
 
     def to_dict(self) -> dict[str, Any]:
         """Rules and their version as plain values, for a manifest."""
@@ -187,11 +184,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+def _require_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
     """Raise unless the rule has an allowed value."""
-    if value not in allowed:
-        listed = ", ".join(f"'{each}'" for each in allowed)
-        raise TableError(f"panel rule `{name}`: {value!r} is not one of {listed}.")
+    require_choice(f"panel rule `{name}`", value, allowed, error=TableError)
 
 
 def require_count(named: str, value: object) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, require_choice
 from calaim_eval.estimate.cohort_month.adjusted_effects import (
     AdjustedEffects,
     AdjustedGroupTimeEffects,
@@ -154,8 +154,9 @@ def adjusted_group_time_att(
     """
     cluster = MEMBER if cluster == member_id else cluster
     require_pair_options(comparison, base_period, anticipation_months)
-    _require_choice("method", method, tuple(_WORDS))
-    _require_choice("unbalanced", unbalanced, ("balanced_pairs", "balanced_members", None))
+    require_choice("method", method, _WORDS, of="adjusted_group_time_att")
+    ways = ("balanced_pairs", "balanced_members", None)
+    require_choice("unbalanced", unbalanced, ways, of="adjusted_group_time_att")
     panel = member_panel(
         data,
         PanelColumns(
@@ -245,13 +246,6 @@ def adjusted_group_time_att(
         effects=tuple(strata),
         cluster_labels=panel.cluster_labels,
     )
-
-
-def _require_choice(name: str, given: object, allowed: tuple[object, ...]) -> None:
-    """Refuse an unknown option, listing the known ones."""
-    if given not in allowed:
-        known = ", ".join(repr(a) for a in allowed if a is not None)
-        raise EstimationError(f"adjusted_group_time_att: {name}={given!r} is not one of {known}.")
 
 
 def _balanced(panel: MemberPanel, unbalanced: Unbalanced | None) -> tuple[MemberPanel, list[str]]:

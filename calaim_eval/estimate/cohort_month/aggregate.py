@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.cohort_month.cohort_month_effects import (
     CohortMonthEffects,
     EffectsOfStratum,
@@ -107,8 +107,9 @@ def aggregate(
     .. [1] Callaway B, Sant'Anna PHC (2021). J Econometrics 225(2):200-230.
        doi:10.1016/j.jeconom.2020.12.001
     """
-    _require(by, ("overall", "event_time", "cohort", "month"), "by")
-    _require(average_over, ("cohort_month", "event_time", "cohort", "month"), "average_over")
+    require_choice("by", by, ("overall", "event_time", "cohort", "month"), of="aggregate")
+    averages = ("cohort_month", "event_time", "cohort", "month")
+    require_choice("average_over", average_over, averages, of="aggregate")
     if average_over != "cohort_month" and by != "overall":
         raise EstimationError(
             f"aggregate: average_over={average_over!r} goes with by='overall'; by={by!r} has one "
@@ -255,14 +256,6 @@ def _keys(
         frequency = index_frequency(att_gt.months)
         keys[by] = period_labels(np.array(average.values), frequency)
     return keys
-
-
-def _require(given: str, allowed: tuple[str, ...], name: str) -> None:
-    """Refuse an unknown option, listing the known ones."""
-    if given not in allowed:
-        raise EstimationError(
-            f"aggregate: {name}={given!r} is not one of {', '.join(map(repr, allowed))}."
-        )
 
 
 def _range(event_time: np.ndarray) -> str:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, EstimationError, require_choice
 from calaim_eval.estimate.cell_grid import LEVEL_ROUNDING
 from calaim_eval.estimate.cohort_month.cohort_averages import (
     By,
@@ -184,8 +184,7 @@ def _require(att_gt: GroupTimeEffects, by: str) -> None:
             f"relative_effect takes the effects of `group_time_att`, not "
             f"{type(att_gt).__name__}: the rate of the exposed comes from the cells."
         )
-    if by not in ("overall", "event_time"):
-        raise EstimationError(f"by: {by!r} is not one of 'overall', 'event_time'.")
+    require_choice("by", by, ("overall", "event_time"))
     require_no_negative(att_gt.moments, att_gt.outcome)
 
 

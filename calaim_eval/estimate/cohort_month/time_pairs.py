@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, EstimationError, require_choice
 from calaim_eval.moments.periods import MISSING, index_ordinals
 
 Comparison = Literal["not_yet_exposed", "never_exposed"]
@@ -102,14 +102,8 @@ def _comparison_cohorts(
 
 def require_pair_options(comparison: str, base_period: str, anticipation_months: int) -> None:
     """Refuse options that mean nothing, listing those that do."""
-    for name, given, allowed in (
-        ("comparison", comparison, ("not_yet_exposed", "never_exposed")),
-        ("base_period", base_period, ("varying", "universal")),
-    ):
-        if given not in allowed:
-            raise EstimationError(
-                f"{name}: {given!r} is not one of {allowed[0]!r}, {allowed[1]!r}."
-            )
+    require_choice("comparison", comparison, ("not_yet_exposed", "never_exposed"))
+    require_choice("base_period", base_period, ("varying", "universal"))
     if anticipation_months < 0:
         raise EstimationError(
             f"anticipation_months: {anticipation_months} is negative; give 0 or more."

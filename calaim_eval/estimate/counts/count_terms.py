@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import require_choice
 from calaim_eval.estimate.cell_grid import CellGrid
 from calaim_eval.estimate.cell_rows import CellRows
 from calaim_eval.estimate.cohort_month.time_pairs import SIDE, Comparison
@@ -86,11 +86,7 @@ class CountTerms:
             ("small_sample", ("none", "crv1")),
             ("month_effects", ("by_cell", "common")),
         ):
-            given = getattr(self, name)
-            if given not in allowed:
-                raise EstimationError(
-                    f"{name}: {given!r} is not one of {', '.join(map(repr, allowed))}."
-                )
+            require_choice(name, getattr(self, name), allowed)
 
     def fitted_and_targets(
         self, rows: CellRows

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, require_choice
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
 from calaim_eval.estimate.cohort_month.time_pairs import (
     SIDE,
@@ -127,9 +127,7 @@ def cross_product_ratio(
         ("base_months", base_months, ("last", "all")),
         ("by", by, ("overall", "event_time", "cohort", "month", "cohort_month")),
     ):
-        if given not in allowed:
-            words = ", ".join(map(repr, allowed))
-            raise EstimationError(f"{name}: {given!r} is not one of {words}.")
+        require_choice(name, given, allowed)
     require_cluster(moments, cluster)
     grids = stratum_grids(moments, outcome)
     require_comparison([grid.cohorts for grid in grids], moments.months, comparison)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, EstimationError, require_choice
 from calaim_eval.estimate.exposure_terms import NEVER
 from calaim_eval.estimate.words import share_words
 from calaim_eval.results import Estimand, Method
@@ -54,10 +54,7 @@ class ImputationTerms:
             ("by", self.by, ("overall", "event_time", "cohort", "month")),
             ("variance", self.variance, ("conservative", "leave_one_out", "two_stage")),
         ):
-            if given not in allowed:
-                raise EstimationError(
-                    f"{name}: {given!r} is not one of {', '.join(map(repr, allowed))}."
-                )
+            require_choice(name, given, allowed)
         for name, number in (
             ("leads", self.leads),
             ("anticipation_months", self.anticipation_months),

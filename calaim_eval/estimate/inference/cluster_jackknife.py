@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.inference.cluster_intervals import degrees_of_clusters
 from calaim_eval.estimate.inference.cluster_moments import Estimator
 from calaim_eval.estimate.inference.leave_one_out import LeaveOneOut, leave_one_cluster_out
@@ -63,8 +63,7 @@ def cluster_jackknife(
     .. [1] MacKinnon JG, Nielsen MO, Webb MD (2023). J Econometrics 232(2):272-299.
        doi:10.1016/j.jeconom.2022.04.001
     """
-    if center not in ("estimate", "mean"):
-        raise EstimationError(f"center: {center!r} is not one of 'estimate', 'mean'.")
+    require_choice("center", center, ("estimate", "mean"))
     left_out = leave_one_cluster_out(moments, estimate)
     influence, lost = _influence(left_out, center)
     if lost.all():

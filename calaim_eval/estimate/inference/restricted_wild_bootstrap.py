@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.cohort_month.cohort_averages import By, average_terms, cohort_weights
 from calaim_eval.estimate.cohort_month.group_time_effects import GroupTimeEffects
 from calaim_eval.estimate.cohort_month.stratum_effects import StratumEffects
@@ -167,8 +167,7 @@ def _cluster_sums(att_gt: GroupTimeEffects, by: str) -> ClusterSums:
             "restricted_wild_bootstrap takes the effects of `group_time_att`: it needs to know how "
             "an average is made from cells. For other tables use wild_bootstrap_p_values."
         )
-    if by not in ("overall", "event_time"):
-        raise EstimationError(f"by: {by!r} is not one of 'overall', 'event_time'.")
+    require_choice("by", by, ("overall", "event_time"))
     sums = att_gt.moments.clusters
     if sums is None or att_gt.cluster != sums.name:
         raise EstimationError(

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.results import EffectTable
 
 Weights = Literal["webb", "rademacher"]
@@ -101,8 +101,7 @@ def wild_bootstrap_p_values(
 
 def require_draws(draws: int, weights: str, conf_level: float, *, who: str) -> None:
     """Refuse weights, numbers of draws and levels that mean nothing."""
-    if weights not in _POINTS:
-        raise EstimationError(f"weights: {weights!r} is not one of 'webb', 'rademacher'.")
+    require_choice("weights", weights, _POINTS)
     if not 0 < conf_level < 1 or draws < 1:
         raise EstimationError(
             f"{who}: conf_level={conf_level}, draws={draws}; give a level between 0 and 1 and at "

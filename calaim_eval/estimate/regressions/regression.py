@@ -11,7 +11,7 @@ import pandas as pd
 
 from calaim_eval.design.ledger import part_words
 from calaim_eval.design.weights import MemberWeights
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.regressions.regression_average import average_effects
 from calaim_eval.estimate.regressions.regression_error import clustered
 from calaim_eval.estimate.regressions.regression_fit import (
@@ -274,11 +274,7 @@ def _require_options(
 ) -> None:
     """Refuse unknown options and those that do not go together."""
     for name, given in chosen.items():
-        if given not in _ALLOWED[name]:
-            raise EstimationError(
-                f"regression: {name}={given!r} is not one of "
-                f"{', '.join(map(repr, _ALLOWED[name]))}."
-            )
+        require_choice(name, given, _ALLOWED[name], of="regression")
     model, quantity = chosen["model"], chosen["quantity"]
     if not exposure:
         raise EstimationError("regression: `exposure` is empty; name the column of the exposure.")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.engine import track
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.sensitivity.relative_magnitudes import (
     relative_magnitudes_interval,
     set_half_width,
@@ -174,11 +174,7 @@ def require_sensitivity_options(
     restriction: str, bounds: Sequence[float], conf_level: float, grid_points: int
 ) -> list[float]:
     """Refuse options that mean nothing; the bounds as floats."""
-    if restriction not in ESTIMATOR:
-        raise EstimationError(
-            f"honest_did: restriction={restriction!r} is not one of "
-            f"{', '.join(map(repr, ESTIMATOR))}."
-        )
+    require_choice("restriction", restriction, ESTIMATOR, of="honest_did")
     asked = [float(bound) for bound in bounds]
     bad = [bound for bound in asked if not (np.isfinite(bound) and bound >= 0)]
     if not asked or bad:

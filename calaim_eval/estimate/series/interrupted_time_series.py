@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.period_frame import refuse_frame_columns
 from calaim_eval.estimate.series.autocorrelated_errors import Errors
 from calaim_eval.estimate.series.interrupted_series_effects import InterruptedSeriesEffects
@@ -342,10 +342,7 @@ def _lag(lag: int | None, n_months: int) -> int:
 
 def _require_change(change: str, months_after: Sequence[int] | None) -> None:
     """Refuse a change that is none of the two, and months for a step that is the same in all."""
-    if change not in ("level_and_slope", "level"):
-        raise EstimationError(
-            f"interrupted_time_series: change={change!r} is not one of 'level_and_slope', 'level'."
-        )
+    require_choice("change", change, ("level_and_slope", "level"), of="interrupted_time_series")
     if change == "level" and months_after is not None:
         raise EstimationError(
             "months_after: a step alone is the same in all months. Leave it out, or use "
@@ -369,11 +366,7 @@ def _require_options(
         ("errors", errors, ("independent", "ar1")),
         ("std_error", std_error, ("newey_west", "model")),
     ):
-        if given not in allowed:
-            raise EstimationError(
-                f"interrupted_time_series: {name}={given!r} is not one of "
-                f"{', '.join(map(repr, allowed))}."
-            )
+        require_choice(name, given, allowed, of="interrupted_time_series")
     for name, value, least in (
         ("phase_in_months", phase_in_months, 0),
         ("lag", lag, 0),

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.moments.periods import index_frequency, index_ordinals
 
 Seasonality = Literal["none", "months", "harmonic"]
@@ -21,11 +21,8 @@ def season_columns(
     ``"months"`` leaves out the first month of the year; ``"harmonic"`` has `harmonics` pairs of
     sine and cosine, fewer where the last sine of an even season is 0 throughout.
     """
-    if seasonality not in ("none", "months", "harmonic"):
-        raise EstimationError(
-            f"interrupted_time_series: seasonality={seasonality!r} is not one of 'none', "
-            "'months', 'harmonic'."
-        )
+    known = ("none", "months", "harmonic")
+    require_choice("seasonality", seasonality, known, of="interrupted_time_series")
     if seasonality == "none":
         return np.zeros((len(months), 0)), []
     length = _length(months, season_length)

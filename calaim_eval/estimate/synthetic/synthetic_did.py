@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.period_frame import refuse_frame_columns
 from calaim_eval.estimate.support import support_frame
 from calaim_eval.estimate.synthetic.county_panel import (
@@ -258,10 +258,7 @@ def _require_options(
         ("std_error", std_error, ("placebo", "jackknife", "bootstrap")),
         ("solver", solver, ("frank_wolfe", "exact")),
     ):
-        if given not in allowed:
-            raise EstimationError(
-                f"synthetic_did: {name}={given!r} is not one of {', '.join(map(repr, allowed))}."
-            )
+        require_choice(name, given, allowed, of="synthetic_did")
     for name, value, least in (
         ("anticipation_months", anticipation_months, 0),
         ("draws", draws, 2),

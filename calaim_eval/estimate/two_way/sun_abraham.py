@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, EstimationError, require_choice
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
 from calaim_eval.estimate.cohort_month.cohort_averages import (
     By,
@@ -246,10 +246,7 @@ def _require_options(
         ("shares", shares, ("estimated", "fixed")),
         ("small_sample", small_sample, ("none", "crv1")),
     ):
-        if given not in allowed:
-            raise EstimationError(
-                f"{name}: {given!r} is not one of {', '.join(map(repr, allowed))}."
-            )
+        require_choice(name, given, allowed)
     if anticipation_months < 0:
         raise EstimationError(
             f"anticipation_months: {anticipation_months} is negative; give 0 or more."

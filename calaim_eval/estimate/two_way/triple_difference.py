@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import DesignError, EstimationError
+from calaim_eval.errors import DesignError, EstimationError, require_choice
 from calaim_eval.estimate.cell_grid import CellGrid, stratum_grids
 from calaim_eval.estimate.cohort_month.cohort_averages import (
     By,
@@ -234,8 +234,7 @@ def _grid_of(grids: list[CellGrid], stratum: str, value: str) -> CellGrid:
 
 def _require_options(moments: CellMoments, by: str, stratum: str, anticipation_months: int) -> None:
     """Refuse options that mean nothing, and strata that are not the one asked for."""
-    if by not in ("overall", "event_time"):
-        raise EstimationError(f"by: {by!r} is not one of 'overall', 'event_time'.")
+    require_choice("by", by, ("overall", "event_time"))
     if anticipation_months < 0:
         raise EstimationError(
             f"anticipation_months: {anticipation_months} is negative; give 0 or more."

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.estimate.exposure_terms import (
     By,
     is_exposed,
@@ -103,8 +103,7 @@ def two_way_fixed_effects_from_members(
     by :math:`N - K` with all effects in K.
     """
     require_terms(by, min_event_time, max_event_time, small_sample)
-    if errors not in ("clustered", "independent"):
-        raise EstimationError(f"errors: {errors!r} is not one of 'clustered', 'independent'.")
+    require_choice("errors", errors, ("clustered", "independent"))
     rows = member_rows(
         data,
         member_id=member_id,
