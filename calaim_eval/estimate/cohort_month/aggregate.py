@@ -108,8 +108,8 @@ def aggregate(
        doi:10.1016/j.jeconom.2020.12.001
     """
     require_choice("by", by, ("overall", "event_time", "cohort", "month"), of="aggregate")
-    averages = ("cohort_month", "event_time", "cohort", "month")
-    require_choice("average_over", average_over, averages, of="aggregate")
+    ways = ("cohort_month", "event_time", "cohort", "month")
+    require_choice("average_over", average_over, ways, of="aggregate")
     if average_over != "cohort_month" and by != "overall":
         raise EstimationError(
             f"aggregate: average_over={average_over!r} goes with by='overall'; by={by!r} has one "
