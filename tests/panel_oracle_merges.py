@@ -73,7 +73,7 @@ def as_read(tables: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], Counter
     for name, rows in tables.items():
         if name == "member_xref":
             continue
-        kept = _one_person_each(rows, steps) if name == "person" else rows
+        kept = _one_person_each(_born_first(rows), steps) if name == "person" else rows
         moved = [
             {**row, "member_id": now.get(row["member_id"], row["member_id"])}
             if "member_id" in row
@@ -91,6 +91,16 @@ def as_read(tables: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], Counter
                 row for row in rows if "member_id" not in row or row["member_id"] in members
             ]
     return read, told
+
+
+def _born_first(rows: list[Row]) -> list[Row]:
+    """Persons; a death before birth is read as missing."""
+
+    def is_early(row: Row) -> bool:
+        birth, death = row.get("birth_date"), row.get("death_date")
+        return birth is not None and death is not None and death < birth
+
+    return [{**row, "death_date": None} if is_early(row) else row for row in rows]
 
 
 def _one_person_each(rows: list[Row], steps: dict[str, list[Row]]) -> list[Row]:

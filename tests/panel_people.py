@@ -160,8 +160,9 @@ class _Maker:
         if self.rng.random() < 0.06:
             birth = self._any_day()
         death = self._any_day() if self.rng.random() < 0.15 else None
-        if birth and death and death < birth:
-            death = None
+        if birth and self.rng.random() < 0.04:
+            # Which of the two is right nobody knows: the death is read as missing.
+            death = birth - timedelta(days=self._one(1, 400))
         self.death = death or date.max
         county = self._one("Fresno", None)
         if county:
