@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.errors import EstimationError, TableError, require_choice
 from calaim_eval.integration.contracts import organization_trait, trait_values
 from calaim_eval.integration.inputs import Day, as_day, set_aside, take_columns
 from calaim_eval.results import ALL, Method, RateTable
@@ -109,10 +109,7 @@ def asset_map_change(
     EstimationError
         Not one organization is on both lists: their identifiers differ; or `by` cannot be made.
     """
-    if counted not in _UNITS:
-        raise EstimationError(
-            "`counted` is not one of `organizations`, `services`, `coverage`.\n  Choose one."
-        )
+    require_choice("`counted`", counted, _UNITS)
     breakdown = [by] if isinstance(by, str) else list(by)
     _check_breakdown(breakdown, counted, organization)
     lists = [_listed(frame, name) for frame, name in ((before, "before"), (after, "after"))]

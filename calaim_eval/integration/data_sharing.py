@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError, TableError
+from calaim_eval.errors import EstimationError, TableError, require_choice
 from calaim_eval.integration.code_lists import race_ethnicity_groups
 from calaim_eval.integration.contracts import organization_trait, trait_values
 from calaim_eval.integration.inputs import (
@@ -86,8 +86,7 @@ def data_sharing_level(
     EstimationError
         No service in the quarter, or `by` cannot be made.
     """
-    if of_several not in ("highest", "lowest"):
-        raise EstimationError("`of_several` is neither `highest` nor `lowest`.\n  Choose one.")
+    require_choice("`of_several`", of_several, ("highest", "lowest"))
     level = _levels_on_last_day(data_sharing, quarter=quarter, ledger=ledger)
     rows = services_in_quarter(
         program_service, quarter=quarter, program=program, ledger=ledger, stage="data_sharing_level"

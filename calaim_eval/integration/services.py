@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.integration.inputs import check_values, quarter_days, set_aside, take_columns
 from calaim_eval.tables.ledger import RowLedger
 
@@ -47,10 +47,7 @@ def services_in_quarter(
     EstimationError
         No service was received in the quarter.
     """
-    if program not in ("any", "ecm", "community_support"):
-        raise EstimationError(
-            "`program` is not one of `any`, `ecm`, `community_support`.\n  Choose one of them."
-        )
+    require_choice("`program`", program, ("any", "ecm", "community_support"))
     first, last = quarter_days(quarter)
     rows = take_columns(
         program_service,

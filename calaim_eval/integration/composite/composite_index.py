@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError, quoted
+from calaim_eval.errors import EstimationError, quoted, require_choice
 from calaim_eval.integration.composite.index_components import IndexComponents
 from calaim_eval.integration.composite.missing_components import ranks_whatever_is_missing
 from calaim_eval.integration.composite.principal_components import (
@@ -71,10 +71,8 @@ class IndexRule:
             raise EstimationError(
                 f"`lower_is_better`: {unknown} have no weight.\n  Name components with a weight."
             )
-        if self.normalization not in ("min_max", "z", "rank"):
-            raise EstimationError("`normalization` is not one of `min_max`, `z`, `rank`.")
-        if self.missing not in ("leave_out", "reweight"):
-            raise EstimationError("`missing` is neither `leave_out` nor `reweight`.")
+        require_choice("`normalization`", self.normalization, ("min_max", "z", "rank"))
+        require_choice("`missing`", self.missing, ("leave_out", "reweight"))
         if not (self.concentration > 0 and 0 < self.min_weight_known <= 1):
             raise EstimationError(
                 "`concentration` must be above 0, `min_weight_known` above 0 and at most 1."

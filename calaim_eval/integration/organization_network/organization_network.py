@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.integration.inputs import as_text
 from calaim_eval.results import Method
 
@@ -187,8 +187,7 @@ class OrganizationNetwork:
             and members are the larger of the two (``"either"``) or the smaller (``"both"``):
             the same members may be counted in both.
         """
-        if rule not in ("either", "both"):
-            raise EstimationError(f"`rule`: {rule!r} is not one of `either`, `both`.")
+        require_choice("`rule`", rule, ("either", "both"))
         if not self.is_directed:
             return self
         return replace(

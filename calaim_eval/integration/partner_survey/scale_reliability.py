@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from calaim_eval.errors import EstimationError
+from calaim_eval.errors import EstimationError, require_choice
 from calaim_eval.integration.partner_survey.factor_fit import FactorFit, fit_factors
 from calaim_eval.integration.partner_survey.scale_statistics import (
     correlation,
@@ -77,8 +77,7 @@ def scale_reliability(
     .. [1] Maydeu-Olivares A, Coffman DL, Hartmann WM (2007). Psychol Methods 12(2):157-176.
        doi:10.1037/1082-989X.12.2.157
     """
-    if missing not in ("listwise", "pairwise"):
-        raise EstimationError("`missing` is neither `listwise` nor `pairwise`.\n  Choose one.")
+    require_choice("`missing`", missing, ("listwise", "pairwise"))
     names = [s for s in answers.scales if len(answers.scales[s]) > 1] if scales is None else scales
     if not names:
         raise EstimationError("no scale has two answered items.\n  Alpha needs two or more.")
