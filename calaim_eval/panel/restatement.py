@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,8 @@ def restate(
     ------
     TableError
         The rules or definitions differ; the windows differ (or, for ``"common"``, share no month);
-        a summary is not by the columns asked for; the later data end before the earlier ones.
+        a summary is not by the columns asked for; the later data end before the earlier ones; an
+        option is none of those allowed.
 
     Examples
     --------
@@ -161,6 +162,8 @@ def _require_same_definitions(earlier: PanelSummary, later: PanelSummary) -> Non
 
 def _shared_months(earlier: PanelSummary, later: PanelSummary, window: Window) -> pd.PeriodIndex:
     """Months to compare."""
+    if window not in get_args(Window):
+        raise TableError(f"`window`: {window!r} is not one of 'same', 'common'.")
     spans = [(each.first_month, each.last_month) for each in (earlier, later)]
     first, last = max(spans[0][0], spans[1][0]), min(spans[0][1], spans[1][1])
     if first > last or (window == "same" and spans[0] != spans[1]):

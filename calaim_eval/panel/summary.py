@@ -153,7 +153,7 @@ def summarize_panel(
     )
 
 
-def check_groups(by: Sequence[str]) -> tuple[str, ...]:
+def check_groups(by: str | Sequence[str]) -> tuple[str, ...]:
     """Columns that make groups, in their order.
 
     Raises
@@ -161,6 +161,7 @@ def check_groups(by: Sequence[str]) -> tuple[str, ...]:
     TableError
         `month` is not among them, or one of them makes no groups.
     """
+    by = (by,) if isinstance(by, str) else tuple(by)
     unknown = [column for column in by if column not in GROUPS]
     if "month" not in by or unknown:
         problem = f"`{unknown[0]}` is none of them" if unknown else "`month` is not among them"

@@ -113,8 +113,12 @@ def test_other_rules_or_another_window_are_refused():
         restate(shorter, apart, window="common")
     with pytest.raises(TableError, match="`member_id` is none of them"):
         restate(first, first, by=("month", "member_id"))
-    with pytest.raises(TableError, match="`month` is not among them"):
-        restate(first, first, by=("plan",))
+    for by in (("plan",), "plan"):
+        with pytest.raises(TableError, match="`month` is not among them"):
+            restate(first, first, by=by)
+    assert restate(first, first, by="month").by == ("month",)
+    with pytest.raises(TableError, match="'shared' is not one of 'same', 'common'"):
+        restate(first, first, window="shared")
 
 
 def test_other_definitions_are_refused_as_other_rules_are():
