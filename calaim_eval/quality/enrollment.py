@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
-from calaim_eval.panel.spans import completed_years, date_of, day_number, month_number
+from calaim_eval.panel.spans import (
+    completed_years,
+    date_of,
+    day_number,
+    islands,
+    month_number,
+)
 from calaim_eval.quality.counts import Counts, as_counts
 from calaim_eval.quality.findings import NOT_RECORDED
 
@@ -53,32 +59,51 @@ def _recorded_spans(bucket: Bucket) -> Table:
 
 
 def _overlaps(spans: Table) -> Table:
-    """Spans that begin on or before the end of an earlier one of the same line of business."""
-    counted = spans.group_by("member", "payer").agg(n_spans=spans.count())
-    several = spans.semi_join(counted.filter(counted["n_spans"] > 1), ["member", "payer"])
-    earlier = several.select(
-        "member",
-        "payer",
-        earlier_span="span",
-        earlier_plan="plan",
-        earlier_start="start_day",
-        earlier_end="end_day",
+    """Spans that begin on or before the end of an earlier one of the same line of business.
+
+    No span is held against every other: under an identifier that stands for many people there may
+    be a hundred thousand.
+    """
+    key = ["member", "payer"]
+    counted = spans.group_by(*key).agg(n_spans=spans.count())
+    several = spans.semi_join(counted.filter(counted["n_spans"] > 1), key)
+    before = ibis.window(
+        group_by=[*key, "plan"], order_by=["start_day", "span"], preceding=(None, 1)
     )
-    pairs = several.join(earlier, ["member", "payer"])
-    comes_before = (pairs["earlier_start"] < pairs["start_day"]) | (
-        (pairs["earlier_start"] == pairs["start_day"]) & (pairs["earlier_span"] < pairs["span"])
-    )
-    pairs = pairs.filter(comes_before & (pairs["earlier_end"] >= pairs["start_day"]))
-    per_span = pairs.group_by("span").agg(
-        is_same=(pairs["plan"] == pairs["earlier_plan"]).max(),
-        is_other=(pairs["plan"] != pairs["earlier_plan"]).max(),
-    )
-    joined = spans.left_join(per_span, "span")
+    reached = several["end_day"].max().over(before)
+    is_same = (reached >= several["start_day"]).fill_null(False)
+    marked = several.select("span", is_same=is_same)
+    joined = spans.left_join(marked, "span").drop("span_right")
+    joined = joined.left_join(_begun_elsewhere(several), "span")
     return joined.group_by("plan").agg(
         of=joined.count(),
         same=joined["is_same"].fill_null(False).sum(),
         other=joined["is_other"].fill_null(False).sum(),
     )
+
+
+def _begun_elsewhere(spans: Table) -> Table:
+    """Spans that begin while an earlier one of another plan lasts: `span`, `is_other`.
+
+    A stretch of a plan is its spans that share a day. Whatever begins in one after its first day
+    begins in a span of it; on its first day the order of the spans decides.
+    """
+    key = ["member", "payer", "plan"]
+    same_start = ibis.window(group_by=[*key, "start_day"])
+    dated = spans.mutate(first_span=spans["span"].min().over(same_start))
+    numbered = islands(dated, by=key, start="start_day", reach="end_day", ties=["span"])
+    stretches = numbered.group_by("member", "payer", other_plan="plan", island="island").agg(
+        other_start=numbered["start_day"].min(),
+        other_end=numbered["end_day"].max(),
+        other_span=numbered["first_span"].argmin(numbered["start_day"]),
+    )
+    pairs = spans.join(stretches, ["member", "payer"])
+    comes_before = (pairs["other_start"] < pairs["start_day"]) | (
+        (pairs["other_start"] == pairs["start_day"]) & (pairs["other_span"] < pairs["span"])
+    )
+    is_there = comes_before & (pairs["other_end"] >= pairs["start_day"])
+    found = pairs.filter(is_there & (pairs["plan"] != pairs["other_plan"])).select("span")
+    return found.distinct().mutate(is_other=ibis.literal(value=True))
 
 
 def _count_overlaps(found: pd.DataFrame) -> Counts:
