@@ -34,6 +34,7 @@ from calaim_eval.tables.partners.survey_repeats import (
     complete_repeats,
     has_repeats,
     join_instruments,
+    keep_last_instance,
 )
 from calaim_eval.tables.partners.text_rows import (
     FileRows,
@@ -157,6 +158,7 @@ def _keep_one_row(rows: FileRows, layout: SurveyLayout) -> None:
     items = [item_column(item) for item in layout.items.values()]
     boxes = [item_column(i) for head, i in layout.items.items() if _is_box(head)]
     complete_repeats(rows, items, boxes)
+    keep_last_instance(rows)
     rows.keep_latest([*key, INSTRUMENT], by="recorded")
     join_instruments(rows, items, boxes)
 

@@ -13,6 +13,7 @@ INSTRUMENT, INSTANCE = "redcap_repeat_instrument", "redcap_repeat_instance"
 LABELS = {"Repeat Instrument": INSTRUMENT, "Repeat Instance": INSTANCE}
 """Heads of the two columns in an export with labels."""
 OWN_ROW = "record with repeated instruments, no answer in its own row (organization and role taken)"
+OLDER_INSTANCE = "earlier instance of an instrument in the same wave; the last is kept"
 JOINED = "another instrument of the same respondent and wave (answers joined to the first row)"
 _KEY = ["respondent_id", "wave_date"]
 _TAKEN = ("wave_date", "organization_id", "respondent_role")
@@ -51,6 +52,18 @@ def _told_by(own: pd.DataFrame, column: str, frame: pd.DataFrame) -> pd.Series:
     of_wave = own.dropna(subset=column).drop_duplicates(_KEY).set_index(_KEY)[column]
     same = of_wave.reindex(pd.MultiIndex.from_frame(frame[_KEY])).to_numpy(dtype=object)
     return found.mask(pd.notna(same), pd.Series(same, frame.index, dtype=object))
+
+
+def keep_last_instance(rows: FileRows) -> None:
+    """Of instances of one instrument in one wave keep that of the highest number.
+
+    Those that say when they were recorded are left to be told apart by that.
+    """
+    number = pd.to_numeric(rows[INSTANCE], errors="coerce")
+    has_order = rows.is_open & number.notna().to_numpy() & rows["recorded"].isna().to_numpy()
+    ordered = rows.frame.assign(number=number)[has_order].sort_values("number", kind="stable")
+    older = ordered.index[ordered.duplicated([*_KEY, INSTRUMENT], keep="last").to_numpy(dtype=bool)]
+    rows.set_aside(rows.frame.index.isin(older), OLDER_INSTANCE)
 
 
 def join_instruments(rows: FileRows, items: Sequence[str], boxes: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.integration import score_survey
 from calaim_eval.tables.ledger import USED
 from calaim_eval.tables.partners.survey_export import read_survey_export
-from calaim_eval.tables.partners.survey_repeats import OWN_ROW
+from calaim_eval.tables.partners.survey_repeats import OLDER_INSTANCE, OWN_ROW
 
 QUALTRICS = """
 wave_date = "2024-07-01"
@@ -305,7 +305,7 @@ def test_instruments_that_repeat_are_of_the_respondent_whose_row_stands_before(t
     assert people["organization_id"].to_dict() == {"1": "o1", "2": "o2", "3": None}
     assert people.loc["1", "respondent_role"] == "manager"
     assert counts(found) == {
-        "repeats `respondent_id`, `wave_date`, `redcap_repeat_instrument`; the latest is kept": 1,
+        OLDER_INSTANCE: 1,
         "another instrument of the same respondent and wave (answers joined to the first row)": 1,
         USED: 3,
     }
@@ -366,3 +366,17 @@ def test_a_record_with_two_organizations_gives_none_to_instruments_of_another_wa
     hinders = frame[frame["item"] == "hinders"].set_index("response")["organization_id"]
     assert hinders[1] == "o2"
     assert pd.isna(hinders[2])
+
+
+def test_the_last_instance_is_the_one_of_the_highest_number_or_of_the_latest_day(tmp_path):
+    rows = [
+        REPEAT_HEAD,
+        ["1", "visit", "10", "o1", "", "", "", "2024-01-10", "5"],
+        ["1", "visit", "2", "o1", "", "", "", "2024-01-20", "1"],
+    ]
+    (tmp_path / "number").mkdir()
+    found = read_survey_export(write(tmp_path / "number", rows, REPEATING))
+    assert wide(found).loc["1", "hinders"] == 5
+    by_day = REPEATING.replace("[items]", 'day = "recorded"\n[items]')
+    found = read_survey_export(write(tmp_path, rows, by_day))
+    assert wide(found).loc["1", "hinders"] == 1
