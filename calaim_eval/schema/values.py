@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     import ibis
 
 MISSING_TEXTS = ("", ".", "NULL", "null", "NaN", "nan", "None", "<NA>", "\\N")
-DATE_FORMATS = "YYYY-MM-DD (a time may follow), YYYYMMDD or MM/DD/YYYY"
+DATE_FORMATS = "YYYY-MM-DD (a time may follow), YYYYMMDD, MM/DD/YYYY or DDMONYYYY (03FEB2022)"
 OPEN_ENDED = frozenset({"enrollment_end_date", "contract_end_date", "release_date", "death_date"})
 _OPEN_END = "9999-12-31"
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_NAMED_MONTH = r"^(\d{1,2})-?([A-Za-z]{3})-?(\d{4})(?:[:T ].*)?$"
 _LARGEST_INTEGER = 2.0**63
 _IN_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
@@ -116,11 +118,22 @@ def _read_date(column: ibis.Value, field: str) -> ibis.Value:
         us_order = text.re_replace(r"^(\d{1,2})/(\d{1,2})/(\d{4}).*$", r"\3-\1-\2")
         compact = text.re_replace(r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3")
         month = text.re_replace(r"^(\d{4})-?(\d{2})$", r"\1-\2-01")
-        forms = [text.left(10), us_order, compact, *([month] if _is_month(field) else [])]
+        forms = [text.left(10), us_order, compact, iso_of_named_month(text)]
+        forms += [month] if _is_month(field) else []
         day = ibis.coalesce(*[form.try_cast("date") for form in forms])
     if _is_month(field):
         day = day.truncate("M")
     return day.nullif(ibis.date(_OPEN_END)) if field in OPEN_ENDED else day
+
+
+def iso_of_named_month(text: ibis.Value) -> ibis.Value:
+    """A date such as 27-OCT-1999 or 27OCT1999 (a time may follow) as 1999-10-27; else as it is."""
+    word = text.strip()
+    month = word.re_extract(_NAMED_MONTH, 2).upper()
+    number = month.cases(*[(name, f"{i:02d}") for i, name in enumerate(_MONTHS, start=1)])
+    day = word.re_extract(_NAMED_MONTH, 1).lpad(2, "0")
+    iso = word.re_extract(_NAMED_MONTH, 3) + "-" + number + "-" + day
+    return (word.re_search(_NAMED_MONTH) & number.notnull()).ifelse(iso, text)
 
 
 def _is_month(field: str) -> bool:

@@ -23,11 +23,12 @@ def test_dates_in_every_documented_form():
     expected = dt.date(2022, 3, 4)
     forms = ["2022-03-04", " 2022-03-04 ", "2022-03-04T23:59:59Z", "20220304", "03/04/2022"]
     forms += ["3/4/2022", "2022-03-04T14:22:27.454318+00:00", "3/4/2022 10:15"]
+    forms += ["04MAR2022", "4-Mar-2022", "04MAR2022:10:15:00"]
     assert days(forms) == [expected] * len(forms)
 
 
 def test_what_is_no_date_is_missing():
-    assert days(["2022-13-01", "yesterday", "2022-02-30", "31/12/2022"]) == [None] * 4
+    assert days(["2022-13-01", "yesterday", "2022-02-30", "31/12/2022", "30FEB2022"]) == [None] * 5
 
 
 def test_dates_that_are_typed_already():
