@@ -38,8 +38,8 @@ PARTS = (HEADER, LINE)
 INPATIENT_KINDS = ("inpatient", "long_term")
 SERVICES = ("1", "3", "A", "C", "U", "W")
 """Claim types that are services: fee-for-service (1, A, U) and encounters (3, C, W)."""
-VOIDS, GROSS = ("1",), ("5", "6")
-"""Adjustment codes of a void, and of gross adjustments, which are of no single claim."""
+ORIGINAL, VOIDS, GROSS = "0", ("1",), ("5", "6")
+"""Adjustment codes of an original, a void, and of gross adjustments, of no single claim."""
 DENIED_LINES = ("542", "585", "654")
 """Line statuses that CMS takes as denied when it makes these files."""
 NO_PROCEDURES = ("02", "2", "07", "7")
@@ -157,11 +157,26 @@ def _headers(
         else_=USED,
     )
     told = narrow.mutate(fate=fate).view()
-    own = ibis.window(group_by=[*_KEY, told.fate], order_by=[told[each] for each in narrow.columns])
+    own = ibis.window(group_by=[*_KEY, told.fate], order_by=_latest_first(told))
     is_first = ibis.row_number().over(own) == 0
     marked = told.mutate(fate=((told.fate == USED) & ~is_first).ifelse(REPEATED, told.fate)).view()
     count_rows(ledger, source_name(name), marked, marked.fate, backend)
     return marked
+
+
+def _latest_first(headers: ibis.Table) -> list[ibis.Value]:
+    """Order in which the header that stands comes first among those of one claim.
+
+    A void or replacement before what it is of; of these the one paid last, on one day that of the
+    highest code (a replacement before a void); ties are broken completely.
+    """
+    import ibis
+
+    code = column_or_missing(headers, "ADJUST_CD").fill_null(ORIGINAL)
+    paid = rif_date(column_or_missing(headers, "MDCD_PD_DT"))
+    # Ibis keeps one direction per column, so a column is named once.
+    others = [headers[each] for each in headers.columns if each != "ADJUST_CD"]
+    return [code == ORIGINAL, ibis.desc(paid, nulls_first=False), ibis.desc(code), *others]
 
 
 def _lines(files: Mapping[str, ibis.Table], kind: str) -> ibis.Table:
@@ -217,7 +232,7 @@ def _medical_claim(rows: ibis.Table, kind: str) -> ibis.Table:
         admission_date=day("ADMSN_DT", "ADMSM_DT"),
         discharge_date=day("DSCHRG_DT"),
         bill_type_code=column_or_missing(rows, "BILL_TYPE_CD"),
-        revenue_center_code=column_or_missing(rows, "REV_CNTR_CD").lpad(4, "0"),
+        revenue_center_code=column_or_missing(rows, "REV_CNTR_CD"),
         hcpcs_code=system.isin(NO_PROCEDURES).fill_null(False).ifelse(None, code),
         place_of_service_code=column_or_missing(rows, "POS_CD"),
         drg_code=column_or_missing(rows, "DRG_CD"),

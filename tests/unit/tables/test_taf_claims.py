@@ -373,3 +373,48 @@ def test_codes_that_a_file_holds_as_numbers_with_a_point_are_codes(tmp_path):
     }
     # The rules take a type of bill with and without the 0 that a number has lost.
     assert set(claims["bill_type_code"]) == {"111"}
+
+
+@pytest.mark.parametrize(
+    ("codes", "paid", "status", "amount"),
+    [
+        (["0", "4"], ["01APR2022", "01MAY2022"], "final", 450.0),
+        (["4", "0"], ["01APR2022", ""], "final", 900.0),
+        (["0", "1"], ["01APR2022", ""], "void", 450.0),
+        (["4", "1"], ["01APR2022", "01MAY2022"], "void", 450.0),
+        (["1", "4"], ["01APR2022", "01MAY2022"], "final", 450.0),
+        (["1", "4"], ["01MAY2022", "01MAY2022"], "final", 450.0),
+        (["", "4"], ["", ""], "final", 450.0),
+    ],
+)
+def test_of_several_headers_of_a_claim_the_one_that_stands_is_kept(
+    tmp_path, codes, paid, status, amount
+):
+    header = f"""
+STATE_CD     | CA        | CA        | CA
+MSIS_ID      | a         | a         | b
+CLM_ID       | 1         | 1         | 2
+CLM_TYPE_CD  | 1         | 1         | 1
+ADJUST_CD    | {codes[0]} | {codes[1]} | 0
+SRVC_BGN_DT  | 05MAR2022 | 05MAR2022 | 05MAR2022
+MDCD_PD_AMT  | 900.00    | 450.00    | 1.00
+PYMT_LVL_IND | 1         | 1         | 1
+MDCD_PD_DT   | {paid[0]} | {paid[1]} |
+"""
+    line = """
+STATE_CD    | CA   | CA
+CLM_ID      | 1    | 2
+LINE_NUM    | 1    | 1
+REV_CNTR_CD | 10450 | 450
+"""
+    files = {"taf_inpatient_header_2022": header, "taf_inpatient_line_2022": line}
+    read = read_tables(write(tmp_path / "taf", files), work_dir=tmp_path / "w", source="taf")
+    kept, other = read.frame("medical_claim").sort_values("claim_id").to_dict("records")
+    assert (kept["claim_status"] == "void") == (status == "void")
+    assert float(kept["paid_amount"]) == amount
+    assert counts(read, "taf inpatient header") == {
+        "used": 2,
+        "header of a claim that another header is of": 1,
+    }
+    # A revenue code of five digits is none, and not that of its first four.
+    assert (kept["revenue_center_code"], other["revenue_center_code"]) == ("10450", "0450")
