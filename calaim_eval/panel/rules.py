@@ -44,8 +44,8 @@ class PanelRules:
         or on every calendar day (a month of death is then left out).
     max_gap_months : int
         Gaps of up to this many months do not break *continuous* enrollment
-        (`is_continuously_enrolled`, `continuous_enrollment`). A gap month is never added to the panel: nobody is at risk of a
-        claim in it.
+        (`is_continuously_enrolled`, `continuous_enrollment`). A gap month is never added to the
+        panel: nobody is at risk of a claim in it.
     payer_types : tuple[str, ...]
         Lines of business that count as coverage. A missing payer is ``"medicaid"``.
     benefit_scope : {"full", "any"}
@@ -142,6 +142,9 @@ class PanelRules:
     paid_claims: PaidClaims = "medical"
 
     def __post_init__(self) -> None:
+        for name in ("payer_types", "readmission_ages"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, allowed in _CHOICES.items():
             _require_choice(name, getattr(self, name), allowed)
         _require_choice("ed_join_days", self.ed_join_days, (0, 1))
@@ -206,9 +209,10 @@ def _require_ages(ages: tuple[int, int] | None) -> None:
 
 def _require_payers(payer_types: tuple[str, ...]) -> None:
     """Raise unless at least one known line of business counts."""
-    unknown = [payer for payer in payer_types if payer not in _PAYERS]
-    if unknown or not payer_types:
+    is_text = isinstance(payer_types, str)
+    if is_text or not payer_types or not set(payer_types) <= set(_PAYERS):
         listed = ", ".join(f"'{each}'" for each in _PAYERS)
+        given = payer_types if is_text else list(payer_types)
         raise TableError(
-            f"panel rule `payer_types`: {list(payer_types)!r}; give one or more of {listed}."
+            f"panel rule `payer_types`: {given!r}; give one or more of {listed}, as a list."
         )

@@ -14,6 +14,7 @@ from calaim_eval.panel import PanelRules
         ({"month_rule": "most"}, "`month_rule`: 'most' is not one of 'any_day', 'first_day'"),
         ({"payer_types": ("medi-cal",)}, "`payer_types`: .*give one or more of 'medicaid'"),
         ({"payer_types": ()}, "`payer_types`"),
+        ({"payer_types": "medicaid"}, "`payer_types`: 'medicaid'; give one or more of 'medicaid'"),
         ({"ed_join_days": 2}, "`ed_join_days`: 2 is not one of 0, 1"),
         ({"readmission_days": -1}, "`readmission_days`: -1 is not a whole number of 0 or more"),
         ({"max_gap_months": True}, "`max_gap_months`: True is not a whole number"),
@@ -23,6 +24,12 @@ from calaim_eval.panel import PanelRules
 def test_a_value_that_is_not_allowed_is_named_with_those_that_are(given, message):
     with pytest.raises(TableError, match=message):
         PanelRules(**given)
+
+
+def test_lists_are_as_good_as_tuples():
+    rules = PanelRules(payer_types=["medicaid"], readmission_ages=[18, 64])
+    assert rules == PanelRules(readmission_ages=(18, 64))
+    assert hash(rules) == hash(PanelRules(readmission_ages=(18, 64)))
 
 
 def test_rules_come_back_from_their_manifest():
