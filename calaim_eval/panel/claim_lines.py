@@ -195,7 +195,19 @@ class ToldLines:
     is_part: bool = False
 
     def of(self, *kinds: LineKind) -> Table:
-        """Lines of one of the kinds."""
+        """Lines of one of the kinds.
+
+        Raises
+        ------
+        TableError
+            No measure asks for a kind: its lines were never told.
+        """
+        unasked = [kind.__name__ for kind in kinds if kind.__name__ not in self.kinds]
+        if unasked and not self.is_part:
+            raise TableError(
+                f"a measure reads claim lines of the kind `{unasked[0]}`, which no measure has in "
+                "its `line_kinds`.\n  Name the function there."
+            )
         return self.rows.filter(reduce(or_, [self.is_of(self.rows, kind) for kind in kinds]))
 
     def is_of(self, rows: Table, kind: LineKind) -> Value:

@@ -16,7 +16,7 @@ from calaim_eval.errors import TableError
 from calaim_eval.panel.claim_lines import ToldLines, told_lines
 from calaim_eval.panel.claim_standing import FINAL, with_standing
 from calaim_eval.panel.fates import claim_sums
-from calaim_eval.panel.measures import MEASURES
+from calaim_eval.panel.measures import EXPOSURES, MEASURES
 from calaim_eval.panel.population_evidence import EVENTS, evidence_line_kinds
 from calaim_eval.panel.program_contacts import (
     contacts,
@@ -93,8 +93,14 @@ def _acting_alone(actions: Table) -> Table:
 
 
 def _line_kinds(measures: Sequence[Measure]) -> list[LineKind]:
-    """Kinds of claim line that the measures and the populations ask for, each once."""
+    """Kinds of claim line that the measures and the populations ask for, each once.
+
+    A measure of a reader's own may use any piece of `Care`: then every kind is asked for.
+    """
     of_use = [MEASURES[name] for name in EVENTS if name in MEASURES]
+    package = {**MEASURES, **EXPOSURES}
+    if any(package.get(measure.name) is not measure for measure in measures):
+        of_use = list(MEASURES.values())
     asked = [kind for measure in (*measures, *of_use) for kind in measure.line_kinds]
     kinds: dict[str, LineKind] = {}
     for kind in (*asked, *evidence_line_kinds()):

@@ -110,3 +110,52 @@ def test_a_line_kind_that_shares_a_name_with_another_is_refused():
             last_month="2024-02",
             measures=["ambulance_trips", own],
         )
+
+
+def visits() -> Tables:
+    """One office visit."""
+    claim = {
+        "member_id": ["a"],
+        "claim_id": "1",
+        "claim_line_number": 1,
+        "claim_type": "professional",
+        "claim_start_date": "2024-01-05",
+        "hcpcs_code": "99213",
+        "place_of_service_code": "10",
+    }
+    spans = {"member_id": ["a"], "enrollment_start_date": "2024-01-01"}
+    return Tables.from_frames(
+        {
+            "eligibility": pd.DataFrame(spans).assign(enrollment_end_date=None),
+            "medical_claim": pd.DataFrame(claim),
+        }
+    )
+
+
+def of_pieces(events, **more) -> Measure:
+    """A measure that reads what others are built from."""
+    words = {"label": "x", "title": "x", "definition": "x", "source": "x", "confirmed": "no"}
+    return Measure(name="of_pieces", events=events, **words, **more)
+
+
+def test_a_measure_of_visits_finds_them_though_it_names_no_kinds_of_line():
+    def remote(care):
+        found = care.outpatient_visits
+        return found.filter(found["is_telehealth"]).select("member", "day")
+
+    window = {"first_month": "2024-01", "last_month": "2024-01"}
+    panel = build_member_months(visits(), **window, measures=[of_pieces(remote)])
+    assert panel.to_frame(["of_pieces"])["of_pieces"].tolist() == [1]
+
+
+def test_a_kind_of_line_that_no_measure_names_is_refused():
+    def is_in_january(lines):
+        return lines["claim_start_date"].month() == 1
+
+    def events(care):
+        return care.lines_of(is_in_january).select("member", "day")
+
+    with pytest.raises(TableError, match="`is_in_january`, which no measure has in its `line_ki"):
+        build_member_months(
+            visits(), first_month="2024-01", last_month="2024-01", measures=[of_pieces(events)]
+        )
