@@ -69,6 +69,8 @@ def keep_last_instance(rows: FileRows) -> None:
 def join_instruments(rows: FileRows, items: Sequence[str], boxes: Sequence[str]) -> None:
     """Put the answers of several instruments of one respondent and wave into one row."""
     at = np.flatnonzero(rows.is_open)
+    # The record's own row first: it says whose answers they are.
+    at = at[np.argsort(_is_repeat(rows).to_numpy()[at], kind="stable")]
     of = rows.frame.iloc[at].groupby(_KEY, dropna=False, sort=False).ngroup().to_numpy()
     is_later = pd.Series(of).duplicated().to_numpy()
     if not is_later.any():

@@ -380,3 +380,17 @@ def test_the_last_instance_is_the_one_of_the_highest_number_or_of_the_latest_day
     by_day = REPEATING.replace("[items]", 'day = "recorded"\n[items]')
     found = read_survey_export(write(tmp_path, rows, by_day))
     assert wide(found).loc["1", "hinders"] == 1
+
+
+def test_the_own_row_says_whose_answers_they_are_wherever_it_stands(tmp_path):
+    rows = [
+        REPEAT_HEAD,
+        ["1", "visit", "1", "o9", "manager", "", "0", "", "1"],
+        ["1", "", "", "o1", "frontline", "3", "1", "", ""],
+    ]
+    found = read_survey_export(write(tmp_path, rows, REPEATING))
+    frame = found.frame("survey_response")
+    assert set(zip(frame["organization_id"], frame["respondent_role"], strict=True)) == {
+        ("o1", "frontline")
+    }
+    assert wide(found).loc["1"].to_dict() == {"helps": 3, "gives_deposits": 1, "hinders": 1}
