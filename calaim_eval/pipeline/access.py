@@ -57,6 +57,7 @@ def measure_access(
             service=service,
             by=STRATUM,
             months=study.file.equity.access_months,
+            max_gap_months=study.file.coverage.max_gap_months,
             exits=exits,
             closed=closed,
         ),

@@ -57,7 +57,7 @@ format = "$input_format"
 [coverage]
 payer_types = $payer_types
 month_rule = "any_day"          # "any_day", "first_day" or "all_days" of the month covered
-max_gap_months = 0              # gaps of up to so many months leave `is_continuously_enrolled` true
+max_gap_months = 0              # gaps of up to so many months do not end enrollment or access
 # Members not covered in every month of the window: "cell_means" takes whoever is covered in a
 # month, "balanced_members" only those covered throughout. Notes say what the choice loses.
 unbalanced = "cell_means"

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hand_panel import hand_panel
 
 from calaim_eval.pipeline.access import (
     CLOSED_OTHERWISE,
@@ -128,6 +129,26 @@ def test_referrals_are_told_apart_by_why_they_closed():
     assert exits["exit"].tolist() == [CLOSED_OTHERWISE]
     assert closed["member_id"].tolist() == ["m1"]
     assert _closed_referrals(None, "ecm") == (None, None)
+
+
+@pytest.mark.parametrize(("max_gap", "ended"), [(0, 1), (1, 1), (2, 0)])
+def test_a_gap_the_study_tolerates_does_not_end_access(max_gap, ended):
+    panel = hand_panel("""
+        member | race  | covered                           | listed  | outreach | service
+        -------+-------+-----------------------------------+---------+----------+--------
+        a      | white | 2022-01..2022-12                  | 2022-03 | 2022-04  |
+        b      | white | 2022-01..2022-03 2022-06..2022-12 | 2022-03 | 2022-07  |
+    """)
+    sections = {
+        "exposure": SimpleNamespace(service="ecm"),
+        "coverage": SimpleNamespace(max_gap_months=max_gap),
+        "equity": SimpleNamespace(access_months=(1, 4), standard_ages=(18, 65), reference="white"),
+    }
+    found, _ = measure_access(SimpleNamespace(file=SimpleNamespace(**sections)), panel)
+    frame = found["access_times"].to_frame()
+    mine = frame[(frame[RACE] == "all") & (frame["stage"] == "identified")]
+    counts = mine[mine["months"] == "all"].set_index("state")["numerator"]
+    assert counts[["all", "reached", "coverage_ended"]].tolist() == [2, 2 - ended, ended]
 
 
 def test_a_study_without_a_service_says_why(small_run):
