@@ -153,7 +153,7 @@ def _finding(
     return Finding(
         check=check,
         table=table,
-        columns=tuple(columns.split(",")) if columns else check.columns,
+        columns=tuple(columns.split(",")) if columns else check.columns_of(table),
         n=n,
         of=of,
         n_members=None if n_members is None else int(n_members),

@@ -30,6 +30,7 @@ _SIGNS = {judged.DROP: "&#9660;", judged.SURGE: "&#9650;"}
 _STEPS = ((0.7, "l2"), (0.9, "l1"), (1.1, "m"), (1.3, "h1"))
 _SHOWN_LAGS = 13
 _SHOWN_MONTHS = 12
+_NAMED = 3
 
 
 def completeness_tables(frame: pd.DataFrame, masking: Masking) -> str:
@@ -127,12 +128,23 @@ def month_bars(finding: Finding, masking: Masking) -> str:
             f"<title>{group.name}: {percent(share)}</title></rect>"
         )
     total = len(groups) * (width + gap)
-    words = f"Share by month, {groups[0].name} to {groups[-1].name}; largest {percent(top)}"
+    worst = [group.name for group, share in zip(groups, shares, strict=True) if share == top]
+    words = (
+        f"Share by month, {groups[0].name} to {groups[-1].name}; largest {percent(top)}, "
+        f"in {_few_names(worst)}"
+    )
     return (
         f"<figure><svg role='img' aria-label='{words}' viewBox='0 0 {total} {height}' "
         f"style='max-width:{total}px'>{''.join(marks)}</svg><figcaption>{words}</figcaption>"
         "</figure>"
     )
+
+
+def _few_names(names: Sequence[str]) -> str:
+    """The first three names, and how many more there are."""
+    listed = ", ".join(names[:_NAMED])
+    left = len(names) - _NAMED
+    return f"{listed} and {left} more" if left > 0 else listed
 
 
 def run_out_tables(report: QualityReport) -> str:

@@ -14,6 +14,7 @@ CHECKS = (
         warn_above=0.05,
         stop_above=0.5,
         columns=("claim_start_date", "member_id"),
+        of_fills=("dispensing_date", "member_id"),
     ),
     Check(
         "claims_of_other_plan",
@@ -33,6 +34,7 @@ CHECKS = (
         warn_above=0.001,
         stop_above=0.05,
         columns=("claim_start_date", "death_date"),
+        of_fills=("dispensing_date", "death_date"),
     ),
     Check(
         "claims_before_birth",
@@ -43,6 +45,7 @@ CHECKS = (
         warn_above=0.001,
         stop_above=0.05,
         columns=("claim_start_date", "birth_date"),
+        of_fills=("dispensing_date", "birth_date"),
     ),
     Check(
         "lines_outside_claim_dates",
@@ -61,6 +64,7 @@ CHECKS = (
         "Check what the payment date means in your system.",
         warn_above=0.001,
         columns=("paid_date", "claim_start_date"),
+        of_fills=("paid_date", "dispensing_date"),
     ),
     Check(
         "near_duplicates",
@@ -70,6 +74,7 @@ CHECKS = (
         "Ask whether a claim was sent again under a new number, and have the earlier one voided.",
         warn_above=0.02,
         columns=("member_id", "claim_start_date", "hcpcs_code", "revenue_center_code"),
+        of_fills=("member_id", "dispensing_date", "ndc_code", "quantity", "days_supply"),
     ),
     Check(
         "voids_of_unknown_claims",

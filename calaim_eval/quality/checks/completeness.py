@@ -22,6 +22,7 @@ CHECKS = (
         "Ask the plan for the months that are missing, or end the window before them.",
         warn_above=0.0,
         columns=("plan", "claim_start_date"),
+        of_fills=("plan", "dispensing_date"),
     ),
     Check(
         "encounter_drops",
@@ -31,6 +32,7 @@ CHECKS = (
         "Ask the plan whether a submission was rejected, or whether payment or coding changed.",
         warn_above=0.0,
         columns=("plan", "claim_start_date"),
+        of_fills=("plan", "dispensing_date"),
     ),
     Check(
         "encounter_surges",
@@ -40,6 +42,7 @@ CHECKS = (
         "Look for a file that was loaded twice, or a change of coding.",
         warn_above=0.0,
         columns=("plan", "claim_start_date"),
+        of_fills=("plan", "dispensing_date"),
     ),
     Check(
         "months_incomplete",
@@ -49,6 +52,7 @@ CHECKS = (
         "Raise `run_out_months` in the study file, or wait for a later extract.",
         warn_above=0.0,
         columns=("claim_start_date", "paid_date"),
+        of_fills=("dispensing_date", "paid_date"),
     ),
     Check(
         "payments_end_early",

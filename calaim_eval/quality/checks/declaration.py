@@ -26,6 +26,8 @@ class Check:
         Shares (0 to 1) above which the finding is a warning, and above which the study stops.
     columns : tuple[str, ...]
         Columns it reads; empty where it differs by finding.
+    of_fills : tuple[str, ...]
+        Columns it reads of `pharmacy_claim`, where they are others.
     """
 
     id: str
@@ -36,8 +38,13 @@ class Check:
     warn_above: float | None = None
     stop_above: float | None = None
     columns: tuple[str, ...] = ()
+    of_fills: tuple[str, ...] = ()
 
     @property
     def is_about_people(self) -> bool:
         """Whether its counts are of members or of their rows, so that small ones are masked."""
         return self.unit not in PLACES_AND_TIMES
+
+    def columns_of(self, table: str) -> tuple[str, ...]:
+        """Columns it reads of a table."""
+        return self.of_fills if table == "pharmacy_claim" and self.of_fills else self.columns

@@ -12,11 +12,16 @@ import pytest
 from clean_tables import MEMBERS, add, checked, clean_frames, fill, put, visit
 
 from calaim_eval.quality import CHECKS, QualityRules
+from calaim_eval.quality.checks import GROUPS
+from calaim_eval.quality.counts import as_counts
+from calaim_eval.quality.findings import build_findings
 from calaim_eval.quality.json_file import quality_content
 from calaim_eval.quality.masking import Masking, percent
 from calaim_eval.quality.page import quality_page
+from calaim_eval.quality.page_charts import month_bars
 from calaim_eval.quality.summary import summary_text
 from calaim_eval.quality.verdict import verdict_words
+from calaim_eval.schema.tables import TABLES
 
 DOC = Path(__file__).resolve().parents[3] / "docs" / "data_quality.md"
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"}
@@ -190,6 +195,37 @@ def test_the_json_file_says_what_its_page_says(report):
     assert content["verdict"]["level"] == "stop"
     assert content["verdict"]["stops"] == ["claims_outside_coverage"] * len(report.stops)
     assert content["schema_version"] == 1
+
+
+def test_a_finding_names_columns_of_its_table(report):
+    assert {finding.table for finding in report.findings} >= {"medical_claim", "pharmacy_claim"}
+    for finding in report.findings:
+        known = {*TABLES[finding.table].fields, *TABLES["person"].fields}
+        assert set(finding.columns) <= known, (finding.check.id, finding.table)
+
+
+@pytest.mark.parametrize("check", [*dict(GROUPS)["Claims"][:3], *dict(GROUPS)["Completeness"]])
+def test_what_is_asked_of_fills_names_their_columns(check):
+    known = {*TABLES["pharmacy_claim"].fields, *TABLES["person"].fields}
+    if check.id != "claims_of_other_plan":
+        assert set(check.columns_of("pharmacy_claim")) <= known
+    assert set(check.columns_of("medical_claim")) <= {
+        *TABLES["medical_claim"].fields,
+        *TABLES["person"].fields,
+    }
+
+
+def test_bars_by_month_say_which_months_are_worst():
+    rows = [(f"2022-{month:02d}", int(month in (2, 4, 8, 9)), 1) for month in range(1, 13)]
+    counts = as_counts(
+        pd.DataFrame(rows, columns=["month", "n", "of"]),
+        check="encounter_gaps",
+        table="medical_claim",
+    )
+    members = pd.DataFrame(columns=["check", "table", "n_members"])
+    (finding,) = build_findings(counts, members, QualityRules())
+    drawn = month_bars(finding, Masking())
+    assert "; largest 100%, in 2022-02, 2022-04, 2022-08 and 1 more</figcaption>" in drawn
 
 
 def test_the_documentation_has_every_check_with_its_limits():
