@@ -10,15 +10,20 @@ study counts is a rule of the panel.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.errors import TableError
+from calaim_eval.schema.values import as_text
 from calaim_eval.tables.formats import SOURCE, SourceTables
-from calaim_eval.tables.sources import SourceFiles, find_files, require_folder
+from calaim_eval.tables.sources import SourceFiles, find_files, require_folder, suffix_of
 
 if TYPE_CHECKING:
     import ibis
+
+logger = logging.getLogger(__name__)
 
 EXPORT_FILES = (
     "patients",
@@ -66,7 +71,8 @@ def open_synthea(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
         convert = fhir_tables
     else:
         raise TableError(_neither_shape(folder))
-    opened = {name: each.open(backend) for name, each in files.items()}
+    _name_others(folder, files)
+    opened = {name: _as_written(each.open(backend)) for name, each in files.items()}
     tables, ledger = convert(opened, backend)
     for name, rows in opened.items():
         ledger.check(source_name(name), SOURCE, int(backend.execute(rows.count())))
@@ -85,6 +91,25 @@ def _find(folder: Path, needed: tuple[str, ...], extra: tuple[str, ...]) -> dict
             f"  Export these files: {', '.join(f'`{name}`' for name in needed)}."
         )
     return {name: each for name, each in found.items() if each is not None}
+
+
+def _name_others(folder: Path, files: Mapping[str, SourceFiles]) -> None:
+    """Name the tables of the folder that are not needed in the log."""
+    read = {path.name for each in files.values() for path in each.paths}
+    others = [path.name for path in sorted(folder.iterdir()) if suffix_of(path)]
+    left = [f"`{name}`" for name in others if name not in read]
+    if left:
+        logger.info("files of the Synthea export that are not needed: %s", ", ".join(left))
+
+
+def _as_written(rows: ibis.Table) -> ibis.Table:
+    """Rows with every column as text, as a CSV file would have it; parquet may have types."""
+    return rows.select(
+        **{
+            name: rows[name] if rows[name].type().is_string() else as_text(rows[name])
+            for name in rows.columns
+        }
+    )
 
 
 def source_name(file: str) -> str:
