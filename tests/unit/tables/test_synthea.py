@@ -181,7 +181,7 @@ def test_parquet_with_types_gives_what_text_gives(export, tmp_path):
         frame.to_parquet(folder / f"{path.stem.upper()}.parquet")
     typed = read_tables(folder, work_dir=tmp_path / "typed_work", source="synthea")
     for name in as_text.names:
-        # A fill has no id of its own: it is made of the encounter, the drug and the time as written.
+        # A fill has no id of its own: encounter, drug and time as written make it up.
         made = ["claim_id"] if name == "pharmacy_claim" else []
         pd.testing.assert_frame_equal(
             typed.frame(name).drop(columns=made), as_text.frame(name).drop(columns=made)
