@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calaim_eval.quality.check import QualityReport
 from calaim_eval.quality.checks import CHECKS
@@ -13,6 +13,9 @@ from calaim_eval.quality.findings import DIMENSIONS, Finding, Group
 from calaim_eval.quality.masking import Masking, Shown
 from calaim_eval.quality.verdict import verdict_level, verdict_words
 from calaim_eval.version import __version__
+
+if TYPE_CHECKING:
+    from calaim_eval.quality.run_out import RunOut
 
 SCHEMA_NAME = "calaim_eval data quality"
 SCHEMA_VERSION = 1
@@ -51,7 +54,7 @@ def quality_content(
         "findings": [_finding(finding, masking) for finding in report.findings],
         "checks": [_check(check_id, report) for check_id in CHECKS],
         "completeness": _completeness(report, masking),
-        "run_out": [_run_out(table, report) for table in report.run_out],
+        "run_out": [_run_out(table, each, masking) for table, each in report.run_out.items()],
     }
 
 
@@ -125,15 +128,19 @@ def _completeness(report: QualityReport, masking: Masking) -> list[dict[str, Any
     ]
 
 
-def _run_out(table: str, report: QualityReport) -> dict[str, Any]:
-    """Completeness by months since service, and of each month."""
-    each = report.run_out[table]
+def _run_out(table: str, each: RunOut, masking: Masking) -> dict[str, Any]:
+    """Completeness by months since service, and of each month; null where few lines would show."""
+
+    def shown(share: float) -> float | None:
+        told = masking.arrived(float(share), each.n_lines)
+        return None if told is None else round(told, 6)
+
     return {
         "table": table,
         "as_of": month_text(each.as_of),
-        "arrived_within_months": [round(float(share), 6) for share in each.factors],
+        "arrived_within_months": [shown(share) for share in each.factors],
         "months": [
-            {"month": month_text(row.month), "complete": round(float(row.complete), 6)}
+            {"month": month_text(row.month), "complete": shown(row.complete)}
             for row in each.months.itertuples(index=False)
         ],
     }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FEW = "1-10"
 MOST_OF_FEW = 10
 NOT_SHOWN = "not shown"
+_STEPS = (10_000, 1_000, 100, 20, 10, 4)
+"""Parts that a share is shown in, finest first."""
 
 
 class Part(Protocol):
@@ -83,6 +85,21 @@ class Masking:
         if self.hides(n, of_people=of_people):
             return f"under {percent(min(1.0, (MOST_OF_FEW + 1) / of), up=True)}"
         return percent(n / of)
+
+    def arrived(self, share: float, n_lines: int) -> float | None:
+        """Share of lines that has arrived, rounded down so far that no few lines follow from it.
+
+        A step of what is shown stands for more than 10 lines; None where no step does.
+
+        Examples
+        --------
+        >>> Masking().arrived(0.996, 132), Masking().arrived(0.996, 10**6), Masking().arrived(1, 30)
+        (0.9, 0.996, None)
+        """
+        if self.exact:
+            return share
+        step = next((step for step in _STEPS if n_lines > MOST_OF_FEW * step), None)
+        return None if step is None else math.floor(share * step + 1e-9) / step
 
     def part(self, part: Part, *, of_people: bool) -> Shown:
         """A count, what it is among and its share, on their own."""

@@ -46,7 +46,7 @@ def quality_page(
         _contents(report, masking),
         _findings(report, masking),
         _completeness(report, masking),
-        _run_out(report),
+        _run_out(report, masking),
         _clean_checks(report),
         _reading_guide(report, exact=exact),
         _foot(report, made_from),
@@ -220,7 +220,7 @@ def _completeness(report: QualityReport, masking: Masking) -> str:
     )
 
 
-def _run_out(report: QualityReport) -> str:
+def _run_out(report: QualityReport, masking: Masking) -> str:
     """How complete the last months are."""
     if not report.run_out:
         return (
@@ -230,7 +230,8 @@ def _run_out(report: QualityReport) -> str:
     return (
         "<section><h2>How complete are the last months?</h2><p>Estimated from how lines arrived "
         "in earlier months, by months from service to payment (chain-ladder). Months below "
-        f"{percent(report.rules.complete_share)} are marked.</p>{run_out_tables(report)}"
+        f"{percent(report.rules.complete_share)} are marked; of few lines shares are rounded down "
+        f"in large steps, of very few not shown (&middot;).</p>{run_out_tables(report, masking)}"
         "</section>\n"
     )
 

@@ -147,28 +147,27 @@ def _few_names(names: Sequence[str]) -> str:
     return f"{listed} and {left} more" if left > 0 else listed
 
 
-def run_out_tables(report: QualityReport) -> str:
+def run_out_tables(report: QualityReport, masking: Masking) -> str:
     """Arrival of lines by months since service, and how complete the last months are."""
     return "".join(
-        _run_out_table(table, each, report.rules.complete_share)
+        _run_out_table(table, each, report.rules.complete_share, masking)
         for table, each in report.run_out.items()
     )
 
 
-def _run_out_table(table: str, each: RunOut, limit: float) -> str:
+def _run_out_table(table: str, each: RunOut, limit: float, masking: Masking) -> str:
+    def cell(share: float) -> str:
+        told = masking.arrived(float(share), each.n_lines)
+        if told is None:
+            return "<td>&middot;</td>"
+        return f"<td class='{'open' if share < limit else ''}'>{_floor_percent(told)}</td>"
+
     lags = range(_SHOWN_LAGS)
     head = "".join(f"<th scope='col'>{lag}</th>" for lag in lags)
-    arrived = "".join(
-        f"<td class='{'open' if each.factors[lag] < limit else ''}'>"
-        f"{_floor_percent(float(each.factors[lag]))}</td>"
-        for lag in lags
-    )
+    arrived = "".join(cell(each.factors[lag]) for lag in lags)
     last = each.months.tail(_SHOWN_MONTHS)
     months = "".join(f"<th scope='col'>{month_text(m)}</th>" for m in last["month"])
-    complete = "".join(
-        f"<td class='{'open' if share < limit else ''}'>{_floor_percent(float(share))}</td>"
-        for share in last["complete"]
-    )
+    complete = "".join(cell(share) for share in last["complete"])
     name = table.replace("_", " ")
     return (
         f"<h3>{name[0].upper()}{name[1:]}s, as of {month_text(each.as_of)}</h3>"

@@ -39,6 +39,11 @@ class RunOut:
     months: pd.DataFrame
     payments_end_early: int
 
+    @property
+    def n_lines(self) -> int:
+        """Lines the shares are of."""
+        return int(self.months["n_lines"].sum())
+
 
 def run_out(
     payments: pd.DataFrame,

@@ -261,3 +261,21 @@ def test_rates_of_few_lines_or_member_months_are_not_written():
     assert "&#9660;2</td>" in quality_page(report, title="t", made_from={}, exact=True)
     exact = quality_content(report, made_from={}, exact=True)["completeness"]
     assert all(row["lines_per_1000_member_months"] is not None for row in exact)
+
+
+@pytest.mark.parametrize("n_lines", [11, 40, 41, 60, 132, 500, 1_500, 20_000, 200_000])
+def test_no_few_late_lines_follow_from_a_share_that_has_arrived(n_lines):
+    shown: dict[float | None, set[int]] = {}
+    for late in range(n_lines + 1):
+        told = Masking().arrived(1 - late / n_lines, n_lines)
+        assert told is None or told <= 1 - late / n_lines + 1e-9
+        shown.setdefault(told, set()).add(late)
+    for told, possible in shown.items():
+        few = {late for late in possible if 1 <= late <= 10}
+        # Nothing that is narrower than "1-10".
+        assert not few or len(possible) >= 10, told
+
+
+def test_shares_of_very_few_lines_are_not_shown():
+    assert Masking().arrived(1.0, 40) is None
+    assert Masking(exact=True).arrived(0.5, 4) == 0.5
