@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from calaim_eval.engine.failures import engine_failures
 from calaim_eval.engine.open import MEMORY_LIMIT_GB, open_engine
+from calaim_eval.engine.paths import exactly
 from calaim_eval.engine.write import atomic_file
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Recipe:
             Rows of every `fetch`, by name.
         """
         for name, files in sources.items():
-            backend.read_parquet([str(file) for file in files], table_name=name)
+            backend.read_parquet([exactly(file) for file in files], table_name=name)
         for name, rows in self.lookups.items():
             backend.create_table(name, rows, temp=True)
         fetched, handed = {}, {}

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from calaim_eval.engine import engine_failures
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.moments.cell_index import plain_labels
 from calaim_eval.moments.cell_moments import CellMoments
@@ -296,7 +297,7 @@ def _opened(
             # A time with a zone is a month of that instant in UTC, wherever it is read.
             connection.execute("SET TimeZone = 'UTC'")
             # By name, each column is of a type that holds the values of every file.
-            names = [str(file) for file in files]
+            names = [exactly(file) for file in files]
             with engine_failures(doing="reading the parquet files"):
                 yield connection, connection.read_parquet(names, union_by_name=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.panel.calendar import day_of
 from calaim_eval.panel.rules import PanelRules
@@ -71,7 +72,7 @@ def _coded_columns(backend: Any, tables: Tables) -> tuple[str, ...]:
     """Columns of `CODED` that some claim line carries."""
     if not tables.has("medical_claim"):
         return ()
-    rows = backend.read_parquet([str(part) for part in tables.parts("medical_claim")])
+    rows = backend.read_parquet([exactly(part) for part in tables.parts("medical_claim")])
     found = backend.execute(rows.agg(**{column: rows[column].count() for column in CODED})).iloc[0]
     return tuple(column for column in CODED if found[column])
 
@@ -80,7 +81,7 @@ def _limited_feeds(backend: Any, tables: Tables) -> tuple[str, ...]:
     """Feeds that `feed_coverage` names."""
     if not tables.has("feed_coverage"):
         return ()
-    rows = backend.read_parquet([str(part) for part in tables.parts("feed_coverage")])
+    rows = backend.read_parquet([exactly(part) for part in tables.parts("feed_coverage")])
     return tuple(sorted(backend.execute(rows["feed"].name("feed")).dropna().unique()))
 
 
@@ -88,7 +89,7 @@ def _extremes(backend: Any, tables: Tables, name: str, day: str) -> dict[str, An
     """Last service day, last payment day and number of amounts of a claim table."""
     if not tables.has(name):
         return {"day": None, "paid": None, "n_paid": 0}
-    rows = backend.read_parquet([str(part) for part in tables.parts(name)])
+    rows = backend.read_parquet([exactly(part) for part in tables.parts(name)])
     found = backend.execute(
         rows.agg(day=rows[day].max(), paid=rows["paid_date"].max(), n=rows["paid_amount"].count())
     ).iloc[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from calaim_eval.engine import engine_failures, open_engine
+from calaim_eval.engine.paths import exactly
 from calaim_eval.panel.member_months import MemberMonths
 from calaim_eval.panel.summary import MEMBER_MONTHS
 
@@ -34,7 +35,7 @@ def members_behind(panel: MemberMonths) -> pd.DataFrame:
     backend = open_engine()
     try:
         with engine_failures(doing="counting the members behind the panel's totals"):
-            rows = backend.read_parquet(str(panel.folder / "member_month" / "part-*.parquet"))
+            rows = backend.read_parquet(f"{exactly(panel.folder)}/member_month/part-*.parquet")
             measures = [measure for measure in panel.measures if measure in rows.columns]
             counts = {
                 measure: (rows[measure] != 0).fill_null(False).cast("int64").sum()

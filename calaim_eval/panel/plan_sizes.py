@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.panel.resume import one_share_file, read_share
 from calaim_eval.tables.tables import DERIVED_FOLDER
@@ -21,7 +22,7 @@ def counted(tables_folder: Path) -> tuple[int, int]:
     """Members and claim lines of checked tables."""
     import duckdb
 
-    parts = [str(part) for part in (tables_folder / "eligibility").glob("part-*.parquet")]
+    parts = [exactly(part) for part in (tables_folder / "eligibility").glob("part-*.parquet")]
     lines = sum(
         _parquet_rows(part)
         for name in CLAIM_TABLES

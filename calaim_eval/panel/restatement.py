@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from calaim_eval.engine import bucket_of, engine_failures, open_engine
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.panel.member_months import MemberMonths
 from calaim_eval.panel.summary import (
@@ -272,7 +273,7 @@ def _paired_parts(
 
 def _is_first_bucket(backend: ibis.BaseBackend, part: Path, n_buckets: int) -> bool:
     """Whether the engine sorts members into buckets as it did when the panel was built."""
-    members = backend.read_parquet(str(part)).select("member_id")
+    members = backend.read_parquet(exactly(part)).select("member_id")
     astray = members.filter(bucket_of(members["member_id"], n_buckets=n_buckets) != 0)
     return int(backend.execute(astray.count())) == 0
 
@@ -281,7 +282,7 @@ def _keys(
     backend: ibis.BaseBackend, parts: Sequence[Path], by: tuple[str, ...], months: pd.PeriodIndex
 ) -> ibis.Table:
     """Member and group of the member months compared."""
-    rows = backend.read_parquet([str(part) for part in parts])
+    rows = backend.read_parquet([exactly(part) for part in parts])
     inside = rows.filter(
         rows["month"].between(months[0].start_time.date(), months[-1].start_time.date())
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from calaim_eval.engine import engine_failures, open_engine, write_json
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.panel.member_months import MANIFEST, MemberMonths
 
@@ -138,7 +139,7 @@ def summarize_panel(
     backend = open_engine()
     try:
         with engine_failures(doing="adding up the panel"):
-            rows = backend.read_parquet(str(panel.folder / "member_month" / "part-*.parquet"))
+            rows = backend.read_parquet(f"{exactly(panel.folder)}/member_month/part-*.parquet")
             totals = _totals(rows, groups, panel, backend)
     finally:
         backend.disconnect()

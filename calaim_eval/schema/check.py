@@ -8,6 +8,7 @@ rows aside and counts them.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -168,7 +169,9 @@ def _as_ibis(data: pd.DataFrame | ibis.Table | Path | str) -> tuple[ibis.Table, 
     path = Path(data)
     if not path.exists():
         raise TableError(f"`{path}` does not exist.\n  Give a parquet file or a folder of parts.")
-    return ibis.read_parquet(path / "*.parquet" if path.is_dir() else path), path.name
+    # Brackets in a folder's name are no pattern.
+    named = glob.escape(str(path))
+    return ibis.read_parquet(f"{named}/*.parquet" if path.is_dir() else named), path.name
 
 
 def frame_as_ibis(frame: pd.DataFrame) -> ibis.Table:

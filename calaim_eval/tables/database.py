@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 from calaim_eval.engine import atomic_folder, track
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import CalaimEvalError, MissingExtraError, TableError
 from calaim_eval.schema.fields import FIELDS
 from calaim_eval.schema.tables import TABLES
@@ -361,7 +362,7 @@ def _extract_all(
         folder = scratch / name
         if not folder.is_dir():
             _extract(connection, table, folder)
-        read[name] = backend.read_parquet(str(folder / "part-*.parquet"))
+        read[name] = backend.read_parquet(f"{exactly(folder)}/part-*.parquet")
     return replace(opened, tables=read)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import engine_failures, track, write_parquet
+from calaim_eval.engine.paths import exactly
 from calaim_eval.tables.fhir_files import find_fhir_files
 from calaim_eval.tables.fhir_join import (
     DEAD_WITHOUT_DATE,
@@ -87,7 +88,9 @@ def _convert(
     scanned, joined = scratch / "fhir", scratch / "joined"
     scan_files(opened.files[0].paths, scanned)
     with engine_failures(doing="reading the resources of the FHIR files"):
-        rows = {kind: backend.read_parquet(str(scanned / f"{kind}.parquet")) for kind in schemas()}
+        rows = {
+            kind: backend.read_parquet(exactly(scanned / f"{kind}.parquet")) for kind in schemas()
+        }
         newest = keep_newest(rows["resources"], (rows["medical"], rows["pharmacy"]))
         rows["resources"] = _written(newest, joined / "resources.parquet", backend)
         expressions = {
@@ -115,7 +118,7 @@ def _convert(
 def _written(rows: ibis.Table, path: Path, backend: ibis.BaseBackend) -> ibis.Table:
     """Rows put to disk, so that what they are made of is worked out once."""
     write_parquet(rows, path, backend=backend)
-    return backend.read_parquet(str(path))
+    return backend.read_parquet(exactly(path))
 
 
 def _person(rows: dict[str, ibis.Table]) -> ibis.Table:

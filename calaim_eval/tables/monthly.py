@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from calaim_eval.engine import engine_failures, track, write_json, write_parquet
+from calaim_eval.engine.paths import exactly
 from calaim_eval.schema.check import frame_as_ibis
 from calaim_eval.schema.rules import REASON
 from calaim_eval.schema.tables import TABLES
@@ -197,7 +198,7 @@ def with_spans_of_months(
         write_json({"ledger": counted.to_records()}, done)
     ledger.extend(read_counts(done))
     ledger.check(MONTHS, READ, int(backend.execute(tables[MONTHS].count())))
-    spans = backend.read_parquet(str(building / "months" / "spans" / "*.parquet"))
+    spans = backend.read_parquet(f"{exactly(building)}/months/spans/*.parquet")
     return _put_in_place(tables, labels, spans)
 
 

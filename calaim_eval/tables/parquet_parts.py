@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.schema.values import as_text
 
@@ -30,9 +31,9 @@ def read_parquet_parts(paths: Sequence[Path], *, backend: ibis.BaseBackend) -> i
     for path in paths:
         schema = _schema(path)
         kinds = sorted((each.name.lower(), str(each.type)) for each in schema)
-        alike.setdefault(tuple(kinds), []).append(str(path))
+        alike.setdefault(tuple(kinds), []).append(exactly(path))
     if len(alike) == 1:
-        return backend.read_parquet([str(path) for path in paths], union_by_name=True)
+        return backend.read_parquet([exactly(path) for path in paths], union_by_name=True)
     return _united([backend.read_parquet(same, union_by_name=True) for same in alike.values()])
 
 

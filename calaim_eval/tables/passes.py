@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import engine_failures, track, write_json, write_parquet
+from calaim_eval.engine.paths import exactly
 from calaim_eval.schema.race_rule import RaceRule
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.tables.cross_reference import XREF, count_merges, read_merges, resolve_merges
@@ -102,7 +103,7 @@ def _stage_merges(
             counted = count_merges(rows, set_aside, merges, source=label)
         write_json({"ledger": counted.to_records()}, done)
     ledger.extend(read_counts(done))
-    return backend.read_parquet(str(part))
+    return backend.read_parquet(exactly(part))
 
 
 def settle_all(

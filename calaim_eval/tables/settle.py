@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import write_parquet
+from calaim_eval.engine.paths import exactly
 from calaim_eval.schema.race_ethnicity import CODE_COLUMNS, UNLISTED_RACE
 from calaim_eval.schema.race_rule import RaceRule
 from calaim_eval.schema.rules import REASON
@@ -66,7 +67,7 @@ def settle_bucket(
         if name == "person":
             rows = _add_race_ethnicity(rows, backend, ledger, race or RaceRule())
         write_parquet(_sorted(rows, name), part_path(name), backend=backend)
-        written[name] = backend.read_parquet(str(part_path(name)))
+        written[name] = backend.read_parquet(exactly(part_path(name)))
         ledger.add(name, USED, _n_rows(part_path(name)), stage=READ)
         for held in (*resolved.scratch, *([_RACE_LOOKUP] if name == "person" else [])):
             backend.drop_table(held)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calaim_eval.engine import bucket_of
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.schema.check import STRUCTURAL_SIGNS, empty_message, raise_if_structural
 from calaim_eval.schema.field import Table
@@ -144,10 +145,10 @@ def open_staged(
     """Marked rows of one bucket, or of all; no rows where the bucket is empty."""
     import ibis
 
-    own = folder / ("*" if bucket is None else f"bucket={bucket}")
-    is_empty = bucket is not None and not own.is_dir()
-    pattern = (folder / "*" if is_empty else own) / "*.parquet"
-    rows = backend.read_parquet(str(pattern), hive_partitioning=False)
+    own = "*" if bucket is None else f"bucket={bucket}"
+    is_empty = bucket is not None and not (folder / own).is_dir()
+    pattern = f"{exactly(folder)}/{'*' if is_empty else own}/*.parquet"
+    rows = backend.read_parquet(pattern, hive_partitioning=False)
     absent = {
         column: ibis.null(engine_type(column))
         for column in table.fields

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from calaim_eval.engine import atomic_file, track
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.schema.fields import FIELDS
 
@@ -83,7 +84,7 @@ def read_text(paths: Sequence[Path], table: str, *, backend: ibis.BaseBackend) -
     for path in paths:
         delimiter, given = _header(path, table)
         same_case = tuple(spellings.setdefault(name.lower(), name) for name in given)
-        headers.setdefault((delimiter, same_case), []).append(str(path))
+        headers.setdefault((delimiter, same_case), []).append(exactly(path))
     columns = list(spellings.values())
     parts = []
     for (delimiter, names), same in headers.items():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calaim_eval.engine import atomic_folder, engine_failures, track, write_json, write_parquet
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import MissingExtraError, TableError
 from calaim_eval.tables.formats import SOURCE, SourceTables
 from calaim_eval.tables.input_map import InputMap
@@ -162,8 +163,8 @@ def _convert(
             with engine_failures(doing="putting the statements of the 834 files in order"):
                 _fold(filling, backend)
     tables = {
-        "eligibility": backend.read_parquet(str(read / "eligibility.parquet")),
-        "person": _persons(backend.read_parquet(str(read / "person.parquet"))),
+        "eligibility": backend.read_parquet(exactly(read / "eligibility.parquet")),
+        "person": _persons(backend.read_parquet(exactly(read / "person.parquet"))),
     }
     labels = dict.fromkeys(tables, "834 files")
     for name, files in others.items():
@@ -271,8 +272,8 @@ def _fold(folder: Path, backend: ibis.BaseBackend) -> None:
     ranks = _ranks(transactions, days)
     full_files = _full_files(transactions, days, ranks)
     pq.write_table(pa.table({"transaction": range(len(ranks)), "rank": ranks}), folder / PLACES)
-    places = backend.read_parquet(str(folder / PLACES))
-    rows = _by_line(backend.read_parquet(str(folder / "coverage.parquet")), places)
+    places = backend.read_parquet(exactly(folder / PLACES))
+    rows = _by_line(backend.read_parquet(exactly(folder / "coverage.parquet")), places)
     held = ibis.struct({name: rows[name] for name in rows.columns if name != "member_id"})
     grouped = rows.group_by("member_id", "plan", "line").agg(statements=held.collect())
     write_parquet(grouped, folder / "statements.parquet", backend=backend)

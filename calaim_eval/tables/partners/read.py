@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pandas as pd
 
 from calaim_eval.engine import engine_failures
+from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.schema.tables import TABLES
 from calaim_eval.schema.values import as_text
@@ -162,7 +163,7 @@ def add_partners(
         ledger.extend(RowLedger.from_records(counts.to_dict("records")))
         for path in sorted(kept.glob("*.parquet")):
             with engine_failures(doing=f"reading the {source} files of a partner"):
-                rows = backend.read_parquet(str(path))
+                rows = backend.read_parquet(exactly(path))
             name = path.stem
             rows = _linked(rows, name, source, backend, ledger)
             if rows is None:
