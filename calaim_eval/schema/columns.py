@@ -36,7 +36,7 @@ def match_columns(
     table : Table
         Declaration of the table.
     rename : mapping of str to str, optional
-        Name in the file to declared name.
+        Name in the file to declared name; case does not matter where no name is exactly so.
     source : str
         File the columns come from, for the message.
 
@@ -74,8 +74,10 @@ def match_columns(
 def _renamed(
     names: list[str], table: Table, rename: Mapping[str, str], where: str
 ) -> Mapping[str, str]:
-    """The renaming, once it is known to fit both the file and the declaration."""
+    """Name in the file to declared name, once they fit both; exact names before others."""
+    folded = {name.strip().lower(): name for name in reversed(names)}
     known = [name for name in names if name in rename or name.strip().lower() in table.fields]
+    found = {}
     for old, new in rename.items():
         if new not in table.fields:
             close = get_close_matches(new, table.fields, n=1)
@@ -84,14 +86,16 @@ def _renamed(
                 f"rename: table `{table.name}` declares no column `{new}`.{hint}\n"
                 f"  Its columns: {quoted(table.fields)}."
             )
-        if old not in names:
+        given = old if old in names else folded.get(old.strip().lower())
+        if given is None:
             close = get_close_matches(old, names, n=1)
             hint = f" Did you mean `{close[0]}`?" if close else ""
             raise TableError(
                 f"rename: table `{table.name}` has no column `{old}`{where}.{hint}\n"
                 f"  {_what_it_has(names, is_header=bool(known))}"
             )
-    return rename
+        found[given] = new
+    return found
 
 
 def _what_it_has(names: list[str], *, is_header: bool) -> str:

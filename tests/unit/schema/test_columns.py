@@ -42,6 +42,13 @@ def test_rename_is_followed():
     assert match_columns(given, SPANS, rename={"cin": "member_id"})["member_id"] == "cin"
 
 
+def test_case_and_blanks_of_a_renamed_column_do_not_matter():
+    given = ["CIN ", "enrollment_start_date", "enrollment_end_date"]
+    assert match_columns(given, SPANS, rename={"cin": "member_id"})["member_id"] == "CIN "
+    both = ["CIN", "cin", "enrollment_start_date", "enrollment_end_date"]
+    assert match_columns(both, SPANS, rename={"cin": "member_id"})["member_id"] == "cin"
+
+
 def test_rename_to_an_undeclared_column():
     with pytest.raises(
         TableError, match=r"declares no column `membr_id`. Did you mean `member_id`"
