@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 
 import panel_oracle as oracle
@@ -180,6 +183,23 @@ def _of_spans(spans: list[dict]) -> Iterator[str]:
                 if first <= last:
                     is_tie = one["plan"] == other["plan"]
                     yield "spans of one plan overlap" if is_tie else "plans overlap"
+
+
+def test_the_oracle_has_no_line_of_the_package():
+    files = sorted(Path(oracle.__file__).parent.glob("panel_oracle*.py"))
+    assert len(files) > 5
+    for file in files:
+        others = {name for name in _imported(file) if not name.startswith("panel_oracle")}
+        assert others <= set(sys.stdlib_module_names), file.name
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Libraries that a file brings in."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name.split(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
 
 
 @pytest.mark.parametrize("measure", [*MEASURES, *EXPOSURES])
