@@ -58,7 +58,8 @@ class MemberMonths:
         Final claim lines with a program's procedure code and no modifier that tells which
         service it was.
     amounts : pd.DataFrame
-        `table`, `reason`, `paid_usd`: every dollar of the claims, used or set aside.
+        `table`, `reason`, `paid_usd`: every dollar of the claims that were read, used or not; rows
+        that the reading set aside are counted in the ledger, without their dollars.
     unobserved_months : mapping of str to tuple of str
         Measures that cannot be known in some months ("2024-12"); their values there are missing.
     measures : tuple[str, ...]
