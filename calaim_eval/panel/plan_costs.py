@@ -61,10 +61,11 @@ def panel_from_claims_cpu_s(
 
 
 def reading_peak_gb(n_lines: int, memory_limit_gb: float) -> float:
-    """Largest memory of a reading: what Python holds, and the engine up to its limit."""
+    """Largest memory of a reading: what Python holds, the engine up to its limit, and its files."""
     costs = measured_costs()
     engine = costs["reading_gb_per_million_lines"] * n_lines / 1e6
-    return costs["base_gb"] + min(memory_limit_gb, engine)
+    more = costs["reading_gb_more_per_million_lines"] * n_lines / 1e6
+    return costs["base_gb"] + min(memory_limit_gb, engine) + more
 
 
 def panel_peak_gb(n_lines: int, n_buckets: int, memory_limit_gb: float) -> float:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from calaim_eval.cli import FINDINGS_EXIT_CODE, app
 from calaim_eval.engine import machine
 from calaim_eval.errors import TableError
-from calaim_eval.panel import plan
+from calaim_eval.panel import plan, plan_costs
 from calaim_eval.panel.plan import plan_panel
 from calaim_eval.panel.plan_costs import measured_costs
 from calaim_eval.panel.resume import one_share_file, share_file
@@ -263,3 +263,27 @@ def test_care_that_is_counted_is_not_planned_again(tables, tmp_path):
     left_s = before.panel_cpu_s / before.speed - after.panel_cpu_s / after.speed
     assert left_s == pytest.approx(counting_s)
     assert before.panel_gb - after.panel_gb == pytest.approx(counting_gb)
+
+
+@pytest.mark.parametrize(
+    ("n_lines", "n_months", "n_buckets", "measured"),
+    [
+        (6_450_000, 3_476_408, 2, {"read": 64, "count": 18, "panel": 10, "reading_gb": 1.79}),
+        (
+            258_100_000,
+            139_279_006,
+            64,
+            {"read": 2728, "count": 670, "panel": 281, "reading_gb": 2.14},
+        ),
+    ],
+    ids=["100,000 members", "4,000,000 members"],
+)
+def test_the_costs_are_those_that_were_measured(n_lines, n_months, n_buckets, measured):
+    """`benchmarks/README.md`: claim lines and fills, member-months, CPU seconds and memory."""
+    assert plan_costs.reading_cpu_s(n_lines) == pytest.approx(measured["read"], rel=0.1)
+    assert plan_costs.counting_cpu_s(n_lines) == pytest.approx(measured["count"], rel=0.1)
+    panel_s = plan_costs.panel_cpu_s(n_lines, n_months, 37, n_buckets)
+    assert panel_s == pytest.approx(measured["panel"], rel=0.1)
+    assert plan_costs.reading_peak_gb(n_lines, 1.5) == pytest.approx(
+        measured["reading_gb"], rel=0.1
+    )
