@@ -87,6 +87,7 @@ def _spill_folder(temp_folder: Path | str | None) -> Path:
     except OSError as problem:
         raise OutputError(
             f"the engine cannot use `{folder}` for temporary files ({problem.strerror}).\n"
-            "  Name a folder you may write to: open_engine(temp_folder=...)."
+            "  Tables and panels are made where you may write: check the folder's permissions, or "
+            "name another one."
         ) from problem
     return folder
