@@ -7,7 +7,9 @@ becomes missing, and `is_recorded` tells it from one that was missing all along.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from calaim_eval.schema.codes import load_codes
 from calaim_eval.schema.fields import FIELDS
@@ -19,8 +21,7 @@ MISSING_TEXTS = ("", ".", "NULL", "null", "NaN", "nan", "None", "<NA>", "\\N")
 DATE_FORMATS = "YYYY-MM-DD (a time may follow), YYYYMMDD, MM/DD/YYYY or DDMONYYYY (03FEB2022)"
 OPEN_ENDED = frozenset({"enrollment_end_date", "contract_end_date", "release_date", "death_date"})
 _OPEN_END = "9999-12-31"
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_NAMED_MONTH = r"^(\d{1,2})-?([A-Za-z]{3})-?(\d{4})(?:[:T ].*)?$"
+_NAMED_MONTH_FORMS = ("%d%b%Y", "%d-%b-%Y", "%d%b%Y:%H:%M:%S")
 _LARGEST_INTEGER = 2.0**63
 _IN_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
@@ -118,22 +119,27 @@ def _read_date(column: ibis.Value, field: str) -> ibis.Value:
         us_order = text.re_replace(r"^(\d{1,2})/(\d{1,2})/(\d{4}).*$", r"\3-\1-\2")
         compact = text.re_replace(r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3")
         month = text.re_replace(r"^(\d{4})-?(\d{2})$", r"\1-\2-01")
-        forms = [text.left(10), us_order, compact, iso_of_named_month(text)]
-        forms += [month] if _is_month(field) else []
-        day = ibis.coalesce(*[form.try_cast("date") for form in forms])
+        forms = [text.left(10), us_order, compact, *([month] if _is_month(field) else [])]
+        days = [form.try_cast("date") for form in forms]
+        day = ibis.coalesce(*days, _day_of_named_month(text))
     if _is_month(field):
         day = day.truncate("M")
     return day.nullif(ibis.date(_OPEN_END)) if field in OPEN_ENDED else day
 
 
-def iso_of_named_month(text: ibis.Value) -> ibis.Value:
-    """A date such as 27-OCT-1999 or 27OCT1999 (a time may follow) as 1999-10-27; else as it is."""
-    word = text.strip()
-    month = word.re_extract(_NAMED_MONTH, 2).upper()
-    number = month.cases(*[(name, f"{i:02d}") for i, name in enumerate(_MONTHS, start=1)])
-    day = word.re_extract(_NAMED_MONTH, 1).lpad(2, "0")
-    iso = word.re_extract(_NAMED_MONTH, 3) + "-" + number + "-" + day
-    return (word.re_search(_NAMED_MONTH) & number.notnull()).ifelse(iso, text)
+def _day_of_named_month(text: ibis.Value) -> ibis.Value:
+    """Day out of text with the month as a word; missing where the text is none."""
+    return _try_strptime()(text, list(_NAMED_MONTH_FORMS)).date()
+
+
+@cache
+def _try_strptime() -> Any:
+    """The engine's own function: one call, where patterns would be compiled for every column."""
+    import ibis
+
+    def try_strptime(text: str, forms: list[str]) -> datetime: ...
+
+    return ibis.udf.scalar.builtin(try_strptime)
 
 
 def _is_month(field: str) -> bool:

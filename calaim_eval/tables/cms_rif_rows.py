@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from calaim_eval.schema.values import as_text, iso_of_named_month
+from calaim_eval.schema.values import as_text
 from calaim_eval.tables.ledger import USED
 
 if TYPE_CHECKING:
@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 WITHDRAWN = "withdrawn (DML_IND is DELETE, in this row or another of the claim)"
 UPDATED = "replaced by an UPDATE row"
 NOT_FINAL = "not the final action (FINAL_ACTION is N)"
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DAY = r"^(\d{1,2})-?([A-Za-z]{3})-?(\d{4})$"
 
-rif_date = iso_of_named_month
-"""How these files write dates."""
+
+def rif_date(text: ibis.Value) -> ibis.Value:
+    """A date such as 27-OCT-1999 or 27OCT1999 as 1999-10-27; other text stays as it is."""
+    word = text.strip()
+    month = word.re_extract(_DAY, 2).upper()
+    number = month.cases(*[(name, f"{i:02d}") for i, name in enumerate(_MONTHS, start=1)])
+    iso = word.re_extract(_DAY, 3) + "-" + number + "-" + word.re_extract(_DAY, 1).lpad(2, "0")
+    return (word.re_search(_DAY) & number.notnull()).ifelse(iso, text)
 
 
 def column_or_missing(rows: ibis.Table, *names: str) -> ibis.Value:

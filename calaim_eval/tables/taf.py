@@ -109,6 +109,8 @@ def open_taf(folder: Path, *, backend: ibis.BaseBackend) -> SourceTables:
     opened = {kind: upper_columns(each.open(backend)) for kind, each in files.items()}
     for kind in KINDS.keys() & opened.keys():
         require_columns(opened[kind], f"TAF file `{kind}`", _KEY)
+        # Base and plans meet by them, and one file may have numbers where the other has text.
+        opened[kind] = opened[kind].mutate(**{name: as_text(opened[kind][name]) for name in _KEY})
     ledger = RowLedger()
     base = _base(opened["base"])
     plans = _plans(opened, base, ledger, backend)

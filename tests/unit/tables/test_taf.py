@@ -165,3 +165,22 @@ def test_what_is_lacking_is_named(tmp_path):
     pd.DataFrame([row]).to_csv(tmp_path / "de_base.csv", index=False)
     with pytest.raises(TableError, match=r"`MDCD_ENRLMT_DAYS_12`; it has 11 of them"):
         read_tables(tmp_path, work_dir=tmp_path / "w", source="taf")
+
+
+@pytest.mark.parametrize("numbers", ["base", "plans"])
+def test_keys_may_be_numbers_in_one_file_and_text_in_the_other(tmp_path, numbers):
+    base = pd.DataFrame([base_row("a", 2022, days=FULL_YEAR)])
+    plans = pd.DataFrame([plans_row("a", plan_01="HEALTH", type_01="01")])
+    names = ["taf_demog_elig_base_2022", "taf_demog_elig_mngd_care_2022"]
+    for name, frame, kind in zip(names, (base, plans), ("base", "plans"), strict=True):
+        if kind == numbers:
+            frame.to_parquet(tmp_path / f"{name}.parquet")
+        else:
+            frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    claims = {"STATE_CD": ["CA"], "CLM_ID": [1]}
+    header = {"MSIS_ID": ["a"], "CLM_TYPE_CD": ["3"], "SRVC_BGN_DT": ["01MAR2022"]}
+    pd.DataFrame(claims | header).to_parquet(tmp_path / "taf_ot_header.parquet")
+    pd.DataFrame(claims | {"LINE_NUM": ["1"]}).to_csv(tmp_path / "taf_ot_line.csv", index=False)
+    read = read_tables(tmp_path, work_dir=tmp_path / "w", source="taf")
+    assert read.frame("eligibility")["plan"].tolist() == ["HEALTH"]
+    assert len(read.frame("medical_claim")) == 1
