@@ -23,6 +23,7 @@ from calaim_eval.quality.completeness import (
     judge_completeness,
 )
 from calaim_eval.quality.counts import Counts, add_up, as_counts
+from calaim_eval.quality.crowded_names import without_crowded_names
 from calaim_eval.quality.findings import NOT_RECORDED, Finding, build_findings
 from calaim_eval.quality.reading import ledger_counts
 from calaim_eval.quality.rules import QualityRules
@@ -144,8 +145,8 @@ def check_quality(
     """
     rules = rules or QualityRules()
     months = window_months(first_month, last_month)
-    counts = _count_all(
-        tables, months, panel_rules or PanelRules(), rules, memory_limit_gb, temp_folder
+    counts = without_crowded_names(
+        _count_all(tables, months, panel_rules or PanelRules(), rules, memory_limit_gb, temp_folder)
     )
     extract_month = extract_month_of(pd.Timestamp(extract_date))
     numbers = (number_of(months[0]), number_of(months[-1]))

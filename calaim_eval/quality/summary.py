@@ -32,8 +32,9 @@ def _lines(finding: Finding, masking: Masking) -> list[str]:
     of_people = finding.check.is_about_people
     count = masking.count(finding.n, of_people=of_people)
     share = masking.share(finding.n, finding.of, of_people=of_people)
+    unit = finding.check.unit.removesuffix("s") if count == "1" else finding.check.unit
     head = f"  {_WORDS[finding.severity]:<8}{finding.check.id} in {finding.table}"
     return [
-        f"{head}: {count} {finding.check.unit} ({share}{_alone(finding, masking)})",
+        f"{head}: {count} {unit} ({share}{_alone(finding, masking)})",
         f"          {finding.check.title}. {finding.check.next_step}",
     ]

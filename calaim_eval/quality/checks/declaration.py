@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PLACES_AND_TIMES = ("plan-months", "months", "plans")
+PLACES_AND_TIMES = ("plan-months", "months", "plans", "counties")
 """Units that are no rows of people: counts of them are never masked."""
 
 

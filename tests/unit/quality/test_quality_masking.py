@@ -279,3 +279,11 @@ def test_no_few_late_lines_follow_from_a_share_that_has_arrived(n_lines):
 def test_shares_of_very_few_lines_are_not_shown():
     assert Masking().arrived(1.0, 40) is None
     assert Masking(exact=True).arrived(0.5, 4) == 0.5
+
+
+@pytest.mark.parametrize(("n", "words"), [(1, "1 plan-month (9.1%)"), (2, "2 plan-months (18%)")])
+def test_one_is_told_as_one(n, words):
+    counts = {"plan": ["P1"], "n": [n], "of": [11]}
+    assert f"encounter_gaps in medical_claim: {words}" in summary_text(
+        report_of(counts, check="encounter_gaps")
+    )
