@@ -103,11 +103,12 @@ def _stay(lines: list[Row]) -> Stay:
     head = lines[0]
     admit = head.get("admission_date") or head["claim_start_date"]
     discharge = head.get("discharge_date") or head.get("claim_end_date") or admit
+    is_interim = bill(head) in {"112", "113"}
     return Stay(
         place_of(head),
         admit,
         discharge,
-        head.get("discharge_disposition_code"),
+        head.get("discharge_disposition_code") or (STILL_A_PATIENT if is_interim else None),
         min((x["diagnosis_code_1"] for x in lines if x.get("diagnosis_code_1")), default=None),
         min((x["drg_code"] for x in lines if x.get("drg_code")), default=None),
         any(x.get("billing_taxonomy_code") in PSYCHIATRIC for x in lines),

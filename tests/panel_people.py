@@ -288,7 +288,7 @@ class _Maker:
             bill_type_code="0112" if left == "30" else self._one("111", "111", "0111", "121"),
             revenue_center_code=self._one("0120", "0120", "0203", "0300", "0190", "0450"),
             drg_code=self._one(*DRGS),
-            discharge_disposition_code=left,
+            discharge_disposition_code=self._one("30", "30", None) if left == "30" else left,
             facility_npi=place,
             diagnosis_code_1=self._one(*STAY_DIAGNOSES),
             billing_taxonomy_code=self._one(None, None, "282N00000X", "283Q00000X", "273R00000X"),

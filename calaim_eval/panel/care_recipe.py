@@ -25,7 +25,7 @@ from calaim_eval.panel.care_files import (
 from calaim_eval.panel.claim_stage import claim_stage
 from calaim_eval.panel.emergency_lines import is_ed_on_stay
 from calaim_eval.panel.exposure import member_exposure
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient, is_psychiatric
+from calaim_eval.panel.inpatient_lines import STAY_LINES, is_inpatient, is_psychiatric
 from calaim_eval.panel.monthly import dated
 from calaim_eval.panel.observation_lines import (
     is_observation_facility,
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from calaim_eval.panel.rules import PanelRules
 
 _OF_STAYS: tuple[LineKind, ...] = (
-    is_inpatient,
-    has_stay_evidence,
+    *STAY_LINES,
     is_psychiatric,
     is_ed_on_stay,
     is_observation_facility,

@@ -1,7 +1,8 @@
 """Acute inpatient stays: claims to stays of one facility, stays to episodes across transfers.
 
 1. Inpatient claims of one facility that overlap, or share a day, are one stay; so are claims that
-   follow the day after one with patient status 30 (still a patient: an interim bill).
+   follow the day after one with patient status 30 (still a patient: an interim bill), which a bill
+   of type 112 or 113 without a status is taken to have.
 2. A stay continues the episode before it when it begins on or before the episode's last day, or
    within `transfer_days` after it at a facility other than any that discharged on that last day.
 """
@@ -14,7 +15,12 @@ import ibis
 
 from calaim_eval.panel.code_patterns import code_pattern
 from calaim_eval.panel.emergency_lines import is_ed_on_stay
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient, is_psychiatric
+from calaim_eval.panel.inpatient_lines import (
+    has_stay_evidence,
+    is_inpatient,
+    is_interim_bill,
+    is_psychiatric,
+)
 from calaim_eval.panel.spans import cut_by_month, date_of, islands, month_number
 
 if TYPE_CHECKING:
@@ -81,7 +87,8 @@ def _stay_claims(care: Care) -> Table:
         ),
         admit_day=inpatient["stay_start_day"].min(),
         discharge_day=inpatient["stay_end_day"].max(),
-        disposition=inpatient["discharge_disposition_code"].max().fill_null(""),
+        recorded=inpatient["discharge_disposition_code"].max(),
+        is_interim=care.any_line_is(inpatient, is_interim_bill),
         has_evidence=care.any_line_is(inpatient, has_stay_evidence),
         diagnosis=inpatient["diagnosis_code_1"].min(),
         drg=inpatient["drg_code"].min(),
@@ -90,10 +97,12 @@ def _stay_claims(care: Care) -> Table:
     )
     if care.rules.stay_evidence == "accommodation_or_drg":
         claims = claims.filter(claims["has_evidence"])
+    otherwise = ibis.ifelse(claims["is_interim"], "30", "")
+    claims = claims.mutate(disposition=claims["recorded"].fill_null(otherwise))
     return claims.mutate(
         discharge_day=ibis.greatest(claims["discharge_day"], claims["admit_day"]),
         is_still_patient=claims["disposition"].re_search(STILL_PATIENT),
-    )
+    ).drop("recorded", "is_interim")
 
 
 def episodes(bucket: Bucket, stays: Table, *, name: str = "episodes") -> Table:

@@ -39,6 +39,38 @@ def test_claims_of_one_facility_become_stays(spec):
     }
 
 
+def test_interim_bills_without_a_status_are_followed(spec):
+    built = spec(
+        medical_claim="""
+          member | claim | bill | rev  | start      | end        | left | at
+          -------+-------+------+------+------------+------------+------+---
+          1      | 1a    | 112  | 0120 | 2024-01-20 | 2024-01-31 |      | A
+          1      | 1b    | 0113 | 0120 | 2024-02-01 | 2024-02-29 |      | A
+          1      | 1c    | 114  | 0120 | 2024-03-01 | 2024-03-05 | 01   | A
+          2      | 2a    | 111  | 0120 | 2024-01-20 | 2024-01-31 |      | A
+          2      | 2b    | 111  | 0120 | 2024-02-01 | 2024-02-10 | 01   | A
+          3      | 3a    | 112  | 0120 | 2024-01-20 | 2024-01-31 | 01   | A
+          3      | 3b    | 111  | 0120 | 2024-02-01 | 2024-02-10 | 01   | A
+          4      | 4a    | 112  | 0120 | 2024-01-20 | 2024-01-31 |      | A
+          5      | 5a    | 111  | 0120 | 2024-12-31 | 2024-12-31 | 01   | A
+        """
+    )
+    # 2: no interim bill. 3: a status that is there is taken at its word. 4: still a patient.
+    assert built.values("inpatient_stays") == {
+        1: {"2024-01": 1},
+        2: {"2024-01": 1, "2024-02": 1},
+        3: {"2024-01": 1, "2024-02": 1},
+        4: {"2024-01": 1},
+        5: {"2024-12": 1},
+    }
+    assert built.values("index_stays_30d") == {
+        1: {"2024-03": 1},
+        2: {"2024-01": 1, "2024-02": 1},
+        3: {"2024-01": 1, "2024-02": 1},
+    }
+    assert built.values("readmissions_30d") == {2: {"2024-01": 1}, 3: {"2024-01": 1}}
+
+
 def test_what_is_an_acute_inpatient_claim(spec):
     claims = """
       member | claim | bill | revenue | drg | start      | end        | facility

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calaim_eval.panel.emergency_lines import is_ed_facility, is_ed_on_stay, is_ed_professional
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient
+from calaim_eval.panel.inpatient_lines import STAY_LINES
 from calaim_eval.panel.measure import Measure
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ LINE_KINDS = (
     is_ed_facility,
     is_ed_professional,
     is_ed_on_stay,
-    is_inpatient,
-    has_stay_evidence,
+    *STAY_LINES,
 )
 SOURCE = "Tuva Project claims preprocessing (commit 6be34c7); public SQL of a San Diego plan"
 VISIT = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient, is_psychiatric
+from calaim_eval.panel.inpatient_lines import STAY_LINES, is_psychiatric
 from calaim_eval.panel.measure import Measure
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from calaim_eval.panel.care import Care
 
 TUVA = "Tuva Project claims preprocessing (commit 6be34c7)"
-LINE_KINDS = (is_inpatient, has_stay_evidence)
+LINE_KINDS = STAY_LINES
 
 
 def _stays(care: Care) -> Table:
@@ -63,10 +63,12 @@ MEASURES = (
         "(revenue 010x-017x, 020x, 021x) or a DRG. It runs from its admission date (else first "
         "day of service) to its discharge date (else last day of service). Inpatient claims of "
         "one facility (facility NPI, else rendering NPI) that overlap or share a day are one "
-        "stay, and so is a claim that begins the day after one with patient status 30. A stay "
+        "stay, and so is a claim that begins the day after one with patient status 30, which an "
+        "interim bill (112, 113) without a status is taken to have. A stay "
         "continues the member's stays before it when it begins on or before the latest discharge "
         "so far, or within a day after it at a facility that has no discharge on that latest "
         "day. What continues is one stay: first admission, last discharge.",
+        version="2",
         code_lists=("ip_admission", "ip_stay"),
         source=f"{TUVA}; direct-transfer rule of HEDIS Plan All-Cause Readmissions",
         confirmed="partial",
@@ -115,6 +117,7 @@ MEASURES = (
         title="Hospital days",
         definition="Nights of `inpatient_stays`, each in its own calendar month: the days from "
         "admission to the day before discharge; a stay within one day counts one.",
+        version="2",
         code_lists=("ip_days",),
         source=f"{TUVA}, readmissions mart",
         confirmed="partial",
@@ -130,6 +133,7 @@ MEASURES = (
         definition="Length of each of `inpatient_stays`, discharge minus admission and at least "
         "1, all of it in the month of admission: over `inpatient_stays`, the mean length of stay. "
         "A stay that had not ended is as long as its claims say so far.",
+        version="2",
         code_lists=("ip_days",),
         source=f"{TUVA}, readmissions mart",
         confirmed="yes",

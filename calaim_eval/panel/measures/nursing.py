@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient
+from calaim_eval.panel.inpatient_lines import STAY_LINES
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.nursing_lines import is_leave, is_nursing
 
@@ -40,7 +40,7 @@ MEASURES = (
         source="Tuva Project claims preprocessing (commit 6be34c7); public SQL of a San Diego "
         "plan; discharge day, leave and hospital rules are this study's",
         confirmed="partial",
-        line_kinds=(is_nursing, is_leave, is_inpatient, has_stay_evidence),
+        line_kinds=(is_nursing, is_leave, *STAY_LINES),
         events=_days,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient
+from calaim_eval.panel.inpatient_lines import STAY_LINES
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.observation_lines import (
     is_observation_facility,
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 LINE_KINDS = (
     is_observation_facility,
     is_observation_professional,
-    is_inpatient,
-    has_stay_evidence,
+    *STAY_LINES,
 )
 
 

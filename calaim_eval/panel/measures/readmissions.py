@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calaim_eval.panel.inpatient_lines import has_stay_evidence, is_inpatient
+from calaim_eval.panel.inpatient_lines import STAY_LINES
 from calaim_eval.panel.measure import Measure
 from calaim_eval.panel.observation_lines import (
     is_observation_facility,
@@ -72,8 +72,7 @@ def _not_enrolled(rules: PanelRules, months: pd.PeriodIndex) -> pd.PeriodIndex:
 
 
 LINE_KINDS = (
-    is_inpatient,
-    has_stay_evidence,
+    *STAY_LINES,
     is_observation_facility,
     is_observation_professional,
 )
@@ -84,6 +83,7 @@ MEASURES = (
         label="Index stays",
         title="Index stays for readmission",
         definition=f"{INDEX} The number of index stays: the denominator of a readmission share.",
+        version="2",
         code_lists=("readmission_30d",),
         source=SOURCE,
         confirmed="partial",
@@ -97,7 +97,7 @@ MEASURES = (
         label="30-day readmissions",
         title="Readmissions within 30 days",
         definition=f"Index stays discharged in the month that were readmitted. {INDEX}",
-        version="2",
+        version="3",
         code_lists=("readmission_30d",),
         source=SOURCE,
         confirmed="partial",
