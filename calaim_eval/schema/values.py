@@ -137,7 +137,7 @@ def _try_strptime() -> Any:
     """The engine's own function: one call, where patterns would be compiled for every column."""
     import ibis
 
-    def try_strptime(text: str, forms: list[str]) -> datetime: ...
+    def try_strptime(text: str, forms: list[str]) -> datetime: ...  # type: ignore[empty-body]
 
     return ibis.udf.scalar.builtin(try_strptime)
 
