@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from calaim_eval.engine.paths import exactly
 from calaim_eval.errors import TableError
 from calaim_eval.schema.values import as_text
+from calaim_eval.tables.text_files import refuse_repeats
 
 if TYPE_CHECKING:
     import ibis
@@ -25,11 +26,12 @@ def read_parquet_parts(paths: Sequence[Path], *, backend: ibis.BaseBackend) -> i
     Raises
     ------
     TableError
-        A file is damaged or cut short.
+        A file is damaged or cut short, or has two columns of one name.
     """
     alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for path in paths:
         schema = _schema(path)
+        refuse_repeats(schema.names, f"`{path.name}`")
         kinds = sorted((each.name.lower(), str(each.type)) for each in schema)
         alike.setdefault(tuple(kinds), []).append(exactly(path))
     if len(alike) == 1:

@@ -255,7 +255,7 @@ def _header(path: Path, table: str) -> tuple[str, tuple[str, ...]]:
             "  Its first line must name the columns."
         )
     names = tuple(name if name.strip() else f"(no name {i})" for i, name in enumerate(names, 1))
-    _refuse_repeats(names, f"table `{table}`: `{path.name}`")
+    refuse_repeats(names, f"table `{table}`: `{path.name}`")
     return delimiter, names
 
 
@@ -267,8 +267,15 @@ def _first_record(stream: IO[str]) -> str:
     return "".join(lines)
 
 
-def _refuse_repeats(names: Sequence[str], where: str) -> None:
-    """Raise when two columns have one name; it is shown where it can be no value of a first row."""
+def refuse_repeats(names: Sequence[str], where: str) -> None:
+    """Raise when two columns have one name, in any case.
+
+    The name is shown where it can be no value of a row that is taken for the header.
+
+    Raises
+    ------
+    TableError
+    """
     folded = [name.lower() for name in names]
     twice = next((name for name in folded if folded.count(name) > 1), None)
     if twice is None:

@@ -8,7 +8,9 @@ from decimal import Decimal
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from calaim_eval.errors import TableError
 from calaim_eval.tables import read_tables
 
 LINE = {"claim_line_number": [1], "claim_type": ["dental"]}
@@ -70,3 +72,9 @@ def test_amounts_are_the_same_in_any_type_and_columns_a_part_lacks_are_missing(t
     frame, _ = read(tmp_path, parts)
     assert frame["paid_amount"].tolist()[:4] == [1250, 0.1, -7.25, 3.1]
     assert pd.isna(frame["paid_amount"].iloc[4])
+
+
+def test_two_columns_that_differ_in_case_alone_are_refused(tmp_path):
+    part = {"member_id": ["7"], "claim_id": ["c"], "claim_start_date": [DAY]}
+    with pytest.raises(TableError, match=r"`0.parquet` has more than one column `PLAN`"):
+        read(tmp_path, [part | {"PLAN": ["A"], "plan": ["B"]}])
