@@ -10,6 +10,7 @@ from panel_oracle_coverage import Coverage, days_between, month_ends, month_of
 FEED_OF = {
     **dict.fromkeys(("jail_days", "bookings"), "custody"),
     **dict.fromkeys(("police_contacts", "arrests", "involuntary_holds"), "police_contact"),
+    **dict.fromkeys(("citations", "welfare_checks"), "police_contact"),
     "ems_transports": "ems_call",
 }
 OUTSIDE_FEED = "outside what the feed covers"
@@ -53,7 +54,12 @@ def with_feed(fates: set[str], key: tuple[str, str], unfed: set[tuple[str, str]]
 def police_days(rows: list[Row]) -> dict[str, Days]:
     """Days of contacts by measure."""
     contacts = {(row["member_id"], row["contact_date"], _kind(row)) for row in rows}
-    of = {"arrests": "arrest", "involuntary_holds": "hold_5150"}
+    of = {
+        "arrests": "arrest",
+        "citations": "citation",
+        "welfare_checks": "welfare_check",
+        "involuntary_holds": "hold_5150",
+    }
     told = {name: [(w, day) for w, day, k in contacts if k == kind] for name, kind in of.items()}
     return {"police_contacts": [(who, day) for who, day, _ in contacts], **told}
 

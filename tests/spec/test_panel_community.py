@@ -49,6 +49,27 @@ def test_police_contacts_are_one_per_day_and_type(spec):
     }
 
 
+def test_police_contacts_of_each_type_are_told_apart(spec):
+    built = spec(
+        police_contact="""
+          member | date       | type
+          -------+------------+--------------
+          1      | 2024-03-05 | citation
+          1      | 2024-03-05 | citation
+          1      | 2024-03-05 | welfare check
+          1      | 2024-03-06 | Welfare-Check
+          2      | 2024-04-05 | arrest
+          2      | 2024-04-05 | hold_5150
+          2      | 2024-04-05 | other
+        """
+    )
+    assert built.values("citations") == {1: {"2024-03": 1}}
+    assert built.values("welfare_checks") == {1: {"2024-03": 2}}
+    assert built.values("arrests") == {2: {"2024-04": 1}}
+    assert built.values("involuntary_holds") == {2: {"2024-04": 1}}
+    assert built.values("police_contacts") == {1: {"2024-03": 3}, 2: {"2024-04": 3}}
+
+
 def test_transports_are_one_a_day(spec):
     built = spec(eligibility=ENROLLED, ems_call=CALLS)
     assert built.values("ems_transports") == {1: {"2024-03": 1}, 2: {"2024-05": 1}}

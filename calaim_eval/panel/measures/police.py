@@ -35,6 +35,16 @@ def _arrests(care: Care) -> Table:
     return _of_type(care, "arrest")
 
 
+def _citations(care: Care) -> Table:
+    """Days with a citation."""
+    return _of_type(care, "citation")
+
+
+def _welfare_checks(care: Care) -> Table:
+    """Days with a welfare check."""
+    return _of_type(care, "welfare_check")
+
+
 def _holds(care: Care) -> Table:
     """Days with an involuntary hold."""
     return _of_type(care, "hold_5150")
@@ -68,6 +78,31 @@ MEASURES = (
         feed="police_contact",
         events=_arrests,
         fewer_is_better=True,
+    ),
+    Measure(
+        name="citations",
+        label="Citations",
+        title="Citations by the police",
+        definition=f"Contacts of type `citation`, one per member and day. {REACH}",
+        code_lists=("police_encounters",),
+        source=SOURCE,
+        confirmed="partial",
+        needs=("police_contact",),
+        feed="police_contact",
+        events=_citations,
+        fewer_is_better=True,
+    ),
+    Measure(
+        name="welfare_checks",
+        label="Welfare checks",
+        title="Welfare checks by the police",
+        definition=f"Contacts of type `welfare_check`, one per member and day. {REACH}",
+        code_lists=("police_encounters",),
+        source=SOURCE,
+        confirmed="partial",
+        needs=("police_contact",),
+        feed="police_contact",
+        events=_welfare_checks,
     ),
     Measure(
         name="involuntary_holds",
