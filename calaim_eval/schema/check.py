@@ -155,7 +155,10 @@ def _how_it_is_read(table: Table, column: str) -> str:
         return f"Dates are read as {DATE_FORMATS}. Write them so, or check `rename`."
     if field.dtype == "boolean":
         return "Yes or no is read as 1/0, true/false, yes/no or y/n. Recode the column."
-    return f"Check that the column is the one `{table.name}` means, or name another in `rename`."
+    return (
+        "Numbers have a decimal point (1234.50); a comma only parts thousands (1,234.50). Write "
+        "them so, or check `rename`."
+    )
 
 
 def _as_ibis(data: pd.DataFrame | ibis.Table | Path | str) -> tuple[ibis.Table, str]:

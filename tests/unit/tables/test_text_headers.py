@@ -73,6 +73,14 @@ def test_a_name_with_a_line_break_can_be_renamed(tmp_path, end):
     assert frame["member_id"].tolist() == ["m1"]
 
 
+def test_numbers_with_a_decimal_comma_are_refused_with_the_way_they_are_read(tmp_path):
+    header = HEADER.replace("plan", "paid_amount").replace(",", ";")
+    text = header + "c1;1;dental;m1;2022-02-01;12,50\nc2;1;dental;m1;2022-02-01;1.234,56\n"
+    with pytest.raises(TableError, match=r"(?s)2 of 2 rows .*have a decimal point") as raised:
+        claims(tmp_path, [text])
+    assert "12,50" not in str(raised.value)
+
+
 LINES = "".join(f"c{i},1,dental,m1,2022-02-01,A\n" for i in range(3000))
 
 
