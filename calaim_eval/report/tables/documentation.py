@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from calaim_eval.panel.measures import MEASURES
 from calaim_eval.report.labels import OUTCOMES, ordered, outcome_label, race_label, readable
 from calaim_eval.report.notes import collect_notes
 from calaim_eval.report.numbers import SUPPRESSED_MARK, UNDEFINED_MARK, number, plural
@@ -29,18 +30,6 @@ if TYPE_CHECKING:
 _USED = "used"
 LEDGER_STEPS = {"read": "Reading", "panel": "Member-months"}
 _ITEM_ORDER = (*EXPECTED_ITEMS, *FURTHER_ITEMS)
-_DEFINITIONS = {
-    "ed_visits": ("ed_visit",),
-    "inpatient_stays": ("ip_admission", "ip_stay"),
-    "inpatient_days": ("ip_days",),
-    "readmissions_30d": ("readmission_30d",),
-    "outpatient_visits": ("outpatient_visit",),
-    "ambulance_trips": ("ambulance_transport",),
-    "jail_days": ("jail_days",),
-}
-"""Outcome to the measures of the code list `utilization_definitions` that it is made of."""
-
-
 _FACTS = {
     "study_id": "Study",
     "study_file_sha256": "Fingerprint of the study file (SHA-256)",
@@ -307,20 +296,14 @@ def definitions_table(released: Released) -> DisplayTable:
     Returns
     -------
     DisplayTable
-        From the code list `utilization_definitions`; all outcomes where the release has none.
+        From the code list `utilization_definitions`, else in the words of the measure; all
+        outcomes where the release has none.
     """
-    codes = load_codes("utilization_definitions")
-    outcomes = _outcomes(released) or list(_DEFINITIONS)
+    outcomes = _outcomes(released) or list(OUTCOMES)
     rows = [
-        {
-            "Measure": outcome_label(outcome),
-            "Component": rule["component"],
-            "Rule": rule["event_rule"] or rule["codes_regex"] or UNDEFINED_MARK,
-            "Confirmed": rule["confirmed"] or UNDEFINED_MARK,
-        }
+        {"Measure": outcome_label(outcome), **rule}
         for outcome in outcomes
-        for measure in _DEFINITIONS.get(outcome, ())
-        for _, rule in codes[codes["measure"] == measure].iterrows()
+        for rule in _rules_of(outcome)
     ]
     return lay_out(
         pd.DataFrame(rows, columns=["Measure", "Component", "Rule", "Confirmed"]),
@@ -329,6 +312,26 @@ def definitions_table(released: Released) -> DisplayTable:
         row_group="Measure",
         left=("Rule", "Confirmed"),
     )
+
+
+def _rules_of(outcome: str) -> list[dict[str, str]]:
+    """Rules of an outcome; none where it is no measure of the panel."""
+    if outcome not in MEASURES:
+        return []
+    measure = MEASURES[outcome]
+    codes = load_codes("utilization_definitions")
+    listed = codes[codes["measure"].isin(measure.code_lists)]
+    if listed.empty:
+        told = {"Component": "whole", "Rule": measure.definition}
+        return [{**told, "Confirmed": measure.confirmed}]
+    return [
+        {
+            "Component": rule["component"],
+            "Rule": rule["event_rule"] or rule["codes_regex"] or UNDEFINED_MARK,
+            "Confirmed": rule["confirmed"] or UNDEFINED_MARK,
+        }
+        for _, rule in listed.iterrows()
+    ]
 
 
 def _outcomes(released: Released) -> list[str]:

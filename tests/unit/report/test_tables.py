@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from calaim_eval.disclosure import release
+from calaim_eval.panel.measures import MEASURES
 from calaim_eval.report import Absent, figures, tables
 from calaim_eval.report.labels import race_label
 from calaim_eval.report.notes import collect_notes
@@ -333,6 +334,16 @@ def test_definitions_are_those_of_the_outcomes_with_their_confirmation(quarter_r
     rows = rows_of(tables.definitions_table(release({"effect_overall": one}, quarter="2024Q4")))
     assert rows[0] == ["Days in jail"]
     assert {row[2] for row in rows[1:]} <= {"yes", "partial", "no"}
+
+
+@pytest.mark.parametrize("outcome", sorted(MEASURES))
+def test_every_outcome_has_its_definition_in_the_report(quarter_results, outcome):
+    one = quarter_results["effect_overall"]
+    one = one.select(one.keys["outcome"] == "jail_days")
+    one = dataclasses.replace(one, keys=one.keys.assign(outcome=outcome))
+    rows = rows_of(tables.definitions_table(release({"effect_overall": one}, quarter="2024Q4")))
+    assert rows[0] == [MEASURES[outcome].title]
+    assert len(rows) > 1
 
 
 def test_provenance_names_study_policy_and_inputs(released):
