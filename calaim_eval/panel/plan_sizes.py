@@ -70,9 +70,7 @@ def estimated(raw: Path | None, costs: Mapping[str, float]) -> tuple[int, int]:
         if file.suffix == ".parquet":
             n_rows = float(_parquet_rows(file))
         else:
-            packed = file.suffix.lower() in (".gz", ".zip", ".zst", ".bz2", ".xz")
-            per_row = costs["raw_bytes_per_row_packed" if packed else "raw_bytes_per_row"]
-            n_rows = file.stat().st_size / per_row
+            n_rows = file.stat().st_size / costs[_bytes_of_a_row(file)]
         rows["eligibility" if "elig" in name or "enroll" in name else "other"] += n_rows
     n_lines = round(rows["other"])
     n_members = rows["eligibility"] / costs["spans_per_member"]
@@ -84,6 +82,14 @@ def estimated(raw: Path | None, costs: Mapping[str, float]) -> tuple[int, int]:
             "  Put the raw files there, or name their folder in the study file."
         )
     return max(1, round(n_members)), n_lines
+
+
+def _bytes_of_a_row(file: Path) -> str:
+    """Name of the cost that says how long a row of a file is: by its kind and packing."""
+    kinds = [suffix.lower() for suffix in file.suffixes]
+    is_json = not {".json", ".ndjson", ".jsonl"}.isdisjoint(kinds)
+    is_packed = kinds[-1:] and kinds[-1] in (".gz", ".zip", ".zst", ".bz2", ".xz")
+    return f"raw_bytes_per_row{'_json' * is_json}{'_packed' if is_packed else ''}"
 
 
 def _parquet_rows(file: Path) -> int:

@@ -79,6 +79,21 @@ def test_text_files_are_estimated_by_their_size(tmp_path):
     assert small.n_members > 0
 
 
+@pytest.mark.parametrize("name", ["eob.ndjson", "bundle.json.gz", "claims.CSV.GZ"])
+def test_a_line_of_a_fhir_file_is_longer_and_a_packed_one_shorter(tmp_path, name):
+    costs = measured_costs()
+    per_row = {
+        "eob.ndjson": costs["raw_bytes_per_row_json"],
+        "bundle.json.gz": costs["raw_bytes_per_row_json_packed"],
+        "claims.CSV.GZ": costs["raw_bytes_per_row_packed"],
+    }
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).write_bytes(b"x" * 1_000_000)
+    made = _plan(tmp_path / "raw", tmp_path / "t", tmp_path / "p")
+    assert made.n_lines == round(1_000_000 / per_row[name])
+    assert per_row["eob.ndjson"] > costs["raw_bytes_per_row"] > per_row["claims.CSV.GZ"]
+
+
 def test_after_reading_everything_is_counted_and_only_the_panel_is_left(tables, tmp_path):
     made = _plan(None, tables.folder, tmp_path)
     claims = ("medical_claim", "pharmacy_claim")
