@@ -134,7 +134,7 @@ class _Maker:
             self._record()
         for _ in range(self.rng.choice((0, 0, 1, 2))):
             self._custody()
-        for _ in range(self.rng.randint(0, 3)):
+        for _ in range(self.rng.randint(0, 4)):
             self._police()
             self._call()
 
@@ -157,7 +157,7 @@ class _Maker:
         birth = self._one(
             adult, adult, turning.replace(year=2006), turning.replace(year=1959), None
         )
-        if self.rng.random() < 0.06:
+        if self.rng.random() < 0.12:
             birth = self._any_day()
         death = self._any_day() if self.rng.random() < 0.15 else None
         if birth and self.rng.random() < 0.04:
@@ -503,7 +503,7 @@ class _Maker:
 
     def _police(self) -> None:
         kinds = (None, "other", "arrest", "arrest", "citation", "welfare_check", "hold_5150")
-        day = self._one(date(2024, 2, 5), date(2024, 2, 6), self._any_day())
+        day = self._one(date(2024, 2, 5), date(2024, 2, 5), date(2024, 2, 6), self._any_day())
         row = {"member_id": self.who, "contact_date": day, "contact_type": self._one(*kinds)}
         self.tables["police_contact"].append({**row, "county": self._one("Kern", None)})
 

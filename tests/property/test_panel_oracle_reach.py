@@ -27,7 +27,7 @@ AT_LEAST = 3
 KEPT = PanelRules(exclude_duals=False, benefit_scope="any", custody_months="leave_out")
 
 
-def made_up(n: int = 250, **how: bool) -> dict[str, list[dict]]:
+def made_up(n: int = 350, **how: bool) -> dict[str, list[dict]]:
     return made.people(Random(20240229).sample(range(10**9), n), **how)
 
 
