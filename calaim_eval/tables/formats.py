@@ -21,6 +21,7 @@ from calaim_eval.tables.sources import (
     GIVEN,
     SourceFiles,
     find_beside,
+    find_files,
     find_sources,
     sheet_ledger,
     wanted_columns,
@@ -122,14 +123,16 @@ class Format:
 def with_beside(
     opened: SourceTables, folder: Path, backend: ibis.BaseBackend, input_map: InputMap
 ) -> SourceTables:
-    """Tables of a format, and those that lie beside its files: programs, organizations, lists.
+    """Tables of a format, and those that lie beside its files: what its files do not give.
 
     Raises
     ------
     TableError
-        `input_map` names a table that the format gives itself, or a file that is not there.
+        `input_map` names a table that the format gives itself, or a file that is not there; or a
+        table the format gives lies beside as well.
     """
     own = {*GIVEN, *opened.tables}
+    _refuse_twice(opened, folder)
     beside = with_sheets(find_beside(folder, own=own, files=input_map.files), input_map)
     if not beside:
         return opened
@@ -150,6 +153,18 @@ def with_beside(
         convert=convert,
     )
     return both
+
+
+def _refuse_twice(opened: SourceTables, folder: Path) -> None:
+    """Raise when a table that comes from the files of a format lies beside them too."""
+    read = {path for each in opened.files for path in each.paths}
+    for name in opened.tables:
+        files = find_files(folder, name)
+        if files is not None and not read.issuperset(files.paths):
+            raise TableError(
+                f"table `{name}` comes from files of the format itself ({opened.labels[name]}) and "
+                f"lies beside them (`{files.label}`).\n  Take one of them out of the folder."
+            )
 
 
 def open_declared(folder: Path, *, backend: ibis.BaseBackend, input_map: InputMap) -> SourceTables:

@@ -52,8 +52,8 @@ _NOT_READ = (
 )
 """Suffixes of data files that are not read."""
 
-GIVEN = ("eligibility", "eligibility_month", "person", "medical_claim", "pharmacy_claim")
-"""Tables that formats of coverage and claims give themselves; others may lie beside."""
+GIVEN = ("eligibility", "eligibility_month")
+"""Tables that every format of coverage gives itself; what else it does not give may lie beside."""
 
 STANDS_IN = {"eligibility": "eligibility_month"}
 """Needed tables that another one may take the place of."""
@@ -450,8 +450,8 @@ def find_by_name(
 
 
 def _lies_beside(path: Path) -> bool:
-    """Whether a file is named after a declared table that no format of claims gives."""
-    name = path.name.split(".")[0]
+    """Whether a file is named after a declared table that a format may not give."""
+    name = path.name.split(".")[0].lower()
     return name in TABLES and TABLES[name].is_input and name not in GIVEN
 
 

@@ -255,6 +255,33 @@ def test_merged_identifiers_and_persons(tmp_path):
     assert counts(tables, "cms_idr BENE_LIS") == {"not needed (no declared table)": 1}
 
 
+def test_claims_and_persons_that_the_repository_did_not_give_lie_beside(tmp_path, caplog):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    claim = {"claim_id": "c", "claim_line_number": 1, "claim_type": "dental", "member_id": "former"}
+    pd.DataFrame([claim | {"claim_start_date": "2022-03-01"}]).to_csv(
+        folder / "medical_claim.csv", index=False
+    )
+    fill = {"claim_id": "f", "member_id": "a", "dispensing_date": "2022-03-01"}
+    pd.DataFrame([fill]).to_csv(folder / "Pharmacy_Claim.csv", index=False)
+    pd.DataFrame([{"member_id": "a", "birth_date": "1950-01-01"}]).to_csv(
+        folder / "person.csv", index=False
+    )
+    merged = in_force({"BENE_SK": "a", "BENE_XREF_SK": "former", "BENE_KILL_CRED_CD": "2"})
+    pd.DataFrame([merged]).to_csv(folder / "BENE_XREF.csv", index=False)
+    pd.DataFrame([status("a", "2022-01-01")]).to_csv(folder / "BENE_MDCR_STUS.csv", index=False)
+    tables = read_tables(folder, work_dir=tmp_path / "w", source="cms_idr")
+    assert tables.frame("medical_claim")["member_id"].tolist() == ["a"]
+    assert tables.frame("pharmacy_claim")["claim_id"].tolist() == ["f"]
+    assert tables.frame("person")["birth_date"].dt.year.tolist() == [1950]
+    assert "not read" not in caplog.text
+    history = {"BENE_SK": "a", "BENE_BRTH_DT": "1950-01-01", "BENE_DEATH_DT": OPEN}
+    history |= {"BENE_SEX_CD": "1", "BENE_RACE_CD": "1"}
+    pd.DataFrame([in_force(history)]).to_csv(folder / "BENE_HSTRY.csv", index=False)
+    with pytest.raises(TableError, match=r"`person` comes from .* beside them \(`person.csv`\)"):
+        read_tables(folder, work_dir=tmp_path / "w", source="cms_idr")
+
+
 def test_what_is_lacking_is_named(tmp_path):
     with pytest.raises(TableError, match=r"lacks the IDR table `BENE_MDCR_STUS`; it holds `V2_"):
         read(tmp_path, XREF=[{"BENE_SK": "1"}])
