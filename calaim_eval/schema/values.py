@@ -7,6 +7,7 @@ becomes missing, and `is_recorded` tells it from one that was missing all along.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ OPEN_ENDED = frozenset({"enrollment_end_date", "contract_end_date", "release_dat
 _OPEN_END = "9999-12-31"
 _NAMED_MONTH_FORMS = ("%d%b%Y", "%d-%b-%Y", "%d%b%Y:%H:%M:%S")
 _LARGEST_INTEGER = 2.0**63
-_IN_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
+_LARGEST_NUMBER = sys.float_info.max
+_IN_THOUSANDS = r"^([+-]?)\$?\s*([+-]?\d{1,3}),(\d{3})(?:,(\d{3}))?(?:,(\d{3}))?(\.\d*)?$"
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y"), ("0", "false", "f", "no", "n")
 _DIGITS = {
     "revenue_center_code": 4,
@@ -152,13 +154,20 @@ def _read_number(column: ibis.Value) -> ibis.Value:
 
     A comma elsewhere may be a decimal one, and such a number is not readable.
     """
+    import ibis
+
     if column.type().is_numeric():
-        number = column.cast("float64")
-    else:
-        text = as_text(column).replace("$", "").strip()
-        number = text.re_search(_IN_THOUSANDS).ifelse(text.replace(",", ""), text)
-        number = number.try_cast("float64")
-    return (number.isnan() | number.isinf()).ifelse(None, number)
+        return _if_finite(column.cast("float64"))
+    text = as_text(column)
+    # Numbers as most files have them are read without a pattern, which would cost more than they.
+    amount = text.re_replace(_IN_THOUSANDS, r"\1\2\3\4\5\6").replace("$", "")
+    numbers = (text.try_cast("float64"), amount.try_cast("float64"))
+    return ibis.coalesce(*[_if_finite(number) for number in numbers])
+
+
+def _if_finite(number: ibis.Value) -> ibis.Value:
+    """A number; missing where it is infinite or none."""
+    return (number.abs() <= _LARGEST_NUMBER).ifelse(number, None)
 
 
 def _is_whole(number: ibis.Value) -> ibis.Value:

@@ -69,7 +69,9 @@ def test_a_comma_that_may_be_a_decimal_one_is_never_passed_over():
     german = ["12,50", "1.234,56", "1.234,567", "12,5000", "1,00,000", ",500", "1,23"]
     assert read(german, "paid_amount") == [None] * len(german)
     english = ["1,234", "-1,234,567.8", "$ 12,345.00", "-$1,000", "$-1,000"]
-    assert read(english, "paid_amount") == [1234, -1234567.8, 12345, -1000, -1000]
+    english += ["$1234.50", "$ 5", "-$3", "1,234,567,890.12", ".5", "1e3"]
+    plain = [1234, -1234567.8, 12345, -1000, -1000, 1234.5, 5, -3, 1234567890.12, 0.5, 1000]
+    assert read(english, "paid_amount") == plain
 
 
 def test_booleans():
