@@ -61,7 +61,7 @@ _VALUES = {
         "referred": "Were referred in time",
         "started": "Were referred, and services began",
     },
-    "kind": {"housing": "A bed or a home", "other": "Other services"},
+    "kind": {ALL: "All referrals", "housing": "A bed or a home", "other": "Other services"},
     "result": {
         "received": "Closed with services received",
         "accepted": "Accepted",
@@ -91,9 +91,9 @@ def shares_table(released: Released, item: str) -> DisplayTable | Absent:
     found = find_item(released, item)
     if isinstance(found, Absent):
         return found
-    frame = found.frame
-    keys = [c for c in frame.columns if c not in _NUMBERS]
+    keys = [c for c in found.frame.columns if c not in _NUMBERS]
     need_columns(found, ("numerator", "denominator"))
+    frame, notes = _rows_to_show(found.frame, keys)
     columns = {_heading(keys[0]): [_value(keys[0], v) for v in frame[keys[0]]]}
     for key in keys[1:2]:
         columns[_heading(key)] = [_value(key, v) for v in frame[key]]
@@ -106,8 +106,26 @@ def shares_table(released: Released, item: str) -> DisplayTable | Absent:
         caption=f"{item_title(item)}.",
         row_name=_heading(keys[0]),
         row_group=_heading(keys[1]) if len(keys) > 1 else None,
-        n_suppressed=int(frame["is_suppressed"].sum()),
+        notes=notes,
+        n_suppressed=int(found.frame["is_suppressed"].sum()),
     )
+
+
+def _rows_to_show(frame: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Rows without months that are withheld and groups of nobody, and words for both."""
+    notes: list[str] = []
+    if keys[0] == "month" and not frame["is_suppressed"].all():
+        months = frame.loc[frame["is_suppressed"], "month"].nunique()
+        frame = frame[~frame["is_suppressed"]]
+        if months:
+            notes.append(f"{SUPPRESSED_MARK} {months} months are not shown: small numbers.")
+    if len(keys) > 1:
+        is_empty = frame["denominator"].eq(0).groupby(frame[keys[1]]).transform("all")
+        groups = dict.fromkeys(_value(keys[1], v) for v in frame.loc[is_empty, keys[1]])
+        if len(groups) < frame[keys[1]].nunique():
+            frame = frame[~is_empty]
+            notes += [f"There are none: {'; '.join(groups)}."] if groups else []
+    return frame, tuple(notes)
 
 
 def losses_table(released: Released) -> DisplayTable | Absent:
@@ -158,7 +176,7 @@ def _heading(key: str) -> str:
 def _value(key: str, value: object) -> str:
     text = str(value)
     if text == ALL:
-        return "All"
+        return _VALUES.get(key, {}).get(ALL, "All")
     if key == "service":
         return service_label(text)
     if key == "race_ethnicity":

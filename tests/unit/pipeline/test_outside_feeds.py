@@ -163,6 +163,7 @@ def test_a_reader_sees_them(results, tmp_path):
     page = tables.shares_table(released, "outside_referrals").gt._tbl_data
     shown = page.set_index(["What became of it", "Referred for"])
     assert shown.loc[("Accepted", "A bed or a home"), "Number"] == "40"
+    assert ("Still open", "All referrals") in shown.index
     steps = tables.shares_table(released, "case_finding").gt._tbl_data
     assert steps["Of persons screened"].tolist()[0] == "Met the rule"
     counties = tables.directory_table(released).gt._tbl_data.set_index("County")
@@ -296,6 +297,27 @@ def test_a_reader_sees_conferences_and_groups_without_small_ones(conferences, tm
     assert cells["Unknown or not reported", "Were referred in time"] != "8"
     months = tables.shares_table(released, "case_conferences_by_month").gt._tbl_data
     assert months["Month"].tolist() == ["All", "2024-05", "2024-07"]
+
+
+def test_months_that_are_withheld_and_kinds_of_nobody_take_no_rows():
+    days = ["2024-05-10"] * 60 + ["2024-06-01"] * 5 + ["2024-07-01"] * 6 + ["2024-08-01"] * 40
+    met = pd.DataFrame({"member_id": [f"m{i}" for i in range(111)], "service_date": days})
+    met["homeless_service_code"] = "conference"
+    housing = referrals()[lambda f: f["social_service_code"] == "14"]
+    given = Given(homeless_service=met, referral=referred_after(), social_referral=housing)
+    declared = study(case_conference=CaseConference(service="conference"))
+    released = release(measure_outside_feeds(declared, given, "2024Q4")[0])
+    frame = released.tables["case_conferences_by_month"].frame
+    page = tables.shares_table(released, "case_conferences_by_month")
+    hidden = set(frame.loc[frame["is_suppressed"], "month"])
+    assert {"2024-06", "2024-07"} <= hidden
+    shown = page.gt._tbl_data["Month"].str.replace("All", "all")
+    assert set(shown) == set(frame["month"]) - hidden
+    assert f"{len(hidden)} months are not shown" in page.to_html()
+    assert page.n_suppressed == frame["is_suppressed"].sum()
+    page = tables.shares_table(released, "outside_referrals")
+    assert set(page.gt._tbl_data["Referred for"]) == {"All referrals", "A bed or a home"}
+    assert "There are none: Other services." in page.to_html()
 
 
 def test_a_question_may_record_a_conference():
