@@ -7,6 +7,7 @@ a file is assembled from several.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -66,7 +67,8 @@ def run_on_spark(
     session = backend._session
     held_folder = held_folder.resolve()
     for name, files in sources.items():
-        session.read.parquet(*[_address(file) for file in files]).createOrReplaceTempView(name)
+        read = session.read.parquet(*[_address_to_read(file) for file in files])
+        read.createOrReplaceTempView(name)
     for name, rows in recipe.lookups.items():
         session.createDataFrame(_arrow(rows)).createOrReplaceTempView(name)
     key, named = part_of
@@ -85,9 +87,10 @@ def run_on_spark(
                 continue
             rows = session.sql(statement(step, backend))
             if step.kind == "keep":
-                where = _address(held_folder / step.name)
-                rows.write.mode("overwrite").parquet(where)
-                session.read.parquet(where).createOrReplaceTempView(step.name)
+                held_rows = held_folder / step.name
+                rows.write.mode("overwrite").parquet(_address(held_rows))
+                read = session.read.parquet(_address_to_read(held_rows))
+                read.createOrReplaceTempView(step.name)
             elif step.kind == "fetch":
                 fetched[step.name] = rows.toArrow().to_pandas()
             elif step.kind == "hand" and numbered is not None:
@@ -143,8 +146,16 @@ class _Handed:
 
 
 def _address(path: Path) -> str:
-    """A local path as Spark takes it; a shared file system is mounted on every node."""
-    return path.resolve().as_uri()
+    """A local path as Spark writes to it; a shared file system is mounted on every node.
+
+    Blanks and letters stay as they are: Spark would take ``%20`` for a name.
+    """
+    return f"file:///{path.resolve().as_posix().lstrip('/')}"
+
+
+def _address_to_read(path: Path) -> str:
+    """The same as Spark reads it: brackets, braces, ``*`` and ``?`` in names are no patterns."""
+    return re.sub(r"([\\\[\]{}*?])", r"\\\1", _address(path))
 
 
 def _arrow(rows: ibis.Table) -> Any:
@@ -158,7 +169,7 @@ def _parts_by_key(session: Any, key: str, sources: Sequence[Sequence[Path]]) -> 
     pattern = "part-([0-9]+)"
     found = None
     for files in sources:
-        read = session.read.parquet(*[_address(file) for file in files])
+        read = session.read.parquet(*[_address_to_read(file) for file in files])
         rows = read.selectExpr(
             key, f"CAST(regexp_extract(_metadata.file_name, '{pattern}', 1) AS INT) AS part"
         )

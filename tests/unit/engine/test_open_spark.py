@@ -1,12 +1,14 @@
-"""What is said where Spark cannot run."""
+"""What is said where Spark cannot run, and paths as it takes them."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from calaim_eval.engine.run_on_spark import _address, _address_to_read
 from calaim_eval.engine.spark import open_spark
 from calaim_eval.errors import MissingExtraError, TableError
 from calaim_eval.panel import build_member_months
@@ -46,3 +48,9 @@ def test_an_unknown_engine_is_refused(tmp_path):
             tables, first_month="2022-01", last_month="2022-03", engine="polars", out_dir=tmp_path
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_spark_takes_names_of_folders_as_they_are_and_patterns_where_it_reads():
+    folder = Path("/data/Ü [1] 100%/{a}*?")
+    assert _address(folder) == "file:///data/Ü [1] 100%/{a}*?"
+    assert _address_to_read(folder) == r"file:///data/Ü \[1\] 100%/\{a\}\*\?"
