@@ -23,6 +23,7 @@ from calaim_eval.panel.plan_costs import (
     panel_peak_gb,
     reading_cpu_s,
     reading_peak_gb,
+    reading_scratch_gb,
     spark_peak_gb,
 )
 from calaim_eval.panel.plan_sizes import (
@@ -253,7 +254,7 @@ def plan_panel(
         peak_gb=max(peaks_gb),
         tables_gb=0.0 if is_read else tables_gb,
         panel_gb=panel_gb + to_count * tables_gb * costs["counted_share"],
-        scratch_gb=0.0 if is_read else tables_gb * costs["scratch_share"],
+        scratch_gb=0.0 if is_read else reading_scratch_gb(n_lines, tables_gb),
         free_disk_gb=free_disk_gb(tables_folder),
         free_memory_gb=free_memory_gb(),
         n_cores=os.cpu_count() or 1,

@@ -68,6 +68,13 @@ def reading_peak_gb(n_lines: int, memory_limit_gb: float) -> float:
     return costs["base_gb"] + min(memory_limit_gb, engine) + more
 
 
+def reading_scratch_gb(n_lines: int, tables_gb: float) -> float:
+    """Disk that a reading gives back at its end: staged rows, and rows on their way there."""
+    costs = measured_costs()
+    held = n_lines * costs["scratch_bytes_per_line"] / 1024**3
+    return tables_gb * costs["scratch_share"] + min(costs["scratch_most_gb"], held)
+
+
 def panel_peak_gb(n_lines: int, n_buckets: int, memory_limit_gb: float) -> float:
     """Largest memory of counting care and of the panel: that of one bucket."""
     costs = measured_costs()

@@ -17,7 +17,7 @@ from calaim_eval.engine import machine
 from calaim_eval.errors import TableError
 from calaim_eval.panel import plan, plan_costs
 from calaim_eval.panel.plan import plan_panel
-from calaim_eval.panel.plan_costs import measured_costs
+from calaim_eval.panel.plan_costs import measured_costs, reading_scratch_gb
 from calaim_eval.panel.resume import one_share_file, share_file
 from calaim_eval.pipeline.plan import plan_study
 from calaim_eval.simulate import simulate_medi_cal
@@ -182,6 +182,16 @@ def test_spark_holds_its_whole_heap(tables, tmp_path):
     small = _plan(None, tables.folder, tmp_path, engine="spark", memory_limit_gb=1.0)
     large = _plan(None, tables.folder, tmp_path, engine="spark", memory_limit_gb=8.0)
     assert large.peak_gb - small.peak_gb == pytest.approx(7)
+
+
+def test_scratch_is_staged_rows_and_a_bounded_number_on_their_way(monkeypatch):
+    def half_a_gb_at_most():
+        return {"scratch_share": 1.5, "scratch_bytes_per_line": 100, "scratch_most_gb": 0.5}
+
+    monkeypatch.setattr(plan_costs, "measured_costs", half_a_gb_at_most)
+    few, many = 1_000_000, 1_000_000_000
+    assert reading_scratch_gb(few, 0.02) == pytest.approx(0.03 + few * 100 / GB)
+    assert reading_scratch_gb(many, 20.0) == pytest.approx(30.0 + 0.5)
 
 
 def test_an_unknown_engine_cannot_be_planned(tables, tmp_path):
