@@ -84,9 +84,11 @@ def _last_one(tables: dict[str, list[Row]], claims_end: date) -> None:
 
 
 def frames(tables: dict[str, list[Row]]) -> dict[str, pd.DataFrame]:
-    """The rows as frames with every declared column."""
+    """The rows as frames with every declared column, but for tables without rows."""
     told = {}
     for name, rows in tables.items():
+        if not rows:
+            continue
         columns = list(TABLES[name].fields)
         values = [[_raw(row.get(column)) for column in columns] for row in rows]
         told[name] = pd.DataFrame(values, columns=columns, dtype=object)
