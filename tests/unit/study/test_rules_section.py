@@ -58,6 +58,7 @@ def test_the_study_file_says_what_works_on_the_data(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline_panel, "build_member_months", build)
     monkeypatch.setattr(pipeline_panel, "read_tables", read)
     monkeypatch.setattr(pipeline_panel, "restate_panel", lambda study, panel: None)
+    monkeypatch.setattr(pipeline_panel, "write_unclassified", lambda study, panel: None)
     study = read_study(path)
     assert pipeline_panel.build_panel(study) == "panel"
     assert (asked["panel"]["engine"], asked["panel"]["memory_limit_gb"]) == ("spark", 3)
