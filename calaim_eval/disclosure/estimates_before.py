@@ -127,10 +127,11 @@ def changed_by_few(
     """Rows of estimates and bounds that differ by few members, or few events, from one shown.
 
     A row is one of them where the members behind it are 1 to ``policy.min_count - 1`` more or
-    fewer than in an earlier release, or as many with so few events more or fewer; unless the last
-    digit shown is worth ``policy.min_interval`` events or more, which blurs those few. Policies
-    that round blur every estimate; without ``policy.protect_changes`` only releases of the same
-    quarter are compared.
+    fewer than in an earlier release, or, in a release of the same quarter, as many with so few
+    events more or fewer; unless the last digit shown is worth ``policy.min_interval`` events or
+    more, which blurs those few. Between quarters late claims move most estimates of the same
+    members by a few events, which may be any member's. Policies that round blur every estimate;
+    without ``policy.protect_changes`` only releases of the same quarter are compared.
 
     Parameters
     ----------
@@ -150,13 +151,14 @@ def changed_by_few(
         keys, now = _rows(table)
         rows = np.zeros(len(keys), dtype=bool)
         for each in compared:
-            if not policy.protect_changes and each.quarter != quarter:
+            is_again = each.quarter == quarter
+            if not policy.protect_changes and not is_again:
                 continue
             before = [each.rows.get((name, key), (np.nan, np.nan)) for key in keys]
             with np.errstate(invalid="ignore"):
                 change = np.abs(np.array(now).reshape(-1, 2) - np.array(before).reshape(-1, 2))
             few = (change > 0) & (change < policy.min_count)
-            rows |= few[:, 0] | ((change[:, 0] == 0) & few[:, 1])
+            rows |= few[:, 0] | (is_again & (change[:, 0] == 0) & few[:, 1])
         found[name] = rows & ~_is_blurred(table, policy)
     return found
 

@@ -90,17 +90,27 @@ def test_the_second_of_them_is_hidden(tmp_path):
         (111, 333, False),
         (90, 270, True),
         (89, 267, False),
-        (100, 301, True),
-        (100, 310, True),
-        (100, 311, False),
+        (100, 301, False),
+        (100, 310, False),
         (120, 303, False),
     ],
 )
-def test_few_members_or_few_events_of_the_same_members(tmp_path, members, events, is_hidden):
+def test_few_members_more_or_fewer_than_a_quarter_before(tmp_path, members, events, is_hidden):
     first = effect_table(KEYS, [100, 200, 300], [300, 600, 900])
     assert gone(tmp_path, "2024Q3", first) == [False] * 3
     later = effect_table(KEYS, [members, 300, 400], [events, 900, 1200])
     assert gone(tmp_path, "2024Q4", later) == [is_hidden, False, False]
+
+
+@pytest.mark.parametrize(
+    ("members", "events", "is_hidden"),
+    [(101, 303, True), (100, 301, True), (100, 310, True), (100, 311, False), (120, 303, False)],
+)
+def test_the_same_quarter_again_with_few_events_of_the_same_members(members, events, is_hidden):
+    shown = remembered(effect_table(KEYS, [100, 200, 300], [300, 600, 900]))
+    again = effect_table(KEYS, [members, 300, 400], [events, 900, 1200])
+    found = changed_by_few({"t": again}, shown, policy=POLICY, quarter="2024Q3")
+    assert found["t"].tolist() == [is_hidden, False, False]
 
 
 def test_every_earlier_release_counts_and_only_what_it_showed(tmp_path):
