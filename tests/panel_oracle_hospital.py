@@ -23,7 +23,8 @@ from panel_oracle_more import is_for, line_days, observation_stays
 
 NURSING_BILLS = {"18", "21", "22", "27", "28"}
 NURSING_REVENUE = {"0022", "0190", "0191", "0192", "0193", "0194"}
-# Rehabilitation, chemotherapy, transplant; an APR-DRG may have the severity as a fourth digit.
+# Rehabilitation, chemotherapy, transplant. An MS-DRG may be written with four digits, the first a
+# zero; an APR-DRG may have the severity as a fourth digit.
 PLANNED_MS_DRG = {
     *("945", "946", "837", "838", "839", "846", "847", "848"),
     *("001", "002", "005", "006", "007", "008", "010", "014", "016", "017", "018", "019"),
@@ -65,7 +66,8 @@ def is_planned(stay: Stay, known: Plans, drg_system: str) -> bool:
     always = known.listed("always_planned_diagnosis")
     if diagnosis.startswith("Z511") or diagnosis in always:
         return True
-    if drg_system == "ms_drg" and drg.zfill(3) in PLANNED_MS_DRG:
+    three = drg[1:] if len(drg) == 4 and drg.startswith("0") else drg
+    if drg_system == "ms_drg" and three in PLANNED_MS_DRG:
         return True
     if drg_system == "apr_drg" and drg[:3] in PLANNED_APR_DRG:
         return True
