@@ -22,32 +22,30 @@ def _contacts(care: Care) -> Table:
     return police_contacts(care.bucket).select("member", "day")
 
 
-def _of_type(care: Care, contact_type: str) -> Table:
-    """One row per member and day with a contact of one type."""
-    from calaim_eval.panel.community import police_contacts
+def _of_type(
+    name: str, contact_type: str, *, label: str, title: str, fewer_is_better: bool | None = None
+) -> Measure:
+    """Days with a contact of one type."""
 
-    contacts = police_contacts(care.bucket)
-    return contacts.filter(contacts["contact_type"] == contact_type).select("member", "day")
+    def days(care: Care) -> Table:
+        from calaim_eval.panel.community import police_contacts
 
+        contacts = police_contacts(care.bucket)
+        return contacts.filter(contacts["contact_type"] == contact_type).select("member", "day")
 
-def _arrests(care: Care) -> Table:
-    """Days with an arrest."""
-    return _of_type(care, "arrest")
-
-
-def _citations(care: Care) -> Table:
-    """Days with a citation."""
-    return _of_type(care, "citation")
-
-
-def _welfare_checks(care: Care) -> Table:
-    """Days with a welfare check."""
-    return _of_type(care, "welfare_check")
-
-
-def _holds(care: Care) -> Table:
-    """Days with an involuntary hold."""
-    return _of_type(care, "hold_5150")
+    return Measure(
+        name=name,
+        label=label,
+        title=title,
+        definition=f"Contacts of type `{contact_type}`, one per member and day. {REACH}",
+        code_lists=("police_encounters",),
+        source=SOURCE,
+        confirmed="partial",
+        needs=("police_contact",),
+        feed="police_contact",
+        events=days,
+        fewer_is_better=fewer_is_better,
+    )
 
 
 MEASURES = (
@@ -66,55 +64,25 @@ MEASURES = (
         events=_contacts,
         fewer_is_better=True,
     ),
-    Measure(
-        name="arrests",
-        label="Arrests",
-        title="Arrests",
-        definition=f"Contacts of type `arrest`, one per member and day. {REACH}",
-        code_lists=("police_encounters",),
-        source=SOURCE,
-        confirmed="partial",
-        needs=("police_contact",),
-        feed="police_contact",
-        events=_arrests,
-        fewer_is_better=True,
-    ),
-    Measure(
-        name="citations",
+    _of_type("arrests", "arrest", label="Arrests", title="Arrests", fewer_is_better=True),
+    _of_type(
+        "citations",
+        "citation",
         label="Citations",
         title="Citations by the police",
-        definition=f"Contacts of type `citation`, one per member and day. {REACH}",
-        code_lists=("police_encounters",),
-        source=SOURCE,
-        confirmed="partial",
-        needs=("police_contact",),
-        feed="police_contact",
-        events=_citations,
         fewer_is_better=True,
     ),
-    Measure(
-        name="welfare_checks",
+    _of_type(
+        "welfare_checks",
+        "welfare_check",
         label="Welfare checks",
         title="Welfare checks by the police",
-        definition=f"Contacts of type `welfare_check`, one per member and day. {REACH}",
-        code_lists=("police_encounters",),
-        source=SOURCE,
-        confirmed="partial",
-        needs=("police_contact",),
-        feed="police_contact",
-        events=_welfare_checks,
     ),
-    Measure(
-        name="involuntary_holds",
+    _of_type(
+        "involuntary_holds",
+        "hold_5150",
         label="Involuntary holds",
         title="Involuntary psychiatric holds by the police",
-        definition=f"Contacts of type `hold_5150`, one per member and day. {REACH}",
-        code_lists=("police_encounters",),
-        source=SOURCE,
-        confirmed="partial",
-        needs=("police_contact",),
-        feed="police_contact",
-        events=_holds,
         fewer_is_better=True,
     ),
 )
